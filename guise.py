@@ -1,0 +1,66 @@
+"""The front door: `guise VERB`. One verb a line; what a verb needs is imported when it is called."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+VERBS = {
+    "live": ("live.cli:live", "Perform: the operator's window and the stage"),
+    "render": ("live.cli:render", "Perform offline: every frame of a movie, by the same engines"),
+    "prepare": ("models.cli:prepare", "Footage or recordings -> a data set"),
+    "train": ("models.cli:train", "A data set -> a training run"),
+    "export": ("export.cli:export", "A training run -> a frozen model"),
+    "inspect": ("export.cli:inspect", "What a frozen model is, and whose likeness it shows"),
+    "calibrate": ("calibration.cli:calibrate", "Measure the performer; the result is a profile that live reads"),
+    "doctor": ("calibration.cli:doctor", "What this machine has, and what to install"),
+    "bench": ("calibration.cli:bench", "Measure speed, switching, likeness and memory, and print the figures"),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one verb; 0 when it went well, 2 for bad input, which is told in one line on standard error."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if not given or given[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    verb, *rest = given
+    if verb == "--version":
+        from importlib.metadata import version
+
+        print(f"guise {version('guise')}")
+        return 0
+    if verb not in VERBS:
+        from difflib import get_close_matches
+
+        near = get_close_matches(verb, VERBS, 1)
+        hint = f"did you mean `guise {near[0]}`?" if near else "`guise --help` lists the verbs"
+        print(f"guise: there is no verb {verb!r}: {hint}", file=sys.stderr)
+        return 2
+    module, name = VERBS[verb][0].split(":")
+    command = getattr(import_module(module), name)
+
+    import typer
+
+    if not isinstance(command, typer.Typer):
+        app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+        app.command()(command)
+        command = app
+    try:
+        command(rest, prog_name=f"guise {verb}", standalone_mode=True)
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else int(left.code is not None)
+    return 0
+
+
+def _help() -> str:
+    width = max(map(len, VERBS))
+    lines = [f"  {verb:<{width}}  {what}" for verb, (_, what) in VERBS.items()]
+    return "\n".join(
+        ["Guise: appear live with another face and another voice.", "", "guise VERB ...   (guise VERB --help tells more)", ""]
+        + lines
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,176 @@
+"""`guise prepare` and `guise train`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from models.registry import FAMILIES, UnknownFamily, family
+
+prepare = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Footage or recordings -> a data set, with a report of what was left out and why.",
+)
+console = Console(stderr=True)
+
+
+@prepare.callback()
+def _prepare() -> None:
+    """Keeps `face` a subcommand."""
+
+
+@prepare.command("face")
+def prepare_face(
+    videos: Annotated[list[Path], typer.Argument(help="Footage of one person, about a minute in all")],
+    out: Annotated[Path, typer.Option(help="Folder to write; it must not be there yet")],
+    name: Annotated[str | None, typer.Option(help="What the person is called; else as the folder")] = None,
+    size: Annotated[int, typer.Option(help="Width and height of the pictures", min=64, max=1024)] = 256,
+    copies: Annotated[int, typer.Option(help="Further copies of a frame, at other scales and places", min=0, max=8)] = 1,
+    seed: Annotated[int, typer.Option(help="Of the copies' places")] = 0,
+) -> None:
+    """Film a person for about a minute -> pairs of landmarks and pictures.
+
+    Example: guise prepare face me.mp4 --out data/me
+    """
+    import cv2
+
+    from models.features.face_points import LandmarkFileMissing
+    from models.prepare.data_error import DataError
+    from models.prepare.face import FaceOptions, report
+    from models.prepare.face import prepare_face as run
+
+    cv2.setNumThreads(1)
+    try:
+        with _bar() as (bar, task):
+
+            def show(what: str, done: int, of: int) -> None:
+                bar.update(task, description=what, completed=done, total=of)
+
+            facts = run(videos, out, name, FaceOptions(size=size, copies=copies, seed=seed), show)
+    except (DataError, LandmarkFileMissing) as error:
+        _refuse(error)
+    print(report(facts), end="")
+    print(f"a look at it: {out / 'contact_sheet.jpg'}")
+
+
+def train(
+    family_name: Annotated[str, typer.Argument(metavar="FAMILY", help=f"One of: {', '.join(FAMILIES)}")],
+    data: Annotated[Path, typer.Argument(help="What `guise prepare` wrote")],
+    out: Annotated[Path, typer.Option(help="Folder of the training run")],
+    steps: Annotated[int | None, typer.Option(help="Steps in all, instead of the recipe's", min=1)] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes of training", min=0)] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, exactly where it stopped")] = False,
+    init: Annotated[Path | None, typer.Option(help="Another run, whose weights this one starts from")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same run")] = 0,
+    recipe: Annotated[str, typer.Option(help="A named set of options")] = "default",
+    devices: Annotated[int, typer.Option(help="GPUs (or CPU processes) on each host", min=1)] = 1,
+    nodes: Annotated[int, typer.Option(help="Hosts", min=1)] = 1,
+    precision: Annotated[str, typer.Option(help="auto, 32-true or bf16-mixed")] = "auto",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the family, see below")
+    ] = None,
+) -> None:
+    """A data set -> a training run, with sample pictures for TensorBoard (tensorboard --logdir RUN/log).
+
+    Ctrl-C saves and stops; --resume goes on.
+
+    Example: guise train pix2pix data/me --out runs/me --minutes 40 --set ngf=32
+    """
+    try:
+        kind = family(family_name)
+    except UnknownFamily as error:
+        _refuse(error)
+    except ModuleNotFoundError as error:
+        _refuse(f"training needs {error.name}: install the extra by `pip install guise[train]`")
+
+    from models.checkpoint import BadRun
+    from models.prepare.data_error import DataError
+    from models.train import Advance, Plan
+    from models.train import train as run
+
+    if recipe not in kind.recipes:
+        _refuse(f"{family_name} has no recipe {recipe!r}: choose one of {', '.join(kind.recipes)}")
+    if precision not in ("auto", "32-true", "bf16-mixed"):
+        _refuse(f"precision {precision!r} is not one of auto, 32-true, bf16-mixed")
+    chosen: dict[str, Any] = dict(kind.recipes[recipe]) | _pairs(settings or [])
+    if steps is not None:
+        chosen["steps"] = steps
+    try:
+        options = kind.options(**chosen)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = first["loc"][0] if first["loc"] else "?"
+        _refuse(f"--set {key}: {first['msg']}; {family_name} knows {', '.join(kind.options.model_fields)}")
+    plan = Plan(kind, options, data, out, recipe, minutes, seed, resume, init, devices, nodes, precision)
+    try:
+        with _bar() as (bar, task):
+
+            def show(now: Advance) -> None:
+                losses = "  ".join(f"{name} {value:.3f}" for name, value in now.losses.items())
+                left = f"{now.left_s / 60:.0f} min left" if now.left_s > 90 else f"{max(now.left_s, 0):.0f} s left"
+                text = f"step {now.step}  {left}  {losses}"
+                bar.update(task, description=text, completed=now.step, total=now.steps)
+                if not sys.stderr.isatty():
+                    print(text, file=sys.stderr, flush=True)
+
+            checkpoint = run(plan, show)
+    except (DataError, BadRun) as error:
+        _refuse(error)
+    except OSError as error:
+        _refuse(f"{out} cannot be written: {error.strerror or error}; what was saved before is whole")
+    print(f"saved: {checkpoint}\nnext: guise export {out} --out NAME.onnx --subject \"who this is, and on what consent\"")
+
+
+def _options_help() -> str:
+    """The families' own options for --help; a family whose packages are not installed says so."""
+    parts = []
+    for name in FAMILIES:
+        try:
+            fields = family(name).options.model_fields
+        except ModuleNotFoundError as error:
+            parts.append(f"{name}: install the extra `train` to see its options ({error.name} is missing)")
+            continue
+        rows = [f"{key}={field.default}" + (f" ({field.description})" if field.description else "") for key, field in fields.items()]
+        parts.append(f"Options of {name} for --set:\n\n" + "\n\n".join(rows))
+    return "\n\n".join(parts)
+
+
+if any(word in sys.argv for word in ("--help", "-h")) and "train" in sys.argv:
+    train.__doc__ = f"{train.__doc__}\n\n{_options_help()}"
+
+
+def _pairs(settings: list[str]) -> dict[str, str]:
+    pairs = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key:
+            _refuse(f"--set {setting!r} is not KEY=VALUE")
+        pairs[key] = value
+    return pairs
+
+
+class _bar:
+    """A progress bar on standard error; silent when that is no terminal."""
+
+    def __enter__(self) -> tuple[Progress, Any]:
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console, transient=True,
+            disable=not sys.stderr.isatty(),
+        )
+        self._progress.start()
+        return self._progress, self._progress.add_task("starting", total=None)
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+
+def _refuse(why: object) -> NoReturn:
+    print(f"guise: {why}", file=sys.stderr)
+    raise typer.Exit(2)

@@ -1,0 +1,89 @@
+"""What a family must offer, so that one training loop, one exporter and one command line serve them all.
+
+A family is one file: its networks, its losses, one training step and what freezing needs; registry.py names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from lightning_fabric import Fabric
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils.data import Dataset
+
+
+class Options(BaseModel):
+    """A family's own options (`--set KEY=VALUE`); subclasses add fields with defaults and descriptions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    batch: int = 1
+    steps: int = 1000
+
+
+@dataclass(frozen=True)
+class FreezePlan:
+    """What export turns into a frozen model.
+
+    `module` is in eval mode and takes `inputs` by position, in their order; it returns one tensor, or a tuple as
+    long as `outputs`. `manifest` holds the fields of the artifact's manifest that the family knows.
+    """
+
+    module: nn.Module
+    inputs: Mapping[str, Tensor]
+    outputs: tuple[str, ...]
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Family(Protocol):
+    """One kind of trainable model. Stateless: everything it knows is in the networks and the options."""
+
+    name: str
+    kind: str
+    options: type[Options]
+    recipes: Mapping[str, Mapping[str, Any]]
+    """Named sets of options; the first is the default."""
+
+    def data(self, folder: Path, options: Any) -> Dataset[Any]:
+        """The prepared data set in `folder`; raises models.prepare.dataset.DataError when it is not one."""
+
+    def networks(self, options: Any) -> nn.ModuleDict:
+        """Freshly initialised networks; the seed is the caller's."""
+
+    def optimizers(self, networks: nn.ModuleDict, options: Any) -> dict[str, Optimizer]:
+        """One optimizer for each key of `networks` that is trained."""
+
+    def step(
+        self,
+        fabric: Fabric,
+        networks: Mapping[str, nn.Module],
+        optimizers: Mapping[str, Optimizer],
+        batch: Any,
+        step: int,
+        options: Any,
+    ) -> dict[str, Tensor]:
+        """One training step; the losses to be logged, detached."""
+
+    def samples(self, networks: Mapping[str, nn.Module], batch: Any) -> Tensor:
+        """Pictures for the log: float (3, height, width) in 0..1; what was read, made and wanted side by side."""
+
+    def freeze(self, networks: nn.ModuleDict, options: Any, facts: Mapping[str, Any]) -> FreezePlan:
+        """The plan for export; `facts` is the data set's dataset.json, as training kept it."""
+
+
+def parameter_count(modules: Iterable[nn.Module]) -> int:
+    """Trainable numbers in all modules."""
+    return sum(p.numel() for m in modules for p in m.parameters() if p.requires_grad)
+
+
+def freeze_batch(inputs: Mapping[str, Tensor], module: nn.Module) -> tuple[Tensor, ...]:
+    """What `module` answers to `inputs`, always as a tuple, without gradients."""
+    with torch.no_grad():
+        answer = module(*inputs.values())
+    return answer if isinstance(answer, tuple) else (answer,)

@@ -1,0 +1,255 @@
+"""pix2pix: a U-Net that paints a picture from landmark lines, taught by L1 and a PatchGAN.
+
+Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks" (arXiv 1611.07004), as face2face-demo
+used it. Norms are instance norms (batch norm at batch 1 is that, and its running statistics degrade the picture);
+the 1x1 bottleneck has none, because normalising one value leaves only the bias. Frozen, dropout is off, so a still
+face gives a still picture.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from models.family import FreezePlan, Options
+from models.prepare.face_data import FaceData
+
+
+class Pix2PixOptions(Options):
+    """What `guise train pix2pix --set` takes."""
+
+    ngf: int = Field(32, ge=4, le=128, description="channels of the first layer: 64 is the paper's, 32 runs live on 2 cores")
+    size: int = Field(256, description="width and height of the picture; a power of two, as prepared or smaller")
+    batch: int = Field(2, ge=1, le=64)
+    steps: int = Field(8000, ge=1)
+    learning_rate: float = Field(2e-4, gt=0)
+    l1: float = Field(100.0, ge=0, description="weight of the L1 term against the adversarial one")
+    dropout: float = Field(0.5, ge=0, lt=1, description="on the first three ups, in training only")
+    average: float = Field(0.999, ge=0, lt=1, description="decay of the averaged generator that is frozen; 0 freezes the last one")
+    flip: bool = Field(False, description="mirrored copies: wrong for a face that is not symmetrical")
+    lines: Literal["smooth", "face2face"] = "smooth"
+
+    @field_validator("size")
+    @classmethod
+    def _power_of_two(cls, size: int) -> int:
+        if size < 16 or size & (size - 1):
+            raise ValueError("must be a power of two, 16 or more (256 and 512 are usual)")
+        return size
+
+
+class Generator(nn.Module):
+    """(N, 3, size, size) lines in -1..1 -> (N, 3, size, size) picture in -1..1.
+
+    log2(size) 4x4 stride-2 downs of ngf x 1, 2, 4, 8, 8, ... and as many ups with skips.
+    """
+
+    def __init__(self, ngf: int, size: int, dropout: float) -> None:
+        super().__init__()
+        depth = int(math.log2(size))
+        widths = [ngf * min(2**level, 8) for level in range(depth)]
+        self.downs = nn.ModuleList(
+            _down(3 if level == 0 else widths[level - 1], widths[level], first=level == 0, last=level == depth - 1)
+            for level in range(depth)
+        )
+        self.ups = nn.ModuleList()
+        channels = widths[-1]
+        for step, level in enumerate(reversed(range(depth - 1))):
+            self.ups.append(_up(channels, widths[level], dropout if step < 3 else 0.0))
+            channels = 2 * widths[level]
+        self.last = nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(channels, 3, 4, 2, 1), nn.Tanh())
+
+    def forward(self, lines: Tensor) -> Tensor:
+        skips = [lines]
+        for down in self.downs:
+            skips.append(down(skips[-1]))
+        x = skips.pop()
+        for up in self.ups:
+            x = torch.cat([up(x), skips.pop()], 1)
+        picture: Tensor = self.last(x)
+        return picture
+
+
+def _down(inside: int, outside: int, *, first: bool, last: bool) -> nn.Sequential:
+    norm = not (first or last)
+    layers: list[nn.Module] = [] if first else [nn.LeakyReLU(0.2)]
+    layers.append(nn.Conv2d(inside, outside, 4, 2, 1, bias=not norm))
+    if norm:
+        layers.append(nn.InstanceNorm2d(outside, affine=True))
+    return nn.Sequential(*layers)
+
+
+def _up(inside: int, outside: int, dropout: float) -> nn.Sequential:
+    layers: list[nn.Module] = [
+        nn.ReLU(),
+        nn.ConvTranspose2d(inside, outside, 4, 2, 1, bias=False),
+        nn.InstanceNorm2d(outside, affine=True),
+    ]
+    if dropout:
+        layers.append(nn.Dropout(dropout))
+    return nn.Sequential(*layers)
+
+
+class Discriminator(nn.Module):
+    """PatchGAN 70x70: (N, 6, 256, 256) lines and picture -> (N, 1, 30, 30) logits; 2.769 M parameters."""
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(6, width, 4, 2, 1), nn.LeakyReLU(0.2)]
+        for inside, outside, stride in ((1, 2, 2), (2, 4, 2), (4, 8, 1)):
+            layers += [
+                nn.Conv2d(inside * width, outside * width, 4, stride, 1, bias=False),
+                nn.InstanceNorm2d(outside * width, affine=True),
+                nn.LeakyReLU(0.2),
+            ]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(8 * width, 1, 4, 1, 1))
+
+    def forward(self, lines: Tensor, picture: Tensor) -> Tensor:
+        logits: Tensor = self.layers(torch.cat([lines, picture], 1))
+        return logits
+
+
+class FrozenGenerator(nn.Module):
+    """uint8 (1, size, size, 3) lines -> uint8 (1, size, size, 3) picture, both RGB: what the stage runs."""
+
+    def __init__(self, generator: nn.Module) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, lines: Tensor) -> Tensor:
+        x = lines.permute(0, 3, 1, 2).float() * (2 / 255) - 1
+        picture = (self.generator(x) + 1) * 127.5
+        # No clamp: tanh keeps the value inside 0..255, and the addition of a half rounds it.
+        return (picture.permute(0, 2, 3, 1) + 0.5).to(torch.uint8)
+
+
+class Pix2Pix:
+    """The family; see models.family.Family."""
+
+    name = "pix2pix"
+    kind = "look"
+    options = Pix2PixOptions
+    recipes: Mapping[str, Mapping[str, Any]] = {
+        "default": {},
+        # The paper's and face2face-demo's: batch 1, no averaging, 64k steps. face2face-demo flips; a face is not symmetrical.
+        "classic": {"batch": 1, "steps": 64000, "average": 0.0},
+    }
+
+    def data(self, folder: Path, options: Pix2PixOptions) -> FaceData:
+        return FaceData(folder, options.size, options.lines, flip=options.flip)
+
+    def networks(self, options: Pix2PixOptions) -> nn.ModuleDict:
+        networks = nn.ModuleDict(
+            {"generator": Generator(options.ngf, options.size, options.dropout), "discriminator": Discriminator()}
+        )
+        networks.apply(_initialise)
+        if options.average:
+            networks["average"] = copy.deepcopy(networks["generator"]).requires_grad_(False)
+        return networks
+
+    def optimizers(self, networks: nn.ModuleDict, options: Pix2PixOptions) -> dict[str, Optimizer]:
+        return {
+            name: Adam(networks[name].parameters(), options.learning_rate, betas=(0.5, 0.999), fused=True)
+            for name in ("generator", "discriminator")
+        }
+
+    def step(
+        self,
+        fabric: Fabric,
+        networks: Mapping[str, nn.Module],
+        optimizers: Mapping[str, Optimizer],
+        batch: Mapping[str, Tensor],
+        step: int,
+        options: Pix2PixOptions,
+    ) -> dict[str, Tensor]:
+        generator, discriminator = networks["generator"], networks["discriminator"]
+        lines, real = batch["lines"], batch["picture"]
+        made = generator(lines)
+
+        verdict_real, verdict_made = discriminator(lines, real), discriminator(lines, made.detach())
+        loss_d = (_says(verdict_real, True) + _says(verdict_made, False)) / 2
+        optimizers["discriminator"].zero_grad()
+        fabric.backward(loss_d)
+        optimizers["discriminator"].step()
+
+        discriminator.requires_grad_(False)
+        adversarial = _says(discriminator(lines, made), True)
+        l1 = F.l1_loss(made.float(), real.float())
+        optimizers["generator"].zero_grad()
+        fabric.backward(adversarial + options.l1 * l1)
+        discriminator.requires_grad_(True)
+        optimizers["generator"].step()
+
+        if options.average:
+            # The average follows fast at first, so that a short run is not an average of noise.
+            weight = 1 - min(options.average, (1 + step) / (10 + step))
+            _follow(networks["average"], generator, weight)
+        return {"l1": l1.detach(), "adversarial": adversarial.detach(), "discriminator": loss_d.detach()}
+
+    def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> Tensor:
+        generator = networks["average"] if "average" in networks else networks["generator"]
+        generator.eval()
+        with torch.no_grad():
+            made = generator(batch["lines"])
+        generator.train()
+        rows = [torch.cat([batch["lines"][i], made[i].float(), batch["picture"][i]], 2) for i in range(len(made))]
+        return torch.cat(rows, 1).add(1).div(2).clamp(0, 1)
+
+    def freeze(self, networks: nn.ModuleDict, options: Pix2PixOptions, facts: Mapping[str, Any]) -> FreezePlan:
+        generator = networks["average"] if "average" in networks else networks["generator"]
+        size = options.size
+        zoom = size / facts["size"]
+        lines = torch.zeros(1, size, size, 3, dtype=torch.uint8)
+        return FreezePlan(
+            module=FrozenGenerator(generator).eval(),
+            inputs={"lines": lines},
+            outputs=("picture",),
+            manifest={
+                "reads": ["lines"],
+                "gives": ["picture"],
+                "size": size,
+                "lines": {"style": options.lines},
+                "target": _zoomed(facts["target"], zoom),
+            },
+        )
+
+
+def _says(verdict: Tensor, real: bool) -> Tensor:
+    verdict = verdict.float()
+    wanted = torch.ones_like(verdict) if real else torch.zeros_like(verdict)
+    return F.binary_cross_entropy_with_logits(verdict, wanted)
+
+
+def _follow(average: nn.Module, module: nn.Module, weight: float) -> None:
+    with torch.no_grad():
+        old = [p for p in average.parameters()]
+        new = [p.detach().to(o.dtype) for p, o in zip(module.parameters(), old, strict=True)]
+        torch._foreach_lerp_(old, new, weight)
+
+
+def _initialise(module: nn.Module) -> None:
+    """N(0, 0.02) weights, N(1, 0.02) norm gains, as the paper's code does."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.InstanceNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+        nn.init.zeros_(module.bias)
+
+
+def _zoomed(target: Mapping[str, Any], zoom: float) -> dict[str, Any]:
+    """The target's geometry in the pixels of a generator smaller or larger than the prepared pictures."""
+    lengths = {"neutral", "residual_low", "residual_high"}
+    return {
+        key: [[x * zoom, y * zoom] for x, y in value] if key in lengths else value for key, value in target.items()
+    }

@@ -1,0 +1,408 @@
+"""`guise prepare face`: footage of one person -> pairs of picture and points, with a report of what was left out.
+
+Two passes over the footage. The first finds the face in every sampled frame and measures it; the second cuts the
+kept frames. The whole minute is sampled: the first 400 frames, which face2face-demo takes, are 13 to 16 s of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features.face_lines import draw_lines, to_square
+from models.features.face_points import Face, FacePoints, Picture, Points, eye_distance
+from models.features.retarget import target_facts
+from models.prepare.data_error import DataError
+
+MOST_FRAMES = 4000
+"""Frames looked at; longer footage is sampled evenly, so that an hour takes no longer than three minutes."""
+FEWEST_PAIRS = 60
+FEW_PAIRS = 400
+SMALLEST_FACE_PX = 48
+FACE_SHARE = 2.15
+"""Side of the cut square over the face's height (brows to chin): hair, neck and some room to move."""
+BLURRED = 0.3
+"""Sharpness below this share of the footage's median is motion blur."""
+SAME = 0.006
+"""Mean movement of the points, in eye distances, below which a frame repeats the one kept before it..."""
+SAME_PICTURE = 1.2
+"""...if its picture also differs by less than this (mean, of 255)."""
+HELD_OUT_SHARE = 0.08
+BLOCKS = 10
+"""The footage is split by time into this many blocks; the end of each is held out, so both parts see all of it."""
+
+Progress = Callable[[str, int, int], None]
+"""(what is being done, done, of how many)"""
+
+
+@dataclass(frozen=True)
+class FaceOptions:
+    """What `guise prepare face` can be told."""
+
+    size: int = 256
+    copies: int = 1
+    """Further copies of each frame, at other scales and places."""
+    copy_scale: float = 0.12
+    copy_shift: float = 0.06
+    """How far copies go: +- share of the scale, +- share of the square's side."""
+    pairs: int = 1500
+    """Frames kept at most, before copies, spread evenly over the footage."""
+    seed: int = 0
+
+
+class Seen(NamedTuple):
+    """One usable frame of the first pass."""
+
+    video: int
+    frame: int
+    time_s: float
+    points: Points
+    sharpness: float
+    thumbnail: NDArray[np.int16]
+
+
+def prepare_face(
+    videos: Sequence[Path], out: Path, name: str | None, options: FaceOptions, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Writes the data set that models.prepare.face_data describes and returns its facts.
+
+    Raises DataError, with nothing left behind, when the footage cannot be read or too little of it is usable.
+    """
+    say = progress or (lambda what, done, of: None)
+    if out.exists() and any(out.iterdir() if out.is_dir() else [out]):
+        raise DataError(f"{out} is there already: name an empty folder, or remove it first")
+    left_out: Counter[str] = Counter()
+    seen: list[Seen] = []
+    shapes: list[tuple[int, int]] = []
+    for number, video in enumerate(videos):
+        shapes.append(_look(number, video, seen, left_out, say))
+    kept = _choose(seen, left_out, options)
+    if len(kept) < FEWEST_PAIRS:
+        raise DataError(_too_little(videos, len(kept), left_out))
+
+    work = out.with_name(out.name + ".part")
+    shutil.rmtree(work, ignore_errors=True)
+    try:
+        facts = _write(videos, work, name or out.name, kept, shapes, left_out, options, say)
+        if out.is_dir():
+            out.rmdir()
+        work.rename(out)
+    except OSError as error:
+        raise DataError(f"{out} cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return facts
+
+
+def _look(number: int, video: Path, seen: list[Seen], left_out: Counter[str], say: Progress) -> tuple[int, int]:
+    """Pass one over a video; its frames' (height, width)."""
+    finder = FacePoints()
+    total = _frame_count(video)
+    stride = max(1, -(-total // MOST_FRAMES))
+    shape = (0, 0)
+    for index, time_s, picture in _frames(video, left_out):
+        if index % stride:
+            continue
+        say(f"looking at {video.name}", index, total)
+        if shape != (0, 0) and picture.shape[:2] != shape:
+            left_out["the picture's size changes"] += 1
+            continue
+        shape = (picture.shape[0], picture.shape[1])
+        found = _usable_face(finder, picture)
+        if isinstance(found, str):
+            left_out[found] += 1
+            continue
+        points = found
+        seen.append(Seen(number, index, time_s, points, _sharpness(picture, points), _thumbnail(picture)))
+    if shape == (0, 0):
+        raise DataError(f"{video} holds no pictures: is it a video?")
+    return shape
+
+
+def _usable_face(finder: FacePoints, picture: Picture) -> Points | str:
+    """The points of the one face, or why the frame is of no use."""
+    height, width = picture.shape[:2]
+    scale = min(1.0, 720 / min(height, width))
+    faces = finder.detect(picture, scale) or finder.detect(picture, 2 * scale)
+    if not faces:
+        return "no face"
+    if _others(faces):
+        return "several faces"
+    box = faces[0].box
+    if box.width < SMALLEST_FACE_PX:
+        return "the face is too small"
+    points = finder.fine_points(picture, box)
+    if points.min() < 0 or points[:, 0].max() > width - 1 or points[:, 1].max() > height - 1:
+        return "the face leaves the picture"
+    return points
+
+
+def _others(faces: Sequence[Face]) -> bool:
+    """Whether somebody else is there: a second face at least half as large, that the detector is sure of."""
+    first = faces[0].box
+    return any(face.score > 0.3 and face.box.width > first.width / 2 for face in faces[1:])
+
+
+def _sharpness(picture: Picture, points: Points) -> float:
+    """Variance of the Laplacian over the face, at one size for all."""
+    left, top = np.maximum(points.min(0).astype(int), 0)
+    right, bottom = points.max(0).astype(int) + 1
+    face = cv2.cvtColor(picture[top:bottom, left:right], cv2.COLOR_RGB2GRAY)
+    return float(cv2.Laplacian(cv2.resize(face, (96, 96), interpolation=cv2.INTER_AREA), cv2.CV_32F).var())
+
+
+def _thumbnail(picture: Picture) -> NDArray[np.int16]:
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    return cv2.resize(grey, (32, 24), interpolation=cv2.INTER_AREA).astype(np.int16)
+
+
+def _choose(seen: list[Seen], left_out: Counter[str], options: FaceOptions) -> list[Seen]:
+    """The sharp ones that do not repeat the one before, thinned evenly to `options.pairs`."""
+    if not seen:
+        return []
+    limit = BLURRED * float(np.median([s.sharpness for s in seen]))
+    kept: list[Seen] = []
+    for one in seen:
+        if one.sharpness < limit:
+            left_out["blurred"] += 1
+        elif kept and _repeats(one, kept[-1]):
+            left_out["the same as the one before"] += 1
+        else:
+            kept.append(one)
+    if len(kept) > options.pairs:
+        left_out["more than were asked for"] += len(kept) - options.pairs
+        kept = [kept[i] for i in np.linspace(0, len(kept) - 1, options.pairs).round().astype(int)]
+    return kept
+
+
+def _repeats(one: Seen, before: Seen) -> bool:
+    if one.video != before.video:
+        return False
+    moved = float(np.linalg.norm(one.points - before.points, axis=1).mean()) / max(eye_distance(one.points), 1e-6)
+    return moved < SAME and float(np.abs(one.thumbnail - before.thumbnail).mean()) < SAME_PICTURE
+
+
+def _too_little(videos: Sequence[Path], kept: int, left_out: Counter[str]) -> str:
+    why = ", ".join(f"{count} x {reason}" for reason, count in left_out.most_common(3)) or "the footage is too short"
+    names = ", ".join(video.name for video in videos)
+    return (
+        f"{names}: only {kept} usable frames, {FEWEST_PAIRS} are needed ({why}). "
+        "Film one person alone for about a minute, facing the camera in even light"
+    )
+
+
+def cut_square(points: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float64]:
+    """The square (left, top, side; pixels) of a video that is learned: the face with room to move, inside the frame."""
+    height, width = shape
+    low, high = points.min(1), points.max(1)
+    face = float(np.median((high - low).max(1)))
+    reach = np.percentile(high, 98, axis=0) - np.percentile(low, 2, axis=0)
+    side = min(max(FACE_SHARE * face, 1.25 * float(reach.max())), height, width)
+    centre = (np.percentile(high, 98, axis=0) + np.percentile(low, 2, axis=0)) / 2 - [0, 0.12 * face]
+    left = np.clip(centre[0] - side / 2, 0, width - side)
+    top = np.clip(centre[1] - side / 2, 0, height - side)
+    return np.array([left, top, side], np.float64)
+
+
+def _write(
+    videos: Sequence[Path],
+    work: Path,
+    name: str,
+    kept: list[Seen],
+    shapes: list[tuple[int, int]],
+    left_out: Counter[str],
+    options: FaceOptions,
+    say: Progress,
+) -> dict[str, Any]:
+    squares = [
+        cut_square(np.array([s.points for s in kept if s.video == number]), shapes[number])
+        if any(s.video == number for s in kept)
+        else np.zeros(3)
+        for number in range(len(videos))
+    ]
+    held_out = _held_out(kept)
+    rng = np.random.default_rng(options.seed)
+    rows: dict[str, list[tuple[str, Points]]] = {"train": [], "held_out": []}
+    for part in rows:
+        (work / part).mkdir(parents=True)
+    base: list[Points] = []
+    sheet: list[Picture] = []
+    done = 0
+    for number, video in enumerate(videos):
+        wanted = {s.frame: (i, s) for i, s in enumerate(kept) if s.video == number}
+        for index, _, picture in _frames(video, Counter()):
+            if index not in wanted:
+                continue
+            done += 1
+            say("cutting", done, len(kept))
+            order, one = wanted[index]
+            part = "held_out" if order in held_out else "train"
+            for copy_number, square in enumerate(_squares(squares[number], part == "train", options, rng)):
+                points = to_square(one.points, square, options.size)
+                cut = cut_picture(picture, square, options.size)
+                file = f"{order:06d}_{copy_number}.png"
+                _save(work / part / file, cut)
+                rows[part].append((file, points))
+                if copy_number == 0:
+                    base.append(points)
+                if order % max(1, len(kept) // 24) == 0 and len(sheet) < 96:
+                    sheet.append(_with_lines(cut, points))
+    for part, pairs in rows.items():
+        np.savez(
+            work / part / "points.npz",
+            names=np.array([file for file, _ in pairs]),
+            points=np.array([points for _, points in pairs], np.float32).reshape(-1, 68, 2),
+        )
+    _save(work / "contact_sheet.jpg", _tiled(sheet))
+    facts: dict[str, Any] = {
+        "kind": "face",
+        "name": name,
+        "size": options.size,
+        "sources": [video.name for video in videos],
+        "frames_seen": len(kept) + sum(left_out.values()),
+        "frames_kept": len(kept),
+        "pairs": {part: len(pairs) for part, pairs in rows.items()},
+        "left_out": dict(left_out.most_common()),
+        "squares": [[round(float(v), 2) for v in square] for square in squares],
+        "target": target_facts(np.array(base)),
+        "digest": _digest(work, rows),
+    }
+    (work / "dataset.json").write_text(json.dumps(facts, indent=1), "utf-8")
+    (work / "report.txt").write_text(report(facts), "utf-8")
+    return facts
+
+
+def report(facts: dict[str, Any]) -> str:
+    """What was kept, what was left out and why; several lines for the artist."""
+    lines = [
+        f"{facts['name']}: {facts['frames_kept']} of {facts['frames_seen']} frames kept from {', '.join(facts['sources'])}",
+        f"pairs to learn from: {facts['pairs']['train']}, held out: {facts['pairs']['held_out']}",
+    ]
+    lines += [f"left out: {count} x {reason}" for reason, count in facts["left_out"].items()]
+    if facts["frames_kept"] < FEW_PAIRS:
+        lines.append(f"warning: this is little; {FEW_PAIRS} frames or more, about a minute, give a better picture")
+    return "\n".join(lines) + "\n"
+
+
+def _held_out(kept: list[Seen]) -> set[int]:
+    """Which of the kept frames are held out: the end of each block of time."""
+    block = len(kept) / BLOCKS
+    return {i for i in range(len(kept)) if (i % block) >= block * (1 - HELD_OUT_SHARE)}
+
+
+def _squares(
+    square: NDArray[np.float64], copied: bool, options: FaceOptions, rng: np.random.Generator
+) -> Iterator[NDArray[np.float64]]:
+    yield square
+    if not copied:
+        return
+    left, top, side = square
+    for _ in range(options.copies):
+        other = side * (1 + rng.uniform(-options.copy_scale, options.copy_scale))
+        x = left + (side - other) / 2 + side * rng.uniform(-options.copy_shift, options.copy_shift)
+        y = top + (side - other) / 2 + side * rng.uniform(-options.copy_shift, options.copy_shift)
+        yield np.array([x, y, other])
+
+
+def cut_picture(picture: Picture, square: NDArray[np.float64], size: int) -> Picture:
+    """The square of the picture at `size`; what lies outside the frame is mirrored in."""
+    left, top, side = square
+    scale = size / side
+    if scale < 1:  # averaged first, as INTER_AREA would, because the warp below only looks at four pixels
+        picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        left, top, scale = left * scale, top * scale, 1.0
+    # Pixel centres: see models.features.face_lines.to_square.
+    move = np.array([[scale, 0, (0.5 - left) * scale - 0.5], [0, scale, (0.5 - top) * scale - 0.5]])
+    return cv2.warpAffine(picture, move, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+
+
+def _with_lines(cut: Picture, points: Points) -> Picture:
+    size = cut.shape[0]
+    both = np.concatenate([cut, draw_lines(points, size)], 1)
+    return cv2.resize(both, (256, 128), interpolation=cv2.INTER_AREA)
+
+
+def _tiled(pictures: list[Picture], columns: int = 6) -> Picture:
+    blank = np.zeros_like(pictures[0])
+    pictures = pictures + [blank] * (-len(pictures) % columns)
+    return np.concatenate([np.concatenate(pictures[i : i + columns], 1) for i in range(0, len(pictures), columns)])
+
+
+def _save(path: Path, picture: Picture) -> None:
+    done, data = cv2.imencode(path.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise OSError(f"{path.name} could not be encoded")
+    path.write_bytes(data.tobytes())  # not imwrite, which answers a full disk with silence
+
+
+def _digest(work: Path, rows: dict[str, list[tuple[str, Points]]]) -> str:
+    digest = hashlib.sha256()
+    for part, pairs in rows.items():
+        for file, points in pairs:
+            digest.update((work / part / file).read_bytes())
+            digest.update(points.tobytes())
+    return digest.hexdigest()
+
+
+def _frame_count(video: Path) -> int:
+    with _opened(video) as container:
+        stream = container.streams.video[0]
+        if stream.frames:
+            return int(stream.frames)
+        seconds = float(container.duration or 0) / 1_000_000
+        return max(1, int(seconds * float(stream.average_rate or 25)))
+
+
+def _opened(video: Path) -> Any:
+    try:
+        container = av.open(str(video))
+    except (OSError, ValueError) as error:
+        why = "there is no such file" if not video.exists() else "it is not a video that can be read"
+        raise DataError(f"{video}: {why}") from error
+    if not container.streams.video:
+        container.close()
+        raise DataError(f"{video} has no picture: is it a sound file?")
+    return container
+
+
+def _frames(video: Path, left_out: Counter[str]) -> Iterator[tuple[int, float, Picture]]:
+    """(number, seconds, RGB picture) of every frame; damaged ones are counted and passed over."""
+    with _opened(video) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        index = 0
+        packets = container.demux(stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except (OSError, ValueError):  # the file ends in the middle of a packet
+                left_out["damaged"] += 1
+                return
+            try:
+                frames = packet.decode()
+            except (OSError, ValueError):
+                left_out["damaged"] += 1
+                continue
+            for frame in frames:
+                yield index, float(frame.time or 0.0), _upright(frame)
+                index += 1
+
+
+def _upright(frame: Any) -> Picture:
+    """The frame as RGB, turned as a phone's metadata says."""
+    picture: Picture = frame.to_ndarray(format="rgb24")
+    turns = round(getattr(frame, "rotation", 0) / 90) % 4
+    return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture

@@ -1,0 +1,25 @@
+"""FAMILIES: a name -> where it lives, one line each. Imported only when asked for, because families import torch."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from models.family import Family
+
+FAMILIES = {
+    "pix2pix": "models.pix2pix:Pix2Pix",
+}
+
+
+class UnknownFamily(Exception):
+    """No family of that name; the message lists those there are."""
+
+
+def family(name: str) -> Family:
+    """The family called `name`; raises UnknownFamily."""
+    if name not in FAMILIES:
+        raise UnknownFamily(f"there is no family {name!r}: choose one of {', '.join(FAMILIES)}")
+    module, attribute = FAMILIES[name].split(":")
+    return cast("Family", getattr(import_module(module), attribute)())

@@ -1,0 +1,68 @@
+"""What every test shares: the real footage, and a watch over threads and processes left behind."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import psutil
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+cv2.setNumThreads(1)
+
+DATA = Path(os.environ.get("GUISE_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real footage and speech ($GUISE_DATA or ../shared/data)."""
+    if not (DATA / "video").is_dir():
+        reason = "no real footage: set GUISE_DATA to a folder with video/, speech/ and faces/"
+        if os.environ.get("GUISE_DATA_REQUIRED"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def footage(data: Path) -> Path:
+    """The videos of the real footage."""
+    return data / "video"
+
+
+def _ours(thread: threading.Thread) -> bool:
+    # tqdm's and TensorBoard's own writers end by themselves; everything else that outlives a test is a leak.
+    return thread is not threading.main_thread() and thread.name not in {"pydevd", "tqdm_monitor"}
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """Fails a test that leaves a thread or a process running."""
+    before = set(threading.enumerate())
+    children = {child.pid for child in psutil.Process().children(recursive=True)}
+    yield
+    deadline = time.monotonic() + 3
+    while True:
+        threads = [t for t in threading.enumerate() if t not in before and _ours(t) and t.is_alive()]
+        processes = [p for p in psutil.Process().children(recursive=True) if p.pid not in children and _runs(p)]
+        if not threads and not processes:
+            return
+        if time.monotonic() > deadline:
+            pytest.fail(f"left behind: threads {threads}, processes {processes}")
+        time.sleep(0.02)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        command = " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+    # Python's own helpers live as long as the interpreter that started them.
+    return "resource_tracker" not in command and "forkserver" not in command
