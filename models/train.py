@@ -107,8 +107,7 @@ def train(plan: Plan, advance: Callable[[Advance], None]) -> Path:
         state |= checkpoint.load_networks(newest, networks)
     networks = networks.to(fabric.device)
     optimizers = plan.family.optimizers(networks, options)
-    if newest is not None:
-        torch.set_rng_state(checkpoint.load_optimizers(newest, optimizers))
+    chance = checkpoint.load_optimizers(newest, optimizers) if newest is not None else None
     trained = {}
     for name, network in networks.items():
         if name in optimizers:
@@ -119,6 +118,8 @@ def train(plan: Plan, advance: Callable[[Advance], None]) -> Path:
     log = SummaryWriter(str(plan.out / "log"), purge_step=state["step"]) if fabric.is_global_zero else None
     shown = _samples_shown(data, fabric)
 
+    if chance is not None:
+        torch.set_rng_state(chance)
     begun, before = time.monotonic(), float(state["seconds"])
     first_step = int(state["step"])
     limit_s = None if plan.minutes is None else 60 * plan.minutes
@@ -223,6 +224,7 @@ def _loader(plan: Plan, fabric: Fabric, data: Dataset[Any], seen: int) -> Iterat
         num_workers=plan.workers,
         pin_memory=fabric.device.type == "cuda",
         persistent_workers=plan.workers > 0,
+        generator=torch.Generator().manual_seed(plan.seed),  # its own: it would draw from the one training uses
     )
     return iter(fabric.setup_dataloaders(loader, use_distributed_sampler=False))
 

@@ -1,0 +1,155 @@
+"""The verbs `guise inspect` and `guise export`. Each imports what it needs when it is called."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from export.artifact import Manifest, Port
+
+
+def inspect(
+    model: Annotated[Path, typer.Argument(metavar="NAME.onnx", help="A frozen model.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON instead.")] = False,
+) -> None:
+    """What a frozen model is: whose likeness on what consent, what it reads and gives, where it comes from.
+
+    Example: guise inspect looks/porcelain.onnx
+    """
+    from export.artifact import BadModel, check, digest
+
+    try:
+        manifest = check(model)
+        sha256 = digest(model)
+    except (BadModel, OSError) as error:
+        _fail(str(error))
+    if as_json:
+        typer.echo(manifest.model_dump_json(indent=1, exclude_none=True))
+        return
+
+    from rich.console import Console
+
+    Console().print(_table(model, manifest, sha256))
+
+
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `guise train` wrote.")],
+    out: Annotated[Path, typer.Option("--out", metavar="NAME.onnx", help="The frozen model to write.")],
+    subject: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]TEXT",
+            help="Whose likeness this is and on what consent: fictional, self, or a statement. "
+            "Required; once a person where the run knows several.",
+        ),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which of the run's persons to freeze; for voices of many.")
+    ] = None,
+    precision: Annotated[str, typer.Option(help="fp32, or fp16: half the file, the same arithmetic.")] = "fp32",
+    name: Annotated[str | None, typer.Option(help="Its name in the library; else the person's.")] = None,
+    licence: Annotated[str | None, typer.Option(help="On what terms others may use it.")] = None,
+    tensorrt: Annotated[bool, typer.Option("--tensorrt", help="Build this machine's TensorRT engine, too.")] = False,
+) -> None:
+    """Freezes a training run into ONE .onnx file that performs, and checks it against the network.
+
+    Example: guise export runs/anna --out looks/anna.onnx --subject "self" --precision fp16
+    """
+    if tensorrt:
+        _fail("--tensorrt is not available yet; with TensorRT installed, `guise live` builds its engine by itself")
+    if target is not None:
+        _fail(f"--target {target}: this run knows one person only; leave --target out")
+    if precision not in ("fp32", "fp16"):
+        _fail(
+            f"--precision {precision} is not available yet: choose fp32 or fp16"
+            if precision == "int8"
+            else f"--precision {precision} is not known: choose fp32 or fp16"
+        )
+    if not subject or not all(_statement(text) for text in subject):
+        _fail("say whose likeness this is and on what consent: --subject fictional, --subject self, or a statement")
+
+    try:
+        from export.freeze import NotFrozen, freeze
+        from export.verify import NotFaithful
+        from models.checkpoint import BadRun
+    except ModuleNotFoundError as error:
+        _fail(f"exporting needs the train extra, and {error.name} is not installed: pip install 'guise[train]'")
+    from rich.console import Console
+
+    from export.artifact import BadModel
+
+    console = Console(stderr=True)
+    try:
+        with console.status("freezing, and comparing with the network ..."):
+            manifest = freeze(run, out, "; ".join(subject), "fp16" if precision == "fp16" else "fp32", name, licence)
+    except (NotFrozen, NotFaithful, BadRun, BadModel, OSError) as error:
+        _fail(str(error))
+    found = manifest.training.metrics["parity"]
+    typer.echo(
+        f"{out}: {manifest.name}, {out.stat().st_size / 1e6:.1f} MB, {manifest.precision}; differs from the network by "
+        f"{json.dumps(found)} in 1/255"
+    )
+
+
+def _statement(subject: str) -> str:
+    """The TEXT of [NAME=]TEXT, without the spaces around it."""
+    before, equals, after = subject.partition("=")
+    return (after if equals and before.strip() else subject).strip()
+
+
+def _table(path: Path, manifest: Manifest, sha256: str) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_header=False, box=None, title=Text(f"{manifest.name}: a {manifest.kind}"), title_justify="left")
+    table.add_column(style="bold")
+    # A cell that folds: a long statement of consent must be readable to its end.
+    table.add_column(overflow="fold")
+    # Text, not markup: what stands in a file must not be able to colour or hide anything.
+    for label, value in _rows(path, manifest, sha256):
+        table.add_row(Text(label), Text(value))
+    return table
+
+
+def _rows(path: Path, m: Manifest, sha256: str) -> list[tuple[str, str]]:
+    rows = [
+        ("likeness of", m.subject),
+        ("licence", m.licence),
+        ("family", m.family),
+        ("file", f"{path.stat().st_size / 1e6:.1f} MB, weights in {m.precision}"),
+        ("sha256", sha256),
+        ("reads", ", ".join(f"{name} {_port(port)}" for name, port in m.inputs.items())),
+        ("gives", ", ".join(f"{name} {_port(port)}" for name, port in m.outputs.items())),
+    ]
+    if m.lines is not None:
+        rows.append(("lines", m.lines.style))
+    if m.sample_rate and m.hop:
+        milliseconds = 1000 * ((m.lookahead or 0) + m.hop) / m.sample_rate
+        rows.append(("sound", f"{m.sample_rate} Hz, hops of {m.hop} samples, {milliseconds:.1f} ms of latency"))
+    for name, parameter in m.parameters.items():
+        rows.append((f"set {name}", f"{parameter.low:g} to {parameter.high:g} {parameter.unit}".strip()))
+    if m.conditioning:
+        rows.append(("conditioning", json.dumps(m.conditioning)))
+    t = m.training
+    rows.append(("trained", f"{t.steps} steps, {t.samples_seen} samples, {t.minutes:.1f} minutes"))
+    rows.append(("data", t.data_digest))
+    rows.append(("revision", t.revision or "not known"))
+    rows += [(name, json.dumps(value)) for name, value in t.metrics.items()]
+    if t.options:
+        rows.append(("options", ", ".join(f"{key}={json.dumps(value)}" for key, value in t.options.items())))
+    return rows
+
+
+def _port(port: Port) -> str:
+    return f"{port.dtype} {' x '.join(map(str, port.shape))}"
+
+
+def _fail(line: str) -> NoReturn:
+    typer.echo(line, err=True)
+    raise typer.Exit(2)

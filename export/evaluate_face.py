@@ -1,0 +1,181 @@
+"""What a look is worth on footage: measures over pictures and points, for `guise evaluate face` and the benchmark.
+
+Pictures are RGB uint8 (h, w, 3), points float (68, 2) in their picture's pixels. Everything here is a function of what
+it is given; FaceMeter alone holds dlib's networks and belongs to one thread. Free of torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import cv2
+import dlib
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features.face_points import FacePoints, Picture, Points, descriptor_file, eye_distance, openings
+
+Descriptor = NDArray[np.float64]
+"""dlib's 128 numbers: two pictures of one person lie within 0.6 of each other, two takes of one person about 0.2."""
+
+OPENINGS = ("mouth", "left_eye", "right_eye")
+FEWEST_TO_CORRELATE = 10
+
+
+class FaceMeter:
+    """Finds the face on a picture and describes whose it is."""
+
+    def __init__(self) -> None:
+        """Raises models.features.face_points.LandmarkFileMissing."""
+        self._faces = FacePoints()
+        self._describe = dlib.face_recognition_model_v1(str(descriptor_file()))
+
+    def points(self, picture: Picture) -> Points | None:
+        """The surest face's 68 points, detected afresh; None when there is no face."""
+        found = self._found(picture)
+        return None if found is None else self._faces.fine_points(picture, found)
+
+    def descriptor(self, picture: Picture) -> Descriptor | None:
+        """Whose face it is; None when there is no face."""
+        found = self._found(picture)
+        if found is None:
+            return None
+        return self._described(picture, found)
+
+    def both(self, picture: Picture) -> tuple[Points, Descriptor] | None:
+        """`points` and `descriptor` for the price of one detection."""
+        found = self._found(picture)
+        if found is None:
+            return None
+        return self._faces.fine_points(picture, found), self._described(picture, found)
+
+    def _found(self, picture: Picture) -> Any:
+        faces = self._faces.detect(picture) or self._faces.detect(picture, 2.0)
+        return faces[0].box if faces else None
+
+    def _described(self, picture: Picture, box: Any) -> Descriptor:
+        places = [dlib.point(int(x), int(y)) for x, y in self._faces.points(picture, box)]
+        shape = dlib.full_object_detection(dlib.rectangle(*box), places)
+        return np.array(self._describe.compute_face_descriptor(picture, shape), np.float64)
+
+
+def mean_descriptor(descriptors: Iterable[Descriptor]) -> Descriptor:
+    """The middle of a person's pictures: what identity distances are measured from. Raises ValueError for none."""
+    all_of_them = list(descriptors)
+    if not all_of_them:
+        raise ValueError("no face was found, so nobody can be described")
+    middle: Descriptor = np.mean(all_of_them, axis=0)
+    return middle
+
+
+def identity_distance(descriptor: Descriptor, person: Descriptor) -> float:
+    """Euclidean distance of a descriptor to a person's mean."""
+    return float(np.linalg.norm(descriptor - person))
+
+
+def expression_error(found: Points, asked: Points) -> float:
+    """Mean distance of the points found again on a picture to those it was asked for, in the asked's eye distances."""
+    return float(np.linalg.norm(found - asked, axis=1).mean() / max(eye_distance(asked), 1e-6))
+
+
+def openings_agreement(found: Sequence[Points], asked: Sequence[Points]) -> dict[str, dict[str, float | None]]:
+    """For mouth and eyes: does the opening found follow the one asked for (correlation), and how far (gain)?
+
+    The gain is the slope of found over asked by least squares: 1 opens as far, 0.5 half as far. None where the
+    performer kept still, or too few faces were found.
+    """
+    answer: dict[str, dict[str, float | None]] = {}
+    got = np.array([openings(p) for p in found], np.float64).reshape(-1, 3)
+    wanted = np.array([openings(p) for p in asked], np.float64).reshape(-1, 3)
+    for i, name in enumerate(OPENINGS):
+        x, y = wanted[:, i], got[:, i]
+        if len(x) < FEWEST_TO_CORRELATE or x.std() < 1e-6:
+            answer[name] = {"correlation": None, "gain": None}
+            continue
+        gain = float(np.cov(x, y, bias=True)[0, 1] / x.var())
+        correlation = float(np.corrcoef(x, y)[0, 1]) if y.std() > 1e-9 else 0.0
+        answer[name] = {"correlation": correlation, "gain": gain}
+    return answer
+
+
+def picture_change(before: Picture, after: Picture) -> float:
+    """Mean absolute change of a pixel's channel from one frame to the next, of 255."""
+    return float(np.abs(after.astype(np.int16) - before).mean())
+
+
+def points_change(before: Points, after: Points) -> float:
+    """Mean movement of a point from one frame to the next, in eye distances."""
+    return float(np.linalg.norm(after - before, axis=1).mean() / max(eye_distance(after), 1e-6))
+
+
+def flicker(generated: Sequence[float], real: Sequence[float]) -> float | None:
+    """How much a generated movie changes from frame to frame, over how much the real one does; 1 is as calm.
+
+    Both are lists of `picture_change` or of `points_change`, over the same frames. None where the real one stands
+    still while the generated one does not.
+    """
+    made, true = float(np.mean(generated)) if generated else 0.0, float(np.mean(real)) if real else 0.0
+    if made == 0.0:
+        return 0.0
+    return made / true if true > 0 else None
+
+
+def ssim(picture: Picture, real: Picture) -> float:
+    """Structural similarity in colour, -1..1; 1 for equal pictures (Wang et al. 2004, by scikit-image)."""
+    from skimage.metrics import structural_similarity
+
+    return float(structural_similarity(picture, real, channel_axis=2, data_range=255))
+
+
+def l1(picture: Picture, real: Picture) -> float:
+    """Mean absolute difference of pixels of 0..1."""
+    return float(np.abs(picture.astype(np.int16) - real).mean() / 255)
+
+
+def sharpness(picture: Picture) -> float:
+    """Variance of the Laplacian of the grey picture; a blurred one has little."""
+    return float(cv2.Laplacian(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.CV_64F).var())
+
+
+def aligned_cut(picture: Picture, performer: Points, target: Points, size: int) -> Picture:
+    """The part of a frame in which the performer's neutral lies on the target's neutral: a picture of `size`.
+
+    What a perfect look of the performer himself would paint, once his points are retargeted. The similarity is the one
+    of models.features.retarget; what lies outside the frame is mirrored in.
+    """
+    turn, shift = _similarity(performer, target)
+    scale = abs(turn)
+    if scale < 1:  # averaged first: the warp below looks at four pixels only
+        height, width = picture.shape[:2]
+        smaller = max(1, round(width * scale)), max(1, round(height * scale))
+        x, y = smaller[0] / width, smaller[1] / height
+        picture = cv2.resize(picture, smaller, interpolation=cv2.INTER_AREA)
+        # Pixel centres: (p + 0.5) * x - 0.5 is where p lies in the smaller picture.
+        back = np.array([[1 / x, 0, 0.5 / x - 0.5], [0, 1 / y, 0.5 / y - 0.5], [0, 0, 1]])
+    else:
+        back = np.eye(3)
+    move = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag], [0, 0, 1]]) @ back
+    return cv2.warpAffine(picture, move[:2], (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+
+
+def aligned_points(points: Points, performer: Points, target: Points) -> Points:
+    """Where points of the frame lie in `aligned_cut`."""
+    turn, shift = _similarity(performer, target)
+    moved = (points[:, 0] + 1j * points[:, 1].astype(np.float64)) * turn + shift
+    return np.stack([moved.real, moved.imag], 1).astype(np.float32)
+
+
+def _similarity(performer: Points, target: Points) -> tuple[complex, complex]:
+    """(turn, shift) of the complex plane that brings one neutral to the other, by pose_and_residual's fit."""
+    from models.features.face_points import RIGID
+
+    a, b = performer[RIGID].astype(np.float64), target[RIGID].astype(np.float64)
+    source, wanted = a[:, 0] + 1j * a[:, 1], b[:, 0] + 1j * b[:, 1]
+    # Fitted from the target to the performer, as there, and turned round.
+    outward = complex(
+        np.vdot(wanted - wanted.mean(), source - source.mean())
+        / np.vdot(wanted - wanted.mean(), wanted - wanted.mean())
+    )
+    turn = 1 / outward
+    return turn, complex(wanted.mean() - source.mean() * turn)

@@ -1,0 +1,107 @@
+"""Any performer's points brought to the target's place, size and proportions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from models.features.face_points import FacePoints, Points, eye_distance, openings
+from models.features.retarget import (
+    Pose,
+    Retarget,
+    RunningNeutral,
+    neutral_of,
+    pose_and_residual,
+    pose_back,
+    target_facts,
+)
+
+
+def _clip(path: Path, every: int = 6) -> np.ndarray:
+    finder, points, number = FacePoints(), [], -1
+    capture = cv2.VideoCapture(str(path))
+    while True:
+        read, frame = capture.read()
+        number += 1
+        if not read:
+            return np.array(points)
+        if number % every == 0:
+            picture = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+            found = finder.detect(picture)
+            if found:
+                points.append(finder.fine_points(picture, found[0].box))
+
+
+@pytest.fixture(scope="module")
+def target(footage: Path) -> dict[str, Any]:
+    return target_facts(_clip(footage / "talkerA_webcam_second_30s.mp4"))
+
+
+@pytest.fixture(scope="module")
+def performer(footage: Path) -> np.ndarray:
+    return _clip(footage / "talkerF_man_glasses_8s.mp4")
+
+
+def test_pose_taken_out_and_put_back_is_the_face_itself(performer: np.ndarray) -> None:
+    neutral = neutral_of(performer)
+    for points in performer[::5]:
+        pose, residual = pose_and_residual(points, neutral)
+        assert np.allclose(pose_back(neutral + residual, neutral, pose), points, atol=1e-2)
+
+
+def test_a_moved_face_is_pose_alone(performer: np.ndarray) -> None:
+    neutral = neutral_of(performer)
+    moved = pose_back(neutral.astype(float), neutral, Pose(0.3, -0.2, 1.2, 0.25))
+    pose, residual = pose_and_residual(moved, neutral)
+    assert np.allclose(pose, (0.3, -0.2, 1.2, 0.25), atol=1e-4)
+    assert np.abs(residual).max() < 1e-2
+
+
+def test_the_performers_neutral_becomes_the_targets(target: dict[str, Any], performer: np.ndarray) -> None:
+    retarget, neutral = Retarget(target), neutral_of(performer)
+    assert np.abs(retarget(neutral, neutral) - retarget.neutral).max() < 2.0
+
+
+def test_place_and_size_of_the_performer_do_not_matter(target: dict[str, Any], performer: np.ndarray) -> None:
+    retarget, neutral = Retarget(target), neutral_of(performer)
+    for points in performer[::7]:
+        here = retarget(points, neutral)
+        nearer = retarget(points * 2.5 + 300, neutral * 2.5 + 300)
+        assert np.abs(here - nearer).max() < 0.05
+
+
+def test_no_point_leaves_what_training_saw(target: dict[str, Any], performer: np.ndarray) -> None:
+    retarget, neutral = Retarget(target), neutral_of(performer)
+    wild = neutral + np.random.default_rng(1).normal(0, 60, (68, 2)).astype(np.float32)
+    points = retarget(wild.astype(np.float32), neutral)
+    assert np.isfinite(points).all()
+    assert eye_distance(points) < 2 * eye_distance(retarget.neutral)
+
+
+def test_an_open_mouth_opens_the_targets(target: dict[str, Any], performer: np.ndarray) -> None:
+    retarget, neutral = Retarget(target), neutral_of(performer)
+    opened = neutral.copy()
+    opened[[65, 66, 67]] += [0, 0.25 * eye_distance(neutral)]
+    opened[[55, 56, 57, 58, 59]] += [0, 0.25 * eye_distance(neutral)]
+    opened[4:13] += [0, 0.2 * eye_distance(neutral)]
+    assert openings(retarget(opened, neutral))[0] > openings(retarget(neutral, neutral))[0] + 0.1
+
+
+def test_the_running_neutral_finds_the_clips(performer: np.ndarray) -> None:
+    running, whole = RunningNeutral(), neutral_of(performer)
+    answers: list[Points] = [running.update(points, i * 0.2) for i, points in enumerate(performer)]
+    assert np.array_equal(answers[0], performer[0])
+    last = np.linalg.norm(answers[-1] - whole, axis=1).mean() / eye_distance(whole)
+    assert last < 0.05
+    steps = [np.abs(b - a).max() for a, b in zip(answers, answers[1:], strict=False)]
+    assert max(steps) < 0.15 * eye_distance(whole)
+
+
+def test_a_fixed_neutral_stays(performer: np.ndarray) -> None:
+    running = RunningNeutral(fixed=performer[3])
+    for i, points in enumerate(performer[:10]):
+        assert running.update(points, i / 5) is performer[3] or np.array_equal(running.update(points, i / 5), performer[3])

@@ -1,0 +1,146 @@
+"""Footage -> a data set, on real footage and on what is wrong with footage."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from models.prepare.data_error import DataError
+from models.prepare.face import FaceOptions, prepare_face, report
+from models.prepare.face_data import FaceData, read_facts
+
+
+@pytest.fixture(scope="module")
+def prepared(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("data") / "f"
+    prepare_face([_four_seconds(footage, tmp_path_factory.mktemp("cut"))], out, None, FaceOptions(size=128, copies=1))
+    return out
+
+
+def test_pairs_points_and_report_are_there(prepared: Path) -> None:
+    facts = read_facts(prepared)
+    assert facts["name"] == "f"
+    assert facts["frames_kept"] >= 80
+    assert facts["frames_seen"] == 120
+    assert (prepared / "contact_sheet.jpg").stat().st_size > 1000
+    assert "pairs to learn from" in (prepared / "report.txt").read_text()
+    data = FaceData(prepared, 128, "smooth")
+    assert len(data) == facts["pairs"]["train"]
+    pair = data[3]
+    assert pair["lines"].shape == pair["picture"].shape == (3, 128, 128)
+    assert pair["lines"].min() == -1
+    assert pair["lines"].max() > 0.5
+    assert len(data.held_out()) == facts["pairs"]["held_out"] > 0
+
+
+def test_the_held_out_frames_are_other_frames(prepared: Path) -> None:
+    train = {name.split("_")[0] for name in FaceData(prepared, 128, "smooth").names}
+    held_out = {name.split("_")[0] for name in FaceData(prepared, 128, "smooth").held_out().names}
+    assert held_out
+    assert not train & held_out
+
+
+def test_points_lie_on_the_face_of_each_picture_and_copy(prepared: Path) -> None:
+    """dlib finds the points again where the data set says they are."""
+    from models.features.face_points import FacePoints, eye_distance
+
+    data, finder, errors = FaceData(prepared, 128, "smooth"), FacePoints(), []
+    for index in range(0, len(data), 9):
+        large = cv2.resize(data.picture(index), (384, 384), interpolation=cv2.INTER_CUBIC)
+        found = finder.detect(large)
+        if found:
+            points = (finder.points(large, found[0].box) + 0.5) / 3 - 0.5
+            errors.append(np.linalg.norm(points - data.points[index], axis=1).mean() / eye_distance(points))
+    assert len(errors) > 10
+    assert np.median(errors) < 0.04
+
+
+def test_the_same_footage_gives_the_same_data(footage: Path, tmp_path: Path, prepared: Path) -> None:
+    clip = _four_seconds(footage, tmp_path)
+    facts = prepare_face([clip], tmp_path / "again", None, FaceOptions(size=128, copies=1))
+    assert facts["digest"] == read_facts(prepared)["digest"]
+
+
+def _refused(videos: list[Path], out: Path) -> str:
+    with pytest.raises(DataError) as refused:
+        prepare_face(videos, out, None, FaceOptions())
+    assert not out.exists()
+    assert not out.with_name(out.name + ".part").exists()
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("clip", "reason"),
+    [
+        ("negative_people_from_behind_25s.mp4", "no face"),
+        ("derived_nearblack_6s.mp4", "no face"),
+        ("derived_two_people_sidebyside_7s.mp4", "several faces"),
+        ("hard_group_walking_small_faces_3s.gif", "usable frames"),
+    ],
+)
+def test_footage_that_cannot_be_used_is_refused_with_the_reason(
+    footage: Path, tmp_path: Path, clip: str, reason: str
+) -> None:
+    if clip.endswith(".mp4"):
+        short = tmp_path / clip
+        _cut(footage / clip, short, 45)
+        assert reason in _refused([short], tmp_path / "out")
+    else:
+        assert reason in _refused([footage / clip], tmp_path / "out")
+
+
+def test_what_is_no_video_is_refused(tmp_path: Path, data: Path) -> None:
+    text = tmp_path / "notes.mp4"
+    text.write_text("not a video")
+    assert "not a video" in _refused([text], tmp_path / "out")
+    assert "no such file" in _refused([tmp_path / "absent.mp4"], tmp_path / "out")
+    assert "no picture" in _refused([data / "speech" / "jfk_11s.flac"], tmp_path / "out")
+
+
+def test_three_seconds_are_prepared_with_a_warning(footage: Path, tmp_path: Path) -> None:
+    short = tmp_path / "short.mp4"
+    _cut(footage / "talkerC_woman_expressions_33s.mp4", short, 90)
+    facts = prepare_face([short], tmp_path / "out", None, FaceOptions(size=64, copies=0))
+    assert "warning: this is little" in report(facts)
+
+
+def test_a_damaged_file_is_used_as_far_as_it_goes(footage: Path, tmp_path: Path) -> None:
+    whole = footage / "talkerF_man_glasses_8s.mp4"
+    broken = bytearray(whole.read_bytes())
+    middle = len(broken) // 2
+    broken[middle : middle + 4000] = bytes(4000)
+    path = tmp_path / "broken.mp4"
+    path.write_bytes(bytes(broken))
+    facts = prepare_face([path], tmp_path / "out", None, FaceOptions(size=64, copies=0))
+    assert 80 < facts["frames_kept"] < 250
+
+
+def test_an_existing_folder_is_left_alone(prepared: Path, footage: Path) -> None:
+    before = json.loads((prepared / "dataset.json").read_text())
+    with pytest.raises(DataError, match="is there already"):
+        prepare_face([footage / "talkerF_man_glasses_8s.mp4"], prepared, None, FaceOptions())
+    assert json.loads((prepared / "dataset.json").read_text()) == before
+
+
+def _four_seconds(footage: Path, folder: Path) -> Path:
+    clip = folder / "f.mp4"
+    _cut(footage / "talkerF_man_glasses_8s.mp4", clip, 120)
+    return clip
+
+
+def _cut(source: Path, target: Path, frames: int) -> None:
+    with av.open(str(source)) as reading, av.open(str(target), "w") as writing:
+        stream = reading.streams.video[0]
+        out = writing.add_stream("libx264", rate=30, options={"crf": "18", "preset": "ultrafast"})
+        out.width, out.height, out.pix_fmt = stream.width, stream.height, "yuv420p"
+        for number, frame in enumerate(reading.decode(stream)):
+            if number == frames:
+                break
+            writing.mux(out.encode(av.VideoFrame.from_ndarray(frame.to_ndarray(format="rgb24"), format="rgb24")))
+        writing.mux(out.encode())

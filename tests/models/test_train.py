@@ -1,0 +1,188 @@
+"""The training loop: it learns, it saves, it goes on exactly, it stops when asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from models import checkpoint
+from models.checkpoint import BadRun, load_run
+from models.pix2pix import Discriminator, Generator, Pix2Pix
+from models.prepare.data_error import DataError
+from models.registry import UnknownFamily, family
+from models.train import Plan, train
+
+SIZE = 64
+torch.set_num_threads(1)
+TINY = {"ngf": 4, "size": SIZE, "batch": 2, "steps": 8}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A drawn face data set: enough for the loop, without footage."""
+    folder = tmp_path / "data"
+    rng = np.random.default_rng(0)
+    points = rng.uniform(12, 52, (68, 2)) + rng.normal(0, 2, (12, 1, 2))
+    for part, count in (("train", 10), ("held_out", 2)):
+        (folder / part).mkdir(parents=True)
+        names = [f"{i:06d}_0.png" for i in range(count)]
+        for i, name in enumerate(names):
+            picture = np.full((SIZE, SIZE, 3), 60 + 10 * i, np.uint8)
+            cv2.circle(picture, tuple(int(v) for v in points[i].mean(0)), 16, (200, 120, 90), -1)
+            cv2.imwrite(str(folder / part / name), picture)
+        np.savez(folder / part / "points.npz", names=np.array(names), points=points[:count].astype(np.float32))
+    neutral = points[0].tolist()
+    target = {"neutral": neutral, "residual_low": neutral, "residual_high": neutral, "roll": [0, 0], "scale": [1, 1]}
+    facts = {"kind": "face", "name": "drawn", "size": SIZE, "target": target, "digest": "0"}
+    (folder / "dataset.json").write_text(json.dumps(facts))
+    return folder
+
+
+def _plan(data: Path, out: Path, *, resume: bool = False, seed: int = 0, **options: object) -> Plan:
+    kind = family("pix2pix")
+    chosen = kind.options(**(TINY | options))  # type: ignore[arg-type]
+    return Plan(kind, chosen, data, out, seed=seed, resume=resume, precision="32-true")
+
+
+def _weights(run: Path) -> dict[str, torch.Tensor]:
+    newest = checkpoint.newest(run)
+    assert newest is not None
+    return load_file(newest / "networks.safetensors")
+
+
+def _same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_a_run_stopped_and_resumed_is_the_run_not_stopped(data: Path, tmp_path: Path) -> None:
+    train(_plan(data, tmp_path / "whole"), lambda _: None)
+    train(_plan(data, tmp_path / "parts", steps=3), lambda _: None)
+    train(_plan(data, tmp_path / "parts", resume=True), lambda _: None)
+    assert _same(_weights(tmp_path / "whole"), _weights(tmp_path / "parts"))
+
+
+def test_another_seed_is_another_run(data: Path, tmp_path: Path) -> None:
+    train(_plan(data, tmp_path / "a", steps=2), lambda _: None)
+    train(_plan(data, tmp_path / "b", steps=2, seed=1), lambda _: None)
+    assert not _same(_weights(tmp_path / "a"), _weights(tmp_path / "b"))
+
+
+def test_it_learns(data: Path, tmp_path: Path) -> None:
+    seen: list[float] = []
+
+    def advance(now: object) -> None:
+        seen.append(now.losses["l1"])  # type: ignore[attr-defined]
+
+    import models.train
+
+    before, models.train.LOG_EVERY_S = models.train.LOG_EVERY_S, 0.0
+    try:
+        train(_plan(data, tmp_path / "run", steps=120, learning_rate=1e-3, dropout=0.0), advance)
+    finally:
+        models.train.LOG_EVERY_S = before
+    assert np.mean(seen[-20:]) < 0.6 * np.mean(seen[:5])
+    assert list((tmp_path / "run" / "log").glob("events.*"))
+    loaded = load_run(tmp_path / "run")
+    assert loaded.state["step"] == 120
+    assert loaded.state["samples_seen"] == 240
+
+
+def test_ctrl_c_saves_and_resume_goes_on(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "guise", "train", "pix2pix", str(data), "--out", str(out), "--steps", "1000000"]
+    command += ["--set", "ngf=4", "--set", f"size={SIZE}", "--precision", "32-true"]
+    root = Path(__file__).resolve().parents[2]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not list(out.glob("log/events.*")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        printed, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert "saved:" in printed
+    assert "Traceback" not in errors
+    step = load_run(out).state["step"]
+    assert step > 0
+    train(_plan(data, out, resume=True, steps=step + 2), lambda _: None)
+    assert load_run(out).state["step"] == step + 2
+
+
+def test_what_cannot_be_trained_is_refused(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="guise prepare face"):
+        train(_plan(tmp_path / "absent", tmp_path / "run"), lambda _: None)
+    train(_plan(data, tmp_path / "run", steps=1), lambda _: None)
+    with pytest.raises(BadRun, match="--resume"):
+        train(_plan(data, tmp_path / "run"), lambda _: None)
+    with pytest.raises(BadRun, match="not a training run"):
+        train(_plan(data, tmp_path / "other", resume=True), lambda _: None)
+    with pytest.raises(UnknownFamily, match="pix2pix"):
+        family("pix3pix")
+
+
+def test_a_truncated_checkpoint_is_refused_in_one_line(data: Path, tmp_path: Path) -> None:
+    train(_plan(data, tmp_path / "run", steps=1), lambda _: None)
+    newest = checkpoint.newest(tmp_path / "run")
+    assert newest is not None
+    weights = newest / "networks.safetensors"
+    os.truncate(weights, weights.stat().st_size // 2)
+    with pytest.raises(BadRun) as refused:
+        load_run(tmp_path / "run")
+    assert "\n" not in str(refused.value)
+
+
+def test_the_networks_are_the_papers() -> None:
+    count = {ngf: sum(p.numel() for p in Generator(ngf, 256, 0.5).parameters()) for ngf in (16, 32, 64)}
+    assert count[64] == pytest.approx(54.414e6, rel=1e-3)
+    assert count[32] == pytest.approx(13.608e6, rel=1e-3)
+    assert count[16] == pytest.approx(3.404e6, rel=1e-3)
+    discriminator = Discriminator()
+    assert sum(p.numel() for p in discriminator.parameters()) == pytest.approx(2.769e6, rel=1e-3)
+    with torch.no_grad():
+        assert discriminator(torch.zeros(1, 3, 256, 256), torch.zeros(1, 3, 256, 256)).shape == (1, 1, 30, 30)
+
+
+def test_frozen_a_still_face_gives_a_still_picture() -> None:
+    kind = Pix2Pix()
+    options = kind.options(ngf=4, size=64)
+    facts = {"size": 128, "target": {"neutral": [[2.0, 4.0]], "residual_low": [], "residual_high": [], "roll": [0, 1]}}
+    plan = kind.freeze(kind.networks(options), options, facts)
+    lines = torch.randint(0, 255, (1, 64, 64, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        first, second = plan.module(lines), plan.module(lines)
+    assert first.dtype == torch.uint8
+    assert torch.equal(first, second)
+    assert plan.manifest["target"]["neutral"] == [[1.0, 2.0]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["pix3pix", "data"], "no family"),
+        (["pix2pix", "data", "--set", "ngf=0"], "ngf"),
+        (["pix2pix", "data", "--set", "colour=red"], "colour"),
+        (["pix2pix", "data", "--set", "ngf"], "KEY=VALUE"),
+        (["pix2pix", "data", "--recipe", "secret"], "recipe"),
+        (["pix2pix", "absent"], "guise prepare face"),
+    ],
+)
+def test_the_verb_refuses_in_one_line(
+    arguments: list[str], says: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import guise
+
+    assert guise.main(["train", *arguments, "--out", str(tmp_path / "run")]) == 2
+    error = capfd.readouterr().err
+    assert says in error
+    assert "Traceback" not in error
