@@ -56,10 +56,10 @@ def main(arguments: list[str] | None = None) -> int:
 def _help() -> str:
     width = max(map(len, VERBS))
     lines = [f"  {verb:<{width}}  {what}" for verb, (_, what) in VERBS.items()]
-    return "\n".join(
-        ["Guise: appear live with another face and another voice.", "", "guise VERB ...   (guise VERB --help tells more)", ""]
-        + lines
+    head = (
+        "Guise: appear live with another face and another voice.\n\nguise VERB ...   (guise VERB --help tells more)\n"
     )
+    return "\n".join([head, *lines])
 
 
 if __name__ == "__main__":

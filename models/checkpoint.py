@@ -85,7 +85,9 @@ def read_run(folder: Path) -> Run:
             stored["revision"],
         )
     except OSError as error:
-        raise BadRun(f"{folder} is not a training run: make one with `guise train FAMILY DATA --out {folder}`") from error
+        raise BadRun(
+            f"{folder} is not a training run: make one with `guise train FAMILY DATA --out {folder}`"
+        ) from error
     except (ValueError, KeyError, TypeError, UnknownFamily, ValidationError) as error:
         raise BadRun(f"{path} is damaged: {error}") from error
 

@@ -32,7 +32,9 @@ def prepare_face(
     out: Annotated[Path, typer.Option(help="Folder to write; it must not be there yet")],
     name: Annotated[str | None, typer.Option(help="What the person is called; else as the folder")] = None,
     size: Annotated[int, typer.Option(help="Width and height of the pictures", min=64, max=1024)] = 256,
-    copies: Annotated[int, typer.Option(help="Further copies of a frame, at other scales and places", min=0, max=8)] = 1,
+    copies: Annotated[
+        int, typer.Option(help="Further copies of a frame, at other scales and places", min=0, max=8)
+    ] = 1,
     seed: Annotated[int, typer.Option(help="Of the copies' places")] = 0,
 ) -> None:
     """Film a person for about a minute -> pairs of landmarks and pictures.
@@ -66,7 +68,9 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder of the training run")],
     steps: Annotated[int | None, typer.Option(help="Steps in all, instead of the recipe's", min=1)] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes of training", min=0)] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, exactly where it stopped")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out, exactly where it stopped")
+    ] = False,
     init: Annotated[Path | None, typer.Option(help="Another run, whose weights this one starts from")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same run")] = 0,
     recipe: Annotated[str, typer.Option(help="A named set of options")] = "default",
@@ -125,7 +129,7 @@ def train(
         _refuse(error)
     except OSError as error:
         _refuse(f"{out} cannot be written: {error.strerror or error}; what was saved before is whole")
-    print(f"saved: {checkpoint}\nnext: guise export {out} --out NAME.onnx --subject \"who this is, and on what consent\"")
+    print(f'saved: {checkpoint}\nnext: guise export {out} --out NAME.onnx --subject "who this is, and on what consent"')
 
 
 def _options_help() -> str:
@@ -137,7 +141,10 @@ def _options_help() -> str:
         except ModuleNotFoundError as error:
             parts.append(f"{name}: install the extra `train` to see its options ({error.name} is missing)")
             continue
-        rows = [f"{key}={field.default}" + (f" ({field.description})" if field.description else "") for key, field in fields.items()]
+        rows = [
+            f"{key}={field.default}" + (f" ({field.description})" if field.description else "")
+            for key, field in fields.items()
+        ]
         parts.append(f"Options of {name} for --set:\n\n" + "\n\n".join(rows))
     return "\n\n".join(parts)
 
@@ -161,7 +168,11 @@ class _bar:
 
     def __enter__(self) -> tuple[Progress, Any]:
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), console=console, transient=True,
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
             disable=not sys.stderr.isatty(),
         )
         self._progress.start()

@@ -5,7 +5,7 @@ A family is one file: its networks, its losses, one training step and what freez
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -75,11 +75,6 @@ class Family(Protocol):
 
     def freeze(self, networks: nn.ModuleDict, options: Any, facts: Mapping[str, Any]) -> FreezePlan:
         """The plan for export; `facts` is the data set's dataset.json, as training kept it."""
-
-
-def parameter_count(modules: Iterable[nn.Module]) -> int:
-    """Trainable numbers in all modules."""
-    return sum(p.numel() for m in modules for p in m.parameters() if p.requires_grad)
 
 
 def freeze_batch(inputs: Mapping[str, Tensor], module: nn.Module) -> tuple[Tensor, ...]:

@@ -28,14 +28,18 @@ from models.prepare.face_data import FaceData
 class Pix2PixOptions(Options):
     """What `guise train pix2pix --set` takes."""
 
-    ngf: int = Field(32, ge=4, le=128, description="channels of the first layer: 64 is the paper's, 32 runs live on 2 cores")
+    ngf: int = Field(
+        32, ge=4, le=128, description="channels of the first layer: 64 is the paper's, 32 runs live on 2 cores"
+    )
     size: int = Field(256, description="width and height of the picture; a power of two, as prepared or smaller")
     batch: int = Field(2, ge=1, le=64)
     steps: int = Field(8000, ge=1)
     learning_rate: float = Field(2e-4, gt=0)
     l1: float = Field(100.0, ge=0, description="weight of the L1 term against the adversarial one")
     dropout: float = Field(0.5, ge=0, lt=1, description="on the first three ups, in training only")
-    average: float = Field(0.999, ge=0, lt=1, description="decay of the averaged generator that is frozen; 0 freezes the last one")
+    average: float = Field(
+        0.999, ge=0, lt=1, description="decay of the averaged generator that is frozen; 0 freezes the last one"
+    )
     flip: bool = Field(False, description="mirrored copies: wrong for a face that is not symmetrical")
     lines: Literal["smooth", "face2face"] = "smooth"
 
@@ -129,7 +133,8 @@ class FrozenGenerator(nn.Module):
         x = lines.permute(0, 3, 1, 2).float() * (2 / 255) - 1
         picture = (self.generator(x) + 1) * 127.5
         # No clamp: tanh keeps the value inside 0..255, and the addition of a half rounds it.
-        return (picture.permute(0, 2, 3, 1) + 0.5).to(torch.uint8)
+        rounded: Tensor = (picture.permute(0, 2, 3, 1) + 0.5).to(torch.uint8)
+        return rounded
 
 
 class Pix2Pix:
@@ -140,7 +145,7 @@ class Pix2Pix:
     options = Pix2PixOptions
     recipes: Mapping[str, Mapping[str, Any]] = {
         "default": {},
-        # The paper's and face2face-demo's: batch 1, no averaging, 64k steps. face2face-demo flips; a face is not symmetrical.
+        # The paper's and face2face-demo's, but for its flip: a face is not symmetrical.
         "classic": {"batch": 1, "steps": 64000, "average": 0.0},
     }
 
@@ -231,7 +236,7 @@ def _says(verdict: Tensor, real: bool) -> Tensor:
 
 def _follow(average: nn.Module, module: nn.Module, weight: float) -> None:
     with torch.no_grad():
-        old = [p for p in average.parameters()]
+        old: list[Tensor] = list(average.parameters())
         new = [p.detach().to(o.dtype) for p, o in zip(module.parameters(), old, strict=True)]
         torch._foreach_lerp_(old, new, weight)
 
@@ -250,6 +255,4 @@ def _initialise(module: nn.Module) -> None:
 def _zoomed(target: Mapping[str, Any], zoom: float) -> dict[str, Any]:
     """The target's geometry in the pixels of a generator smaller or larger than the prepared pictures."""
     lengths = {"neutral", "residual_low", "residual_high"}
-    return {
-        key: [[x * zoom, y * zoom] for x, y in value] if key in lengths else value for key, value in target.items()
-    }
+    return {key: [[x * zoom, y * zoom] for x, y in value] if key in lengths else value for key, value in target.items()}

@@ -151,12 +151,12 @@ def train(plan: Plan, advance: Callable[[Advance], None]) -> Path:
                 _log_samples(plan, trained, shown, log, state["step"])
             if now - saved >= SAVE_EVERY_S:
                 saved = now
-                checkpoint.save(plan.out, networks, optimizers, state, torch.get_rng_state())
+                checkpoint.save(plan.out, dict(networks.items()), optimizers, state, torch.get_rng_state())
     fabric.barrier()
     if log is not None:
         _log_samples(plan, trained, shown, log, state["step"])
         log.close()
-        checkpoint.save(plan.out, networks, optimizers, state, torch.get_rng_state())
+        checkpoint.save(plan.out, dict(networks.items()), optimizers, state, torch.get_rng_state())
     fabric.barrier()
     found = checkpoint.newest(plan.out)
     assert found is not None
@@ -262,7 +262,8 @@ def _stop_asked(fabric: Fabric) -> Iterator[Callable[[], bool]]:
     def stopped() -> bool:
         if fabric.world_size == 1:
             return asked
-        return bool(fabric.all_reduce(torch.tensor(float(asked), device=fabric.device), reduce_op="sum") > 0)
+        asking = torch.tensor(float(asked), device=fabric.device)
+        return bool(torch.as_tensor(fabric.all_reduce(asking, reduce_op="sum")) > 0)
 
     try:
         yield stopped

@@ -42,7 +42,7 @@ def draw_lines(points: Points, size: int) -> Picture:
     cv2.polylines(large, [fixed[s] for s in OPEN_LINES], False, 255, width, cv2.LINE_AA, _SHIFT)
     cv2.polylines(large, [fixed[s] for s in CLOSED_LINES], True, 255, width, cv2.LINE_AA, _SHIFT)
     grey = cv2.resize(large, (size, size), interpolation=cv2.INTER_AREA)
-    return cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
 
 
 def draw_face2face_lines(points: Points, frame_shape: tuple[int, int], size: int) -> Picture:
@@ -59,11 +59,11 @@ def draw_face2face_lines(points: Points, frame_shape: tuple[int, int], size: int
     cv2.polylines(drawing, [whole[s] for s in FACE2FACE_CLOSED_LINES], True, white, 3)
     side = min(height, width)
     left, top = (width - side) // 2, (height - side) // 2
-    return cv2.resize(drawing[top : top + side, left : left + side], (size, size))
+    return np.asarray(cv2.resize(drawing[top : top + side, left : left + side], (size, size)), np.uint8)
 
 
 def to_square(points: Points, square: NDArray[np.float64], size: int) -> Points:
     """Points of a frame in the pixels of a `size` picture cut from it; `square` is left, top, side in frame pixels."""
     left, top, side = square
     scale = size / side
-    return ((points + 0.5 - [left, top]) * scale - 0.5).astype(np.float32)
+    return np.asarray((points + 0.5 - [left, top]) * scale - 0.5, np.float32)

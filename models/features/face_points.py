@@ -136,7 +136,7 @@ class FacePoints:
         part = picture[top : box.bottom + margin + 1, left : box.right + margin + 1]
         if part.size == 0:
             return coarse
-        large = cv2.resize(part, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_LINEAR)
+        large = np.asarray(cv2.resize(part, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_LINEAR), np.uint8)
         # Pixel centres: pixel i of the part lies at (i + 0.5) * zoom - 0.5 of the enlargement.
         inner = Box(
             round((box.left - left) * zoom),
@@ -145,7 +145,7 @@ class FacePoints:
             round((box.bottom + 1 - top) * zoom) - 1,
         )
         fine = (self.points(large, inner) + 0.5) / zoom - 0.5 + np.array([left, top], np.float32)
-        return np.clip(fine, coarse - 0.49, coarse + 0.49).astype(np.float32)
+        return np.asarray(np.clip(fine, coarse - 0.49, coarse + 0.49), np.float32)
 
 
 def _scaled(rectangle: dlib.rectangle, factor: float) -> Box:

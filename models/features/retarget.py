@@ -54,7 +54,7 @@ def pose_back(shape: NDArray[np.float64], neutral: Points, pose: Pose) -> Points
     anchor = neutral[RIGID].astype(np.float64).mean(0)
     turned = _complex(shape - anchor) * pose.scale * np.exp(1j * pose.roll)
     shift = np.array([pose.shift_x, pose.shift_y]) * eye_distance(neutral)
-    return (np.stack([turned.real, turned.imag], 1) + anchor + shift).astype(np.float32)
+    return np.asarray(np.stack([turned.real, turned.imag], 1) + anchor + shift, np.float32)
 
 
 def target_facts(points: NDArray[np.float32]) -> dict[str, Any]:
@@ -105,9 +105,7 @@ class Retarget:
         return pose_back(shape, self.neutral, Pose(*soft_limit(np.array(pose), self._pose_low, self._pose_high)))
 
 
-def soft_limit(
-    value: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def soft_limit(value: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
     """`value` unchanged in the inner 70 % of its range, then bent (tanh) so that it never passes the border."""
     middle, half = (low + high) / 2, np.maximum((high - low) / 2, 1e-6)
     x = (value - middle) / half

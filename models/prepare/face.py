@@ -285,8 +285,9 @@ def _write(
 
 def report(facts: dict[str, Any]) -> str:
     """What was kept, what was left out and why; several lines for the artist."""
+    sources = ", ".join(facts["sources"])
     lines = [
-        f"{facts['name']}: {facts['frames_kept']} of {facts['frames_seen']} frames kept from {', '.join(facts['sources'])}",
+        f"{facts['name']}: {facts['frames_kept']} of {facts['frames_seen']} frames kept from {sources}",
         f"pairs to learn from: {facts['pairs']['train']}, held out: {facts['pairs']['held_out']}",
     ]
     lines += [f"left out: {count} x {reason}" for reason, count in facts["left_out"].items()]
@@ -320,17 +321,19 @@ def cut_picture(picture: Picture, square: NDArray[np.float64], size: int) -> Pic
     left, top, side = square
     scale = size / side
     if scale < 1:  # averaged first, as INTER_AREA would, because the warp below only looks at four pixels
-        picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        picture = np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
         left, top, scale = left * scale, top * scale, 1.0
     # Pixel centres: see models.features.face_lines.to_square.
     move = np.array([[scale, 0, (0.5 - left) * scale - 0.5], [0, scale, (0.5 - top) * scale - 0.5]])
-    return cv2.warpAffine(picture, move, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+    return np.asarray(
+        cv2.warpAffine(picture, move, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101), np.uint8
+    )
 
 
 def _with_lines(cut: Picture, points: Points) -> Picture:
     size = cut.shape[0]
     both = np.concatenate([cut, draw_lines(points, size)], 1)
-    return cv2.resize(both, (256, 128), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(both, (256, 128), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _tiled(pictures: list[Picture], columns: int = 6) -> Picture:

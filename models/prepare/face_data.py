@@ -1,10 +1,10 @@
 """A prepared face: the folder `guise prepare face` writes and training reads.
 
-    dataset.json            what it is: counts, sources, digest, the target's neutral and ranges (see `target_facts`)
-    train/000012_0.png      pictures, RGB; _0 is the frame as filmed, _1.. its copies at other scales and places
-    train/points.npz        names and their points, float32 (n, 68, 2) in the pictures' pixels; `held_out/` likewise
-    contact_sheet.jpg       a look at what was kept
-    report.txt              what was left out and why
+dataset.json            what it is: counts, sources, digest, the target's neutral and ranges (see `target_facts`)
+train/000012_0.png      pictures, RGB; _0 is the frame as filmed, _1.. its copies at other scales and places
+train/points.npz        names and their points, float32 (n, 68, 2) in the pictures' pixels; `held_out/` likewise
+contact_sheet.jpg       a look at what was kept
+report.txt              what was left out and why
 """
 
 from __future__ import annotations
@@ -23,9 +23,15 @@ from models.features.face_lines import LineStyle, draw_face2face_lines, draw_lin
 from models.features.face_points import Picture, Points
 from models.prepare.data_error import DataError
 
-MIRROR = np.array(
-    [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46, 39, 38, 37, 36]
-    + [41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
+MIRROR = np.concatenate(
+    [
+        np.arange(16, -1, -1),  # jaw
+        np.arange(26, 16, -1),  # brows
+        np.array([27, 28, 29, 30, 35, 34, 33, 32, 31]),  # nose
+        np.array([45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40]),  # eyes
+        np.array([54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55]),  # outer lips
+        np.array([64, 63, 62, 61, 60, 67, 66, 65]),  # inner lips
+    ]
 )
 """Which point a point becomes in a mirror."""
 
@@ -46,7 +52,9 @@ class FaceData(Dataset[dict[str, Tensor]]):
                 self.names: list[str] = [str(name) for name in stored["names"]]
                 self.points: Points = stored["points"].astype(np.float32) * np.float32(size / self.facts["size"])
         except (OSError, KeyError, ValueError) as error:
-            raise DataError(f"{self._folder / 'points.npz'} cannot be read ({error}): prepare the data again") from error
+            raise DataError(
+                f"{self._folder / 'points.npz'} cannot be read ({error}): prepare the data again"
+            ) from error
 
     def __len__(self) -> int:
         return len(self.names)
@@ -67,7 +75,7 @@ class FaceData(Dataset[dict[str, Tensor]]):
             picture = cv2.resize(
                 picture, (self.size, self.size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
             )
-        return picture
+        return np.asarray(picture, np.uint8)
 
     def lines(self, points: Points) -> Picture:
         """The drawing of points in picture pixels, in this data's style."""
@@ -76,7 +84,7 @@ class FaceData(Dataset[dict[str, Tensor]]):
         return draw_lines(points, self.size)
 
     def __getitem__(self, sample: int) -> dict[str, Tensor]:
-        """Pair number `sample`, counted on through the epochs, so that chance differs between them and repeats exactly."""
+        """Pair number `sample`, counted on through the epochs, so chance differs between them and repeats exactly."""
         index = sample % len(self)
         picture, points = self.picture(index), self.points[index]
         if self.flip and np.random.default_rng(sample).random() < 0.5:
@@ -91,7 +99,9 @@ def read_facts(folder: Path) -> dict[str, Any]:
     try:
         facts = json.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise DataError(f"{folder} is not a prepared data set: make it with `guise prepare face VIDEO --out DIR`") from error
+        raise DataError(
+            f"{folder} is not a prepared data set: make it with `guise prepare face VIDEO --out DIR`"
+        ) from error
     except ValueError as error:
         raise DataError(f"{path} is damaged ({error}): prepare the data again") from error
     if not isinstance(facts, dict) or facts.get("kind") != "face":

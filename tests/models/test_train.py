@@ -186,3 +186,12 @@ def test_the_verb_refuses_in_one_line(
     error = capfd.readouterr().err
     assert says in error
     assert "Traceback" not in error
+
+
+def test_a_mirrored_face_has_its_points_in_the_mirror() -> None:
+    from models.prepare.face_data import MIRROR
+
+    assert sorted(MIRROR) == list(range(68))
+    assert np.array_equal(MIRROR[MIRROR], np.arange(68))
+    assert MIRROR[36] == 45
+    assert MIRROR[48] == 54

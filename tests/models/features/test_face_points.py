@@ -10,7 +10,15 @@ import dlib
 import numpy as np
 import pytest
 
-from models.features.face_points import Box, FacePoints, LandmarkFileMissing, Picture, eye_distance, landmark_file, openings
+from models.features.face_points import (
+    Box,
+    FacePoints,
+    LandmarkFileMissing,
+    Picture,
+    eye_distance,
+    landmark_file,
+    openings,
+)
 
 
 @pytest.fixture(scope="module")

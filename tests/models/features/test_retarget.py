@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -97,11 +98,13 @@ def test_the_running_neutral_finds_the_clips(performer: np.ndarray) -> None:
     assert np.array_equal(answers[0], performer[0])
     last = np.linalg.norm(answers[-1] - whole, axis=1).mean() / eye_distance(whole)
     assert last < 0.05
-    steps = [np.abs(b - a).max() for a, b in zip(answers, answers[1:], strict=False)]
+    steps = [np.abs(b - a).max() for a, b in itertools.pairwise(answers)]
     assert max(steps) < 0.15 * eye_distance(whole)
 
 
 def test_a_fixed_neutral_stays(performer: np.ndarray) -> None:
     running = RunningNeutral(fixed=performer[3])
     for i, points in enumerate(performer[:10]):
-        assert running.update(points, i / 5) is performer[3] or np.array_equal(running.update(points, i / 5), performer[3])
+        assert running.update(points, i / 5) is performer[3] or np.array_equal(
+            running.update(points, i / 5), performer[3]
+        )

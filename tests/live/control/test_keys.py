@@ -1,0 +1,49 @@
+"""Keys are data and call the StageManager."""
+
+from __future__ import annotations
+
+from live.control.keys import BINDINGS, press
+
+
+class Manager:
+    """Remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[object] = []
+        self.on = False
+
+    def go(self) -> bool:
+        self.asked.append("go")
+        return True
+
+    def back(self) -> bool:
+        self.asked.append("back")
+        return False
+
+    def go_to(self, index: int) -> bool:
+        self.asked.append(index)
+        return True
+
+    def panic(self) -> None:
+        self.on = True
+
+    def release(self) -> None:
+        self.on = False
+
+    def panicking(self) -> bool:
+        return self.on
+
+    def reload_show(self) -> str | None:
+        self.asked.append("reload")
+        return "line 3"
+
+
+def test_every_key_does_something() -> None:
+    manager = Manager()
+    told = {binding.key: press(manager, binding.key) for binding in BINDINGS}
+    assert manager.asked == ["go", "back", *range(9), "reload"]
+    assert told["Space"] and not told["Backspace"] and not told["F5"]
+    assert manager.on
+    assert press(manager, "Esc") and not manager.on
+    assert not press(manager, "Q")
+    assert len({binding.key for binding in BINDINGS}) == len(BINDINGS)

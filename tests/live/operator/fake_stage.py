@@ -1,0 +1,181 @@
+"""A StageManager that follows a script: the same surface as the real one, no engine, no process, no file."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from live.frames import Picture, Points, now
+from live.shared_frames import FrameKind, SharedPicture
+from live.stage_manager import CueState, EngineState, FaultState, NoteState, StageState
+
+
+def cue(index: int, name: str, status: Any = "ready", why: str = "", **changes: Any) -> CueState:
+    """One line of the cue list."""
+    made = CueState(
+        index=index,
+        name=name,
+        look=Path(f"/show/looks/{name}.onnx"),
+        voice="octave-down" if index % 2 else "bypass",
+        transition_s=0.5 if index % 2 else 0.0,
+        follow_s=None,
+        status=status,
+        why=why,
+    )
+    return replace(made, **changes)
+
+
+def picture(
+    index: int,
+    kind: FrameKind = FrameKind.GENERATED,
+    pixels: Picture | None = None,
+    points: Points | None = None,
+) -> SharedPicture:
+    """A shared picture, captured now."""
+    if pixels is None:
+        pixels = np.full((48, 64, 3), index % 256, np.uint8)
+    at = now()
+    return SharedPicture(pixels, index + 1, index, at, at, kind, points)
+
+
+class FakeFrames:
+    """The newest picture, as a reader sees it."""
+
+    def __init__(self) -> None:
+        self.last: SharedPicture | None = None
+
+    def newest(self, after: int = 0) -> SharedPicture | None:
+        last = self.last
+        return last if last is not None and last.sequence > after else None
+
+
+class FakeAudience:
+    """Hands pictures on in a thread of its own, and keeps what was presented."""
+
+    def __init__(self) -> None:
+        self.subscribers: list[Callable[[SharedPicture], None]] = []
+        self.presented_at: list[tuple[int, float]] = []
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def subscribe(self, subscriber: Callable[[SharedPicture], None], *, safe_too: bool = True) -> Callable[[], None]:
+        self.subscribers.append(subscriber)
+        return lambda: self.subscribers.remove(subscriber)
+
+    def presented(self, shown: SharedPicture, at: float) -> None:
+        self.presented_at.append((shown.index, at))
+
+    def hand_on(self, shown: SharedPicture) -> None:
+        for subscriber in list(self.subscribers):
+            subscriber(shown)
+
+    def perform(self, make: Callable[[int], SharedPicture], fps: float) -> None:
+        """From now on, `fps` pictures a second."""
+
+        def run() -> None:
+            index, due = 0, time.perf_counter()
+            while not self._stopping.is_set():
+                self.hand_on(make(index))
+                index += 1
+                due += 1 / fps
+                self._stopping.wait(max(due - time.perf_counter(), 0))
+
+        self._thread = threading.Thread(target=run, name="fake-audience")
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+
+
+class FakeStage:
+    """Does as told, writes down what it was told, and calls its listeners."""
+
+    def __init__(self, *cues: CueState) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.preview_frames = FakeFrames()
+        self.audience = FakeAudience()
+        self.listeners: list[Callable[[], None]] = []
+        self.reading_takes_s = 0.0
+        self.state = StageState(
+            show_name="One minute",
+            show_path=Path("/show/show.toml"),
+            safe_picture=None,
+            cues=cues or tuple(cue(at, name) for at, name in enumerate(("porcelain", "bronze", "ink"))),
+            on_stage=0,
+            standby=1,
+            waiting=None,
+            panic=False,
+            follow_in_s=None,
+            picture=EngineState("picture", "performing", 0.1, 0, {}),
+            sound=EngineState("sound", "performing", 0.1, 0, {}),
+            faults=(),
+            notes=(),
+            failure=None,
+            uptime_s=12.0,
+        )
+
+    def become(self, **changes: Any) -> None:
+        """Another state, told to who listens."""
+        self.state = replace(self.state, **changes)
+        for listener in list(self.listeners):
+            listener()
+
+    def _on_stage(self, index: int) -> bool:
+        following = index + 1 if index + 1 < len(self.state.cues) else None
+        self.become(on_stage=index, standby=following)
+        return True
+
+    def go(self) -> bool:
+        self.calls.append(("go",))
+        return self.state.standby is not None and self._on_stage(self.state.standby)
+
+    def back(self) -> bool:
+        self.calls.append(("back",))
+        return bool(self.state.on_stage) and self._on_stage((self.state.on_stage or 1) - 1)
+
+    def go_to(self, index: int) -> bool:
+        self.calls.append(("go_to", index))
+        return self._on_stage(index)
+
+    def standby(self, index: int) -> bool:
+        self.calls.append(("standby", index))
+        self.become(standby=index)
+        return True
+
+    def panic(self) -> None:
+        self.calls.append(("panic",))
+        self.become(panic=True)
+
+    def release(self) -> None:
+        self.calls.append(("release",))
+        self.become(panic=False)
+
+    def lock_performer(self, x: float, y: float) -> None:
+        self.calls.append(("lock_performer", round(x, 2), round(y, 2)))
+
+    def reload_show(self, path: str | Path | None = None) -> str | None:
+        time.sleep(self.reading_takes_s)
+        self.calls.append(("reload_show", path))
+        return None
+
+    def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
+        self.listeners.append(callback)
+        return lambda: self.listeners.remove(callback)
+
+
+def fault(at_s: float, where: str, what: str, recovered_after_s: float | None = None) -> FaultState:
+    """A line of the faults."""
+    return FaultState(at_s, where, what, recovered_after_s)
+
+
+def note(at_s: float, text: str) -> NoteState:
+    """A line of the notes."""
+    return NoteState(at_s, text)

@@ -1,0 +1,109 @@
+"""From opening the windows to their end: what stops them, what they survive, what they leave behind."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+from PyQt5.QtCore import QTimer
+from PyQt5.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from live.operator.application import WindowOptions, run_windows
+from live.operator.stage import StageWindow
+from live.operator.window import OperatorWindow
+from tests.live.operator.fake_stage import FakeStage, picture
+
+
+def options(folder: Path, seconds: float | None = None, fullscreen: str | None = None) -> WindowOptions:
+    return WindowOptions(
+        settings_file=folder / "settings.ini",
+        thumbnail_cache=folder / "thumbnails",
+        seconds=seconds,
+        fullscreen=fullscreen,
+    )
+
+
+def windows(kind: type) -> list[object]:
+    return [window for window in QApplication.topLevelWidgets() if isinstance(window, kind)]
+
+
+def test_they_perform_and_end_by_themselves(qapp: QApplication, tmp_path: Path) -> None:
+    manager = FakeStage()
+    manager.audience.perform(picture, 60)
+    try:
+        assert run_windows(manager, options(tmp_path, 0.6)) == 0
+    finally:
+        manager.audience.stop()
+    assert len(manager.audience.presented_at) > 15
+    assert manager.audience.subscribers == []
+    assert manager.listeners == []
+    assert windows(OperatorWindow) == []
+    assert windows(StageWindow) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_them_without_a_question(qapp: QApplication, tmp_path: Path, number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    screen = qapp.primaryScreen()
+    assert screen is not None
+    killer = threading.Timer(0.3, os.kill, (os.getpid(), number))
+    killer.start()
+    try:
+        assert run_windows(FakeStage(), options(tmp_path, 20.0, "1")) == 0
+    finally:
+        killer.cancel()
+        killer.join()
+    assert signal.getsignal(number) is before
+
+
+def test_a_stumbling_window_does_not_end_the_show(
+    qapp: QApplication, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    manager = FakeStage()
+
+    def stumble() -> None:
+        raise RuntimeError("a bad slot")
+
+    QTimer.singleShot(50, stumble)
+    with caplog.at_level(logging.ERROR):
+        assert run_windows(manager, options(tmp_path, 0.4)) == 0
+    assert "a bad slot" in caplog.text
+
+
+def test_the_place_of_the_window_is_remembered(qapp: QApplication, tmp_path: Path) -> None:
+    def move() -> None:
+        for window in windows(OperatorWindow):
+            assert isinstance(window, OperatorWindow)
+            window.resize(1201, 703)
+
+    QTimer.singleShot(100, move)
+    run_windows(FakeStage(), options(tmp_path, 0.3))
+    sizes = []
+    QTimer.singleShot(100, lambda: sizes.extend(window.size() for window in windows(OperatorWindow)))
+    run_windows(FakeStage(), options(tmp_path, 0.3))
+    assert [(size.width(), size.height()) for size in sizes] == [(1201, 703)]
+
+
+def test_a_bad_screen_is_told_and_the_stage_is_a_window(qapp: QApplication, tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def look() -> None:
+        for window in windows(OperatorWindow):
+            assert isinstance(window, OperatorWindow)
+            said.extend(window.log.lines())
+        said.extend("visible" for stage in windows(StageWindow) if isinstance(stage, StageWindow) and stage.isVisible())
+
+    QTimer.singleShot(100, look)
+    run_windows(FakeStage(), options(tmp_path, 0.3, "HDMI-9"))
+    assert any("no screen HDMI-9" in line for line in said)
+    assert "visible" in said
+
+
+def test_two_runs_one_after_the_other(qtbot: QtBot, tmp_path: Path) -> None:
+    for _ in range(2):
+        assert run_windows(FakeStage(), options(tmp_path, 0.1)) == 0

@@ -1,0 +1,111 @@
+"""Movies: playable whatever happens, never in the way of the show."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from live.picture.outputs import MovieWriter
+from models.features.face_points import Picture
+
+
+def shade(value: int, size: tuple[int, int] = (64, 48)) -> Picture:
+    return np.full((size[1], size[0], 3), value, np.uint8)
+
+
+def played(path: Path) -> list[tuple[float, int]]:
+    """Time and shade of every picture in a movie."""
+    with av.open(str(path)) as container:
+        return [(f.time or 0.0, int(f.to_ndarray(format="rgb24")[20, 20, 0])) for f in container.decode(video=0)]
+
+
+def test_a_constant_frame_rate_is_made_of_what_was_newest(tmp_path: Path) -> None:
+    path = tmp_path / "m.mp4"
+    with MovieWriter(path, 10, (64, 48)) as writer:
+        for at_s, value in [(5.0, 10), (5.1, 60), (5.11, 100), (5.5, 200), (5.6, 240)]:
+            writer.write(shade(value), at_s, wait=True)
+    assert writer.trouble == ""
+    times = [t for t, _ in played(path)]
+    shades = [s for _, s in played(path)]
+    assert times == pytest.approx([i / 10 for i in range(7)], abs=1e-3)
+    assert shades == pytest.approx([10, 100, 100, 100, 100, 200, 240], abs=6)
+
+
+def test_each_picture_keeps_its_own_time(tmp_path: Path) -> None:
+    path = tmp_path / "m.mp4"
+    times = [0.0, 0.033, 0.1, 0.5, 0.51]
+    with MovieWriter(path, None, (64, 48)) as writer:
+        for i, at_s in enumerate(times):
+            assert writer.write(shade(40 * i), at_s, wait=True)
+    assert [t for t, _ in played(path)] == pytest.approx(times, abs=1e-3)
+    assert [s for _, s in played(path)] == pytest.approx([0, 40, 80, 120, 160], abs=6)
+
+
+def test_odd_and_changing_sizes_are_fitted(tmp_path: Path) -> None:
+    path = tmp_path / "m.mp4"
+    with MovieWriter(path, None, (63, 47)) as writer:
+        for i, size in enumerate([(63, 47), (20, 90), (200, 11), (64, 48)]):
+            writer.write(shade(200, size), i / 10, wait=True)
+    assert writer.size == (64, 48)
+    assert len(played(path)) == 4
+
+
+def test_a_slow_encoder_drops_and_never_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encode = MovieWriter._encode
+    monkeypatch.setattr(MovieWriter, "_encode", lambda *a: (time.sleep(0.05), encode(*a)))
+    writer = MovieWriter(tmp_path / "m.mp4", None, (64, 48), queue_size=2)
+    began = time.perf_counter()
+    for i in range(20):
+        writer.write(shade(i), i / 30)
+    assert time.perf_counter() - began < 0.5
+    writer.close()
+    assert writer.dropped >= 10 and len(played(tmp_path / "m.mp4")) == 20 - writer.dropped
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_a_full_disk_ends_the_recording_and_nothing_else(tmp_path: Path) -> None:
+    said: list[str] = []
+    path = tmp_path / "full.mp4"
+    path.symlink_to("/dev/full")
+    random = np.random.default_rng(1)
+    try:
+        writer = MovieWriter(path, 30, (64, 48), on_trouble=said.append)
+    except OSError:
+        return  # Said at once, which is as well.
+    for i in range(400):
+        writer.write(random.integers(0, 255, (48, 64, 3), np.uint8), i / 30, wait=True)
+    writer.close()
+    assert len(said) == 1 and "No space left" in said[0] and writer.trouble == said[0]
+    assert writer.write(shade(1), 99.0) is False
+
+
+def test_a_folder_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        MovieWriter(tmp_path / "nowhere" / "m.mp4", 30, (64, 48))
+
+
+def _record(path: str) -> None:
+    writer = MovieWriter(path, 30, (64, 48))
+    for i in range(100_000):
+        writer.write(shade(i % 256), i / 30, wait=True)
+
+
+def test_killed_while_recording_it_is_playable_up_to_there(tmp_path: Path) -> None:
+    path = tmp_path / "m.mp4"
+    process = multiprocessing.get_context("spawn").Process(target=_record, args=(str(path),), daemon=True)
+    process.start()
+    end = time.monotonic() + 30
+    while time.monotonic() < end and not (path.exists() and path.stat().st_size > 20_000):
+        time.sleep(0.02)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    process.close()
+    assert len(played(path)) >= 60

@@ -1,0 +1,95 @@
+"""Cut, dissolve, taking turns, different sizes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from live.picture.transition import Blender, Transition, place
+from models.features.face_points import Picture
+
+
+def plain(value: int, height: int = 8, width: int = 8) -> Picture:
+    return np.full((height, width, 3), value, np.uint8)
+
+
+class Stage:
+    """Two looks by name, each of one brightness, each as slow as told; counts who is asked."""
+
+    def __init__(self, cost_s: float) -> None:
+        self.cost_s = cost_s
+        self.asked: list[str] = []
+        self.pictures = {"old": plain(0), "new": plain(200)}
+
+    def show(self, look: str) -> tuple[Picture, float]:
+        self.asked.append(look)
+        return self.pictures[look], self.cost_s
+
+
+def dissolve(stage: Stage, frames: int = 10) -> list[int]:
+    transition: Transition[str] = Transition()
+    transition.perform("old", stage.show, 0.0, 1 / 30)
+    transition.begin("old", 1.0, 0.0)
+    levels = []
+    for i in range(frames + 1):
+        levels.append(int(transition.perform("new", stage.show, i / frames, 1 / 30)[0, 0, 0]))
+    assert transition.old is None
+    return levels
+
+
+def test_a_cut_shows_the_new_look_with_the_next_frame() -> None:
+    stage = Stage(0.001)
+    transition: Transition[str] = Transition()
+    transition.perform("old", stage.show, 0.0, 1 / 30)
+    transition.begin("old", 0.0, 0.1)
+    assert transition.perform("new", stage.show, 0.1, 1 / 30)[0, 0, 0] == 200
+    assert stage.asked == ["old", "new"]
+
+
+def test_a_dissolve_rises_evenly_and_both_perform_where_they_fit() -> None:
+    stage = Stage(0.005)
+    levels = dissolve(stage)
+    assert levels == pytest.approx([20 * i for i in range(11)], abs=1)
+    assert stage.asked.count("old") >= 10
+
+
+def test_they_take_turns_where_both_do_not_fit() -> None:
+    stage = Stage(0.020)
+    levels = dissolve(stage)
+    assert levels == pytest.approx([20 * i for i in range(11)], abs=1)
+    during = stage.asked[3:-1]
+    assert all(a != b for a, b in zip(during, during[1:], strict=False)), during
+
+
+def test_a_second_cue_during_a_dissolve_ends_the_first() -> None:
+    stage = Stage(0.001)
+    stage.pictures["third"] = plain(100)
+    transition: Transition[str] = Transition()
+    transition.begin("old", 1.0, 0.0)
+    transition.perform("new", stage.show, 0.5, 1 / 30)
+    transition.begin("new", 1.0, 0.5)
+    assert transition.perform("third", stage.show, 0.5, 1 / 30)[0, 0, 0] == 200
+    assert transition.perform("third", stage.show, 1.0, 1 / 30)[0, 0, 0] == 150
+
+
+def test_sizes_are_brought_together_on_a_canvas_for_both() -> None:
+    blend = Blender().blend(plain(200, 64, 64), plain(100, 48, 96), 0.5)
+    assert blend.shape == (64, 128, 3)
+    assert blend[32, 64, 0] == 150
+    assert blend[32, 4, 0] == 50  # The square one does not reach here.
+
+
+def test_blending_changes_neither_picture() -> None:
+    a, b = plain(10), plain(20)
+    blender = Blender()
+    assert blender.blend(a, b, 0.0) is a
+    assert blender.blend(a, b, 1.0) is b
+    assert blender.blend(a, b, 0.5)[0, 0, 0] == 15
+    assert blender.darken(b, 0.5)[0, 0, 0] == 10
+    assert a[0, 0, 0] == 10 and b[0, 0, 0] == 20
+
+
+def test_place_keeps_proportions() -> None:
+    canvas = np.zeros((100, 100, 3), np.uint8)
+    place(plain(9, 20, 40), canvas)
+    assert canvas[:24].max() == 0 and canvas[26:74].min() == 9 and canvas[76:].max() == 0
