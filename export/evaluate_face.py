@@ -14,7 +14,7 @@ import dlib
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features.face_points import FacePoints, Picture, Points, descriptor_file, eye_distance, openings
+from models.features.face_points import RIGID, FacePoints, Picture, Points, descriptor_file, eye_distance, openings
 
 Descriptor = NDArray[np.float64]
 """dlib's 128 numbers: two pictures of one person lie within 0.6 of each other, two takes of one person about 0.2."""
@@ -125,7 +125,8 @@ def ssim(picture: Picture, real: Picture) -> float:
     """Structural similarity in colour, -1..1; 1 for equal pictures (Wang et al. 2004, by scikit-image)."""
     from skimage.metrics import structural_similarity
 
-    return float(structural_similarity(picture, real, channel_axis=2, data_range=255))
+    measure: Any = structural_similarity
+    return float(measure(picture, real, channel_axis=2, data_range=255))
 
 
 def l1(picture: Picture, real: Picture) -> float:
@@ -150,13 +151,15 @@ def aligned_cut(picture: Picture, performer: Points, target: Points, size: int) 
         height, width = picture.shape[:2]
         smaller = max(1, round(width * scale)), max(1, round(height * scale))
         x, y = smaller[0] / width, smaller[1] / height
-        picture = cv2.resize(picture, smaller, interpolation=cv2.INTER_AREA)
+        picture = np.asarray(cv2.resize(picture, smaller, interpolation=cv2.INTER_AREA), np.uint8)
         # Pixel centres: (p + 0.5) * x - 0.5 is where p lies in the smaller picture.
         back = np.array([[1 / x, 0, 0.5 / x - 0.5], [0, 1 / y, 0.5 / y - 0.5], [0, 0, 1]])
     else:
         back = np.eye(3)
     move = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag], [0, 0, 1]]) @ back
-    return cv2.warpAffine(picture, move[:2], (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+    border = cv2.BORDER_REFLECT_101
+    cut = cv2.warpAffine(picture, move[:2], (size, size), flags=cv2.INTER_CUBIC, borderMode=border)
+    return np.asarray(cut, np.uint8)
 
 
 def aligned_points(points: Points, performer: Points, target: Points) -> Points:
@@ -168,14 +171,10 @@ def aligned_points(points: Points, performer: Points, target: Points) -> Points:
 
 def _similarity(performer: Points, target: Points) -> tuple[complex, complex]:
     """(turn, shift) of the complex plane that brings one neutral to the other, by pose_and_residual's fit."""
-    from models.features.face_points import RIGID
-
     a, b = performer[RIGID].astype(np.float64), target[RIGID].astype(np.float64)
     source, wanted = a[:, 0] + 1j * a[:, 1], b[:, 0] + 1j * b[:, 1]
     # Fitted from the target to the performer, as there, and turned round.
-    outward = complex(
-        np.vdot(wanted - wanted.mean(), source - source.mean())
-        / np.vdot(wanted - wanted.mean(), wanted - wanted.mean())
-    )
+    centred = wanted - wanted.mean()
+    outward = complex(np.vdot(centred, source - source.mean()) / np.vdot(centred, centred))
     turn = 1 / outward
     return turn, complex(wanted.mean() - source.mean() * turn)

@@ -1,7 +1,8 @@
-"""An engine for the StageManager's tests: a real process that answers like the real ones and misbehaves on command.
+"""An engine for the StageManager's tests: a real process that answers like the real ones and misbehaves on
+command.
 
-What it does with a model is in the model's name: "refuse...", "slow..." (0.4 s), "crash..." (dies when it performs),
-"hang..." (stops its loop when it performs), "hold..." (stops while holding Python's lock).
+What it does with a model is in the model's name: "refuse...", "slow..." (0.4 s), "crash..." (dies when it
+performs), "hang..." (stops its loop when it performs), "hold..." (stops while holding Python's lock).
 """
 
 from __future__ import annotations
@@ -75,7 +76,13 @@ def main(link: EngineLink, settings: Any, *handles: SharedFramesHandle) -> None:
             link.send(news)
         if now() - beat_at > 0.25:
             beat_at = now()
-            figures = {"panic": panic, "cue": cue, "model": slot.current_key, "pid": os.getpid(), "loaded": slot.loaded}
+            figures = {
+                "panic": panic,
+                "cue": cue,
+                "model": slot.current_key,
+                "pid": os.getpid(),
+                "loaded": slot.loaded,
+            }
             link.send(Heartbeat(beat_at, figures))
         if frames and slot.current is not None:
             index += 1

@@ -73,7 +73,7 @@ def collect(process: EngineProcess, kind: type, timeout_s: float = 10.0) -> list
     return found
 
 
-# ------------------------------------------------------------------------------- engines of this file
+# ---- engines of this file
 
 
 def echo(link: EngineLink) -> None:
@@ -127,7 +127,7 @@ def holds_pythons_lock(link: EngineLink) -> None:
     ctypes.PyDLL(None).sleep(300)
 
 
-# ------------------------------------------------------------------------------- a parent that lives
+# ---- a parent that lives
 
 
 def test_commands_and_events_cross_in_order(engine: Callable[..., EngineProcess]) -> None:
@@ -176,7 +176,9 @@ def test_sending_to_one_that_hangs_never_waits_and_it_is_killed(engine: Callable
     assert not process.alive
 
 
-def test_an_exception_is_told_in_one_line(engine: Callable[..., EngineProcess], capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_exception_is_told_in_one_line(
+    engine: Callable[..., EngineProcess], capfd: pytest.CaptureFixture[str]
+) -> None:
     process = engine("test_engine_process:broken")
     (fault,) = (event for event in collect(process, Fault) if isinstance(event, Fault))
     assert fault.what.startswith("KeyError: 'nothing\\nthere' (test_engine_process.py:")
@@ -215,7 +217,7 @@ def test_pythons_lock_held_for_ever_ends_the_engine(engine: Callable[..., Engine
     assert until(lambda: not process.alive, 6.0)
 
 
-# ------------------------------------------------------------------------------- a parent that is killed
+# ---- a parent that is killed
 
 PARENT = """
 import sys, time
@@ -225,7 +227,8 @@ def main():
     from live.shared_frames import SharedFrames
     frames = SharedFrames.create(100)
     engines = [EngineProcess(e, "tests.live." + e, a) for e, a in (
-        ("test_engine_process:echo", ()), ("test_engine_process:deaf", ()), ("fake_engine:main", ("", frames.handle)))]
+        ("test_engine_process:echo", ()), ("test_engine_process:deaf", ()), ("fake_engine:main", ("",
+        frames.handle)))]
     for engine in engines: engine.start()
     print(frames.handle.name, *(engine.pid for engine in engines), flush=True)
     try:

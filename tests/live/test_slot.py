@@ -56,10 +56,14 @@ def test_prepare_then_go(slot: Slot[list[str]]) -> None:
     assert slot.current is None
     slot.prepare("a")
     (answer,) = news(slot)
-    assert isinstance(answer, Ready) and answer.model == "a" and answer.seconds >= 0
-    assert slot.ready("a") and slot.current is None
+    assert isinstance(answer, Ready)
+    assert answer.model == "a"
+    assert answer.seconds >= 0
+    assert slot.ready("a")
+    assert slot.current is None
     slot.go("a")
-    assert slot.current == ["a"] and slot.current_key == "a"
+    assert slot.current == ["a"]
+    assert slot.current_key == "a"
 
 
 def test_go_of_what_is_not_loaded_leaves_the_old_one(slot: Slot[list[str]], loads: Loads) -> None:
@@ -100,7 +104,8 @@ def test_what_performs_goes_on_when_forgotten(slot: Slot[list[str]], loads: Load
     slot.go("a")
     slot.forget("a")
     slot.forget("never seen")
-    assert slot.current == ["a"] and not slot.ready("a")
+    assert slot.current == ["a"]
+    assert not slot.ready("a")
     slot.prepare("a")
     news(slot)
     assert loads.calls == ["a", "a"]
@@ -118,7 +123,8 @@ def test_forgotten_while_it_loads_does_not_come_back(slot: Slot[list[str]], load
     loads.open.set()
     slot.prepare("c")
     assert [answer.model for answer in news(slot)] == ["c"]
-    assert not slot.ready("a") and loads.calls == ["a", "c"]
+    assert not slot.ready("a")
+    assert loads.calls == ["a", "c"]
 
 
 def test_nothing_waits_for_the_loader(slot: Slot[list[str]], loads: Loads) -> None:
@@ -138,4 +144,5 @@ def test_nothing_waits_for_the_loader(slot: Slot[list[str]], loads: Loads) -> No
 def test_put_holds_what_exists_already(slot: Slot[list[str]], loads: Loads) -> None:
     slot.put("bypass", ["here"])
     slot.go("bypass")
-    assert slot.current == ["here"] and not loads.calls
+    assert slot.current == ["here"]
+    assert not loads.calls

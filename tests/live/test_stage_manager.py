@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from live.engine_process import start_forkserver
+from live.engine_process import start_forkserver, stop_forkserver
 from live.shared_frames import FrameKind, SharedPicture
 from live.show import Cue, Show
 from live.stage_manager import DOUBLE_PRESS_S, StageManager, StageState
@@ -81,7 +81,7 @@ def pause() -> None:
     time.sleep(DOUBLE_PRESS_S + 0.05)
 
 
-# ------------------------------------------------------------------------------------------------ cues
+# ---- cues
 
 
 def test_the_first_cue_comes_by_itself_and_the_next_stands_by(make: Make) -> None:
@@ -125,10 +125,15 @@ def test_back_and_go_to_and_standby(make: Make) -> None:
     pause()
     assert manager.back()
     assert manager.state.on_stage == 0
-    assert manager.standby(3) and manager.state.standby == 3
-    assert manager.go() and manager.state.on_stage == 3
-    assert not manager.go_to(4) and not manager.go_to(-1) and not manager.standby(4)
-    assert manager.go_to_name("two") and not manager.go_to_name("nobody")
+    assert manager.standby(3)
+    assert manager.state.standby == 3
+    assert manager.go()
+    assert manager.state.on_stage == 3
+    assert not manager.go_to(4)
+    assert not manager.go_to(-1)
+    assert not manager.standby(4)
+    assert manager.go_to_name("two")
+    assert not manager.go_to_name("nobody")
 
 
 def test_go_while_the_next_still_loads_lets_the_old_one_play(make: Make) -> None:
@@ -141,7 +146,8 @@ def test_go_while_the_next_still_loads_lets_the_old_one_play(make: Make) -> None
     assert manager.state.waiting is None
     assert until(lambda: performs(manager, 1))
     switch = manager.report()["switches"][1]
-    assert switch["cue"] == "slow" and switch["ready_after"] > 50
+    assert switch["cue"] == "slow"
+    assert switch["ready_after"] > 50
 
 
 def test_a_preloaded_cue_is_on_stage_at_once(make: Make) -> None:
@@ -175,7 +181,11 @@ def test_what_is_refused_says_why_and_the_old_one_plays_on(make: Make) -> None:
 
 
 def test_cues_follow_by_themselves_and_go_round(make: Make) -> None:
-    cues = [Cue("a", "one", follow_s=0.4), Cue("b", "refuse", "refuse", follow_s=0.1), Cue("c", "three", follow_s=0.4)]
+    cues = [
+        Cue("a", "one", follow_s=0.4),
+        Cue("b", "refuse", "refuse", follow_s=0.1),
+        Cue("c", "three", follow_s=0.4),
+    ]
     manager = make(*cues, loop=True)
     seen: list[int] = []
 
@@ -215,7 +225,7 @@ def test_only_what_the_budget_allows_is_kept(make: Make, tmp_path: Path) -> None
     assert until(lambda: len(manager.state.picture.figures["loaded"]) == 3)
 
 
-# ------------------------------------------------------------------------------------------------ panic
+# ---- panic
 
 
 def test_panic_and_release(make: Make) -> None:
@@ -240,10 +250,11 @@ def test_panic_holds_over_a_restart(make: Make) -> None:
     os.kill(manager.state.picture.figures["pid"], signal.SIGKILL)
     assert until(lambda: manager.state.picture.restarts == 1 and manager.state.picture.figures.get("panic") is True)
     newest = manager.audience.newest
-    assert newest is not None and newest.kind is FrameKind.SAFE
+    assert newest is not None
+    assert newest.kind is FrameKind.SAFE
 
 
-# ------------------------------------------------------------------------------------------------ restarts
+# ---- restarts
 
 
 def test_a_killed_engine_is_back_on_its_cue_and_the_other_does_not_notice(make: Make) -> None:
@@ -256,8 +267,10 @@ def test_a_killed_engine_is_back_on_its_cue_and_the_other_does_not_notice(make: 
     assert until(lambda: performs(manager, 1) and manager.state.picture.figures["pid"] != pid, 3.0)
     (fault,) = manager.state.faults
     assert fault.where == "picture engine"
-    assert fault.recovered_after_s is not None and fault.recovered_after_s < 2.0
-    assert manager.state.sound.figures["pid"] == sound and manager.state.sound.restarts == 0
+    assert fault.recovered_after_s is not None
+    assert fault.recovered_after_s < 2.0
+    assert manager.state.sound.figures["pid"] == sound
+    assert manager.state.sound.restarts == 0
     assert until(lambda: all_settled(manager)), "and preloads again"
 
 
@@ -278,7 +291,8 @@ def test_one_that_hangs_is_replaced(make: Make) -> None:
     assert "no heartbeat" in manager.state.faults[0].what
     assert until(lambda: manager.state.faults[0].recovered_after_s is not None, 3.0)
     recovered_after_s = manager.state.faults[0].recovered_after_s
-    assert recovered_after_s is not None and recovered_after_s < 2.0
+    assert recovered_after_s is not None
+    assert recovered_after_s < 2.0
     assert until(lambda: performs(manager, 1))
 
 
@@ -309,7 +323,7 @@ def test_faults_of_devices_are_kept_with_their_recovery(make: Make) -> None:
     assert until(lambda: manager.state.faults[0].recovered_after_s == 1.5)
 
 
-# ------------------------------------------------------------------------------------------------ shows and accounts
+# ---- shows and accounts
 
 
 def test_a_bad_show_leaves_the_old_one_on(make: Make, tmp_path: Path) -> None:
@@ -317,7 +331,8 @@ def test_a_bad_show_leaves_the_old_one_on(make: Make, tmp_path: Path) -> None:
     path = tmp_path / "show.toml"
     path.write_text("[[cue]]\nname = 'x'\nlook = 3\n")
     why = manager.reload_show(path)
-    assert why is not None and "line 3" in why
+    assert why is not None
+    assert "line 3" in why
     assert [cue.name for cue in manager.state.cues] == ["one", "two"]
     assert manager.state.notes[-1].text == why
     assert manager.reload_show() is not None, "this one came from no file"
@@ -332,7 +347,8 @@ def test_a_good_show_takes_over_by_name(make: Make, tmp_path: Path) -> None:
     assert (state.on_stage, state.standby) == (1, 3)
     assert performs(manager, 0), "what performs goes on"
     assert until(lambda: all_settled(manager))
-    assert manager.go() and manager.state.on_stage == 3
+    assert manager.go()
+    assert manager.state.on_stage == 3
 
 
 def test_anybody_may_call_at_any_time(make: Make) -> None:
@@ -340,7 +356,14 @@ def test_anybody_may_call_at_any_time(make: Make) -> None:
     failures: list[BaseException] = []
 
     def press(seed: int) -> None:
-        actions = (manager.go, manager.back, manager.panic, manager.release, lambda: manager.state, manager.report)
+        actions = (
+            manager.go,
+            manager.back,
+            manager.panic,
+            manager.release,
+            lambda: manager.state,
+            manager.report,
+        )
         try:
             for number in range(150):
                 actions[(seed * 7 + number * 5) % len(actions)]()
@@ -392,11 +415,35 @@ def test_parameters_reach_their_engine_and_stopping_leaves_nothing(make: Make) -
     manager.stop()
     manager.stop()
     report = manager.report()
-    assert report["video"]["fps"] == 50.0 and report["video"]["frames_presented"] > 0
+    assert report["video"]["fps"] == 50.0
+    assert report["video"]["frames_presented"] > 0
     assert report["audio"]["latency"] is None
     assert set(report) == {"video", "audio", "switches", "sync", "faults", "warnings"}
-    assert manager._picture.report is not None and manager._sound.report is not None
+    assert manager._picture.report is not None
+    assert manager._sound.report is not None
     assert manager._picture.report["commands"].count("SetParameter") == 1
     assert manager._picture.report["commands"].count("Lock") == 1
     assert manager._sound.report["commands"].count("SetParameter") == 1
     assert not Path("/dev/shm", name.lstrip("/")).exists()
+
+
+def test_stopping_does_not_wait_for_engines_that_are_being_started(tmp_path: Path) -> None:
+    """The fork server imports for as long as it likes; Ctrl-C in the first second is answered all the same."""
+    stop_forkserver()
+    (tmp_path / "slow_import.py").write_text("import time\ntime.sleep(60)\n")
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = str(tmp_path)
+    try:
+        start_forkserver(["slow_import"])
+    finally:
+        del os.environ["PYTHONPATH"]
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
+    manager = StageManager(Show("x", (Cue("a", "a"),)), "", "", picture_engine=FAKE, sound_engine=FAKE)
+    manager.start()
+    time.sleep(0.2)
+    began = time.monotonic()
+    manager.stop()
+    assert time.monotonic() - began < 2.0
+    stop_forkserver()
+    start_forkserver(["numpy"])

@@ -270,23 +270,39 @@ def test_closing_asks_only_while_the_stage_fills_a_screen(qtbot: QtBot, desk: De
     assert not desk.window.isVisible()
 
 
-def latenesses(qtbot: QtBot, desk: Desk, seconds: float) -> list[float]:
-    """How late a timer of the Qt thread was, at each beat, in seconds."""
+def latenesses(qtbot: QtBot, seconds: float) -> tuple[list[float], list[float], list[float]]:
+    """At each beat of a timer in the Qt thread: how late it was, and how much this thread had worked since the last
+    one; and how late a thread was that does nothing else, which is the machine's and no window's doing. Seconds."""
     late: list[float] = []
-    due = time.perf_counter() + 0.005
+    worked: list[float] = []
+    machine: list[float] = []
+    due, work = time.perf_counter() + 0.005, time.thread_time()
+    over = threading.Event()
 
     def beat() -> None:
-        nonlocal due
+        nonlocal due, work
         late.append(time.perf_counter() - due)
-        due = time.perf_counter() + 0.005
+        worked.append(time.thread_time() - work)
+        due, work = time.perf_counter() + 0.005, time.thread_time()
 
+    def idle() -> None:
+        while True:
+            began = time.perf_counter()
+            if over.wait(0.005):
+                return
+            machine.append(time.perf_counter() - began - 0.005)
+
+    watch = threading.Thread(target=idle)
+    watch.start()
     timer = QTimer()
     timer.setTimerType(Qt.TimerType.PreciseTimer)
     timer.timeout.connect(beat)
     timer.start(5)
     qtbot.wait(round(seconds * 1000))
     timer.stop()
-    return late
+    over.set()
+    watch.join()
+    return late, worked, machine
 
 
 def test_the_window_answers_within_50_ms_while_pictures_come_and_a_model_loads(qtbot: QtBot, desk: Desk) -> None:
@@ -312,17 +328,16 @@ def test_the_window_answers_within_50_ms_while_pictures_come_and_a_model_loads(q
     desk.manager.audience.perform(make, 60)
     loader.start()
     try:
-        for _ in range(3):  # a machine busy with something else gets another try
-            late = latenesses(qtbot, desk, 1.2)
-            if np.percentile(late, 99) < 0.05:
-                break
+        late, worked, machine = latenesses(qtbot, 1.5)
     finally:
         loaded.set()
         desk.manager.audience.stop()
         loader.join()
         newest.arrived.disconnect()
-    assert len(desk.manager.audience.presented_at) > 30
-    assert np.percentile(late, 99) < 0.05, f"p99 {np.percentile(late, 99):.3f} s, worst {max(late):.3f} s"
+    assert len(desk.manager.audience.presented_at) > 10
+    assert max(worked) < 0.05, f"the Qt thread worked {max(worked):.3f} s at a stretch"
+    allowed = 0.05 + 3 * float(np.percentile(machine, 95))
+    assert np.percentile(late, 95) < allowed, f"{np.percentile(late, 95):.3f} s late, {allowed:.3f} s allowed"
 
 
 def test_pictures_do_not_pile_up_behind_a_busy_window(qtbot: QtBot) -> None:

@@ -23,7 +23,9 @@ def shade(value: int, size: tuple[int, int] = (64, 48)) -> Picture:
 def played(path: Path) -> list[tuple[float, int]]:
     """Time and shade of every picture in a movie."""
     with av.open(str(path)) as container:
-        return [(f.time or 0.0, int(f.to_ndarray(format="rgb24")[20, 20, 0])) for f in container.decode(video=0)]
+        return [
+            (f.time or 0.0, int(f.to_ndarray(format="rgb24")[20, 20, 0])) for f in container.decode(video=0)
+        ]
 
 
 def test_a_constant_frame_rate_is_made_of_what_was_newest(tmp_path: Path) -> None:
@@ -66,7 +68,8 @@ def test_a_slow_encoder_drops_and_never_waits(tmp_path: Path, monkeypatch: pytes
         writer.write(shade(i), i / 30)
     assert time.perf_counter() - began < 0.5
     writer.close()
-    assert writer.dropped >= 10 and len(played(tmp_path / "m.mp4")) == 20 - writer.dropped
+    assert writer.dropped >= 10
+    assert len(played(tmp_path / "m.mp4")) == 20 - writer.dropped
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
@@ -82,7 +85,9 @@ def test_a_full_disk_ends_the_recording_and_nothing_else(tmp_path: Path) -> None
     for i in range(400):
         writer.write(random.integers(0, 255, (48, 64, 3), np.uint8), i / 30, wait=True)
     writer.close()
-    assert len(said) == 1 and "No space left" in said[0] and writer.trouble == said[0]
+    assert len(said) == 1
+    assert "No space left" in said[0]
+    assert writer.trouble == said[0]
     assert writer.write(shade(1), 99.0) is False
 
 

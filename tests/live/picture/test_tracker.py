@@ -23,9 +23,9 @@ def follow(tracker: Tracker, path: Path, frames: int | None = None) -> list[Land
 
 
 def test_talker_at_400x300_is_never_lost(footage: Path, face_points: FacePoints) -> None:
-    # The whole 53 s, end included, where a hand covers the chin, in every third frame: faster motion than he makes.
+    # The whole 53 s, end included, where a hand covers the chin, in every fifth frame: faster motion than he makes.
     tracker = Tracker(face_points)
-    found = [tracker.update(f) for f in islice(FileFrames(footage / "talkerA_webcam_53s.mp4"), 0, None, 3)]
+    found = [tracker.update(f) for f in islice(FileFrames(footage / "talkerA_webcam_53s.mp4"), 0, None, 5)]
     assert tracker.lost_frames <= 0.005 * len(found)
 
 
@@ -50,8 +50,8 @@ def test_faces_are_kept(footage: Path, face_points: FacePoints, name: str, lost:
     ["negative_noface_bottles.mp4", "negative_people_from_behind_25s.mp4", "derived_nearblack_6s.mp4"],
 )
 def test_nothing_is_found_where_no_face_is(footage: Path, face_points: FacePoints, name: str) -> None:
-    found = [Tracker(face_points).update(f) for f in islice(FileFrames(footage / name), 0, None, 12)]
-    assert not any(found[:20])
+    found = [Tracker(face_points).update(f) for f in islice(FileFrames(footage / name), 0, 480, 24)]
+    assert not any(found)
 
 
 def test_a_still_gives_the_points_of_a_direct_dlib_call(footage: Path, face_points: FacePoints) -> None:
@@ -76,8 +76,8 @@ def test_the_still_s_box_is_the_detector_s(footage: Path, face_points: FacePoint
 def test_the_face_that_leaves_is_lost_and_found_again(footage: Path, face_points: FacePoints) -> None:
     tracker = Tracker(face_points)
     frames = list(FileFrames(footage / "derived_face_leaves_frame_3to9s.mp4"))
-    found = [tracker.update(f) is not None for f in frames[::2]]
-    seconds = [f.captured_at for f in frames[::2]]
+    found = [tracker.update(f) is not None for f in frames[::4]]
+    seconds = [f.captured_at for f in frames[::4]]
     assert all(face for face, t in zip(found, seconds, strict=True) if t < 3 or t > 9)
     assert not any(face for face, t in zip(found, seconds, strict=True) if 5.3 < t < 6.7)
 
@@ -86,11 +86,13 @@ def test_of_two_people_the_locked_one_keeps_the_stage(footage: Path, face_points
     path = footage / "derived_two_people_sidebyside_7s.mp4"
     tracker = Tracker(face_points)
     sides = {found.points[:, 0].mean() > 480 for found in follow(tracker, path, 40) if found}
-    assert len(sides) == 1 and tracker.performer == 1
+    assert len(sides) == 1
+    assert tracker.performer == 1
     right = sides.pop()
     tracker.lock(0.25 if right else 0.75, 0.5)
     sides = {found.points[:, 0].mean() > 480 for found in follow(tracker, path, 40) if found}
-    assert sides == {not right} and tracker.performer == 2
+    assert sides == {not right}
+    assert tracker.performer == 2
 
 
 def test_somebody_else_takes_over_only_after_a_while(footage: Path, face_points: FacePoints) -> None:
@@ -100,11 +102,13 @@ def test_somebody_else_takes_over_only_after_a_while(footage: Path, face_points:
     tracker = Tracker(face_points)
     tracker.lock(0.25, 0.5)
     first = tracker.update(Frame(both, 0.0, 0))
-    assert first is not None and first.points[:, 0].mean() < 480
+    assert first is not None
+    assert first.points[:, 0].mean() < 480
     assert tracker.update(Frame(only_right, 0.5, 1)) is None
     assert tracker.update(Frame(only_right, GRACE_S - 0.1, 2)) is None
     taken = tracker.update(Frame(only_right, GRACE_S + 0.1, 3))
-    assert taken is not None and taken.points[:, 0].mean() > 480
+    assert taken is not None
+    assert taken.points[:, 0].mean() > 480
     assert tracker.lost_frames == 2
 
 
@@ -152,8 +156,16 @@ def test_the_filter_lags_little_in_fast_motion() -> None:
     # Two eye distances to and fro within a second.
     at = [i / 30 for i in range(60)]
     path = [unit * np.sin(2 * np.pi * t) for t in at]
-    shown = [smooth((face + [x, 0]).astype(np.float32), t, unit)[:, 0].mean() - face[:, 0].mean() for t, x in zip(at, path)]
-    lag = np.array([np.square(np.array(shown[15:]) - np.interp(np.array(at[15:]) - d, at, path)).sum() for d in np.arange(0, 0.1, 0.002)])
+    shown = [
+        smooth(face + np.float32([x, 0]), t, unit)[:, 0].mean() - face[:, 0].mean()
+        for t, x in zip(at, path, strict=True)
+    ]
+    lag = np.array(
+        [
+            np.square(np.array(shown[15:]) - np.interp(np.array(at[15:]) - d, at, path)).sum()
+            for d in np.arange(0, 0.1, 0.002)
+        ]
+    )
     assert lag.argmin() * 0.002 <= 0.016
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -58,7 +60,7 @@ def test_they_take_turns_where_both_do_not_fit() -> None:
     levels = dissolve(stage)
     assert levels == pytest.approx([20 * i for i in range(11)], abs=1)
     during = stage.asked[3:-1]
-    assert all(a != b for a, b in zip(during, during[1:], strict=False)), during
+    assert all(a != b for a, b in itertools.pairwise(during)), during
 
 
 def test_a_second_cue_during_a_dissolve_ends_the_first() -> None:
@@ -86,10 +88,13 @@ def test_blending_changes_neither_picture() -> None:
     assert blender.blend(a, b, 1.0) is b
     assert blender.blend(a, b, 0.5)[0, 0, 0] == 15
     assert blender.darken(b, 0.5)[0, 0, 0] == 10
-    assert a[0, 0, 0] == 10 and b[0, 0, 0] == 20
+    assert a[0, 0, 0] == 10
+    assert b[0, 0, 0] == 20
 
 
 def test_place_keeps_proportions() -> None:
     canvas = np.zeros((100, 100, 3), np.uint8)
     place(plain(9, 20, 40), canvas)
-    assert canvas[:24].max() == 0 and canvas[26:74].min() == 9 and canvas[76:].max() == 0
+    assert canvas[:24].max() == 0
+    assert canvas[26:74].min() == 9
+    assert canvas[76:].max() == 0

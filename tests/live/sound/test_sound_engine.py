@@ -106,7 +106,9 @@ def take_voice(engine: SoundEngine, sent: list[Event], voice: str, cue: int = 0,
     engine.handle(Go(cue, voice, transition_s))
 
 
-def test_dry_is_the_very_same_and_goes_round(stage: tuple[SoundEngine, Clock, Ear, list[Event]], tmp_path: Path) -> None:
+def test_dry_is_the_very_same_and_goes_round(
+    stage: tuple[SoundEngine, Clock, Ear, list[Event]], tmp_path: Path
+) -> None:
     engine, clock, ear, sent = stage
     take_voice(engine, sent, "bypass")
     perform(engine, clock, 230)
@@ -161,12 +163,15 @@ def test_a_voice_it_does_not_have_is_refused(stage: tuple[SoundEngine, Clock, Ea
     until = time.monotonic() + 5
     while not sent and time.monotonic() < until:
         engine.tell()
-    assert isinstance(sent[0], Refused) and "voice.onnx" in sent[0].why
+    assert isinstance(sent[0], Refused)
+    assert "voice.onnx" in sent[0].why
     engine.handle(SetParameter("sound/colour", 1.0))
     assert isinstance(sent[-1], Note)
 
 
-def test_a_machine_that_stood_still_counts_what_it_left_out(stage: tuple[SoundEngine, Clock, Ear, list[Event]]) -> None:
+def test_a_machine_that_stood_still_counts_what_it_left_out(
+    stage: tuple[SoundEngine, Clock, Ear, list[Event]],
+) -> None:
     engine, clock, ear, sent = stage
     take_voice(engine, sent, "bypass")
     perform(engine, clock, 10)
@@ -198,7 +203,8 @@ def test_the_speaker_s_file_holds_what_was_played(tmp_path: Path) -> None:
         speaker.write(block)
     speaker.close()
     kept, rate = soundfile.read(tmp_path / "out.wav", dtype="float32")
-    assert rate == RATE and len(kept) == len(played)
+    assert rate == RATE
+    assert len(kept) == len(played)
     assert np.abs(kept - played[:, 0]).max() < 1e-4
     assert speaker.trouble == ""
 
@@ -206,14 +212,18 @@ def test_the_speaker_s_file_holds_what_was_played(tmp_path: Path) -> None:
 def test_files_that_are_no_sound(tmp_path: Path) -> None:
     (tmp_path / "text.wav").write_text("no sound")
     soundfile.write(tmp_path / "empty.wav", np.zeros(0), RATE)
-    for name, said in (("nothing.wav", "no such file"), ("text.wav", "not a sound file"), ("empty.wav", "no sound in it")):
+    for name, said in (
+        ("nothing.wav", "no such file"),
+        ("text.wav", "not a sound file"),
+        ("empty.wav", "no sound in it"),
+    ):
         with pytest.raises(BadSound, match=said):
             FileMicrophone(tmp_path / name, RATE, BLOCK)
     with pytest.raises(BadSound, match="cannot be written"):
         FileSpeaker(tmp_path / "no folder" / "out.wav", RATE)
 
 
-# ------------------------------------------------------------------------------------------------ the process
+# ---- the process
 
 
 def follow(process: EngineProcess, end: Callable[[list[Event]], bool], timeout_s: float = 10.0) -> list[Event]:
@@ -244,9 +254,11 @@ def test_file_to_file_at_real_pace(tmp_path: Path) -> None:
     assert time.monotonic() - began > 0.5, "at real pace"
     assert process.stop(5.0)
     finished = process.events()[-1]
-    assert isinstance(finished, Finished) and finished.why == "stopped"
+    assert isinstance(finished, Finished)
+    assert finished.why == "stopped"
     audio = finished.report["audio"]
-    assert audio["xruns"] == 0 and audio["blocks"] >= 100
+    assert audio["xruns"] == 0
+    assert audio["blocks"] >= 100
     kept, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")
     assert len(kept) == audio["blocks"] * BLOCK
     asked = np.tile(sound, 10)[: len(kept)]
@@ -258,7 +270,9 @@ def test_with_neither_end_it_sleeps() -> None:
     process = started(SoundSettings())
     follow(process, lambda events: any(isinstance(event, Ready) for event in events))
     process.send(Go(4, "bypass"))
-    (on_stage,) = [e for e in follow(process, lambda es: any(isinstance(e, OnStage) for e in es)) if isinstance(e, OnStage)]
+    (on_stage,) = [
+        e for e in follow(process, lambda es: any(isinstance(e, OnStage) for e in es)) if isinstance(e, OnStage)
+    ]
     assert on_stage.cue_index == 4
     assert process.pid is not None
     cpu = psutil.Process(process.pid)
@@ -268,13 +282,17 @@ def test_with_neither_end_it_sleeps() -> None:
     assert after.user + after.system - before.user - before.system <= 0.05
     assert process.stop(5.0)
     finished = process.events()[-1]
-    assert isinstance(finished, Finished) and finished.report["audio"]["latency"] is None
+    assert isinstance(finished, Finished)
+    assert finished.report["audio"]["latency"] is None
 
 
 def test_a_bad_file_ends_it_and_a_missing_demo_does_not(tmp_path: Path) -> None:
     process = started(SoundSettings(str(tmp_path / "nothing.wav")))
-    (end,) = [e for e in follow(process, lambda es: any(isinstance(e, Finished) for e in es)) if isinstance(e, Finished)]
-    assert end.why.startswith("bad source: ") and "no such file" in end.why
+    (end,) = [
+        e for e in follow(process, lambda es: any(isinstance(e, Finished) for e in es)) if isinstance(e, Finished)
+    ]
+    assert end.why.startswith("bad source: ")
+    assert "no such file" in end.why
     process.kill()
     process = started(SoundSettings("demo", demo_speech=str(tmp_path / "nothing.flac")))
     follow(process, lambda es: any(isinstance(e, Note) and "demo speech" in e.text for e in es))
@@ -287,7 +305,9 @@ def test_a_device_that_is_not_there_is_tried_again_and_the_loop_goes_on() -> Non
 
     def enough(events: list[Event]) -> bool:
         beats[:] = [event for event in events if isinstance(event, Heartbeat)]
-        return len(beats) >= 4 and any("such microphone" in getattr(e, "what", "") or isinstance(e, Note) for e in events)
+        return len(beats) >= 4 and any(
+            "such microphone" in getattr(e, "what", "") or isinstance(e, Note) for e in events
+        )
 
     follow(process, enough)
     assert process.stop(8.0)

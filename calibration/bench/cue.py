@@ -1,0 +1,272 @@
+"""What the audience sees at a cue: the frame at which the new look is on stage, and the longest gap about it.
+
+Drives the real StageManager and both engines from this process, without a window. The looks paint noise over one
+colour each, so that the colour of a presented picture says whose it is.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calibration.bench import CannotMeasure, Options
+from calibration.bench.footage import FPS, webcam_movie
+from calibration.bench.table import Row, at_most, show
+from calibration.bench.unet import Colour, write_look
+from live.engine_process import start_forkserver, stop_forkserver
+from live.frames import now
+from live.picture.settings import PictureSettings
+from live.shared_frames import FrameKind, SharedPicture
+from live.show import Cue, Show
+from live.sound.settings import SoundSettings
+from live.stage_manager import StageManager
+from live.watched_engine import loaded_size
+
+CHANGES = 20
+LOADS = 6
+DISSOLVES = 6
+DISSOLVE_S = 0.5
+READY_WITHIN_S = 60.0
+QUIET_S = 5.0
+PIPE_S = 0.004
+"""A frame that was captured this soon after GO may be under way already when the command arrives."""
+COLOURS: dict[str, Colour] = {
+    "red": (200, 40, 40),
+    "green": (40, 200, 40),
+    "blue": (40, 40, 200),
+    "yellow": (200, 200, 40),
+    "cyan": (40, 200, 200),
+    "violet": (200, 40, 200),
+}
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """One picture that the audience saw."""
+
+    at: float
+    captured_at: float
+    ready_at: float
+    index: int
+    colour: Colour | None
+    generated: bool
+
+
+class _Watcher:
+    """Notes every picture handed to the audience, in the audience's thread."""
+
+    def __init__(self) -> None:
+        self._shown: list[_Shown] = []
+        self._lock = threading.Lock()
+
+    def __call__(self, picture: SharedPicture) -> None:
+        at = now()
+        middle = picture.picture[::16, ::16].reshape(-1, 3).mean(0)
+        near = min(COLOURS.values(), key=lambda colour: float(np.abs(middle - colour).max()))
+        colour = near if float(np.abs(middle - near).max()) < 45 else None
+        with self._lock:
+            self._shown.append(
+                _Shown(
+                    at,
+                    picture.captured_at,
+                    picture.ready_at,
+                    picture.index,
+                    colour,
+                    picture.kind is FrameKind.GENERATED,
+                )
+            )
+
+    def since(self, at: float) -> list[_Shown]:
+        with self._lock:
+            return [shown for shown in self._shown if shown.at >= at]
+
+
+def run(options: Options) -> dict[str, Any]:
+    """20 cuts between preloaded looks, 6 to looks that load while performing, 6 dissolves; on talker footage."""
+    with tempfile.TemporaryDirectory(prefix="guise-cue-") as name:
+        folder = Path(name)
+        who = webcam_movie(options, folder / "webcam.mp4", 20)
+        for number, (colour_name, colour) in enumerate(COLOURS.items()):
+            write_look(folder / f"{colour_name}.onnx", 32, half=True, seed=number, colour=colour)
+        camera = str(folder / "webcam.mp4")
+        looks = {colour_name: folder / f"{colour_name}.onnx" for colour_name in COLOURS}
+        start_forkserver()
+        try:
+            three = dict(list(looks.items())[:3])
+            cuts = _performed(_show(three, 0.0), camera, budget_looks=8, task=_cuts)
+            loads = _performed(_show(looks, 0.0), camera, budget_looks=2, task=_loads)
+            dissolves = _performed(_show(three, DISSOLVE_S), camera, budget_looks=8, task=_dissolves)
+        finally:
+            stop_forkserver()
+    figures = {"filmed": who, "cut": cuts, "load": loads, "dissolve": dissolves}
+    _print(figures)
+    return figures
+
+
+def _show(looks: dict[str, Path], transition_s: float) -> Show:
+    cues = tuple(Cue(name=name, look=path, voice="bypass", transition_s=transition_s) for name, path in looks.items())
+    return Show(name="bench", cues=cues)
+
+
+def _performed(show: Show, camera: str, *, budget_looks: int, task: Any) -> dict[str, Any]:
+    """The figures of `task`, run on a show that performs."""
+    look_bytes = max(loaded_size(str(cue.look)) for cue in show.cues)
+    settings = PictureSettings.of_show(show, camera)
+    manager = StageManager(
+        show,
+        settings,
+        SoundSettings(mic="none", speaker="none"),
+        memory_budget_bytes=round(look_bytes * (budget_looks + 0.5)),
+    )
+    watcher = _Watcher()
+    manager.audience.subscribe(watcher)
+    manager.start()
+    try:
+        _until(
+            manager,
+            lambda: bool(watcher.since(now() - 1)) and watcher.since(now() - 1)[-1].generated,
+            "the first frame",
+        )
+        if budget_looks >= len(show.cues):
+            _until(manager, lambda: all(cue.status == "ready" for cue in manager.state.cues), "the looks to load")
+        time.sleep(1)
+        quiet_from = now()
+        time.sleep(QUIET_S)
+        quiet = _gaps(watcher.since(quiet_from))
+        figures: dict[str, Any] = task(manager, watcher)
+        figures["quiet_gap"] = {"median": float(np.median(quiet)), "worst": float(np.max(quiet))}
+    finally:
+        manager.stop()
+    report = manager.report()
+    figures["fps"] = report["video"]["fps"]
+    figures["reported_gaps"] = [s["frame_gap"] for s in report["switches"] if s["frame_gap"] is not None]
+    figures["audio_gap_samples"] = [
+        s["audio_gap_samples"] for s in report["switches"] if s["audio_gap_samples"] is not None
+    ]
+    return figures
+
+
+def _cuts(manager: StageManager, watcher: _Watcher) -> dict[str, Any]:
+    changes = []
+    for number in range(CHANGES):
+        # Not in step with the camera, so that GO comes at any moment of a frame.
+        time.sleep(0.7 + (number * 0.618 % 1) / FPS)
+        target = (number + 1) % len(manager.show.cues)
+        _until(manager, lambda t=target: manager.state.cues[t].status == "ready", "a look to load")
+        changes.append(_change(manager, watcher, target, 0.0))
+    return _summary(changes)
+
+
+def _loads(manager: StageManager, watcher: _Watcher) -> dict[str, Any]:
+    changes = []
+    count = len(manager.show.cues)
+    at = 0
+    for _ in range(LOADS):
+        time.sleep(1.0)
+        # The standby cue is loaded already; the farthest one is not.
+        unloaded = [i for i in range(count) if manager.state.cues[i].status == "unloaded"]
+        if not unloaded:
+            raise CannotMeasure("every look was loaded, so none could load while performing")
+        target = min(unloaded, key=lambda i: (i - at) % count)
+        changes.append(_change(manager, watcher, target, 0.0))
+        at = target
+    return _summary(changes)
+
+
+def _dissolves(manager: StageManager, watcher: _Watcher) -> dict[str, Any]:
+    changes = []
+    for number in range(DISSOLVES):
+        time.sleep(1.0)
+        target = (number + 1) % len(manager.show.cues)
+        _until(manager, lambda t=target: manager.state.cues[t].status == "ready", "a look to load")
+        changes.append(_change(manager, watcher, target, DISSOLVE_S))
+    return _summary(changes)
+
+
+def _change(manager: StageManager, watcher: _Watcher, target: int, transition_s: float) -> dict[str, float]:
+    """Fires one cue and waits until it is on stage, in full where it dissolves.
+
+    frames_late: pictures of the old look whose frame was captured after GO. longest_gap: from one presented picture to
+    the next, from GO until half a second after the change, in frames.
+    """
+    colour = COLOURS[manager.show.cues[target].name]
+    asked_at = now()
+    if not manager.go_to(target):
+        raise CannotMeasure("the StageManager took a cue for a double press")
+    _until(
+        manager,
+        lambda: any(shown.colour == colour and shown.captured_at > asked_at for shown in watcher.since(asked_at)),
+        f"cue {target + 1}",
+    )
+    time.sleep(transition_s + 0.5)
+    shown = watcher.since(asked_at - 2 / FPS)
+    first = next(i for i, s in enumerate(shown) if s.colour == colour and s.captured_at > asked_at)
+    late = [s for s in shown[:first] if s.captured_at > asked_at + PIPE_S]
+    return {
+        "frames_late": float(len(late)),
+        "on_stage_after_s": shown[first].at - asked_at,
+        "longest_gap": float(np.max(_gaps(shown))),
+        "skipped": float(max(np.diff([s.index for s in shown]).max() - 1, 0)),
+    }
+
+
+def _gaps(shown: list[_Shown]) -> list[float]:
+    """From one presented picture to the next, in frames of the camera."""
+    gaps = [(after.at - before.at) * FPS for before, after in pairwise(shown)]
+    if not gaps:
+        raise CannotMeasure("no pictures reached the audience")
+    return gaps
+
+
+def _summary(changes: list[dict[str, float]]) -> dict[str, Any]:
+    def of(key: str) -> dict[str, float]:
+        values = [change[key] for change in changes]
+        return {"median": float(np.median(values)), "worst": float(np.max(values))}
+
+    return {"changes": len(changes)} | {key: of(key) for key in changes[0]}
+
+
+def _until(manager: StageManager, holds: Any, what: str) -> None:
+    deadline = now() + READY_WITHIN_S
+    while not holds():
+        if manager.failure is not None:
+            raise CannotMeasure(f"the show cannot go on: {manager.failure}")
+        if now() > deadline:
+            refused = [cue.why for cue in manager.state.cues if cue.status == "refused"]
+            raise CannotMeasure(
+                f"waited {READY_WITHIN_S:.0f} s for {what} in vain{': ' + refused[0] if refused else ''}"
+            )
+        time.sleep(0.01)
+
+
+def _print(figures: dict[str, Any]) -> None:
+    def pair(part: dict[str, float], unit: str = "", digits: int = 2) -> str:
+        return f"{part['median']:.{digits}f} / {part['worst']:.{digits}f}{unit}"
+
+    cut, load, dissolve = figures["cut"], figures["load"], figures["dissolve"]
+    rows = [
+        Row(
+            f"{cut['changes']} preloaded cuts: frames of the old look after GO",
+            pair(cut["frames_late"], digits=0),
+            "0: the next frame",
+            cut["frames_late"]["worst"] == 0,
+        )
+    ]
+    for name, part in (
+        ("preloaded cut", cut),
+        ("load while performing", load),
+        (f"dissolve {DISSOLVE_S:g} s", dissolve),
+    ):
+        gap = part["longest_gap"]
+        rows.append(Row(f"{name}: longest gap", pair(gap, " frames"), "<= 1.5", at_most(gap["worst"], 1.5)))
+        rows.append(Row(f"{name}: on stage after", pair(part["on_stage_after_s"], " s", 3)))
+        rows.append(Row("  gaps with no change under way, here", pair(part["quiet_gap"], " frames")))
+        rows.append(Row("  frames a second", f"{part['fps']:.2f}"))
+    show(f"cue: {figures['filmed']}, random-weight looks, ngf 32; median / worst, one run", rows)

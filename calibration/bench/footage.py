@@ -1,0 +1,76 @@
+"""What the measurements film: real footage where there is some, else the demo performer."""
+
+from __future__ import annotations
+
+import os
+from itertools import count
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from calibration.bench import CannotMeasure, Options
+from live.picture.movie_frames import FileFrames
+from live.picture.outputs import MovieWriter
+from models.features.face_points import Picture
+
+TALKER_A = "talkerA_webcam_53s.mp4"
+TALKER_A_AGAIN = "talkerA_webcam_second_30s.mp4"
+FPS = 30
+SIZE = (640, 480)
+
+
+def videos(options: Options) -> Path | None:
+    """The folder of real footage, or None."""
+    given = options.footage
+    data = os.environ.get("GUISE_DATA")
+    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
+    for folder in [given, Path(data) / "video" if data else None, beside / "video"]:
+        if folder is not None and folder.is_dir():
+            return folder
+    if given is not None:
+        raise CannotMeasure(f"{given} is no folder of videos")
+    return None
+
+
+def needed(options: Options, name: str) -> Path:
+    """One video of the real footage. Raises CannotMeasure."""
+    folder = videos(options)
+    if folder is None or not (folder / name).is_file():
+        raise CannotMeasure(
+            f"{name} is not there: name the folder of real footage by --footage, or its parent in GUISE_DATA"
+        )
+    return folder / name
+
+
+def webcam_movie(options: Options, path: Path, seconds: float) -> str:
+    """Writes what a webcam would film, 640x480 at 30 frames a second, to `path`; says who is on it.
+
+    Every frame of the source once, whatever its own rate: a repeated frame would be less work than a webcam's.
+    """
+    folder = videos(options)
+    source = folder / TALKER_A_AGAIN if folder else None
+    frames = round(seconds * FPS)
+    with MovieWriter(path, FPS, SIZE, preset="ultrafast") as movie:
+        if source is not None and source.is_file():
+            for frame in FileFrames(source):
+                if frame.index >= frames:
+                    break
+                movie.write(_fitted(frame.picture), frame.index / FPS, wait=True)
+            who = source.name
+        else:
+            from live.demo.performer import DemoPerformer
+
+            performer = DemoPerformer(width=SIZE[0], height=SIZE[1])
+            for index in count():
+                if index >= frames:
+                    break
+                movie.write(performer.picture(index / FPS), index / FPS, wait=True)
+            who = "the demo performer"
+    if movie.trouble:
+        raise CannotMeasure(movie.trouble)
+    return who
+
+
+def _fitted(picture: Picture) -> Picture:
+    return np.asarray(cv2.resize(picture, SIZE, interpolation=cv2.INTER_LINEAR), np.uint8)

@@ -1,0 +1,157 @@
+"""Memory of a long performance with cue changes, and what is left behind however it ends."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calibration.bench import CannotMeasure, Options
+from calibration.bench.footage import webcam_movie
+from calibration.bench.stage_run import StageRun, shared_blocks
+from calibration.bench.table import Row, show
+from calibration.bench.unet import write_look
+from calibration.estimate import robust_slope
+
+MINUTES = 10.0
+SAMPLE_S = 1.0
+SETTLED_S = 60.0
+"""Counted from the second minute."""
+FOLLOW_S = 7.0
+LEFTOVER_S = 8.0
+"""How long a short performance lasts before it is ended."""
+GONE_WITHIN_S = 10.0
+LOOKS = {"first": (200, 60, 60), "second": (60, 200, 60), "third": (60, 60, 200), "fourth": (200, 200, 60)}
+
+
+def run(options: Options) -> dict[str, Any]:
+    """`minutes` of a looping show of four looks, half of the changes dissolving; then three short ones."""
+    minutes = options.minutes or MINUTES
+    with tempfile.TemporaryDirectory(prefix="guise-memory-") as name:
+        folder = Path(name)
+        who = webcam_movie(options, folder / "webcam.mp4", 20)
+        show_file = _show(folder)
+        arguments = [str(show_file), "--headless", "--camera", str(folder / "webcam.mp4")]
+        figures = {"filmed": who, "soak": _soak(arguments, minutes)}
+        figures["left_behind"] = {
+            "after --seconds": _left_behind(arguments, "end"),
+            "after Ctrl-C": _left_behind(arguments, "interrupt"),
+            "after the parent was killed": _left_behind(arguments, "kill"),
+        }
+    _print(figures)
+    return figures
+
+
+def _show(folder: Path) -> Path:
+    lines = ["[show]", 'name = "memory"', "loop = true"]
+    for number, (name, colour) in enumerate(LOOKS.items()):
+        write_look(folder / f"{name}.onnx", 32, half=True, seed=number, colour=colour)
+        lines += ["", "[[cue]]", f'name = "{name}"', f'look = "{name}.onnx"', f"follow_s = {FOLLOW_S}"]
+        lines.append(f"transition_s = {0.5 if number % 2 else 0.0}")
+    path = folder / "show.toml"
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return path
+
+
+def _soak(arguments: list[str], minutes: float) -> dict[str, Any]:
+    seconds = minutes * 60
+    with StageRun([*arguments, "--seconds", f"{seconds:g}"], sample_s=SAMPLE_S) as stage:
+        ran = stage.finish(seconds + 60)
+    settled_s = min(SETTLED_S, seconds / 4)
+    # The last seconds are the ending, in which processes go.
+    kept = [(at, used) for at, used in ran.pss if settled_s <= at <= seconds - 2]
+    if len(kept) < 10:
+        raise CannotMeasure(f"{len(kept)} samples of memory are too few: give it more --minutes")
+    at, used = np.array(kept, np.float64).T
+    middle = float(np.median(used))
+    slope = robust_slope(list(at), list(used))
+    an_hour = 3600 / middle * 100
+    video = ran.report["video"]
+    return {
+        "minutes": minutes,
+        "samples": len(kept),
+        "pss_median": int(middle),
+        "pss_first": int(np.median(used[:10])),
+        "pss_last": int(np.median(used[-10:])),
+        "percent_an_hour": slope.slope * an_hour,
+        "interval": [slope.low * an_hour, slope.high * an_hour],
+        "beyond_noise": slope.beyond_noise,
+        "switches": len(ran.report["switches"]),
+        "fps": video["fps"],
+        "longest_gap": video["longest_gap"],
+        "pss": [(round(a, 1), int(u)) for a, u in ran.pss],
+    }
+
+
+def _left_behind(arguments: list[str], how: str) -> dict[str, Any]:
+    before = shared_blocks()
+    with StageRun([*arguments, "--seconds", f"{LEFTOVER_S if how == 'end' else 600:g}"]) as stage:
+        began = time.monotonic()
+        while time.monotonic() - began < LEFTOVER_S - 1:
+            stage.tree()
+            if stage.process.poll() is not None:
+                raise CannotMeasure(f"`guise live` ended by itself: {stage.said()}")
+            time.sleep(0.2)
+        processes = len(stage.members)
+        if how == "interrupt":
+            stage.interrupt()
+        elif how == "kill":
+            stage.process.send_signal(signal.SIGKILL)
+        asked = time.monotonic()
+        code: int | None = None
+        while time.monotonic() - asked < GONE_WITHIN_S + (LEFTOVER_S if how == "end" else 0):
+            code = stage.process.poll()
+            if code is not None and not stage.alive() and not shared_blocks() - before:
+                break
+            time.sleep(0.05)
+        gone_s = time.monotonic() - asked
+        return {
+            "code": code,
+            "processes_seen": processes,
+            "processes": sorted(_name(process) for process in stage.alive()),
+            "shared_memory": sorted(shared_blocks() - before),
+            "files": sorted(str(p.relative_to(stage.temporary)) for p in stage.temporary.rglob("*")),
+            "gone_after_s": gone_s,
+        }
+
+
+def _name(process: Any) -> str:
+    try:
+        return " ".join(process.cmdline())[-80:]
+    except Exception:  # It went while we asked.
+        return str(process.pid)
+
+
+def _print(figures: dict[str, Any]) -> None:
+    soak = figures["soak"]
+    low, high = soak["interval"]
+    held = soak["percent_an_hour"] <= 1 or low <= 1
+    rows = [
+        Row("slope of memory", f"{soak['percent_an_hour']:+.2f} % an hour", "<= 1 % beyond noise", held),
+        Row("its 95 % interval", f"{low:+.2f} to {high:+.2f} %"),
+        Row("beyond noise", "yes" if soak["beyond_noise"] else "no"),
+        Row(
+            "memory of all processes, first / last", f"{soak['pss_first'] / 1e6:.1f} / {soak['pss_last'] / 1e6:.1f} MB"
+        ),
+        Row(
+            "cue changes, frames a second, longest gap",
+            f"{soak['switches']}, {soak['fps']:.1f}, {soak['longest_gap']:.0f} ms",
+        ),
+    ]
+    for name, left in figures["left_behind"].items():
+        found = [
+            f"{len(left[kind])} {kind.replace('_', ' ')}"
+            for kind in ("processes", "shared_memory", "files")
+            if left[kind]
+        ]
+        text = ", ".join(found) or f"nothing, after {left['gone_after_s']:.1f} s"
+        rows.append(Row(f"left behind {name}", text, "nothing", not found))
+    show(
+        f"memory: {soak['minutes']:g} minutes, {soak['samples']} samples from the second minute; {figures['filmed']}",
+        rows,
+        "Theil-Sen slope of the summed PSS; its interval from the scatter of ten parts' medians: zero within it is noise.",
+    )

@@ -1,0 +1,169 @@
+"""Frames a second and latency of `guise live` on a webcam's movie; and, in the same run, face2face-demo's way of doing
+the same frames, so that the ratio says something on any machine.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import cv2
+import dlib
+import numpy as np
+import onnxruntime as ort
+
+from calibration.bench import CannotMeasure, Options
+from calibration.bench.footage import webcam_movie
+from calibration.bench.stage_run import demo_look, perform
+from calibration.bench.table import Row, at_most, ms, show
+from calibration.bench.unet import write_look
+from export.artifact import read_manifest
+from live.frames import now
+from live.picture.movie_frames import FileFrames
+from models.features.face_lines import draw_face2face_lines
+from models.features.face_points import Picture, landmark_file
+
+SECONDS = 20.0
+OLD_WAY_S = 10.0
+OLD_WAY_FRAMES = 150
+SHOW = """[show]
+name = "bench"
+
+[[cue]]
+name = "bench"
+look = "{look}"
+"""
+
+
+def run(options: Options) -> dict[str, Any]:
+    """`runs` performances of 20 s; medians of their figures."""
+    runs = options.runs or 1
+    with tempfile.TemporaryDirectory(prefix="guise-speed-") as name:
+        folder = Path(name)
+        who = webcam_movie(options, folder / "webcam.mp4", SECONDS)
+        look = options.look or demo_look()
+        if look is None:
+            write_look(folder / "look.onnx", 32, half=True, colour=(160, 120, 100))
+        else:
+            shutil.copyfile(look, folder / "look.onnx")
+        (folder / "show.toml").write_text(SHOW.format(look="look.onnx"), "utf-8")
+        camera = str(folder / "webcam.mp4")
+        arguments = [str(folder / "show.toml"), "--headless", "--camera", camera]
+        reports = [perform(arguments, SECONDS).report for _ in range(runs)]
+        old = old_way(Path(camera))
+        performed = (
+            f"{read_manifest(folder / 'look.onnx').name} ({'random weights, ngf 32' if look is None else 'trained'})"
+        )
+    video = _medians([report["video"] for report in reports])
+    if video.get("fps") is None:
+        raise CannotMeasure("`guise live` reported no frames a second")
+    figures = {
+        "filmed": who,
+        "look": performed,
+        "runs": runs,
+        "guise": video,
+        "face2face": old,
+        "ratio": {"fps": video["fps"] / old["fps"], "look_alone": _ratio(old["generator_ms"], video)},
+        "audio": _medians([report["audio"] for report in reports]),
+    }
+    _print(figures)
+    return figures
+
+
+def old_way(movie: Path) -> dict[str, Any]:
+    """face2face-demo's loop on the movie's frames for 10 s: grey, a quarter of the size, `detector(grey, 1)`, points
+    times 4, lines 3 pixels wide, and an ngf 64 generator in fp32 with ONNX Runtime's own settings; one after the other.
+
+    The frames lie decoded in memory, which its camera's did not.
+    """
+    frames: list[Picture] = []
+    for frame in FileFrames(movie):
+        frames.append(frame.picture)
+        if len(frames) == OLD_WAY_FRAMES:
+            break
+    detector, predictor = dlib.get_frontal_face_detector(), dlib.shape_predictor(str(landmark_file()))
+    with tempfile.TemporaryDirectory(prefix="guise-speed-") as name:
+        path = Path(name) / "old.onnx"
+        write_look(path, 64)
+        session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        session.run(None, {"lines": np.zeros((1, 256, 256, 3), np.uint8)})
+    took, generator, lost = [], [], 0
+    began = now()
+    for picture in cycle(frames):
+        start = now()
+        points = old_points(picture, detector, predictor)
+        if points is None:
+            lost += 1
+            lines = np.zeros((256, 256, 3), np.uint8)
+        else:
+            lines = draw_face2face_lines(points, picture.shape[:2], 256)
+        drawn = now()
+        session.run(None, {"lines": lines[None]})
+        end = now()
+        took.append((end - start) * 1e3)
+        generator.append((end - drawn) * 1e3)
+        if end - began > OLD_WAY_S:
+            break
+    p50, p95 = np.percentile(took, [50, 95])
+    return {
+        "frames": len(took),
+        "fps": len(took) / (end - began),
+        "frame_ms": {"p50": float(p50), "p95": float(p95)},
+        "generator_ms": float(np.median(generator)),
+        "lost_share": lost / len(took),
+    }
+
+
+def old_points(picture: Picture, detector: Any, predictor: Any) -> np.ndarray | None:
+    """face2face-demo's 68 points, float32 (68, 2): they jump in steps of 4 pixels. None: no face, as it sees it."""
+    grey = cv2.cvtColor(cv2.resize(picture, None, fx=0.25, fy=0.25), cv2.COLOR_RGB2GRAY)
+    faces = detector(grey, 1)
+    if not faces:
+        return None
+    return np.array([(p.x * 4, p.y * 4) for p in predictor(grey, faces[-1]).parts()], np.float32)
+
+
+def _ratio(old_generator_ms: float, video: dict[str, Any]) -> float | None:
+    mine = (video.get("stages") or {}).get("generate") or {}
+    return old_generator_ms / mine["p50"] if mine.get("p50") else None
+
+
+def _medians(parts: list[Any]) -> Any:
+    """The same shape, each number the median over the runs; the first run's word for what is no number."""
+    first = parts[0]
+    if isinstance(first, dict):
+        return {key: _medians([part[key] for part in parts if key in part]) for key in first}
+    numbers = [part for part in parts if isinstance(part, int | float) and not isinstance(part, bool)]
+    return float(np.median(numbers)) if numbers else first
+
+
+def _print(figures: dict[str, Any]) -> None:
+    video, old, audio = figures["guise"], figures["face2face"], figures["audio"]
+    latency, presented = video["latency"], video.get("presented_latency") or {}
+    stages = {name: part.get("p50") for name, part in (video.get("stages") or {}).items() if isinstance(part, dict)}
+    rows = [
+        Row("newly generated frames a second", f"{video['fps']:.2f}", "30 held", video["fps"] >= 29.5),
+        Row("capture to ready p50 / p95 / p99", " / ".join(ms(latency[p]) for p in ("p50", "p95", "p99"))),
+    ]
+    if presented:
+        p95 = presented.get("p95")
+        text = " / ".join(ms(presented.get(p)) for p in ("p50", "p95", "p99"))
+        rows.append(Row("capture to presented p50 / p95 / p99", text, "p95 <= 40 ms", at_most(p95, 40.0)))
+    rows += [
+        Row("longest gap", ms(video["longest_gap"])),
+        Row("captured / dropped", f"{video['frames_captured']:.0f} / {video['frames_dropped']:.0f}"),
+        Row("stages, median", ", ".join(f"{name} {ms(value)}" for name, value in stages.items())),
+        Row("provider", str(video.get("provider"))),
+        Row("sound engine: xruns, misses", f"{audio.get('xruns')}, {audio.get('deadline_misses')}"),
+        Row("face2face-demo's way: frames a second", f"{old['fps']:.2f}"),
+        Row("face2face-demo's way: a frame p50 / p95", f"{ms(old['frame_ms']['p50'])} / {ms(old['frame_ms']['p95'])}"),
+        Row("face2face-demo's way: its generator (ngf 64, fp32)", ms(old["generator_ms"])),
+        Row("frames a second, Guise / face2face-demo's way", f"{figures['ratio']['fps']:.1f} x (the camera gives 30)"),
+    ]
+    show(
+        f"speed: {figures['filmed']} at 640x480, 30 fps; {figures['look']}; {figures['runs']} run(s) of {SECONDS:g} s",
+        rows,
+    )

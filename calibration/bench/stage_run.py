@@ -1,0 +1,179 @@
+"""`guise live` as a process of its own, watched from outside: its report, its memory, and what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from calibration.bench import CannotMeasure
+from live.frames import now
+
+FRONT_DOOR = Path(__file__).resolve().parents[2] / "guise.py"
+SHARED_MEMORY = Path("/dev/shm")
+GRACE_S = 60.0
+"""Beyond the seconds it was told to perform."""
+
+
+@dataclass
+class Ran:
+    """One performance, seen from outside. `started_at` is now() of the command."""
+
+    started_at: float
+    report: dict[str, Any]
+    pss: list[tuple[float, int]] = field(default_factory=list)
+    """(seconds since the command, bytes of all its processes)"""
+    stderr: str = ""
+    code: int = 0
+
+
+class StageRun:
+    """Starts `guise live` and samples its memory; `with` kills what is left of it."""
+
+    def __init__(self, arguments: Sequence[str], *, sample_s: float | None = None) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="guise-bench-")
+        folder = Path(self._folder.name)
+        self._report = folder / "report.json"
+        self._errors = folder / "stderr.txt"
+        self.temporary = folder / "tmp"
+        """The run's own temporary folder: what lies in it afterwards was left behind."""
+        self.temporary.mkdir()
+        environment = os.environ | {"TMPDIR": str(self.temporary)}
+        if not display():
+            environment["QT_QPA_PLATFORM"] = "offscreen"
+        self.pss: list[tuple[float, int]] = []
+        self.members: dict[int, float] = {}
+        """Every process of the tree that was seen: pid and its time of creation."""
+        with self._errors.open("wb") as errors:
+            self.started_at = now()
+            self.process = subprocess.Popen(
+                [sys.executable, str(FRONT_DOOR), "live", *arguments, "--report", str(self._report)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                env=environment,
+                start_new_session=True,
+            )
+        self._stopping = threading.Event()
+        self._sampler: threading.Thread | None = None
+        if sample_s is not None:
+            self._sampler = threading.Thread(target=self._sample, args=(sample_s,), name="memory", daemon=True)
+            self._sampler.start()
+
+    def __enter__(self) -> StageRun:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        if self._sampler is not None:
+            self._sampler.join()
+        for process in [*self.alive(), self.process]:
+            with suppress(psutil.Error, OSError):
+                process.kill()
+        self.process.wait()
+        self._folder.cleanup()
+
+    def finish(self, timeout_s: float) -> Ran:
+        """Waits for the end and reads the report. Raises CannotMeasure with what it said when it failed."""
+        try:
+            code = self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise CannotMeasure(f"`guise live` did not end within {timeout_s:.0f} s; {self.said()}") from None
+        finally:
+            self._stopping.set()
+        if code != 0:
+            raise CannotMeasure(f"`guise live` ended with code {code}: {self.said()}")
+        try:
+            report = json.loads(self._report.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise CannotMeasure(f"`guise live` wrote no report: {error}") from error
+        return Ran(self.started_at, report, list(self.pss), self.said(), code)
+
+    def said(self) -> str:
+        """The last line it wrote on standard error."""
+        text = self._errors.read_text("utf-8", "replace").strip()
+        return text.splitlines()[-1] if text else "it said nothing"
+
+    def interrupt(self) -> None:
+        """Ctrl-C, as a terminal sends it: to the whole group."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def tree(self) -> list[psutil.Process]:
+        """The process and all its children, as of now."""
+        try:
+            parent = psutil.Process(self.process.pid)
+            found = [parent, *parent.children(recursive=True)]
+        except psutil.Error:
+            return []
+        for process in found:
+            try:
+                self.members[process.pid] = process.create_time()
+            except psutil.Error:
+                continue
+        return found
+
+    def alive(self) -> list[psutil.Process]:
+        """Members of the tree, ever seen, that still run."""
+        alive = []
+        for pid, created in self.members.items():
+            try:
+                process = psutil.Process(pid)
+                if process.create_time() == created and process.status() != psutil.STATUS_ZOMBIE:
+                    alive.append(process)
+            except psutil.Error:
+                continue
+        return alive
+
+    def _sample(self, every_s: float) -> None:
+        due = time.monotonic()
+        while not self._stopping.is_set():
+            total = sum(map(_pss, self.tree()))
+            if total:
+                self.pss.append((now() - self.started_at, total))
+            due = max(due + every_s, time.monotonic())
+            self._stopping.wait(due - time.monotonic())
+
+
+def perform(arguments: Sequence[str], seconds: float, *, sample_s: float | None = None) -> Ran:
+    """`guise live ARGUMENTS --seconds ...` from start to end."""
+    with StageRun([*arguments, "--seconds", f"{seconds:g}"], sample_s=sample_s) as run:
+        return run.finish(seconds + GRACE_S)
+
+
+def display() -> bool:
+    """Whether there is a screen to open a window on."""
+    if sys.platform.startswith("linux"):
+        return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return True
+
+
+def shared_blocks() -> set[str]:
+    """Names of the shared memory blocks of this machine (Linux); elsewhere they cannot be listed."""
+    return {entry.name for entry in SHARED_MEMORY.iterdir()} if SHARED_MEMORY.is_dir() else set()
+
+
+def demo_look() -> Path | None:
+    """A look that the demo ships, the first by name."""
+    looks = sorted((FRONT_DOOR.parent / "live" / "demo").rglob("*.onnx"))
+    return looks[0] if looks else None
+
+
+def _pss(process: psutil.Process) -> int:
+    """Its share of the memory it shares, and all of its own; where PSS is not known, what is its own alone."""
+    try:
+        memory = process.memory_full_info()
+    except psutil.Error:
+        return 0
+    return int(getattr(memory, "pss", 0) or getattr(memory, "uss", memory.rss))

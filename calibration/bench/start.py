@@ -1,0 +1,68 @@
+"""From the command to the first generated frame on stage, with the window and without; and the memory of it all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from calibration.bench import CannotMeasure, Options
+from calibration.bench.stage_run import Ran, display, perform
+from calibration.bench.table import Row, at_most, show
+
+SECONDS = 8.0
+SAMPLE_S = 0.25
+GIGABYTE = 1e9
+
+
+def run(options: Options) -> dict[str, Any]:
+    """The demo show, three times with the window and three times without."""
+    runs = options.runs or 3
+    figures: dict[str, Any] = {"runs": runs, "display": display()}
+    for name, arguments in (("window", []), ("headless", ["--headless"])):
+        # The file cache is warm after the first start on a machine, and that one is printed apart.
+        figures[name] = _figures([perform(arguments, SECONDS, sample_s=SAMPLE_S) for _ in range(runs)])
+    _print(figures)
+    return figures
+
+
+def _figures(ran: list[Ran]) -> dict[str, Any]:
+    seconds = [_first_frame_s(one) for one in ran]
+    peaks = [max((used for _, used in one.pss), default=0) for one in ran]
+    steady = [float(np.median([used for at, used in one.pss if at > SECONDS / 2] or [0])) for one in ran]
+    return {
+        "first_frame_s": seconds,
+        "first_frame_median_s": float(np.median(seconds)),
+        "pss_peak": int(np.median(peaks)),
+        "pss_performing": int(np.median(steady)),
+    }
+
+
+def _first_frame_s(ran: Ran) -> float:
+    first_at = ran.report["video"].get("first_frame_at")  # now() is one clock for all processes
+    if first_at is not None:
+        return float(first_at - ran.started_at)
+    since_start_ms = (ran.report.get("start") or {}).get("first_frame")
+    if since_start_ms is None:
+        raise CannotMeasure("`guise live` showed no generated frame")
+    return float(since_start_ms) / 1e3
+
+
+def _print(figures: dict[str, Any]) -> None:
+    rows = []
+    for name, title in (("window", "with the window"), ("headless", "headless")):
+        f = figures[name]
+        median = f["first_frame_median_s"]
+        each = ", ".join(f"{s:.2f}" for s in f["first_frame_s"])
+        rows.append(
+            Row(f"{title}: first generated frame, median", f"{median:.2f} s ({each})", "<= 3 s", at_most(median, 3))
+        )
+        peak = f["pss_peak"]
+        text = f"{peak / 1e6:.0f} MB (performing {f['pss_performing'] / 1e6:.0f})"
+        rows.append(Row(f"{title}: memory of all processes, peak", text, "< 1 GB", peak < GIGABYTE))
+    screen = "a screen" if figures["display"] else "no screen, so Qt draws offscreen"
+    show(
+        f"start: the demo show, {figures['runs']} runs each; {screen}",
+        rows,
+        "memory: PSS, summed over the process tree",
+    )

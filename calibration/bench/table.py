@@ -1,0 +1,40 @@
+"""How a measurement is printed: what, how much, what was wanted, and whether it held."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    what: str
+    measured: str
+    wanted: str = ""
+    held: bool | None = None
+
+
+def show(title: str, rows: list[Row], note: str = "") -> None:
+    """Prints the table on standard output, without colours where that is no terminal."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title), title_justify="left", caption=Text(note) if note else None, caption_justify="left")
+    table.add_column("")
+    table.add_column("measured", justify="right")
+    table.add_column("wanted", justify="right")
+    table.add_column("")
+    for row in rows:
+        verdict = {None: Text(""), True: Text("held", "green"), False: Text("MISSED", "bold red")}[row.held]
+        table.add_row(Text(row.what), Text(row.measured), Text(row.wanted), verdict)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=130)
+    console.print(table)
+
+
+def ms(value: float | None, digits: int = 1) -> str:
+    return "-" if value is None else f"{value:.{digits}f} ms"
+
+
+def at_most(value: float | None, limit: float) -> bool | None:
+    return None if value is None else value <= limit

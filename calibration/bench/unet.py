@@ -1,0 +1,186 @@
+"""pix2pix's U-Net with random weights, built as an ONNX graph without torch: looks to measure speed and switching with.
+
+Isola et al. (arXiv 1611.07004) as models.pix2pix has it: log2(size) 4x4 stride-2 downs of ngf x 1, 2, 4, 8, 8, ..., as
+many ups with skips, instance norms, none on the first, the last and the bottleneck; uint8 pictures in and out. It
+paints noise over one colour, in the time that a trained one takes.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from export import artifact
+from export.artifact import Manifest
+from models.features.face_points import Points
+from models.features.retarget import target_facts
+
+OPSET = 18
+Colour = tuple[int, int, int]
+
+
+class _Graph:
+    """Collects nodes and weights."""
+
+    def __init__(self, half: bool, seed: int) -> None:
+        self.nodes: list[NodeProto] = []
+        self.weights: list[TensorProto] = []
+        self.parameters = 0
+        self._half = half
+        self._rng = np.random.default_rng(seed)
+
+    def add(self, operator: str, inputs: list[str], **attributes: Any) -> str:
+        out = f"x{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, inputs, [out], name=f"{operator}{len(self.nodes)}", **attributes))
+        return out
+
+    def constant(self, name: str, value: NDArray[np.generic]) -> str:
+        self.weights.append(numpy_helper.from_array(value, name))
+        return name
+
+    def learned(self, name: str, value: NDArray[np.float32]) -> str:
+        """A weight: counted, and stored in 16 bits with a cast where that was asked for."""
+        self.parameters += value.size
+        if not self._half or value.ndim < 2:
+            return self.constant(name, value)
+        self.constant(f"{name}.half", value.astype(np.float16))
+        return self.add("Cast", [f"{name}.half"], to=TensorProto.FLOAT)
+
+    def random(self, name: str, *shape: int) -> str:
+        return self.learned(name, self._rng.normal(0, 0.02, shape).astype(np.float32))
+
+    def conv(self, x: str, name: str, inside: int, outside: int, *, up: bool, bias: NDArray[np.float32] | None) -> str:
+        """4x4, stride 2."""
+        shape = (inside, outside, 4, 4) if up else (outside, inside, 4, 4)
+        inputs = [x, self.random(f"{name}.weight", *shape)]
+        if bias is not None:
+            inputs.append(self.learned(f"{name}.bias", bias))
+        operator = "ConvTranspose" if up else "Conv"
+        return self.add(operator, inputs, kernel_shape=[4, 4], strides=[2, 2], pads=[1, 1, 1, 1])
+
+    def norm(self, x: str, name: str, channels: int) -> str:
+        gain = self.learned(f"{name}.gain", np.ones(channels, np.float32))
+        shift = self.learned(f"{name}.shift", np.zeros(channels, np.float32))
+        return self.add("InstanceNormalization", [x, gain, shift], epsilon=1e-5)
+
+
+def build(
+    ngf: int, size: int = 256, *, half: bool = False, seed: int = 0, colour: Colour = (128, 128, 128)
+) -> ModelProto:
+    """uint8 `lines` (1, size, size, 3) -> uint8 `picture` of the same shape; `size` is a power of two."""
+    return _assembled(ngf, size, half, seed, colour)[0]
+
+
+def parameter_count(ngf: int, size: int = 256) -> int:
+    """Weights, biases, gains and shifts of the U-Net `build` makes."""
+    return _assembled(ngf, size, True, 0, (128, 128, 128))[1]
+
+
+def _assembled(ngf: int, size: int, half: bool, seed: int, colour: Colour) -> tuple[ModelProto, int]:
+    if size < 16 or size & (size - 1):
+        raise ValueError(f"size {size} is no power of two of 16 or more")
+    g = _Graph(half, seed)
+    depth = int(math.log2(size))
+    widths = [ngf * min(2**level, 8) for level in range(depth)]
+    x = g.add("Cast", ["lines"], to=TensorProto.FLOAT)
+    x = g.add("Transpose", [x], perm=[0, 3, 1, 2])
+    x = g.add("Mul", [x, g.constant("to_unit", np.array(2 / 255, np.float32))])
+    x = g.add("Sub", [x, g.constant("one", np.array(1, np.float32))])
+    skips = []
+    inside = 3
+    for level, width in enumerate(widths):
+        ends = level in (0, depth - 1)
+        if level:
+            x = g.add("LeakyRelu", [x], alpha=0.2)
+        x = g.conv(x, f"down{level}", inside, width, up=False, bias=np.zeros(width, np.float32) if ends else None)
+        if not ends:
+            x = g.norm(x, f"down{level}", width)
+        skips.append(x)
+        inside = width
+    skips.pop()
+    for level in reversed(range(depth - 1)):
+        x = g.add("Relu", [x])
+        x = g.conv(x, f"up{level}", inside, widths[level], up=True, bias=None)
+        x = g.norm(x, f"up{level}", widths[level])
+        x = g.add("Concat", [x, skips.pop()], axis=1)
+        inside = 2 * widths[level]
+    x = g.add("Relu", [x])
+    tint = np.arctanh(np.clip(np.array(colour, np.float64) / 127.5 - 1, -0.99, 0.99)).astype(np.float32)
+    x = g.add("Tanh", [g.conv(x, "last", inside, 3, up=True, bias=tint)])
+    x = g.add("Add", [x, "one"])
+    x = g.add("Mul", [x, g.constant("to_bytes", np.array(127.5, np.float32))])
+    x = g.add("Transpose", [x], perm=[0, 2, 3, 1])
+    x = g.add("Add", [x, g.constant("rounding", np.array(0.5, np.float32))])
+    g.nodes.append(helper.make_node("Cast", [x], ["picture"], name="picture", to=TensorProto.UINT8))
+    shape = [1, size, size, 3]
+    graph = helper.make_graph(
+        g.nodes,
+        "random_unet",
+        [helper.make_tensor_value_info("lines", TensorProto.UINT8, shape)],
+        [helper.make_tensor_value_info("picture", TensorProto.UINT8, shape)],
+        g.weights,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="guise bench")
+    model.ir_version = 10
+    return model, g.parameters
+
+
+def write_look(
+    path: Path, ngf: int, size: int = 256, *, half: bool = False, seed: int = 0, colour: Colour = (128, 128, 128)
+) -> Manifest:
+    """A frozen model that performs at `path`: the U-Net above, with a manifest whose subject is fictional."""
+    port = {"shape": (1, size, size, 3), "dtype": "uint8"}
+    manifest = Manifest.model_validate(
+        {
+            "kind": "look",
+            "family": "random_unet",
+            "name": path.stem,
+            "subject": "fictional",
+            "licence": "random weights: nobody's",
+            "inputs": {"lines": port},
+            "outputs": {"picture": port},
+            "precision": "fp16" if half else "fp32",
+            "training": {"data_digest": "none, random weights", "steps": 0, "samples_seen": 0, "minutes": 0},
+            "reads": ("lines",),
+            "gives": ("picture",),
+            "size": size,
+            "lines": {"style": "smooth"},
+            "target": target_facts(moving_face(size)),
+        }
+    )
+    artifact.write(path, build(ngf, size, half=half, seed=seed, colour=colour), manifest)
+    return manifest
+
+
+def plain_face(size: int) -> Points:
+    """68 points of nobody's face, drawn by rule, in a picture of `size`; the face takes half of it."""
+    turn = np.linspace(np.pi, 2 * np.pi, 17)
+    jaw = np.stack([0.5 * np.cos(turn), 0.05 - 0.62 * np.sin(turn)], 1)
+    arch = np.linspace(0, 1, 5)
+    brow = np.stack([-0.4 + 0.28 * arch, -0.24 - 0.06 * np.sin(np.pi * arch)], 1)
+    bridge = np.stack([np.zeros(4), np.linspace(-0.12, 0.12, 4)], 1)
+    base = np.stack([np.linspace(-0.1, 0.1, 5), 0.17 + 0.02 * np.sin(np.pi * arch)], 1)
+    eye = np.array([[-0.09, 0], [-0.035, -0.032], [0.035, -0.032], [0.09, 0], [0.035, 0.03], [-0.035, 0.03]])
+    eyes = [eye + np.array([x, -0.12]) for x in (-0.23, 0.23)]
+    round_12 = np.linspace(np.pi, -np.pi, 12, endpoint=False)
+    round_8 = np.linspace(np.pi, -np.pi, 8, endpoint=False)
+    outer = np.stack([0.19 * np.cos(round_12), 0.36 - 0.075 * np.sin(round_12)], 1)
+    inner = np.stack([0.13 * np.cos(round_8), 0.36 - 0.02 * np.sin(round_8)], 1)
+    face = np.concatenate([jaw, brow, brow[::-1] * [-1, 1], bridge, base, *eyes, outer, inner])
+    return np.asarray((face * 0.5 + [0.5, 0.5]) * size, np.float32)
+
+
+def moving_face(size: int, count: int = 60) -> Points:
+    """`plain_face` moving a little, (count, 68, 2): what a target's ranges are taken from."""
+    rng = np.random.default_rng(0)
+    face = plain_face(size)
+    shifts = rng.normal(0, 0.02 * size, (count, 1, 2))
+    zoom = rng.normal(1, 0.04, (count, 1, 1))
+    centre = face.mean(0)
+    moved = (face - centre) * zoom + centre + shifts + rng.normal(0, 0.006 * size, (count, 68, 2))
+    return np.asarray(moved, np.float32)

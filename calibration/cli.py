@@ -1,0 +1,174 @@
+"""The verbs `guise calibrate`, `guise doctor` and `guise bench`. Each imports what it needs when it is called."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from calibration.bench import BENCHES, CannotMeasure, Options
+
+calibrate = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Measure the performer; the result is a profile that `guise live --profile` reads.",
+)
+
+
+@calibrate.callback()
+def _calibrate() -> None:
+    """Keeps `performer` a subcommand."""
+
+
+@calibrate.command("performer")
+def calibrate_performer(
+    out: Annotated[Path, typer.Option(metavar="PROFILE.toml", help="The profile to write")],
+    camera: Annotated[str, typer.Option(metavar="SRC", help="A camera's index or name, a file, a URL, or demo")] = "0",
+    seconds: Annotated[float, typer.Option(help="How long to look", min=1, max=600)] = 10.0,
+    headless: Annotated[bool, typer.Option("--headless", help="Needs no screen: it never does")] = False,
+) -> None:
+    """Look into the camera for ten seconds, face at rest, then speak, laugh and blink: the profile knows your face.
+
+    Example: guise calibrate performer --camera 0 --out anna.toml
+    """
+    from rich.console import Console
+
+    from calibration.performer import NotMeasured, measure_performer
+    from live.picture.camera import BadSource
+    from models.features.face_points import LandmarkFileMissing
+
+    if out.is_dir() or not out.parent.is_dir():
+        _refuse(f"{out} cannot be written: name a file in a folder that is there")
+    try:
+        with Console(stderr=True).status("looking for a face ...") as status:
+
+            def tell(at_s: float, faces: int) -> None:
+                status.update(
+                    f"{max(seconds - at_s, 0):.0f} s left, {faces} faces measured; rest, then speak, laugh, blink"
+                )
+
+            profile = measure_performer(camera, seconds, tell)
+        out.write_text(profile.to_toml(), "utf-8")
+    except (NotMeasured, BadSource, LandmarkFileMissing) as error:
+        _refuse(error)
+    except OSError as error:
+        _refuse(f"{out} cannot be written: {error.strerror or error}")
+    mouth = profile.openings["mouth"]
+    opens = f"the mouth opens from {mouth[0]:.2f} to {mouth[2]:.2f} eye distances"
+    print(f"{out}: the median of {profile.faces} faces; {opens}")
+    print(f"next: guise live SHOW.toml --camera {camera} --profile {out}")
+
+
+def doctor(
+    json_too: Annotated[bool, typer.Option("--json", help="Print one JSON object instead")] = False,
+) -> None:
+    """What this machine has, and what to install. Ends with 1 when something essential is missing.
+
+    Example: guise doctor
+    """
+    from calibration.doctor import as_json, examine, healthy
+
+    findings = examine()
+    if json_too:
+        print(json.dumps(as_json(findings), indent=1))
+    else:
+        from rich.console import Console
+        from rich.text import Text
+
+        console = Console(soft_wrap=True)
+        width = max(len(finding.name) for finding in findings)
+        for finding in findings:
+            essential = finding.state == "missing" and finding.essential
+            colour = {"ok": "green", "note": "yellow", "missing": "bold red" if essential else "yellow"}[finding.state]
+            word = "MISSING" if essential else finding.state
+            line = Text.assemble(f"{finding.name:<{width}}  ", (f"{word:<7}", colour), f"  {finding.what}")
+            if finding.advice:
+                line.append(f"; to do: {finding.advice}" if finding.state == "missing" else f"; {finding.advice}")
+            console.print(line)
+    if not healthy(findings):
+        raise typer.Exit(1)
+
+
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Measurements, or all")] = None,
+    json_out: Annotated[
+        Path | None, typer.Option("--json", metavar="OUT", help="Write all figures to this file")
+    ] = None,
+    look: Annotated[Path | None, typer.Option(help="A look for speed, or for likeness one trained on talkerA")] = None,
+    footage: Annotated[Path | None, typer.Option(help="Folder of real footage; else $GUISE_DATA/video")] = None,
+    work: Annotated[Path | None, typer.Option(help="likeness: where it trains, and goes on from")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.2, help="memory: of performing (10); likeness: of training (40)")
+    ] = None,
+    runs: Annotated[int | None, typer.Option(min=1, max=100, help="speed (1), start (3): how often")] = None,
+) -> None:
+    """Measures, and prints each figure beside what is wanted. Without names: the quick ones.
+
+    Example: guise bench speed cue --json figures.json
+    """
+    chosen = _chosen(names or [])
+    if look is not None:
+        _check_look(look)
+    if footage is not None and not footage.is_dir():
+        _refuse(f"--footage {footage}: there is no such folder")
+    if json_out is not None and (json_out.is_dir() or not json_out.parent.is_dir()):
+        _refuse(f"--json {json_out}: name a file in a folder that is there")
+    options = Options(look, footage, work, minutes, runs)
+    figures: dict[str, Any] = {}
+    failed = []
+    for name in chosen:
+        print(f"{name}: {BENCHES[name].what} (about {BENCHES[name].minutes:g} min) ...", file=sys.stderr)
+        module, function = BENCHES[name].where.split(":")
+        try:
+            figures[name] = getattr(import_module(module), function)(options)
+        except CannotMeasure as error:
+            failed.append(name)
+            print(f"guise: {name} was not measured: {error}", file=sys.stderr)
+        if json_out is not None:
+            _write(json_out, figures)
+    if not names:
+        long = [f"`guise bench {name}` ({b.minutes:g} min: {b.what})" for name, b in BENCHES.items() if not b.quick]
+        print(f"not run: {', '.join(long)}; all: `guise bench all`")
+    if failed:
+        raise typer.Exit(1)
+
+
+bench.__doc__ = f"{bench.__doc__}\n\nMeasurements:\n\n" + "\n\n".join(
+    f"{name}: {b.what}; about {b.minutes:g} min{'' if b.quick else ', only when named'}" for name, b in BENCHES.items()
+)
+
+
+def _chosen(names: list[str]) -> list[str]:
+    if not names:
+        return [name for name, b in BENCHES.items() if b.quick]
+    if names == ["all"]:
+        return list(BENCHES)
+    for name in names:
+        if name not in BENCHES:
+            _refuse(f"there is no measurement {name!r}: choose from {', '.join(BENCHES)}, or all")
+    return list(dict.fromkeys(names))
+
+
+def _check_look(look: Path) -> None:
+    from export.artifact import BadModel, check
+
+    try:
+        check(look, "look")
+    except BadModel as error:
+        _refuse(error)
+
+
+def _write(path: Path, figures: dict[str, Any]) -> None:
+    try:
+        path.write_text(json.dumps(figures, indent=1), "utf-8")
+    except OSError as error:
+        _refuse(f"--json {path} cannot be written: {error.strerror or error}")
+
+
+def _refuse(why: object) -> NoReturn:
+    print(f"guise: {why}", file=sys.stderr)
+    raise typer.Exit(2)

@@ -1,0 +1,309 @@
+"""`guise doctor`: what this machine has for performing and training, and what to install where something is missing.
+
+Everything is looked at in its own try: one broken library hides none of the others. Qt is asked in a process of its
+own, because it ends the process when it finds no screen plugin.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import Any, Literal, NamedTuple
+
+State = Literal["ok", "missing", "note"]
+QT_WITHIN_S = 20.0
+LEAST_PYTHON = (3, 11)
+LEAST_MEMORY = 2e9
+ESSENTIAL_PACKAGES = ("numpy", "cv2", "av", "dlib", "onnxruntime", "onnx", "pydantic", "psutil", "typer", "rich")
+
+
+class Finding(NamedTuple):
+    """One line. `advice` says what to install; `essential`: without it Guise cannot perform at all."""
+
+    name: str
+    state: State
+    what: str
+    advice: str = ""
+    essential: bool = False
+
+
+def examine() -> list[Finding]:
+    """All findings, in the order in which they are told."""
+    findings: list[Finding] = []
+    for check in CHECKS:
+        try:
+            findings += check()
+        except Exception as error:  # A broken library must not hide the rest.
+            name = check.__name__.lstrip("_").replace("_", " ")
+            why = " ".join(str(error).split()) or type(error).__name__
+            findings.append(Finding(name, "missing", f"could not be examined: {why}", "reinstall the package it names"))
+    return findings
+
+
+def healthy(findings: list[Finding]) -> bool:
+    """Whether nothing essential is missing."""
+    return not any(finding.state == "missing" and finding.essential for finding in findings)
+
+
+def as_json(findings: list[Finding]) -> dict[str, Any]:
+    """{"ok": bool, "findings": [{"name", "state", "what", "advice", "essential"}, ...]}"""
+    return {"ok": healthy(findings), "findings": [finding._asdict() for finding in findings]}
+
+
+# --------------------------------------------------------------------------------------------------- the machine
+
+
+def _python() -> list[Finding]:
+    here = f"{platform.python_version()}, {platform.system()} {platform.machine()}"
+    if sys.version_info < LEAST_PYTHON:
+        return [Finding("python", "missing", here, "install Python 3.11 or newer", True)]
+    return [Finding("python", "ok", here, "", True)]
+
+
+def _packages() -> list[Finding]:
+    broken = []
+    for name in ESSENTIAL_PACKAGES:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # An ImportError, or what a broken binary raises.
+            broken.append(f"{name} ({' '.join(str(error).split())})")
+    if broken:
+        return [Finding("packages", "missing", ", ".join(broken), "install Guise again: pip install guise", True)]
+    return [
+        Finding(
+            "packages", "ok", f"guise {_version('guise')}, onnxruntime {_ort_version()}, dlib {_version('dlib-bin')}"
+        )
+    ]
+
+
+def _cores() -> list[Finding]:
+    import psutil
+
+    from export.session import physical_cores
+
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = physical_cores()
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    memory = psutil.virtual_memory()
+    text = f"{cores} cores ({usable} threads), load {load:.1f}"
+    found = [
+        Finding("cores", "ok", text)
+        if cores >= 2
+        else Finding("cores", "note", text, "a 256 look at 30 frames a second wants 2 cores, or a GPU")
+    ]
+    free = f"{memory.available / 1e9:.1f} of {memory.total / 1e9:.1f} GB free"
+    if memory.available < LEAST_MEMORY:
+        found.append(Finding("memory", "note", free, "a show takes up to 1 GB and training 3 GB: close other programs"))
+    else:
+        found.append(Finding("memory", "ok", free))
+    return found
+
+
+# --------------------------------------------------------------------------------------------------- the screen
+
+
+def _screen() -> list[Finding]:
+    chosen = os.environ.get("QT_QPA_PLATFORM", "")
+    session = ", ".join(f"{key}={os.environ[key]}" for key in ("DISPLAY", "WAYLAND_DISPLAY") if os.environ.get(key))
+    if sys.platform.startswith("linux") and not session:
+        screen = Finding(
+            "screen", "missing", "neither DISPLAY nor WAYLAND_DISPLAY is set", "connect one, or use --headless"
+        )
+    else:
+        screen = Finding("screen", "ok", session or platform.system())
+    if find_spec("PyQt5") is None:
+        return [
+            screen,
+            Finding("windows (Qt)", "missing", "PyQt5 is not installed", "pip install PyQt5; or use --headless"),
+        ]
+    # Without a screen Qt is asked whether it would open; that its libraries load is worth knowing too.
+    trial = chosen or ("offscreen" if screen.state == "missing" else "")
+    return [screen, _qt(trial)]
+
+
+def _qt(chosen: str) -> Finding:
+    program = (
+        "from PyQt5.QtWidgets import QApplication; a = QApplication(['guise']);"
+        "screens = (f'{s.name()} {s.size().width()}x{s.size().height()}'.strip() for s in a.screens());"
+        "print(a.platformName(), *screens, sep=', ')"
+    )
+    environment = os.environ | ({"QT_QPA_PLATFORM": chosen} if chosen else {})
+    try:
+        asked = subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=QT_WITHIN_S,
+            env=environment,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Finding("windows (Qt)", "missing", f"Qt does not answer: {type(error).__name__}", "use --headless")
+    if asked.returncode == 0:
+        return Finding("windows (Qt)", "ok", asked.stdout.strip())
+    said = next((line for line in asked.stderr.splitlines() if line.strip()), "it said nothing")
+    advice = "apt-get install libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxkbcommon-x11-0 libgl1"
+    return Finding("windows (Qt)", "missing", said.strip(), f"{advice}; or use --headless")
+
+
+# ---------------------------------------------------------------------------------------------- picture and sound
+
+
+def _cameras() -> list[Finding]:
+    from live.picture.camera import cameras
+
+    if not sys.platform.startswith("linux"):
+        return [Finding("cameras", "note", "not listed on this system", "name one by its number: --camera 0")]
+    found = cameras()
+    if not found:
+        return [
+            Finding("cameras", "missing", "no camera is connected", "connect one, or use --camera FILE, URL or demo")
+        ]
+    return [Finding("cameras", "ok", ", ".join(f"{number}: {name}" for number, name in found.items()))]
+
+
+def _sound() -> list[Finding]:
+    try:
+        import sounddevice
+    except ImportError as error:
+        return [Finding("PortAudio", "missing", str(error), "pip install sounddevice")]
+    except OSError as error:
+        advice = (
+            "apt-get install libportaudio2"
+            if sys.platform.startswith("linux")
+            else "pip install --force-reinstall sounddevice"
+        )
+        return [
+            Finding("PortAudio", "missing", " ".join(str(error).split()), f"{advice}; until then files and `none` work")
+        ]
+    library = Finding("PortAudio", "ok", sounddevice.get_portaudio_version()[1])
+    devices = sounddevice.query_devices()
+    microphones = [d["name"] for d in devices if d["max_input_channels"] > 0]
+    speakers = [d["name"] for d in devices if d["max_output_channels"] > 0]
+    found = [library]
+    for name, option, there in (("microphones", "--mic", microphones), ("speakers", "--speaker", speakers)):
+        if there:
+            found.append(Finding(name, "ok", ", ".join(dict.fromkeys(there))))
+        else:
+            found.append(Finding(name, "missing", "none is connected", f"connect one, or use {option} none"))
+    return found
+
+
+def _movies() -> list[Finding]:
+    import av
+
+    wanted = {"libx264": "w", "h264": "r", "aac": "r"}
+    lacking = []
+    for codec, mode in wanted.items():
+        try:
+            av.codec.Codec(codec, mode)  # type: ignore[arg-type]
+        except Exception:  # PyAV raises a class of its own for an unknown codec.
+            lacking.append(codec)
+    text = f"PyAV {av.__version__}"
+    if lacking:
+        library = Finding(
+            "movies", "missing", f"{text} lacks {', '.join(lacking)}", "pip install --force-reinstall av", True
+        )
+    else:
+        library = Finding("movies", "ok", f"{text}, records H.264", "", True)
+    program = shutil.which("ffmpeg")
+    tool = "the program is there" if program else "the program is not there; Guise needs it for nothing"
+    return [library, Finding("ffmpeg", "ok" if program else "note", tool)]
+
+
+# --------------------------------------------------------------------------------------------------------- models
+
+
+def _landmarks() -> list[Finding]:
+    from models.features.face_points import LandmarkFileMissing, descriptor_file, landmark_file
+
+    found = []
+    for name, file, essential in (("landmark file", landmark_file, True), ("face descriptor", descriptor_file, False)):
+        try:
+            path = file()
+        except LandmarkFileMissing as error:
+            found.append(Finding(name, "missing", str(error), "pip install face_recognition_models", essential))
+            continue
+        own = os.environ.get("GUISE_LANDMARKS" if essential else "GUISE_DESCRIPTOR")
+        licence = (
+            ""
+            if own or not essential
+            else ": trained on iBUG 300-W, not for commercial use; GUISE_LANDMARKS names another"
+        )
+        found.append(Finding(name, "ok", f"{path.name}{licence}", "", essential))
+    return found
+
+
+def _providers() -> list[Finding]:
+    # Imported here: asking for CUDA loads its libraries into this process.
+    from export.session import PROVIDERS, why_not
+
+    found = []
+    for name in PROVIDERS:
+        reason = why_not(name)
+        if reason is None:
+            found.append(Finding(f"performs on {name}", "ok", "ready"))
+        else:
+            advice = reason.partition("(install ")[2].rstrip(")")
+            found.append(Finding(f"performs on {name}", "missing", reason.partition(" (install ")[0], _extra(advice)))
+    return found
+
+
+def _extra(package: str) -> str:
+    return (
+        f"pip install {package!r} (or the extra: pip install 'guise[gpu]')"
+        if package
+        else "only for machines with an NVIDIA GPU"
+    )
+
+
+def _training() -> list[Finding]:
+    lacking = [
+        name
+        for name in ("torch", "lightning_fabric", "safetensors", "tensorboard", "onnxscript")
+        if find_spec(name) is None
+    ]
+    if lacking:
+        return [
+            Finding(
+                "training",
+                "missing",
+                f"{', '.join(lacking)} not installed",
+                "pip install 'guise[train]'; performing needs none of it",
+            )
+        ]
+    return [Finding("training", "ok", f"torch {_version('torch')}")]
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "(not installed as a package)"
+
+
+def _ort_version() -> str:
+    import onnxruntime
+
+    return str(onnxruntime.__version__)
+
+
+CHECKS: tuple[Callable[[], list[Finding]], ...] = (
+    _python,
+    _packages,
+    _cores,
+    _screen,
+    _cameras,
+    _sound,
+    _movies,
+    _landmarks,
+    _providers,
+    _training,
+)

@@ -1,0 +1,448 @@
+"""Wires `guise live` together. Lives in the operator's process; its main thread becomes the Qt thread.
+
+Starting, in this order:
+  1. the fork server, which imports what engines need while we go on (cli.py calls it before all else)
+  2. the show, the profile and the command line are checked; what is wrong ends here with exit code 2
+  3. the StageManager: shared memory, the audience, its thread; the thread starts both engines and the first
+  cue
+  4. while they start: every model the show names is checked; the recorder, then the windows, take their
+  places
+  5. the windows' loop, or the status line when there is none
+
+Stopping, in the opposite order, whatever the reason (the window, the time, Ctrl-C, a failure):
+  5. the windows close and leave the audience  4. the recorder ends its file
+  3. the StageManager stops the engines, takes their reports and removes the shared memory
+  2. the report is written  1. the fork server ends
+A second Ctrl-C during that changes nothing. When this process is killed instead, the engines see their pipes
+close and end; with them the fork server, and then the resource tracker, which removes the shared memory.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, TextIO
+
+from live.engine_process import start_forkserver, stop_forkserver
+from live.show import BadShow, Show, read_show
+
+if TYPE_CHECKING:
+    from live.picture.settings import PictureSettings
+    from live.report import Report
+    from live.shared_frames import SharedPicture
+    from live.stage_manager import StageManager, StageState
+
+DEMO_SHOW = Path(__file__).resolve().parent / "demo" / "show.toml"
+DEMO_MOVIE = Path("guise-demo.mp4")
+DEMO_SECONDS = 10.0
+PROVIDERS = ("auto", "tensorrt", "cuda", "cpu")
+RECORDED_FPS = 30.0
+_RECORDED_AT_LEAST_PX = 480
+_STATUS_S = 0.5
+_STATUS_FILE_S = 5.0
+_WINDOWS_WAIT_S = 2.0
+
+
+class BadInput(Exception):
+    """What was asked for cannot be; the message is one line. Exit code 2."""
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """The command line of `guise live`. None: the default, which depends on whether a show was given."""
+
+    show: Path | None = None
+    camera: str | None = None
+    mic: str | None = None
+    speaker: str | None = None
+    cue: str | None = None
+    headless: bool = False
+    seconds: float | None = None
+    record: Path | None = None
+    report: Path | None = None
+    fullscreen: str | None = None
+    profile: Path | None = None
+    provider: str = "auto"
+
+
+def run_live(options: LiveOptions) -> int:
+    """Perform; the exit code. See the module. Raises BadInput, with nothing left running."""
+    start_forkserver()
+    try:
+        if not options.headless and (trouble := _no_display()):
+            options = _without_display(options, trouble)
+        return _perform(options)
+    except BadShow as error:
+        raise BadInput(str(error)) from None
+    finally:
+        stop_forkserver()
+
+
+def _without_display(options: LiveOptions, trouble: str) -> LiveOptions:
+    movie = options.record or DEMO_MOVIE
+    seconds = options.seconds or DEMO_SECONDS
+    what = "the demo show" if options.show is None else str(options.show)
+    print(f"{trouble}: {what} is performed into ./{movie} for {seconds:g} s instead")
+    return replace(
+        options,
+        headless=True,
+        record=movie,
+        seconds=seconds,
+        mic=options.mic or "none",
+        speaker=options.speaker or "none",
+    )
+
+
+def _perform(options: LiveOptions) -> int:
+    show, first_cue = _checked(options)
+    from live.sound.settings import SoundSettings
+    from live.stage_manager import StageManager
+
+    demo = options.show is None
+    sound = SoundSettings.of_show(show, options.mic or ("demo" if demo else "default"), options.speaker or "default")
+    manager = StageManager(show, _picture_settings(options, show), sound, first_cue=first_cue)
+    recorder: Recorder | None = None
+    code = 0
+    with _interruptible():
+        try:
+            manager.start()
+            _check_models(show)
+            if options.record is not None:
+                recorder = Recorder(options.record, manager)
+            code = _headless(manager, options) if options.headless else _windows(manager, options)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            _ignore_interrupts()
+            if recorder is not None:
+                recorder.close()
+            manager.stop()
+    if manager.failure is not None:
+        raise BadInput(manager.failure)
+    _account(manager, options)
+    return code
+
+
+# ---- before the start
+
+
+def _checked(options: LiveOptions) -> tuple[Show, int]:
+    """The show and its first cue's index. Raises BadShow, BadInput."""
+    if options.show is None and not DEMO_SHOW.is_file():
+        raise BadInput("the demo show is not installed: name a show, or install Guise again")
+    show = read_show(options.show or DEMO_SHOW)
+    names = [cue.name for cue in show.cues]
+    if options.cue is not None and options.cue not in names:
+        raise BadInput(f'--cue "{options.cue}": the show has {", ".join(names)}')
+    if options.seconds is not None and not 0 < options.seconds < 1e7:
+        raise BadInput(f"--seconds {options.seconds:g}: expected a time above 0")
+    if options.provider.lower() not in PROVIDERS:
+        raise BadInput(f"--provider {options.provider}: expected one of {', '.join(PROVIDERS)}")
+    for option, path in (("--record", options.record), ("--report", options.report)):
+        if path is not None:
+            _check_output(option, path)
+    if options.record is not None and options.record.suffix.lower() != ".mp4":
+        raise BadInput(f"--record {options.record}: expected a name that ends in .mp4")
+    return show, 0 if options.cue is None else names.index(options.cue)
+
+
+def _check_output(option: str, path: Path) -> None:
+    if path.is_dir():
+        raise BadInput(f"{option} {path}: is a folder; expected a file's name")
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise BadInput(f"{option} {path}: there is no folder {folder}")
+    if not os.access(folder, os.W_OK):
+        raise BadInput(f"{option} {path}: the folder {folder} cannot be written to")
+
+
+def _picture_settings(options: LiveOptions, show: Show) -> PictureSettings:
+    from live.picture.settings import PictureSettings
+
+    camera = options.camera or ("demo" if options.show is None else "0")
+    settings = PictureSettings.of_show(show, camera, provider=options.provider.lower())
+    if options.profile is not None:
+        from live.profile import BadProfile, read_profile
+
+        try:
+            settings = replace(settings, neutral=read_profile(options.profile).neutral)
+        except BadProfile as error:
+            raise BadInput(str(error)) from None
+    return settings
+
+
+def _check_models(show: Show) -> None:
+    """Refuse a show with a bad model before anybody performs; the engines are starting meanwhile."""
+    from export.artifact import BadModel, check
+
+    for cue in show.cues:
+        for path, kind in ((cue.look, "look"), (cue.voice, "voice")):
+            if isinstance(path, Path):
+                try:
+                    check(path, "look" if kind == "look" else "voice")
+                except (BadModel, OSError) as error:
+                    raise BadInput(f'cue "{cue.name}": {error}') from None
+
+
+def _no_display() -> str | None:
+    """Why there can be no window, or None. Qt itself would end the process."""
+    if sys.platform != "linux" or os.environ.get("QT_QPA_PLATFORM") or os.environ.get("WAYLAND_DISPLAY"):
+        return None
+    display = os.environ.get("DISPLAY", "")
+    if not display:
+        return "there is no display"
+    host, _, rest = display.rpartition(":")
+    number = rest.partition(".")[0]
+    if not number.isdigit():
+        return f"there is no display {display}"
+    if host not in ("", "unix"):
+        return (
+            None if _answers(socket.AF_INET, (host, 6000 + int(number))) else f"the display {display} does not answer"
+        )
+    paths = (f"/tmp/.X11-unix/X{number}", f"\0/tmp/.X11-unix/X{number}")
+    return None if any(_answers(socket.AF_UNIX, path) for path in paths) else f"the display {display} does not answer"
+
+
+def _answers(family: socket.AddressFamily, address: Any) -> bool:
+    with socket.socket(family, socket.SOCK_STREAM) as knock:
+        knock.settimeout(2.0)
+        return knock.connect_ex(address) == 0
+
+
+# ---- while performing
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM is a Ctrl-C: both end the show in order."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _ignore_interrupts() -> None:
+    """The show is ending in order: a second Ctrl-C must not leave half of it standing."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _windows(manager: StageManager, options: LiveOptions) -> int:
+    from live.operator.application import WindowOptions, run_windows
+
+    _wait_for_the_picture(manager)
+    if manager.failure is not None:
+        return 2
+    folders = [DEMO_SHOW.parent / "looks"]
+    windows = WindowOptions(fullscreen=options.fullscreen, look_folders=folders, seconds=options.seconds)
+    leave = manager.listen(lambda: _end_on_failure(manager))
+    try:
+        return run_windows(manager, windows)
+    finally:
+        leave()
+
+
+def _wait_for_the_picture(manager: StageManager) -> None:
+    """A bad source ends the command before a window opens; a slow machine's window does not wait for ever."""
+    changed = threading.Event()
+    leave = manager.listen(changed.set)
+    waited_s = 0.0
+    while manager.failure is None and manager.state.picture.health == "starting" and waited_s < _WINDOWS_WAIT_S:
+        changed.wait(0.05)
+        changed.clear()
+        waited_s += 0.05
+    leave()
+
+
+def _end_on_failure(manager: StageManager) -> None:
+    if manager.failure is not None:
+        signal.raise_signal(signal.SIGINT)
+
+
+def _headless(manager: StageManager, options: LiveOptions) -> int:
+    """One status line, until the time is over or somebody presses Ctrl-C."""
+    line = StatusLine(sys.stdout)
+    ending = threading.Event()
+    leave = manager.listen(lambda: ending.set() if manager.failure is not None else None)
+    try:
+        while manager.failure is None:
+            state = manager.state
+            if options.seconds is not None and state.uptime_s >= options.seconds:
+                break
+            line.show(state)
+            left_s = _STATUS_S if options.seconds is None else options.seconds - state.uptime_s
+            ending.wait(min(_STATUS_S, max(left_s, 0.0)))
+    finally:
+        leave()
+        line.end()
+    return 0
+
+
+class StatusLine:
+    """The state in one line, rewritten in place on a terminal, and now and then into a file. Notes get lines
+    of their own."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._terminal = out.isatty()
+        self._told = 0.0
+        self._width = 0
+        self._written_at = -_STATUS_FILE_S
+
+    def show(self, state: StageState) -> None:
+        for note in state.notes:
+            if note.at_s > self._told:
+                self._told = note.at_s
+                self._write_line(f"{note.at_s:7.1f} s  {note.text}")
+        text = status_text(state)
+        if self._terminal:
+            self._out.write("\r" + text.ljust(self._width))
+            self._width = len(text)
+        elif state.uptime_s - self._written_at >= _STATUS_FILE_S:
+            self._written_at = state.uptime_s
+            self._out.write(text + "\n")
+        self._out.flush()
+
+    def _write_line(self, text: str) -> None:
+        self._out.write(("\r" + text.ljust(self._width) if self._terminal else text) + "\n")
+        self._width = 0
+
+    def end(self) -> None:
+        if self._terminal and self._width:
+            self._out.write("\n")
+        self._out.flush()
+
+
+def status_text(state: StageState) -> str:
+    """The show in one line."""
+    cue = "-" if state.on_stage is None else state.cues[state.on_stage].name
+    parts = [f"{state.uptime_s:7.1f} s", "PANIC" if state.panic else cue]
+    if state.waiting is not None and state.waiting != state.on_stage:
+        parts.append(f"loading {state.cues[state.waiting].name}")
+    figures = state.picture.figures
+    if isinstance(figures.get("fps"), (int, float)):
+        parts.append(f"{figures['fps']:.1f} fps")
+    latency = figures.get("latency")
+    if isinstance(latency, dict) and latency.get("p95") is not None:
+        parts.append(f"{latency['p50']:.0f} ms (p95 {latency['p95']:.0f})")
+    if figures.get("provider"):
+        parts.append(str(figures["provider"]))
+    for engine in (state.picture, state.sound):
+        if engine.health != "performing":
+            parts.append(f"{engine.name} {engine.health}")
+    if state.faults:
+        parts.append(f"{len(state.faults)} faults")
+    return "  ".join(parts)
+
+
+class Recorder:
+    """Writes what the audience sees. `offer` runs in the audience's thread; an encoder has its own."""
+
+    def __init__(self, path: Path, manager: StageManager) -> None:
+        from live.picture.outputs import MovieWriter  # here, so that the first picture does not wait for it
+
+        self._make = MovieWriter
+        self._path = path
+        self._manager = manager
+        self._writer: MovieWriter | None = None
+        self._failed = False
+        self._leave = manager.audience.subscribe(self.offer)
+
+    def offer(self, picture: SharedPicture) -> None:
+        if self._writer is None and not self._failed:
+            self._begin(picture)
+        if self._writer is not None:
+            self._writer.write(picture.picture, picture.ready_at)
+
+    def _begin(self, picture: SharedPicture) -> None:
+        """The first picture of a look decides the size; small looks are enlarged, so that a movie can be
+        watched."""
+        from live.shared_frames import FrameKind
+
+        if picture.kind is FrameKind.SAFE:
+            return
+        height, width = picture.picture.shape[:2]
+        times = -(-_RECORDED_AT_LEAST_PX // height) if height < _RECORDED_AT_LEAST_PX else 1
+        try:
+            self._writer = self._make(
+                self._path, RECORDED_FPS, (width * times, height * times), on_trouble=self._manager.note
+            )
+        except OSError as error:
+            self._failed = True
+            self._manager.note(f"nothing is recorded: {self._path}: {error}")
+
+    def close(self) -> None:
+        self._leave()
+        if self._writer is None:
+            self._manager.note("nothing was recorded: there was no picture of a look")
+            return
+        self._writer.close()
+        if self._writer.dropped:
+            self._manager.note(f"{self._writer.dropped} pictures were not recorded: the encoder was too slow")
+
+
+# ---- after the end
+
+
+def _account(manager: StageManager, options: LiveOptions) -> None:
+    """Write the report; say where things are."""
+    from live.report import write_report
+
+    report = manager.report()
+    report["start"] = {"first_frame": _first_frame_ms(manager)}
+    if options.headless:
+        print(_summary(report))
+        if options.record is not None and options.record.is_file():
+            print(f"recorded: {options.record}")
+    if options.report is not None:
+        try:
+            write_report(options.report, report)
+        except OSError as error:
+            raise BadInput(f"--report {options.report}: cannot be written: {error.strerror}") from None
+
+
+def _first_frame_ms(manager: StageManager) -> float | None:
+    """From the beginning of this process to the first generated picture at the audience."""
+    first_at = manager.audience.first_at
+    if first_at is None:
+        return None
+    import time
+
+    import psutil
+
+    age_s = time.time() - psutil.Process().create_time()
+    return float(round((age_s - (time.perf_counter() - first_at)) * 1e3, 1))
+
+
+def _summary(report: Report) -> str:
+    video = report["video"]
+    latency = video.get("latency") or {}
+    parts = [
+        f"{video['frames_presented'] or 0} pictures presented",
+        f"{video['fps']} fps" if video["fps"] is not None else "no new picture",
+        f"capture to ready p50 {latency.get('p50')}, p95 {latency.get('p95')}, p99 {latency.get('p99')} ms",
+        f"longest gap {video['longest_gap']} ms",
+        f"{video['face_lost_frames']} without a face",
+        f"provider {video['provider']}",
+        f"first picture after {report['start']['first_frame']} ms",
+        f"{len(report['switches'])} cues, {len(report['faults'])} faults",
+    ]
+    return "\n".join("  " + part for part in parts if "None" not in part)

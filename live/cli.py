@@ -1,0 +1,135 @@
+"""The verbs `guise live` and `guise render`. Bad input is one line on standard error and exit code 2.
+
+Nothing heavy is imported before the fork server has begun importing it, too.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+
+def live(
+    show: Annotated[
+        Path | None, typer.Argument(metavar="[SHOW.toml]", help="The show; without one, the demo show.")
+    ] = None,
+    camera: Annotated[
+        str | None, typer.Option(metavar="SRC", help="A webcam's index or name, a file, a URL, demo or none.")
+    ] = None,
+    mic: Annotated[
+        str | None,
+        typer.Option(metavar="SRC", help="A device's index or name, default, a file, demo or none."),
+    ] = None,
+    speaker: Annotated[
+        str | None,
+        typer.Option(metavar="DST", help="A device's index or name, default, a .wav to write, or none."),
+    ] = None,
+    cue: Annotated[str | None, typer.Option(metavar="NAME", help="The cue to begin with; else the first.")] = None,
+    headless: Annotated[bool, typer.Option("--headless", help="No windows: a status line.")] = False,
+    seconds: Annotated[float | None, typer.Option(metavar="N", help="End by itself after so long.")] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT.mp4", help="Record what the audience sees; playable even if killed."),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="OUT.json", help="Write the figures of the performance.")
+    ] = None,
+    fullscreen: Annotated[
+        str | None,
+        typer.Option(metavar="SCREEN", help="The stage's screen, by name or number from 1; or window."),
+    ] = None,
+    profile: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What `guise calibrate` measured of this performer.")
+    ] = None,
+    provider: Annotated[str, typer.Option(metavar="NAME", help="auto, tensorrt, cuda or cpu.")] = "auto",
+) -> None:
+    """Performs: the operator's window, and the stage window that the audience sees.
+
+    Example: guise live show.toml --camera 0 --fullscreen 2 --report tonight.json
+    """
+    from live.engine_process import start_forkserver
+
+    start_forkserver()
+    from live.app import BadInput, LiveOptions, run_live
+
+    options = LiveOptions(
+        show, camera, mic, speaker, cue, headless, seconds, record, report, fullscreen, profile, provider
+    )
+    try:
+        code = run_live(options)
+    except BadInput as error:
+        _fail(str(error))
+    if code:
+        raise typer.Exit(code)
+
+
+def render(
+    video: Annotated[Path, typer.Option("--video", metavar="IN", help="The performer's movie.")],
+    out: Annotated[Path, typer.Option("--out", metavar="OUT.mp4", help="The movie to write.")],
+    look: Annotated[str, typer.Option(metavar="FILE", help="A frozen look, or bypass.")] = "bypass",
+    voice: Annotated[str | None, typer.Option(metavar="FILE", help="A frozen voice; not yet performed.")] = None,
+    profile: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What `guise calibrate` measured of this performer.")
+    ] = None,
+    provider: Annotated[str, typer.Option(metavar="NAME", help="auto, tensorrt, cuda or cpu.")] = "auto",
+    report: Annotated[Path | None, typer.Option(metavar="OUT.json", help="Write the figures.")] = None,
+) -> None:
+    """Performs offline: every frame of a movie, by the same engine as on stage.
+
+    Example: guise render --video take.mp4 --look looks/porcelain.onnx --out porcelain.mp4
+    """
+    if voice is not None:
+        _fail(f"--voice {voice}: this version renders pictures only; leave --voice out")
+    if not video.is_file():
+        _fail(f"--video {video}: there is no such file")
+    if look not in ("bypass", "safe") and not Path(look).is_file():
+        _fail(f"--look {look}: there is no such file")
+    if out.is_dir() or not out.resolve().parent.is_dir():
+        _fail(f"--out {out}: expected a file's name in a folder that is there")
+    if out.resolve() == video.resolve():
+        _fail(f"--out {out}: is the movie that is read; choose another name")
+    if provider.lower() not in ("auto", "tensorrt", "cuda", "cpu"):
+        _fail(f"--provider {provider}: expected one of auto, tensorrt, cuda, cpu")
+    _render(video, out, look, profile, provider.lower(), report)
+
+
+def _render(video: Path, out: Path, look: str, profile: Path | None, provider: str, report: Path | None) -> None:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from live.picture.movie_frames import BadSource
+    from live.picture.settings import PictureSettings
+    from live.profile import BadProfile, read_profile
+    from live.render import RenderFailed
+    from live.render import render as render_movie
+    from live.report import build_report, write_report
+    from models.features.face_points import LandmarkFileMissing
+
+    try:
+        neutral = None if profile is None else read_profile(profile).neutral
+        settings = PictureSettings(provider=provider, neutral=neutral)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, transient=True) as bar:
+            task = bar.add_task(out.name, total=None)
+            part = render_movie(
+                video,
+                out,
+                look,
+                settings=settings,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
+        if report is not None:
+            write_report(report, build_report(part))
+    except (BadSource, BadProfile, RenderFailed, LandmarkFileMissing, RuntimeError) as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"--report {report}: cannot be written: {error.strerror}")
+    except KeyboardInterrupt:
+        _fail(f"stopped; {out} is playable up to here")
+    typer.echo(f"{out}: {part.get('video', {}).get('frames_captured', 0)} frames")
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"guise: {message}", err=True)
+    raise typer.Exit(2)

@@ -1,0 +1,1 @@
+"""Remote and local controls: each only calls the StageManager."""

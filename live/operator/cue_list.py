@@ -1,0 +1,280 @@
+"""The cue list: number, picture, name, look, voice, transition and state of each cue.
+
+Three marks, apart from each other: the green bar is on stage, the amber bar is standby, the pale frame is the
+selection, which the arrow keys move and which nothing follows before Enter. Runs in the Qt thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from PyQt5.QtCore import QAbstractListModel, QModelIndex, QObject, QPoint, QRect, QSize, Qt, pyqtSignal
+from PyQt5.QtGui import QColor, QFont, QKeyEvent, QPainter, QPainterPath, QPen, QPixmap
+from PyQt5.QtWidgets import QAbstractItemView, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
+
+from live.operator import theme
+
+ROW_HEIGHT = 78
+_PICTURE = 58
+_NUMBER_WIDTH = 46
+_BAR = 8
+
+
+class CueStatus(Enum):
+    """How far a cue's look and voice are."""
+
+    UNLOADED = "not loaded"
+    LOADING = "loading"
+    READY = "ready"
+    REFUSED = "refused"
+
+
+STATUS_COLOURS = {
+    CueStatus.UNLOADED: theme.QUIET,
+    CueStatus.LOADING: theme.LOADING,
+    CueStatus.READY: theme.TEXT,
+    CueStatus.REFUSED: theme.FAULT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CueRow:
+    """One line of the list, in the words it shows."""
+
+    number: int
+    name: str
+    what: str
+    """Look, voice and transition."""
+    look: str
+    """The key of its thumbnail: the look's file, or "bypass", "safe"."""
+    status: CueStatus
+    why: str = ""
+    """Why it was refused."""
+    on_stage: bool = False
+    standby: bool = False
+    waiting: bool = False
+    """It was fired, and comes as soon as its models are loaded."""
+
+
+class CueModel(QAbstractListModel):
+    """The rows, and the thumbnails by look."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._rows: tuple[CueRow, ...] = ()
+        self._pictures: dict[str, QPixmap] = {}
+
+    def rowCount(self, parent: QModelIndex | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self._rows)
+
+    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        if not index.isValid() or index.row() >= len(self._rows):
+            return None
+        row = self._rows[index.row()]
+        if role == Qt.ItemDataRole.UserRole:
+            return row
+        if role == Qt.ItemDataRole.DecorationRole:
+            return self._pictures.get(row.look)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return f"{row.number} {row.name}\n{row.what}\n{row.why or row.status.value}"
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
+            return f"{row.number} {row.name}, {row.status.value}"
+        return None
+
+    @property
+    def rows(self) -> tuple[CueRow, ...]:
+        """What is listed."""
+        return self._rows
+
+    def show(self, rows: Sequence[CueRow]) -> None:
+        """Other rows; the selection stays where it is while their number does."""
+        fresh = tuple(rows)
+        if fresh == self._rows:
+            return
+        if len(fresh) != len(self._rows):
+            self.beginResetModel()
+            self._rows = fresh
+            self.endResetModel()
+            return
+        old, self._rows = self._rows, fresh
+        for at, (before, after) in enumerate(zip(old, fresh, strict=True)):
+            if before != after:
+                self.dataChanged.emit(self.index(at), self.index(at))
+
+    def set_picture(self, look: str, picture: QPixmap) -> None:
+        """The thumbnail of a look, for every cue that names it."""
+        self._pictures[look] = picture
+        for at, row in enumerate(self._rows):
+            if row.look == look:
+                self.dataChanged.emit(self.index(at), self.index(at))
+
+
+class _CueDelegate(QStyledItemDelegate):
+    """Draws one row."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
+        return QSize(200, ROW_HEIGHT)
+
+    def paint(self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex) -> None:
+        assert painter is not None
+        row = index.data(Qt.ItemDataRole.UserRole)
+        if not isinstance(row, CueRow):
+            return
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        box = option.rect.adjusted(4, 3, -4, -3)
+        selected = bool(option.state & QStyle.StateFlag.State_Selected)
+        self._paint_box(painter, box, row, selected, bool(option.state & QStyle.StateFlag.State_HasFocus))
+        inner = box.adjusted(_BAR + theme.SMALL_GAP, 0, -theme.GAP, 0)
+        number = QRect(inner.x(), inner.y(), _NUMBER_WIDTH, inner.height())
+        painter.setFont(theme.font(theme.CUE_PX, bold=True))
+        painter.setPen(theme.TEXT if row.on_stage or row.standby else theme.QUIET)
+        painter.drawText(number, Qt.AlignmentFlag.AlignCenter, str(row.number))
+        picture = QRect(number.right() + 1 + theme.SMALL_GAP, box.center().y() - _PICTURE // 2 + 1, _PICTURE, _PICTURE)
+        paint_thumbnail(painter, picture, index.data(Qt.ItemDataRole.DecorationRole), row.look)
+        words = inner.adjusted(_NUMBER_WIDTH + _PICTURE + 3 * theme.SMALL_GAP, 0, 0, 0)
+        self._paint_words(painter, words, row)
+        painter.restore()
+
+    def _paint_box(self, painter: QPainter, box: QRect, row: CueRow, selected: bool, focused: bool) -> None:
+        ground = theme.RAISED
+        if row.on_stage:
+            ground = QColor("#17382a")
+        elif row.standby:
+            ground = QColor("#3a301a")
+        path = QPainterPath()
+        path.addRoundedRect(box.x(), box.y(), box.width(), box.height(), theme.RADIUS, theme.RADIUS)
+        painter.fillPath(path, ground)
+        painter.setClipPath(path)
+        bar = QRect(box.x(), box.y(), _BAR, box.height())
+        if row.on_stage:
+            painter.fillRect(bar, theme.ON_STAGE)
+        if row.standby:
+            lower = bar.adjusted(0, bar.height() // 2, 0, 0) if row.on_stage else bar
+            painter.fillRect(lower, theme.STANDBY)
+        painter.setClipping(False)
+        if selected:
+            colour = theme.SELECTION if focused else theme.QUIET
+            painter.setPen(QPen(colour, 2))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(box.adjusted(1, 1, -1, -1), theme.RADIUS, theme.RADIUS)
+
+    def _paint_words(self, painter: QPainter, words: QRect, row: CueRow) -> None:
+        upper = words.adjusted(0, 7, 0, -words.height() // 2 + 3)
+        lower = words.adjusted(0, words.height() // 2 + 3, 0, -6)
+        marks = [("ON STAGE", theme.ON_STAGE)] if row.on_stage else []
+        marks += [("COMING", theme.LOADING)] if row.waiting else []
+        marks += [("STANDBY", theme.STANDBY)] if row.standby else []
+        right = upper.right()
+        painter.setFont(theme.font(theme.BODY_PX, bold=True))
+        for text, colour in reversed(marks):
+            width = painter.fontMetrics().horizontalAdvance(text) + 20
+            pill = QRect(right - width, upper.center().y() - 14, width, 28)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(colour)
+            painter.drawRoundedRect(pill, 5, 5)
+            painter.setPen(theme.INK)
+            painter.drawText(pill, Qt.AlignmentFlag.AlignCenter, text)
+            right = pill.left() - theme.SMALL_GAP
+        upper.setRight(right - theme.SMALL_GAP)
+        self._line(painter, upper, row.name, theme.font(theme.CUE_PX, bold=True), theme.TEXT)
+        status = row.status.value if row.status is not CueStatus.REFUSED else ""
+        if status:
+            painter.setFont(theme.font())
+            width = painter.fontMetrics().horizontalAdvance(status) + 22
+            dot = QPoint(lower.right() - width + 6, lower.center().y())
+            colour = STATUS_COLOURS[row.status]
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(colour)
+            painter.drawEllipse(dot, 5, 5)
+            painter.setPen(colour)
+            painter.drawText(lower, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, status)
+            lower.setRight(lower.right() - width - theme.SMALL_GAP)
+            self._line(painter, lower, row.what, theme.font(), theme.QUIET)
+        else:
+            self._line(painter, lower, f"Refused: {row.why}", theme.font(), theme.FAULT)
+
+    @staticmethod
+    def _line(painter: QPainter, box: QRect, text: str, font: QFont, colour: QColor) -> None:
+        painter.setFont(font)
+        painter.setPen(colour)
+        fitted = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, box.width())
+        painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, fitted)
+
+
+def paint_thumbnail(painter: QPainter, box: QRect, picture: object, look: str) -> None:
+    """A look's picture with round corners, or a dark field with its first letter until there is one."""
+    path = QPainterPath()
+    path.addRoundedRect(box.x(), box.y(), box.width(), box.height(), 5, 5)
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+    if isinstance(picture, QPixmap) and not picture.isNull():
+        painter.setClipPath(path)
+        painter.drawPixmap(box, picture)
+    else:
+        painter.fillPath(path, theme.BACKGROUND)
+        painter.setPen(theme.QUIET)
+        painter.setFont(theme.font(max(theme.BODY_PX, box.height() * 2 // 5), bold=True))
+        name = look.replace("\\", "/").rsplit("/", 1)[-1]
+        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, name[:1].upper())
+    painter.restore()
+
+
+class CueList(QListView):
+    """The list. Arrow keys, Home, End and the pages move the selection; Enter or a double click makes it standby."""
+
+    chosen = pyqtSignal(int)
+    """This row is to be standby."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.cues = CueModel(self)
+        self.setModel(self.cues)
+        self.setItemDelegate(_CueDelegate(self))
+        self.setUniformItemSizes(True)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setMinimumSize(420, ROW_HEIGHT * 2)
+        self.doubleClicked.connect(lambda index: self.chosen.emit(index.row()))
+        self.setAccessibleName("Cues")
+
+    @property
+    def selected(self) -> int | None:
+        """The selected row."""
+        index = self.currentIndex()
+        return index.row() if index.isValid() else None
+
+    def select(self, row: int) -> None:
+        """Moves the selection."""
+        self.setCurrentIndex(self.cues.index(row))
+
+    def show_row(self, row: int) -> None:
+        """Scrolls so that the row and the one after it are seen; the selection stays."""
+        last = min(row + 1, self.cues.rowCount() - 1)
+        self.scrollTo(self.cues.index(last))
+        self.scrollTo(self.cues.index(row))
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        assert event is not None
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            if self.selected is not None and not event.isAutoRepeat():
+                self.chosen.emit(self.selected)
+            event.accept()
+            return
+        moves = (
+            Qt.Key.Key_Up,
+            Qt.Key.Key_Down,
+            Qt.Key.Key_Home,
+            Qt.Key.Key_End,
+            Qt.Key.Key_PageUp,
+            Qt.Key.Key_PageDown,
+        )
+        if event.key() in moves:
+            super().keyPressEvent(event)
+        else:  # a letter must not search the list: it is a command of the window
+            event.ignore()

@@ -1,0 +1,78 @@
+"""Faults and notes with their times, the newest on top. Runs in the Qt thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from PyQt5.QtCore import QSize, Qt
+from PyQt5.QtGui import QKeyEvent
+from PyQt5.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QWidget
+
+from live.frames import now
+from live.operator import theme
+
+KEPT = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line: when, by now(), what, and whether it is a fault that has not been made good."""
+
+    at: float
+    text: str
+    fault: bool = False
+    mended: bool = False
+
+
+def clock_time(at: float) -> str:
+    """The wall clock's time of a stamp of now()."""
+    return (datetime.now() - timedelta(seconds=now() - at)).strftime("%H:%M:%S")
+
+
+class FaultLog(QListWidget):
+    """The list."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._lines: list[str] = []
+        self._entries: tuple[Entry, ...] = ()
+        self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setTextElideMode(Qt.TextElideMode.ElideRight)
+        self.setUniformItemSizes(True)
+        self.setMinimumHeight(56)
+        self.setAccessibleName("Faults and notes")
+
+    def sizeHint(self) -> QSize:
+        return QSize(600, 84)
+
+    def show_entries(self, entries: Iterable[Entry]) -> None:
+        """Shows these, the newest on top."""
+        fresh = tuple(sorted(entries, key=lambda entry: -entry.at)[:KEPT])
+        if fresh == self._entries:
+            return
+        self._entries = fresh
+        self.clear()
+        self._lines = [f"{clock_time(entry.at)}   {entry.text}" for entry in fresh]
+        for line, entry in zip(self._lines, fresh, strict=True):
+            item = QListWidgetItem(line)
+            item.setToolTip(entry.text)
+            colour = theme.TEXT
+            if entry.fault:
+                colour = theme.QUIET if entry.mended else theme.FAULT
+            item.setForeground(colour)
+            self.addItem(item)
+
+    def lines(self) -> list[str]:
+        """What is shown, from the top."""
+        return list(self._lines)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        assert event is not None
+        if event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown):
+            super().keyPressEvent(event)
+        else:
+            event.ignore()

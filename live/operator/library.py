@@ -1,0 +1,280 @@
+"""The library: every look at hand, with its portrait; Enter or a double click puts it on standby as a cue of its own.
+
+Runs in the Qt thread; portraits are made by a process of the lowest priority (thumbnails), so nothing here waits.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from PyQt5.QtCore import (
+    QAbstractListModel,
+    QModelIndex,
+    QObject,
+    QProcess,
+    QProcessEnvironment,
+    QSize,
+    QStandardPaths,
+    Qt,
+    QTimer,
+    pyqtSignal,
+)
+from PyQt5.QtGui import QKeyEvent, QPainter, QPen, QPixmap, QResizeEvent
+from PyQt5.QtWidgets import QAbstractItemView, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
+
+from live.operator import theme
+from live.operator.cue_list import paint_thumbnail
+from live.operator.thumbnails import Portrait
+
+TILE = QSize(132, 146)
+PORTRAITS_AFTER_MS = 2000
+"""The first picture on stage comes first."""
+_HOUSE = Path(__file__).resolve().parents[2]
+
+
+def looks_at_hand(folders: Iterable[Path], named: Iterable[Path]) -> list[Path]:
+    """The frozen models in these folders and their `looks`, then those named elsewhere, each once. Not recursive: a
+    show may lie in a home directory.
+    """
+    found: dict[Path, None] = {}
+    for folder in folders:
+        for place in (folder / "looks", folder):
+            try:
+                for file in sorted(place.glob("*.onnx")):
+                    found[file.resolve()] = None
+            except OSError:
+                continue
+    for file in named:
+        if file.is_file():
+            found[file.resolve()] = None
+    return list(found)
+
+
+def default_cache() -> Path:
+    """Where portraits are kept: the user's cache folder."""
+    return (
+        Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericCacheLocation))
+        / "guise"
+        / "thumbnails"
+    )
+
+
+class Portraits(QObject):
+    """Asks for the portraits of some files, one process at a time."""
+
+    told = pyqtSignal(object)
+    """A Portrait."""
+
+    def __init__(self, cache: Path, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._cache = cache
+        self._process: QProcess | None = None
+        self._waiting: list[Path] = []
+
+    def ask(self, files: Iterable[Path]) -> None:
+        """Tells about each of them, sooner or later."""
+        self._waiting += [file for file in files if file not in self._waiting]
+        if self._process is None and self._waiting:
+            self._start()
+
+    def stop(self) -> None:
+        """Ends the process, if there is one."""
+        self._waiting.clear()
+        process, self._process = self._process, None
+        if process is not None:
+            process.disconnect()
+            process.kill()
+            process.waitForFinished(1000)
+
+    def _start(self) -> None:
+        files, self._waiting = self._waiting, []
+        environment = QProcessEnvironment.systemEnvironment()
+        paths = [str(_HOUSE), environment.value("PYTHONPATH")]
+        environment.insert("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+        process = QProcess(self)
+        process.setProcessEnvironment(environment)
+        process.setStandardErrorFile(QProcess.nullDevice())
+        process.readyReadStandardOutput.connect(self._read)
+        process.finished.connect(self._finished)
+        process.start(sys.executable, ["-m", "live.operator.thumbnails", str(self._cache), *map(str, files)])
+        self._process = process
+
+    def _read(self) -> None:
+        while self._process is not None and self._process.canReadLine():
+            line = bytes(self._process.readLine()).decode("utf-8", "replace")
+            try:
+                told: Portrait = json.loads(line)
+            except ValueError:  # a library that talks on standard output
+                continue
+            self.told.emit(told)
+
+    def _finished(self) -> None:
+        if self._process is not None:
+            self._read()
+            self._process.deleteLater()
+            self._process = None
+        if self._waiting:
+            self._start()
+
+
+class _LookModel(QAbstractListModel):
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.files: list[Path] = []
+        self.names: dict[Path, str] = {}
+        self.pictures: dict[Path, QPixmap] = {}
+        self.refusals: dict[Path, str] = {}
+
+    def rowCount(self, parent: QModelIndex | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self.files)
+
+    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        if not index.isValid() or index.row() >= len(self.files):
+            return None
+        file = self.files[index.row()]
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
+            return self.names.get(file, file.stem)
+        if role == Qt.ItemDataRole.DecorationRole:
+            return self.pictures.get(file)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return f"{file}\n{self.refusals.get(file, '')}".strip()
+        if role == Qt.ItemDataRole.UserRole:
+            return self.refusals.get(file, "")
+        return None
+
+    def show(self, files: list[Path]) -> None:
+        self.beginResetModel()
+        self.files = files
+        self.endResetModel()
+
+    def learn(self, portrait: Portrait) -> None:
+        file = Path(portrait["file"])
+        if file not in self.files:
+            return
+        row = self.files.index(file)
+        if portrait["kind"] == "voice":
+            self.beginRemoveRows(QModelIndex(), row, row)
+            del self.files[row]
+            self.endRemoveRows()
+            return
+        self.names[file] = portrait["name"]
+        if portrait["why"]:
+            self.refusals[file] = portrait["why"]
+        if portrait["thumbnail"]:
+            self.pictures[file] = QPixmap(portrait["thumbnail"])
+        self.dataChanged.emit(self.index(row), self.index(row))
+
+
+class _LookDelegate(QStyledItemDelegate):
+    tile = TILE
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
+        return self.tile
+
+    def paint(self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex) -> None:
+        assert painter is not None
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        box = option.rect.adjusted(3, 3, -3, -3)
+        selected = bool(option.state & QStyle.StateFlag.State_Selected)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.HOVER if option.state & QStyle.StateFlag.State_MouseOver else theme.RAISED)
+        painter.drawRoundedRect(box, theme.RADIUS, theme.RADIUS)
+        side = box.height() - 42
+        picture = box.adjusted((box.width() - side) // 2, 8, 0, 0)
+        picture.setSize(QSize(side, side))
+        name = str(index.data(Qt.ItemDataRole.DisplayRole))
+        paint_thumbnail(painter, picture, index.data(Qt.ItemDataRole.DecorationRole), name)
+        refused = bool(index.data(Qt.ItemDataRole.UserRole)) and index.data(Qt.ItemDataRole.DecorationRole) is None
+        painter.setFont(theme.font())
+        painter.setPen(theme.FAULT if refused else theme.TEXT)
+        line = box.adjusted(6, box.height() - 33, -6, -3)
+        painter.drawText(
+            line,
+            Qt.AlignmentFlag.AlignCenter,
+            painter.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, line.width()),
+        )
+        if selected:
+            focused = bool(option.state & QStyle.StateFlag.State_HasFocus)
+            painter.setPen(QPen(theme.SELECTION if focused else theme.QUIET, 2))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(box.adjusted(1, 1, -1, -1), theme.RADIUS, theme.RADIUS)
+        painter.restore()
+
+
+class Library(QListView):
+    """The grid of looks."""
+
+    chosen = pyqtSignal(object)
+    """The file of a look the operator wants."""
+    portrayed = pyqtSignal(str, QPixmap)
+    """A look's file and its picture."""
+
+    def __init__(self, cache: Path | None = None, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.looks = _LookModel(self)
+        self.setModel(self.looks)
+        self._delegate = _LookDelegate(self)
+        self.setItemDelegate(self._delegate)
+        self.setViewMode(QListView.ViewMode.IconMode)
+        self.setResizeMode(QListView.ResizeMode.Adjust)
+        self.setMovement(QListView.Movement.Static)
+        self.setUniformItemSizes(True)
+        self.setMouseTracking(True)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setMinimumSize(TILE.width() + 30, TILE.height() + 10)
+        self.setAccessibleName("Looks")
+        self._portraits = Portraits(cache or default_cache(), self)
+        self._portraits.told.connect(self._learn)
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(PORTRAITS_AFTER_MS)
+        self._later.timeout.connect(lambda: self._portraits.ask(self.looks.files))
+        self.doubleClicked.connect(lambda index: self._choose(index.row()))
+
+    def show_looks(self, files: list[Path]) -> None:
+        """Lists these, and has them portrayed when the start is over."""
+        if files != self.looks.files:
+            self.looks.show(files)
+            self._later.start()
+
+    def stop(self) -> None:
+        """Ends whatever runs for it."""
+        self._later.stop()
+        self._portraits.stop()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        # As many columns as fit, and no ragged margin beside them; the scroll bar's room is always kept.
+        room = self.width() - 22
+        self._delegate.tile = QSize(room // max(room // TILE.width(), 1), TILE.height())
+        self.setGridSize(self._delegate.tile)
+        super().resizeEvent(event)
+
+    def _learn(self, portrait: Portrait) -> None:
+        self.looks.learn(portrait)
+        file = Path(portrait["file"])
+        if file in self.looks.pictures:
+            self.portrayed.emit(str(file), self.looks.pictures[file])
+
+    def _choose(self, row: int) -> None:
+        if 0 <= row < len(self.looks.files):
+            self.chosen.emit(self.looks.files[row])
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        assert event is not None
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            if self.currentIndex().isValid() and not event.isAutoRepeat():
+                self._choose(self.currentIndex().row())
+            event.accept()
+            return
+        moves = (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Home, Qt.Key.Key_End)
+        if event.key() in moves:
+            super().keyPressEvent(event)
+        else:
+            event.ignore()

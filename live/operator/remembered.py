@@ -1,0 +1,60 @@
+"""What the operator's window remembers from one evening to the next: screens, mirror, rotation, fit, geometry.
+
+Each change is written at once, so that a crash resets nothing. Runs in the Qt thread.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PyQt5.QtCore import QByteArray, QSettings
+
+from live.operator.painting import ROTATIONS, Fit, Presentation
+
+
+class Remembered:
+    """The user's own settings file, or the one given."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        if file is None:
+            self._settings = QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, "guise", "guise")
+        else:
+            self._settings = QSettings(str(file), QSettings.Format.IniFormat)
+
+    @property
+    def presentation(self) -> Presentation:
+        """Mirror, rotation and fit; a value nobody knows counts as not set."""
+        rotation = str(self._settings.value("stage/rotation", "0"))
+        fit = str(self._settings.value("stage/fit", Fit.CONTAIN.value))
+        return Presentation(
+            mirror=str(self._settings.value("stage/mirror", "false")) == "true",
+            rotation=int(rotation) if rotation.isdigit() and int(rotation) in ROTATIONS else 0,
+            fit=Fit(fit) if fit in [known.value for known in Fit] else Fit.CONTAIN,
+        )
+
+    @presentation.setter
+    def presentation(self, presentation: Presentation) -> None:
+        self._settings.setValue("stage/mirror", "true" if presentation.mirror else "false")
+        self._settings.setValue("stage/rotation", presentation.rotation)
+        self._settings.setValue("stage/fit", presentation.fit.value)
+        self._settings.sync()
+
+    @property
+    def stage_screen(self) -> str:
+        """The screen the stage fills; empty for a window."""
+        return str(self._settings.value("stage/screen", ""))
+
+    @stage_screen.setter
+    def stage_screen(self, name: str) -> None:
+        self._settings.setValue("stage/screen", name)
+        self._settings.sync()
+
+    def bytes(self, name: str) -> QByteArray | None:
+        """A geometry or splitter state kept under `name`, if there is one."""
+        value = self._settings.value(name)
+        return value if isinstance(value, QByteArray) else None
+
+    def keep_bytes(self, name: str, value: QByteArray) -> None:
+        """Keeps a geometry or splitter state."""
+        self._settings.setValue(name, value)
+        self._settings.sync()

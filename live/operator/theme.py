@@ -1,0 +1,156 @@
+"""How the operator's window looks: a palette, a type scale, spacing and one stylesheet, readable from two metres.
+
+Colours mean one thing each, everywhere: green is on stage, amber is standby, blue is loading, red is a fault or the
+panic banner. Runs in the Qt thread; knows nothing of the show.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from PyQt5.QtGui import QColor, QFont, QPalette
+from PyQt5.QtWidgets import QApplication, QFrame, QLabel
+
+BACKGROUND: Final = QColor("#0e1014")
+PANEL: Final = QColor("#171a20")
+RAISED: Final = QColor("#23272f")
+HOVER: Final = QColor("#2c313b")
+LINE: Final = QColor("#333a46")
+TEXT: Final = QColor("#f3f5f8")
+QUIET: Final = QColor("#a3adbc")
+INK: Final = QColor("#0b0d10")
+"""Text upon a bright colour."""
+
+ON_STAGE: Final = QColor("#37c871")
+STANDBY: Final = QColor("#f6b73c")
+FAULT: Final = QColor("#ff5247")
+ALARM: Final = QColor("#c81e1e")
+"""The panic banner: darker than FAULT, so that white text stands on it."""
+LOADING: Final = QColor("#55a4ff")
+SELECTION: Final = QColor("#dfe6f0")
+
+BODY_PX: Final = 18
+CUE_PX: Final = 24
+FIGURE_PX: Final = 24
+TITLE_PX: Final = 26
+BANNER_PX: Final = 30
+GO_PX: Final = 60
+
+GAP: Final = 12
+SMALL_GAP: Final = 6
+RADIUS: Final = 6
+
+FAMILIES: Final = ["Inter", "Segoe UI", "Helvetica Neue", "Noto Sans", "DejaVu Sans"]
+"""Whichever of these is installed; all have figures of one width, so that meters do not dance."""
+
+
+def font(size_px: int = BODY_PX, *, bold: bool = False) -> QFont:
+    """The house's font at a size in pixels."""
+    made = QFont()
+    made.setFamilies(FAMILIES)
+    made.setPixelSize(size_px)
+    made.setBold(bold)
+    made.setStyleHint(QFont.StyleHint.SansSerif)
+    return made
+
+
+def apply(application: QApplication) -> None:
+    """Gives the whole application the dark look. Called once, before the first window."""
+    application.setStyle("Fusion")
+    application.setFont(font())
+    application.setPalette(palette())
+    application.setStyleSheet(stylesheet())
+
+
+def label(text: str = "", name: str = "") -> QLabel:
+    """A label; the stylesheet knows it by its name."""
+    made = QLabel(text)
+    made.setObjectName(name)
+    return made
+
+
+def colour(widget: QLabel, wanted: QColor) -> None:
+    """Gives a label its colour, by the palette: a style sheet would cost a repaint of the whole window."""
+    own = widget.palette()
+    if own.color(QPalette.ColorRole.WindowText) != wanted:
+        own.setColor(QPalette.ColorRole.WindowText, wanted)
+        widget.setPalette(own)
+
+
+def panel() -> QFrame:
+    """A field of its own upon the background."""
+    made = QFrame()
+    made.setObjectName("panel")
+    return made
+
+
+def palette() -> QPalette:
+    """The dark palette, for what Fusion draws by itself."""
+    made = QPalette()
+    for role, colour in (
+        (QPalette.ColorRole.Window, BACKGROUND),
+        (QPalette.ColorRole.WindowText, TEXT),
+        (QPalette.ColorRole.Base, PANEL),
+        (QPalette.ColorRole.AlternateBase, RAISED),
+        (QPalette.ColorRole.Text, TEXT),
+        (QPalette.ColorRole.Button, RAISED),
+        (QPalette.ColorRole.ButtonText, TEXT),
+        (QPalette.ColorRole.BrightText, FAULT),
+        (QPalette.ColorRole.ToolTipBase, RAISED),
+        (QPalette.ColorRole.ToolTipText, TEXT),
+        (QPalette.ColorRole.PlaceholderText, QUIET),
+        (QPalette.ColorRole.Highlight, HOVER),
+        (QPalette.ColorRole.HighlightedText, TEXT),
+        (QPalette.ColorRole.Link, LOADING),
+    ):
+        made.setColor(role, colour)
+    for role in (QPalette.ColorRole.WindowText, QPalette.ColorRole.Text, QPalette.ColorRole.ButtonText):
+        made.setColor(QPalette.ColorGroup.Disabled, role, QColor("#6b7482"))
+    return made
+
+
+def stylesheet() -> str:
+    """What the palette cannot say: corners, borders, sizes by name."""
+    return f"""
+    QMainWindow, QDialog, QMessageBox {{ background: {BACKGROUND.name()}; }}
+    QToolTip {{ background: {RAISED.name()}; color: {TEXT.name()}; border: 1px solid {LINE.name()}; padding: 6px; }}
+    QMenuBar {{ background: {BACKGROUND.name()}; color: {TEXT.name()}; padding: 2px 6px; }}
+    QMenuBar::item {{ padding: 5px 12px; border-radius: 4px; }}
+    QMenuBar::item:selected {{ background: {HOVER.name()}; }}
+    QMenu {{ background: {RAISED.name()}; border: 1px solid {LINE.name()}; padding: 6px; }}
+    QMenu::item {{ padding: 7px 34px 7px 30px; border-radius: 4px; }}
+    QMenu::item:selected {{ background: {HOVER.name()}; }}
+    QMenu::item:disabled {{ color: #6b7482; }}
+    QMenu::separator {{ height: 1px; background: {LINE.name()}; margin: 6px; }}
+
+    QFrame#panel {{ background: {PANEL.name()}; border-radius: {RADIUS}px; }}
+    QLabel#caption {{ color: {QUIET.name()}; }}
+    QLabel#figure {{ font-size: {FIGURE_PX}px; font-weight: bold; }}
+    QLabel#title {{ font-size: {TITLE_PX}px; font-weight: bold; }}
+    QLabel#next {{ font-size: {TITLE_PX}px; font-weight: bold; color: {STANDBY.name()}; }}
+    QLabel#banner {{ background: {ALARM.name()}; color: white; font-size: {BANNER_PX}px; font-weight: bold; }}
+
+    QPushButton {{ background: {RAISED.name()}; border: 1px solid {LINE.name()}; border-radius: {RADIUS}px;
+        padding: 8px 14px; }}
+    QPushButton:hover {{ background: {HOVER.name()}; }}
+    QPushButton:pressed {{ background: {LINE.name()}; }}
+    QPushButton#go {{ background: {ON_STAGE.name()}; color: {INK.name()}; border: none; font-size: {GO_PX}px;
+        font-weight: 900; }}
+    QPushButton#go:hover {{ background: #45d880; }}
+    QPushButton#go:pressed {{ background: #a4f3c4; }}
+    QPushButton#panic {{ background: transparent; color: {FAULT.name()}; border: 2px solid {FAULT.name()};
+        font-weight: bold; }}
+    QPushButton#panic:hover {{ background: #3a1c1c; }}
+    QPushButton#panic:checked {{ background: {ALARM.name()}; color: white; border-color: {ALARM.name()}; }}
+
+    QListView {{ background: {PANEL.name()}; border: 2px solid transparent; border-radius: {RADIUS}px;
+        outline: none; }}
+    QListView:focus {{ border-color: {LINE.name()}; }}
+    QListWidget {{ padding: 4px 8px; }}
+    QSplitter::handle {{ background: {BACKGROUND.name()}; }}
+    QSplitter::handle:hover {{ background: {RAISED.name()}; }}
+    QScrollBar:vertical {{ background: transparent; width: 12px; margin: 2px; }}
+    QScrollBar::handle:vertical {{ background: {LINE.name()}; border-radius: 4px; min-height: 40px; }}
+    QScrollBar::add-line, QScrollBar::sub-line {{ height: 0; width: 0; }}
+    QScrollBar::add-page, QScrollBar::sub-page {{ background: none; }}
+    """

@@ -1,0 +1,111 @@
+"""Small pictures of looks for the library and the cue list: each look performs once, on its own neutral face.
+
+Runs in a process of its own, at the lowest priority, started by the operator's window, and ends by itself:
+
+    python -m live.operator.thumbnails FOLDER_OF_THE_CACHE LOOK.onnx ...
+
+One JSON object a line comes back, in the order asked: file, kind, name, thumbnail (a PNG in the cache, named by the
+file's digest, or null), why (it is refused, or has no thumbnail). Without Qt: it must not cost the window its start.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+from export.artifact import BadModel, Manifest, check, digest, one_line
+
+if TYPE_CHECKING:
+    from models.features.face_points import Picture
+
+THUMBNAIL_PX = 160
+
+
+class Portrait(TypedDict):
+    """What is told about one file."""
+
+    file: str
+    kind: str | None
+    name: str
+    thumbnail: str | None
+    why: str
+
+
+def portray(path: Path, cache: Path) -> Portrait:
+    """The look's portrait, from the cache or rendered now (about a second on one core). Refusals are told in `why`."""
+    told = Portrait(file=str(path), kind=None, name=path.stem, thumbnail=None, why="")
+    try:
+        manifest = check(path)
+        told["kind"], told["name"] = manifest.kind, manifest.name
+        if manifest.kind == "look":
+            kept = cache / f"{digest(path)}.png"
+            if not kept.is_file():
+                _keep(_perform_neutral(path, manifest), kept)
+            told["thumbnail"] = str(kept)
+    except BadModel as error:
+        told["why"] = error.what
+    except Exception as error:  # Whatever a foreign graph provokes must not cost the other looks their portraits.
+        told["why"] = one_line(f"has no thumbnail: {error}")
+    return told
+
+
+def _perform_neutral(path: Path, manifest: Manifest) -> Picture:
+    import numpy as np
+    import onnxruntime
+
+    from models.features.face_lines import draw_face2face_lines, draw_lines
+
+    if manifest.reads != ("lines",) or manifest.target is None or manifest.lines is None or manifest.size is None:
+        raise ValueError(f"it reads {' and '.join(manifest.reads)}")
+    points = np.array(manifest.target.neutral, np.float32)
+    size = manifest.size
+    if manifest.lines.style == "face2face":
+        lines = draw_face2face_lines(points, (size, size), size)
+    else:
+        lines = draw_lines(points, size)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    feeds = {name: np.zeros(port.shape, port.dtype) for name, port in manifest.inputs.items()}
+    for name, parameter in manifest.parameters.items():
+        if name in feeds:
+            feeds[name][...] = parameter.default
+    feeds["lines"] = lines[None]
+    (picture,) = session.run(["picture"], feeds)
+    return np.asarray(picture[0], np.uint8)
+
+
+def _keep(picture: Picture, path: Path) -> None:
+    import cv2
+
+    small = cv2.resize(picture, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done, png = cv2.imencode(".png", cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise ValueError("it cannot be written as PNG")
+    part = path.with_suffix(f".{os.getpid()}.part")
+    part.write_bytes(png.tobytes())
+    part.replace(path)
+
+
+def main(arguments: list[str]) -> int:
+    """Tells about each file; ends early when the window that asked is gone."""
+    if hasattr(os, "nice"):
+        os.nice(19)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    parent = os.getppid()
+    cache, *files = map(Path, arguments)
+    for file in files:
+        if os.getppid() != parent:
+            break
+        print(json.dumps(portray(file, cache)), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,167 @@
+"""The StageManager's state in the words and figures the window shows. Pure functions; any thread.
+
+What the window asks of a StageManager stands here as a protocol, so that it can be driven by a scripted one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from PyQt5.QtGui import QColor
+
+from live.operator import theme
+from live.operator.cue_list import CueRow, CueStatus
+from live.operator.fault_log import Entry
+from live.operator.meters import Reading
+from live.shared_frames import FrameKind, SharedPicture
+from live.stage_manager import StageState
+
+Subscriber = Callable[[SharedPicture], None]
+
+
+class FramesLike(Protocol):
+    """Shared frames as a reader sees them."""
+
+    def newest(self, after: int = 0) -> SharedPicture | None: ...
+
+
+class AudienceLike(Protocol):
+    """Who hands the stage's pictures on, in a thread of its own, and keeps the audience's statistics."""
+
+    def subscribe(self, subscriber: Subscriber, *, safe_too: bool = True) -> Callable[[], None]: ...
+    def presented(self, picture: SharedPicture, at: float) -> None: ...
+
+
+class ManagerLike(Protocol):
+    """What the windows ask of a StageManager. Nothing here waits, but for `reload_show`."""
+
+    @property
+    def state(self) -> StageState: ...
+    @property
+    def preview_frames(self) -> FramesLike: ...
+    @property
+    def audience(self) -> AudienceLike: ...
+    def go(self) -> bool: ...
+    def back(self) -> bool: ...
+    def go_to(self, index: int) -> bool: ...
+    def standby(self, index: int) -> bool: ...
+    def panic(self) -> None: ...
+    def release(self) -> None: ...
+    def lock_performer(self, x: float, y: float) -> None: ...
+    def reload_show(self, path: str | Path | None = None) -> str | None: ...
+    def listen(self, callback: Callable[[], None]) -> Callable[[], None]: ...
+
+
+def model_word(model: str | Path) -> str:
+    """A look or voice as the list calls it."""
+    return model.stem if isinstance(model, Path) else model
+
+
+def seconds_word(seconds: float) -> str:
+    """Seconds without needless noughts."""
+    return f"{seconds:g} s"
+
+
+def cue_rows(state: StageState) -> list[CueRow]:
+    """The cue list's lines."""
+    rows = []
+    for cue in state.cues:
+        parts = [model_word(cue.look), "own voice" if cue.voice == "bypass" else model_word(cue.voice)]
+        parts.append(f"dissolve {seconds_word(cue.transition_s)}" if cue.transition_s > 0 else "cut")
+        if cue.follow_s is not None:
+            parts.append(f"follows after {seconds_word(cue.follow_s)}")
+        rows.append(
+            CueRow(
+                number=cue.index + 1,
+                name=cue.name,
+                what=" · ".join(parts),
+                look=str(cue.look),
+                status=STATUSES[cue.status],
+                why=cue.why,
+                on_stage=cue.index == state.on_stage,
+                standby=cue.index == state.standby,
+                waiting=cue.index == state.waiting and cue.index != state.on_stage,
+            )
+        )
+    return rows
+
+
+STATUSES = {
+    "unloaded": CueStatus.UNLOADED,
+    "loading": CueStatus.LOADING,
+    "ready": CueStatus.READY,
+    "refused": CueStatus.REFUSED,
+}
+
+
+def log_entries(state: StageState, began_at: float) -> Iterable[Entry]:
+    """Faults and notes as lines of the log; `began_at` is the show's start by now()."""
+    told = set()
+    for fault in state.faults:
+        mended = fault.recovered_after_s is not None
+        tail = f"  (mended after {fault.recovered_after_s:.1f} s)" if fault.recovered_after_s is not None else ""
+        words = f"{fault.where}: {fault.what}"
+        told.add(words)
+        yield Entry(began_at + fault.at_s, _sentence(words) + tail, fault=True, mended=mended)
+    for note in state.notes:
+        if note.text not in told:  # a fault is noted too, for the report
+            yield Entry(began_at + note.at_s, _sentence(note.text))
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def output_words(state: StageState, kind: FrameKind | None) -> tuple[str, QColor]:
+    """What the audience sees, and its colour; `kind` None is a stage without pictures."""
+    if state.panic:
+        return "SAFE PICTURE", theme.FAULT
+    if kind is None and state.picture.health == "starting":
+        return "STARTING", theme.LOADING
+    if kind is None:
+        return "NO PICTURES: SAFE", theme.FAULT
+    if kind is FrameKind.SAFE:
+        return "SAFE PICTURE", theme.STANDBY
+    if kind is FrameKind.HELD:
+        return "FACE LOST", theme.STANDBY
+    if kind is FrameKind.BYPASS:
+        return "BYPASS: THE CAMERA", theme.LOADING
+    return "ON STAGE", theme.ON_STAGE
+
+
+def reading(state: StageState) -> Reading:
+    """What the meters show of the engines' figures, which are the report's parts."""
+    video = _part(state.picture.figures, "video") or state.picture.figures
+    audio = _part(state.sound.figures, "audio") or state.sound.figures
+    latency = _part(video, "latency")
+    return Reading(
+        fps=_number(video, "fps"),
+        p50=_number(latency, "p50"),
+        p95=_number(latency, "p95"),
+        p99=_number(latency, "p99"),
+        longest_gap=_number(video, "longest_gap"),
+        dropped=_whole(video, "frames_dropped"),
+        face_lost=_whole(video, "face_lost_frames"),
+        provider=str(video.get("provider") or ""),
+        sound_latency=_number(audio, "latency"),
+        xruns=_whole(audio, "xruns"),
+        level_in=_number(audio, "level_in"),
+        level_out=_number(audio, "level_out"),
+    )
+
+
+def _part(figures: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = figures.get(name)
+    return part if isinstance(part, Mapping) else {}
+
+
+def _number(figures: Mapping[str, Any], name: str) -> float | None:
+    value = figures.get(name)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _whole(figures: Mapping[str, Any], name: str) -> int | None:
+    value = _number(figures, name)
+    return None if value is None else int(value)

@@ -1,0 +1,1 @@
+"""The picture engine: from a camera to what the audience sees."""

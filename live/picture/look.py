@@ -1,0 +1,327 @@
+"""A Look: a frozen model that turns a frame, and where the performer's face is in it, into a picture.
+
+A ModelLook is built in the slot's loader thread and performs on the engine's loop, one step at a time; its
+session and buffers are its own and nothing at size is allocated while it performs. Bypass and Safe have the
+same face, so the slot and the transition know only looks.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from queue import SimpleQueue
+from time import perf_counter
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from export.artifact import Manifest
+from export.session import FrozenSession, open_session, why_not
+from live.shared_frames import FrameKind
+from models.features.face_lines import draw_face2face_lines, draw_lines, to_square
+from models.features.face_points import LEFT_EYE, RIGHT_EYE, Picture, Points
+from models.features.retarget import Retarget
+
+Affine = NDArray[np.float64]
+"""(2, 3): what brings pixels of the look's picture to pixels of the frame."""
+
+FACE_EYES_APART = 0.30
+FACE_EYES_DOWN = 0.42
+"""The aligned crop: how far apart the eyes' centres lie and how far below its upper edge, of its side."""
+FACE2FACE_SIDE_PX = 480
+"""A webcam's height: face2face-demo's three-pixel lines are drawn in a picture of this size, then shrunk."""
+
+
+class Look:
+    """What performs. `perform` is called on the engine's loop alone."""
+
+    kind = FrameKind.GENERATED
+    needs_face = True
+    """Without a face it has nothing to show, and the lost-face policy rules."""
+    provider = ""
+    fallback: str | None = None
+    size: tuple[int, int] | None = None
+    """Width and height of its pictures; None: the frame's."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.draw_s = 0.0
+        self.generate_s = 0.0
+        """What the last step took."""
+
+    def perform(self, frame: Picture, points: Points | None, neutral: Points | None) -> Picture:
+        """The picture for one frame; a buffer that the next call overwrites.
+
+        `points` and `neutral` are (68, 2) in frame pixels, never None where `needs_face`.
+        """
+        raise NotImplementedError
+
+    @property
+    def parameters(self) -> Mapping[str, float]:
+        """Names a cue may set, with what they are when none does."""
+        return {}
+
+    def set_parameter(self, name: str, value: float) -> None:
+        """Unknown names are no error: a cue may set what only the next look knows."""
+
+    def close(self) -> None:
+        """Gives the memory back."""
+
+
+class Bypass(Look):
+    """The performer as the camera sees him. The only look that shows a raw face, and only when a cue says
+    so."""
+
+    kind = FrameKind.BYPASS
+    needs_face = False
+
+    def __init__(self) -> None:
+        super().__init__("bypass")
+
+    def perform(self, frame: Picture, points: Points | None, neutral: Points | None) -> Picture:
+        return frame
+
+
+class Safe(Look):
+    """The picture that is shown when there is nothing right to show."""
+
+    kind = FrameKind.SAFE
+    needs_face = False
+
+    def __init__(self, picture: Picture) -> None:
+        super().__init__("safe")
+        self.picture = picture
+        self.size = picture.shape[1], picture.shape[0]
+
+    def perform(self, frame: Picture, points: Points | None, neutral: Points | None) -> Picture:
+        return self.picture
+
+
+class ModelLook(Look):
+    """A frozen model, performing on the CPU in the thread that asks."""
+
+    def __init__(self, key: str, session: FrozenSession, retarget: bool = True) -> None:
+        super().__init__(key)
+        self.session = session
+        self.manifest: Manifest = session.manifest
+        self.provider, self.fallback = session.provider, session.fallback
+        side = self.manifest.size
+        assert side is not None  # The manifest of a look has one, see artifact.
+        self.side = side
+        self.reads = self.manifest.reads
+        self.needs_face = "lines" in self.reads or "face" in self.reads
+        target = self.manifest.target
+        self._retarget = Retarget(target.model_dump()) if retarget and target is not None else None
+        self._inputs: dict[str, NDArray[Any]] = {
+            name: np.zeros(port.shape, port.dtype) for name, port in session.inputs.items()
+        }
+        for name, parameter in self.manifest.parameters.items():
+            self._inputs[name][...] = parameter.default
+        for name, value in self.manifest.conditioning.items():
+            if name in self._inputs:
+                self._inputs[name][...] = np.asarray(value)
+        if "mask" not in self.manifest.gives:
+            self.size = (side, side)
+
+    @property
+    def parameters(self) -> Mapping[str, float]:
+        return {name: p.default for name, p in self.manifest.parameters.items()}
+
+    def set_parameter(self, name: str, value: float) -> None:
+        parameter = self.manifest.parameters.get(name)
+        if parameter is not None and name in self._inputs:
+            self._inputs[name][...] = min(max(value, parameter.low), parameter.high)
+
+    def perform(self, frame: Picture, points: Points | None, neutral: Points | None) -> Picture:
+        began = perf_counter()
+        placed = self._read(frame, points, neutral)
+        drawn = perf_counter()
+        outputs = self.session.run(**self._inputs)
+        picture: Picture = outputs["picture"][0]
+        if "mask" in outputs:
+            picture = _blend_into(frame, picture, outputs["mask"][0], placed)
+        self.draw_s, self.generate_s = drawn - began, perf_counter() - drawn
+        return picture
+
+    def close(self) -> None:
+        self.session.close()
+
+    def _read(self, frame: Picture, points: Points | None, neutral: Points | None) -> Affine:
+        """Fills the inputs; gives the place of the look's picture in the frame."""
+        placed = _whole_frame(frame, self.side)
+        if "frame" in self.reads:
+            wanted = self._inputs["frame"][0]
+            cv2.resize(frame, (wanted.shape[1], wanted.shape[0]), dst=wanted, interpolation=cv2.INTER_AREA)
+        if "face" in self.reads:
+            assert points is not None
+            placed = face_square(points, self.side)
+            cv2.warpAffine(
+                frame,
+                placed,
+                (self.side, self.side),
+                dst=self._inputs["face"][0],
+                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+        if "lines" in self.reads:
+            assert points is not None
+            drawing, mine = self.lines(frame, points, points if neutral is None else neutral)
+            self._inputs["lines"][0] = drawing
+            if "face" not in self.reads and "frame" not in self.reads:
+                placed = _similarity(mine, points)
+        return placed
+
+    def lines(self, frame: Picture, points: Points, neutral: Points) -> tuple[Picture, Points]:
+        """The landmark drawing the generator reads, and the points it was drawn from, in its pixels."""
+        height, width = frame.shape[:2]
+        style = self.manifest.lines.style if self.manifest.lines else "smooth"
+        if self._retarget is not None:
+            mine = self._retarget(points, neutral)
+        else:
+            short = min(height, width)
+            square = np.array([(width - short) // 2, (height - short) // 2, short], np.float64)
+            mine = to_square(points, square, self.side)
+        if style == "smooth":
+            return draw_lines(mine, self.side), mine
+        if self._retarget is None:
+            return draw_face2face_lines(points, (height, width), self.side), mine
+        large = ((mine + 0.5) * (FACE2FACE_SIDE_PX / self.side) - 0.5).astype(np.float32)
+        return draw_face2face_lines(large, (FACE2FACE_SIDE_PX, FACE2FACE_SIDE_PX), self.side), mine
+
+
+class _Worker:
+    """A thread that does one thing after another for whoever waits; ends with `close` or with its owner."""
+
+    def __init__(self, name: str) -> None:
+        self._work: _Work = SimpleQueue()
+        threading.Thread(target=_work_off, args=(self._work,), name=name, daemon=True).start()
+
+    def call(self, work: Callable[[], Any]) -> Any:
+        """Does `work` on the thread and waits for it; what it raises is raised here."""
+        answer: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
+        self._work.put((work, answer))
+        done, value = answer.get()
+        if not done:
+            raise value
+        return value
+
+    def close(self) -> None:
+        self._work.put(None)
+
+
+_Work = SimpleQueue[tuple[Callable[[], Any], SimpleQueue[tuple[bool, Any]]] | None]
+
+
+def _work_off(queue: _Work) -> None:
+    while (item := queue.get()) is not None:
+        work, answer = item
+        try:
+            answer.put((True, work()))
+        except Exception as error:
+            answer.put((False, error))
+        del item, work, answer  # What was worked on must not live until the next piece comes.
+
+
+class GpuLook(Look):
+    """A ModelLook that is built, warmed and run on one thread of its own.
+
+    A provider on a graphics card keeps handles, and graphs, per thread: what the loader warmed would be cold
+    on the loop. Since each look has its thread, another one that is being built does not stand in the way of
+    this one.
+    """
+
+    def __init__(self, look: ModelLook, worker: _Worker) -> None:
+        super().__init__(look.key)
+        self._look, self._worker = look, worker
+        self.needs_face, self.size = look.needs_face, look.size
+        self.provider, self.fallback = look.provider, look.fallback
+        weakref.finalize(self, worker.close)
+
+    @property
+    def parameters(self) -> Mapping[str, float]:
+        return self._look.parameters
+
+    def set_parameter(self, name: str, value: float) -> None:
+        self._look.set_parameter(name, value)
+
+    def perform(self, frame: Picture, points: Points | None, neutral: Points | None) -> Picture:
+        look = self._look
+        picture: Picture = self._worker.call(lambda: look.perform(frame, points, neutral))
+        self.draw_s, self.generate_s = look.draw_s, look.generate_s
+        return picture
+
+    def close(self) -> None:
+        self._worker.call(self._look.close)
+        self._worker.close()
+
+
+def open_look(path: str | Path, provider: str = "auto", retarget: bool = True) -> Look:
+    """The look in the frozen model at `path`, warmed at its real shape. Runs in the loader thread.
+
+    Raises BadModel, ValueError (no such provider), or RuntimeError when the provider fails.
+    """
+
+    def build() -> ModelLook:
+        session = open_session(path, provider, kind="look")
+        try:
+            session.warm()
+        except BaseException:
+            session.close()
+            raise
+        return ModelLook(str(path), session, retarget)
+
+    if provider.lower() == "cpu" or why_not("CUDA") is not None:
+        return build()
+    worker = _Worker(f"look {Path(path).stem}")
+    try:
+        look: ModelLook = worker.call(build)
+    except BaseException:
+        worker.close()
+        raise
+    if look.provider == "CPU":
+        worker.close()
+        return look
+    return GpuLook(look, worker)
+
+
+def face_square(points: Points, side: int) -> Affine:
+    """Where the aligned crop of `side` pixels lies in the frame: the eyes level, in a fixed place of it."""
+    right = points[RIGHT_EYE].mean(0, dtype=np.float64)
+    left = points[LEFT_EYE].mean(0, dtype=np.float64)
+    # LEFT_EYE (36-41) is on the left of the picture.
+    across = (right - left) / (FACE_EYES_APART * side)
+    down = np.array([-across[1], across[0]])
+    middle = (left + right) / 2
+    corner = middle - across * (side - 1) / 2 - down * FACE_EYES_DOWN * side
+    return np.stack([across, down, corner], axis=1)
+
+
+def _whole_frame(frame: Picture, side: int) -> Affine:
+    height, width = frame.shape[:2]
+    x, y = width / side, height / side
+    return np.array([[x, 0, x / 2 - 0.5], [0, y, y / 2 - 0.5]])
+
+
+def _similarity(source: Points, wanted: Points) -> Affine:
+    """The similarity that brings `source` nearest to `wanted` (least squares, in the complex plane)."""
+    a = source[:, 0] + 1j * source[:, 1].astype(np.float64)
+    b = wanted[:, 0] + 1j * wanted[:, 1].astype(np.float64)
+    a_mean, b_mean = a.mean(), b.mean()
+    turn = np.vdot(a - a_mean, b - b_mean) / max(float(np.vdot(a - a_mean, a - a_mean).real), 1e-9)
+    shift = b_mean - turn * a_mean
+    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+
+
+def _blend_into(frame: Picture, picture: Picture, mask: Picture, placed: Affine) -> Picture:
+    """A copy of `frame` with `picture` laid where `placed` says, as much as `mask` (side, side, 1) says."""
+    height, width = frame.shape[:2]
+    over = cv2.warpAffine(picture, placed, (width, height), flags=cv2.INTER_LINEAR)
+    flat = np.ascontiguousarray(mask[..., 0])
+    share = cv2.warpAffine(flat, placed, (width, height), flags=cv2.INTER_LINEAR)
+    weight = cv2.cvtColor(share, cv2.COLOR_GRAY2RGB)
+    kept = cv2.multiply(frame, cv2.bitwise_not(weight), scale=1 / 255)
+    return np.asarray(cv2.add(cv2.multiply(over, weight, scale=1 / 255), kept), np.uint8)

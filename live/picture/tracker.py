@@ -1,0 +1,295 @@
+"""Where the performer's face is, frame after frame: dlib, asked as little as will do, smoothed, and locked on
+one face.
+
+Runs on the picture engine's loop. A whole-picture search (20 ms and more) happens only when there is no face
+to follow. While there is one, its box travels with its points, and the detector looks at a small region round
+it, to vouch for it. A face that moves not at all keeps the very box the detector gave, so a still gives the
+points of a direct dlib call on that box.
+
+Of several faces the locked one keeps the stage: nobody elsewhere takes over before `GRACE_S` have passed
+without it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+
+from live.frames import Frame, Landmarks
+from live.picture.one_euro import OneEuro
+from models.features.face_points import (
+    LEFT_EYE,
+    RIGHT_EYE,
+    Box,
+    Face,
+    FacePoints,
+    Picture,
+    Points,
+    eye_distance,
+)
+
+REGION_FACE_PX = 90
+"""The width a face is brought to before the detector vouches for it: 80 is the least it sees."""
+REGION_MARGIN = 0.38
+"""Of the face's width, round it."""
+SEARCH_AREA_PX = 640 * 480
+"""Pictures are brought to this area before the whole is searched, small ones enlarged at most twice."""
+FINE_SEARCH_EVERY = 10
+"""Every so many fruitless searches a large picture is searched in full size, for a face far from the
+camera."""
+FINE_SEARCH_AREA_PX = 1280 * 720
+
+SURE_SCORE = 0.45
+"""A new face at least this sure is taken at once; a less sure one must be there in the next search too."""
+KEEP_SCORE = -0.35
+"""The face already followed may be this unsure. Nothing is ever acquired below 0."""
+COAST_S = 0.2
+"""How long points are believed with nobody to vouch for them."""
+GRACE_S = 1.5
+"""How long a lost performer's place is kept before somebody elsewhere may take it."""
+ANOTHER_S = 6.0
+"""Whoever appears where the performer was, but after this long, may be somebody else."""
+KEPT_SHARE = 0.02
+"""Of the box's width: while the face is not farther from its box than this, the box stays where it is."""
+SECOND_LOOK_SHARE = 0.08
+"""Of the box's width: when the points show that the box was off by more, they are looked for again."""
+REANCHOR_SHARE = 0.16
+"""Of the box's width: where the detector and the travelling box differ by more, the box goes to the
+detector's."""
+REANCHOR_RATE = 0.25
+
+
+@dataclass(slots=True)
+class _Anchor:
+    """A detector's box and where the points lay when it was given; both together say where the box is now."""
+
+    box: tuple[float, float, float]  # centre x, centre y, width
+    centre: np.ndarray
+    spread: float
+
+
+def shape_is_sane(points: Points, box: Box) -> bool:
+    """Whether 68 points in `box` can be a face seen from about the front.
+
+    The predictor draws a face on anything, but on what is none it comes out lopsided, tiny or beside its box.
+    """
+    eyes = eye_distance(points) / box.width
+    if not 0.2 < eyes < 0.75:
+        return False
+    away = np.abs(points.mean(0) - box.centre) / box.width
+    if away.max() > 0.3:
+        return False
+    right, left = points[LEFT_EYE].mean(0), points[RIGHT_EYE].mean(0)
+    across = (left - right) / np.linalg.norm(left - right)
+    down = np.array([-across[1], across[0]])
+    middle = (left + right) / 2
+    # Turned by more than 60 degrees, upside down, or the mouth above the nose: none of dlib's frontal faces.
+    nose, mouth, chin = ((points[i] - middle) @ down for i in (33, 51, 8))
+    return bool(across[0] > 0.5 and 0 < nose < mouth < chin)
+
+
+class Tracker:
+    """Follows one face. One thread at a time."""
+
+    def __init__(self, face_points: FacePoints, smooth: OneEuro | None = None) -> None:
+        self._dlib = face_points
+        self._smooth = smooth if smooth is not None else OneEuro()
+        self._anchor: _Anchor | None = None
+        self._box: Box | None = None
+        self._last: Box | None = None
+        self._score = 0.0
+        self._vouched_at = float("-inf")
+        self._seen_at = float("-inf")
+        self._fruitless = 0
+        self._unsure: Face | None = None
+        self._wanted: tuple[float, float] | None = None
+        self.lost_frames = 0
+        self.performer = 0
+        """Changes when another face took the lock, or one came back after so long that it may be
+        another's."""
+
+    def lock(self, x: float, y: float) -> None:
+        """Moves the performer lock to the face nearest to (x, y), fractions 0..1 of the picture, in the next
+        frame."""
+        self._wanted = (x, y)
+
+    def forget(self) -> None:
+        """Nobody is locked any more: the next face seen may be anybody's."""
+        self._drop()
+        self._last = None
+        self._unsure = None
+
+    def update(self, frame: Frame) -> Landmarks | None:
+        """The locked performer's face in `frame`, or None; a frame without it is counted in `lost_frames`."""
+        landmarks = self._follow(frame) if self._box is not None and self._wanted is None else None
+        if landmarks is None:
+            landmarks = self._search(frame)
+        if landmarks is None:
+            self.lost_frames += 1
+        return landmarks
+
+    # ---- following
+
+    def _follow(self, frame: Frame) -> Landmarks | None:
+        box = self._box
+        assert box is not None
+        picture, t_s = frame.picture, frame.captured_at
+        points = self._dlib.fine_points(picture, box)
+        moved = self._travelled(points)
+        shift = max(abs(moved.centre[0] - box.centre[0]), abs(moved.centre[1] - box.centre[1])) / box.width
+        if shift > SECOND_LOOK_SHARE:
+            box = moved
+            points = self._dlib.fine_points(picture, box)
+            moved = self._travelled(points)
+        face = self._vouch(picture, box)
+        if face is not None and shape_is_sane(points, box):
+            self._vouched_at, self._score = t_s, face.score
+            moved = self._toward(moved, face.box, points)
+        elif t_s - self._vouched_at > COAST_S or not shape_is_sane(points, box):
+            self._drop()
+            return None
+        else:
+            self._score = 0.0
+        self._box = self._last = moved
+        self._seen_at = t_s
+        return self._landmarks(points, box, t_s)
+
+    def _travelled(self, points: Points) -> Box:
+        """The anchor's box, moved and scaled as the points have moved and scaled since."""
+        anchor = self._anchor
+        assert anchor is not None
+        centre, spread = _centre_and_spread(points)
+        scale = spread / anchor.spread
+        x, y, width = anchor.box
+        cx, cy = (float(v) for v in centre + (np.array([x, y]) - anchor.centre) * scale)
+        width *= scale
+        kept = self._box
+        if kept is not None:
+            away = max(abs(cx - kept.centre[0]), abs(cy - kept.centre[1]), abs(width - kept.width))
+            if away < KEPT_SHARE * kept.width:
+                return kept
+        return _box(cx, cy, width)
+
+    def _vouch(self, picture: Picture, box: Box) -> Face | None:
+        """The detector's opinion of a small region round `box`."""
+        margin = REGION_MARGIN * box.width
+        height, width = picture.shape[:2]
+        left, top = max(int(box.left - margin), 0), max(int(box.top - margin), 0)
+        right, bottom = min(int(box.right + margin) + 1, width), min(int(box.bottom + margin) + 1, height)
+        if right - left < box.width / 2 or bottom - top < box.height / 2:
+            return None
+        region = picture[top:bottom, left:right]
+        faces = self._dlib.detect(region, REGION_FACE_PX / box.width, KEEP_SCORE)
+        found = [Face(_shifted(face.box, left, top), face.score) for face in faces]
+        found = [face for face in found if _overlap(face.box, box) > 0.35]
+        return max(found, key=lambda face: _overlap(face.box, box), default=None)
+
+    def _toward(self, box: Box, seen: Box, points: Points) -> Box:
+        """`box`, or eased toward where the detector sees the face when the two disagree."""
+        off = max(
+            abs(seen.centre[0] - box.centre[0]) / box.width,
+            abs(seen.centre[1] - box.centre[1]) / box.width,
+            abs(seen.width / box.width - 1) / 1.5,
+        )
+        if off < REANCHOR_SHARE:
+            return box
+        x, y = (b + (s - b) * REANCHOR_RATE for b, s in zip(box.centre, seen.centre, strict=True))
+        eased = _box(x, y, box.width + (seen.width - box.width) * REANCHOR_RATE)
+        self._set_anchor(eased, points)
+        return eased
+
+    # ---- searching
+
+    def _search(self, frame: Frame) -> Landmarks | None:
+        picture, t_s = frame.picture, frame.captured_at
+        area = picture.shape[0] * picture.shape[1]
+        scale = min(sqrt(SEARCH_AREA_PX / area), 2.0)
+        if self._fruitless % FINE_SEARCH_EVERY == FINE_SEARCH_EVERY - 1 and scale < 1:
+            scale = min(sqrt(FINE_SEARCH_AREA_PX / area), 1.0)
+        face = self._choose(self._dlib.detect(picture, scale), picture, t_s)
+        self._fruitless += 1
+        if face is None:
+            return None
+        points = self._dlib.fine_points(picture, face.box)
+        if not shape_is_sane(points, face.box):
+            return None
+        near = self._last is not None and _near(face.box, self._last)
+        if not near or t_s - self._seen_at > COAST_S:
+            self._smooth.reset()
+        if not near or t_s - self._seen_at > ANOTHER_S:
+            self.performer += 1
+        self._fruitless = 0
+        self._wanted = self._unsure = None
+        self._set_anchor(face.box, points)
+        self._box = self._last = face.box
+        self._score, self._vouched_at, self._seen_at = face.score, t_s, t_s
+        return self._landmarks(points, face.box, t_s)
+
+    def _choose(self, faces: list[Face], picture: Picture, t_s: float) -> Face | None:
+        """Whose face takes the stage among those the search found."""
+        if self._wanted is not None:
+            height, width = picture.shape[:2]
+            spot = self._wanted[0] * width, self._wanted[1] * height
+            return min(faces, key=lambda face: _distance(face.box.centre, spot), default=None)
+        if self._last is not None:
+            last = self._last
+            near = [face for face in faces if _near(face.box, last)]
+            if near:
+                return min(near, key=lambda face: _distance(face.box.centre, last.centre))
+            if t_s - self._seen_at < GRACE_S:
+                return None
+        face = max(faces, key=lambda face: face.box.width, default=None)
+        if face is None or face.score >= SURE_SCORE:
+            return face
+        before, self._unsure = self._unsure, face
+        return face if before is not None and _overlap(before.box, face.box) > 0.5 else None
+
+    # ---- both
+
+    def _landmarks(self, points: Points, box: Box, t_s: float) -> Landmarks:
+        smooth = self._smooth(points, t_s, eye_distance(points))
+        return Landmarks(smooth, box, t_s, self._score)
+
+    def _set_anchor(self, box: Box, points: Points) -> None:
+        self._anchor = _Anchor((*box.centre, float(box.width)), *_centre_and_spread(points))
+
+    def _drop(self) -> None:
+        self._box = self._anchor = None
+
+
+def _centre_and_spread(points: Points) -> tuple[np.ndarray, float]:
+    centre = points.mean(0, dtype=np.float64)
+    return centre, float(np.sqrt(((points - centre) ** 2).sum(1).mean()))
+
+
+def _box(x: float, y: float, width: float) -> Box:
+    half = (width - 1) / 2
+    left, top = round(x - half), round(y - half)
+    whole = max(round(width), 8)
+    return Box(left, top, left + whole - 1, top + whole - 1)
+
+
+def _shifted(box: Box, x: int, y: int) -> Box:
+    return Box(box.left + x, box.top + y, box.right + x, box.bottom + y)
+
+
+def _distance(a: tuple[float, float], b: tuple[float, float]) -> float:
+    return sqrt((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2)
+
+
+def _overlap(a: Box, b: Box) -> float:
+    """Intersection over union."""
+    across = min(a.right, b.right) - max(a.left, b.left) + 1
+    down = min(a.bottom, b.bottom) - max(a.top, b.top) + 1
+    if across <= 0 or down <= 0:
+        return 0.0
+    both = across * down
+    return both / (a.width * a.height + b.width * b.height - both)
+
+
+def _near(face: Box, last: Box) -> bool:
+    """Whether `face` can be the one that was at `last` a moment ago."""
+    ratio = face.width / last.width
+    return _distance(face.centre, last.centre) < last.width and 0.6 < ratio < 1.7

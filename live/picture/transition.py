@@ -1,0 +1,150 @@
+"""From one look to the next: a cut, or a dissolve in which both perform.
+
+Lives on the picture engine's loop. While dissolving, both looks run where both fit into one frame's time;
+else they take turns and the newest picture of each is blended, so that the frame rate holds. Pictures of
+different sizes are brought together on one canvas, as high as the higher and wide enough for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import cv2
+import numpy as np
+
+from models.features.face_points import Picture
+
+T = TypeVar("T")
+
+FITS = 0.8
+"""The share of a frame's time that both looks together may take."""
+HIGHEST_CANVAS_PX = 1080
+
+
+class Blender:
+    """Blends two pictures of any sizes, into buffers it keeps. What it returns is valid until the next
+    call."""
+
+    def __init__(self) -> None:
+        self._canvases: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[Picture, Picture]] = {}
+        self._out: dict[tuple[int, ...], Picture] = {}
+
+    def blend(self, old: Picture, new: Picture, share: float) -> Picture:
+        """`share` of `new` over `old`; None of the two is changed."""
+        if share <= 0:
+            return old
+        if share >= 1:
+            return new
+        if old.shape != new.shape:
+            old, new = self._together(old, new)
+        out = self._buffer(old.shape)
+        cv2.addWeighted(old, 1 - share, new, share, 0, dst=out)
+        return out
+
+    def darken(self, picture: Picture, share: float) -> Picture:
+        """`picture`, `share` of the way to black."""
+        if share <= 0:
+            return picture
+        out = self._buffer(picture.shape)
+        cv2.convertScaleAbs(picture, dst=out, alpha=1 - share)
+        return out
+
+    def _buffer(self, shape: tuple[int, ...]) -> Picture:
+        if shape not in self._out:
+            self._out = {shape: np.empty(shape, np.uint8)}
+        return self._out[shape]
+
+    def _together(self, old: Picture, new: Picture) -> tuple[Picture, Picture]:
+        key = old.shape, new.shape
+        if key not in self._canvases:
+            height = min(max(old.shape[0], new.shape[0]), HIGHEST_CANVAS_PX)
+            width = max(round(p.shape[1] * height / p.shape[0]) for p in (old, new))
+            shape = (height, width, 3)
+            self._canvases = {key: (np.zeros(shape, np.uint8), np.zeros(shape, np.uint8))}
+        canvases = self._canvases[key]
+        for picture, canvas in zip((old, new), canvases, strict=True):
+            place(picture, canvas)
+        return canvases
+
+
+def place(picture: Picture, canvas: Picture) -> None:
+    """`picture` into the middle of `canvas`, as large as it fits, its proportions kept; the border is left as
+    it is."""
+    height, width = canvas.shape[:2]
+    scale = min(height / picture.shape[0], width / picture.shape[1])
+    size = min(round(picture.shape[1] * scale), width), min(round(picture.shape[0] * scale), height)
+    left, top = (width - size[0]) // 2, (height - size[1]) // 2
+    part = canvas[top : top + size[1], left : left + size[0]]
+    if size == (picture.shape[1], picture.shape[0]):
+        part[:] = picture
+    else:
+        part[:] = cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR if scale >= 1 else cv2.INTER_AREA)
+
+
+class Transition(Generic[T]):
+    """Which of two looks perform in a frame, and how their pictures are blended.
+
+    `T` is the look. A look is asked for its picture by the callable given to `perform`, at most once a frame.
+    """
+
+    def __init__(self) -> None:
+        self._blender = Blender()
+        self._old: T | None = None
+        self._old_picture: Picture | None = None
+        self._new_picture: Picture | None = None
+        self._started_s = 0.0
+        self._length_s = 0.0
+        self._turn = False
+        self._cost_s: dict[int, float] = {}
+
+    @property
+    def old(self) -> T | None:
+        """The look that is going, while there is one."""
+        return self._old
+
+    def begin(self, old: T | None, length_s: float, t_s: float) -> None:
+        """From now on `old` goes within `length_s`; 0 cuts. A dissolve that is under way is cut short by
+        it."""
+        self._old = old if length_s > 0 else None
+        self._old_picture = self._new_picture if self._old is not None else None
+        self._new_picture = None
+        self._started_s, self._length_s, self._turn = t_s, length_s, True
+
+    def share(self, t_s: float) -> float:
+        """How much of the new look shows: 1 when nothing is dissolving."""
+        if self._old is None:
+            return 1.0
+        return min(max((t_s - self._started_s) / self._length_s, 0.0), 1.0)
+
+    def perform(
+        self, new: T, show: Callable[[T], tuple[Picture, float]], t_s: float, frame_s: float
+    ) -> Picture:
+        """The picture of this frame. `show` gives a look's picture and the seconds it took; `frame_s` is what
+        a frame may take. Whatever `show` raises passes through."""
+        share = self.share(t_s)
+        old = self._old
+        if old is not None and share >= 1:
+            self._cost_s.pop(id(old), None)
+            old = self._old = self._old_picture = None
+        if old is None:
+            self._new_picture = self._ask(new, show)
+            return self._new_picture
+        both = self._cost_s.get(id(old), 0.0) + self._cost_s.get(id(new), 0.0) <= FITS * frame_s
+        self._turn = not self._turn
+        if both or self._new_picture is None or self._turn:
+            self._new_picture = self._ask(new, show)
+            fresh_new = True
+        else:
+            fresh_new = False
+        if self._old_picture is None or both or not fresh_new:
+            self._old_picture = self._ask(old, show)
+        return self._blender.blend(self._old_picture, self._new_picture, share)
+
+    def _ask(self, look: T, show: Callable[[T], tuple[Picture, float]]) -> Picture:
+        picture, took_s = show(look)
+        before = self._cost_s.get(id(look), took_s)
+        self._cost_s[id(look)] = before + 0.2 * (took_s - before)
+        if len(self._cost_s) > 8:
+            self._cost_s = {key: self._cost_s[key] for key in list(self._cost_s)[-4:]}
+        return picture

@@ -1,0 +1,169 @@
+"""The performer's profile: what `guise calibrate performer` measured and `guise live --profile` reads.
+
+    [performer]
+    measured = "2025-01-31"                 # the day; for people
+    camera = "0"
+    faces = 291                             # pictures the figures are medians of
+    neutral = [[-0.121, 0.043], ...]        # 68 points x, y from the picture's middle, in heights of the picture
+    [performer.openings]                    # 5th, 50th, 95th percentile, in distances of the eyes
+    mouth = [0.01, 0.02, 0.31]
+    left_eye = [0.08, 0.11, 0.13]
+    right_eye = [0.08, 0.11, 0.13]
+
+Heights from the middle, because a camera that is asked for another size, or for 16:9 in place of 4:3, keeps both.
+Free of threads and processes.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.features.face_points import POINTS, Points
+
+MAX_BYTES = 100_000
+OPENINGS = ("mouth", "left_eye", "right_eye")
+_KEYS = ("measured", "camera", "faces", "neutral", "openings")
+
+
+class BadProfile(Exception):
+    """The profile cannot be used; the message is one line: which file, what is wrong, what was expected."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A performer, measured. `neutral` is float32 (68, 2), from the picture's middle, in heights of the picture: what
+    PictureSettings.neutral takes."""
+
+    neutral: Points
+    openings: dict[str, tuple[float, float, float]]
+    camera: str = ""
+    faces: int = 0
+    measured: str = ""
+
+    def neutral_in(self, width: int, height: int) -> Points:
+        """The neutral points in the pixels of a frame of this size, float32 (68, 2)."""
+        return in_pixels(self.neutral, width, height)
+
+    @staticmethod
+    def of_frame(
+        neutral: Points, width: int, height: int, openings: dict[str, tuple[float, float, float]], **facts: Any
+    ) -> Profile:
+        """The profile of a neutral measured in a frame's pixels."""
+        middle = np.array([(width - 1) / 2, (height - 1) / 2])
+        return Profile(((neutral - middle) / height).astype(np.float32), openings, **facts)
+
+    def to_toml(self) -> str:
+        """The file's text; `read_profile` gives the same profile again, to a ten-thousandth of the height."""
+        points = ",\n    ".join(f"[{x:.5f}, {y:.5f}]" for x, y in self.neutral.tolist())
+        ranges = "\n".join(f"{name} = [{', '.join(f'{v:.4f}' for v in self.openings[name])}]" for name in OPENINGS)
+        return (
+            "# Made by `guise calibrate performer`; `guise live --profile FILE` reads it.\n"
+            "[performer]\n"
+            f"measured = {_quoted(self.measured)}\n"
+            f"camera = {_quoted(self.camera)}\n"
+            f"faces = {self.faces}\n"
+            "# 68 points x, y of the face at rest, from the picture's middle, in heights of the picture.\n"
+            f"neutral = [\n    {points},\n]\n\n"
+            "# How far mouth and eyes open: 5th, 50th, 95th percentile, in distances of the eyes.\n"
+            f"[performer.openings]\n{ranges}\n"
+        )
+
+
+def in_pixels(neutral: Points, width: int, height: int) -> Points:
+    """A profile's neutral, as PictureSettings carries it, in the pixels of a frame of this size, float32 (68, 2)."""
+    middle = np.array([(width - 1) / 2, (height - 1) / 2])
+    return np.asarray(neutral * height + middle, np.float32)
+
+
+def read_profile(path: str | Path) -> Profile:
+    """Reads and checks a profile. Raises BadProfile."""
+    file = Path(path)
+    try:
+        with open(file, "rb") as opened:
+            raw = opened.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise BadProfile(f"{file}: there is no such file; make one with `guise calibrate performer`") from None
+    except IsADirectoryError:
+        raise BadProfile(f"{file}: a folder; expected a profile's .toml file") from None
+    except OSError as error:
+        raise BadProfile(f"{file}: cannot be read: {error.strerror}") from None
+    if len(raw) > MAX_BYTES:
+        raise BadProfile(f"{file}: larger than {MAX_BYTES // 1000} kB, so not a profile")
+    try:
+        document = tomllib.loads(raw.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise BadProfile(f"{file}: not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadProfile(f"{file}: not TOML: {error}") from None
+    try:
+        return _profile(document)
+    except ValueError as error:
+        raise BadProfile(f"{file}: {error}") from None
+
+
+def _profile(document: dict[str, Any]) -> Profile:
+    _known(document, ("performer",), "")
+    performer = document.get("performer")
+    if not isinstance(performer, dict):
+        raise ValueError("has no [performer]; make it again with `guise calibrate performer`")
+    _known(performer, _KEYS, "[performer] ")
+    for key in ("neutral", "openings"):
+        if key not in performer:
+            raise ValueError(f"[performer] has no {key}; make it again with `guise calibrate performer`")
+    neutral = performer["neutral"]
+    if not (isinstance(neutral, list) and len(neutral) == POINTS and all(_numbers(point, 2) for point in neutral)):
+        raise ValueError(f"neutral must be {POINTS} pairs of numbers")
+    points = np.array(neutral, np.float32)
+    if np.abs(points).max() > 10 or float(np.ptp(points, axis=0).min()) < 1e-3:
+        raise ValueError(
+            "neutral is no face: its points must lie about the picture's middle, in heights of the picture"
+        )
+    openings = performer["openings"]
+    if not isinstance(openings, dict):
+        raise ValueError("openings must be a table [performer.openings]")
+    _known(openings, OPENINGS, "[performer.openings] ")
+    ranges = {}
+    for name in OPENINGS:
+        given = openings.get(name)
+        if not isinstance(given, list) or not _numbers(given, 3) or sorted(given) != given:
+            raise ValueError(f"openings: {name} must be three numbers that do not decrease")
+        ranges[name] = (float(given[0]), float(given[1]), float(given[2]))
+    faces, camera, measured = (
+        performer.get(key, default) for key, default in (("faces", 0), ("camera", ""), ("measured", ""))
+    )
+    if not isinstance(faces, int) or isinstance(faces, bool) or faces < 0:
+        raise ValueError("faces must be a whole number")
+    if not isinstance(camera, str) or not isinstance(measured, str):
+        raise ValueError("camera and measured must be texts")
+    return Profile(points, ranges, camera, faces, measured)
+
+
+def _known(table: dict[str, Any], keys: tuple[str, ...], where: str) -> None:
+    for key in table:
+        if key not in keys:
+            near = difflib.get_close_matches(key, keys, 1)
+            hint = f"did you mean {near[0]}?" if near else f"expected {', '.join(keys)}"
+            raise ValueError(f"{where}has an unknown key {key!r}: {hint}")
+
+
+def _numbers(value: Any, count: int) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == count
+        and all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in value)
+    )
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string."""
+    escaped = "".join(
+        {"\\": "\\\\", '"': '\\"'}.get(c, c) if c.isprintable() else f"\\u{min(ord(c), 0xFFFD):04x}" for c in text
+    )
+    return f'"{escaped}"'

@@ -1,0 +1,101 @@
+"""The report of a performance: one JSON object, the same whoever measured its parts. Times in ms, null where
+nothing was measured.
+
+Free of threads and processes. The picture and the sound engine each send their part when they end; the
+StageManager knows switches, faults and notes; the Audience knows what was presented.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Report = dict[str, Any]
+
+
+def _empty_spread() -> Report:
+    return {"p50": None, "p95": None, "p99": None, "max": None}
+
+
+def empty_report() -> Report:
+    """Every key of the report, nothing measured."""
+    return {
+        "video": {
+            "frames_captured": None,
+            "frames_presented": None,
+            "frames_dropped": None,
+            "fps": None,
+            "provider": None,
+            "latency": _empty_spread(),
+            "stages": {},
+            "longest_gap": None,
+            "face_lost_frames": None,
+        },
+        "audio": {
+            "sample_rate": None,
+            "block": None,
+            "latency": None,
+            "rtf": None,
+            "xruns": None,
+            "deadline_misses": None,
+            "compute": _empty_spread(),
+        },
+        "switches": [],
+        "sync": {"skew": None, "picture_delay": None, "sound_delay": None},
+        "faults": [],
+        "warnings": [],
+    }
+
+
+def build_report(
+    picture: Report | None = None,
+    sound: Report | None = None,
+    *,
+    switches: list[Report] | None = None,
+    faults: list[Report] | None = None,
+    warnings: list[str] | None = None,
+    presented: Report | None = None,
+) -> Report:
+    """Put the parts together.
+
+    Args:
+        picture, sound: what the engines sent with Finished: {"video": ...}, {"audio": ...}, and optionally
+        "sync",
+            "switches", "faults", "warnings", which are added to.
+        switches, faults: as in the report. An engine's own are taken only where the StageManager has none
+        (render). presented: the Audience's figures: what arrived at the audience.
+    """
+    report = empty_report()
+    for part in (picture or {}, sound or {}):
+        for name in ("video", "audio", "sync"):
+            report[name].update({key: value for key, value in (part.get(name) or {}).items() if value is not None})
+        for name in ("switches", "faults", "warnings"):
+            report[name].extend(part.get(name) or [])
+    if switches is not None:
+        report["switches"] = switches
+    if faults is not None:
+        report["faults"] = faults
+    report["warnings"] = list(dict.fromkeys([*report["warnings"], *(warnings or [])]))
+    if presented:
+        report["video"].update(presented)
+    return report
+
+
+def write_report(path: Path, report: Report) -> None:
+    """Write it whole or not at all. Raises OSError."""
+    text = json.dumps(report, indent=1, default=_plain) + "\n"
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _plain(value: Any) -> Any:
+    """numpy's numbers and paths, for json."""
+    return value.item() if isinstance(value, np.generic) else str(value)

@@ -1,0 +1,1 @@
+"""The sound engine: microphone in, the voice of the cue, speaker out."""

@@ -1,0 +1,46 @@
+"""The random-weight U-Net is the one that training learns: its parameters counted, and it performs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calibration.bench import unet
+from export.artifact import check
+from export.session import open_session
+
+
+@pytest.mark.parametrize(("ngf", "millions"), [(64, 54.414), (32, 13.608), (16, 3.404)])
+def test_parameters_are_those_of_the_recipe(ngf: int, millions: float) -> None:
+    assert unet.parameter_count(ngf) == pytest.approx(millions * 1e6, abs=600)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_it_performs_as_a_frozen_model(tmp_path: Path, half: bool) -> None:
+    path = tmp_path / "orange.onnx"
+    unet.write_look(path, 8, half=half, colour=(230, 120, 30))
+    manifest = check(path, "look")
+    assert manifest.subject == "fictional"
+    assert manifest.precision == ("fp16" if half else "fp32")
+    lines = np.random.default_rng(0).integers(0, 256, (1, 256, 256, 3), np.uint8)
+    with open_session(path, "cpu") as session:
+        picture = session.run(lines=lines)["picture"].copy()
+        again = session.run(lines=np.zeros_like(lines))["picture"]
+    assert np.abs(picture.mean((0, 1, 2)) - [230, 120, 30]).max() < 8, "it paints noise over its colour"
+    assert (picture != again).any(), "and reads its lines"
+
+
+def test_a_size_that_is_no_power_of_two_is_refused() -> None:
+    with pytest.raises(ValueError, match="power of two"):
+        unet.build(8, 100)
+
+
+def test_the_plain_face_is_a_face_by_the_trackers_own_rule() -> None:
+    from live.picture.tracker import shape_is_sane
+    from models.features.face_points import Box
+
+    points = unet.plain_face(256)
+    low, high = points[17:].min(0), points[17:].max(0)
+    assert shape_is_sane(points, Box(int(low[0]) - 20, int(low[1]) - 10, int(high[0]) + 20, int(high[1]) + 30))

@@ -1,0 +1,246 @@
+"""The command's house: what is refused before anybody performs, what is told, what the audience is handed."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from live import app
+from live.app import BadInput, LiveOptions, run_live, status_text
+from live.audience import STALE_S, Audience, read_safe_picture
+from live.engine_process import start_forkserver
+from live.report import build_report, empty_report, write_report
+from live.shared_frames import FrameKind, SharedFrames, SharedPicture
+from live.show import Cue, Show
+from live.stage_manager import StageManager
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forkserver() -> None:
+    start_forkserver(["numpy"])
+
+
+@pytest.fixture
+def show(tmp_path: Path) -> Path:
+    path = tmp_path / "show.toml"
+    path.write_text("[[cue]]\nname = 'one'\nlook = 'safe'\n[[cue]]\nname = 'two'\nlook = 'bypass'\n")
+    return path
+
+
+# ---- bad input
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"cue": "three"}, '--cue "three": the show has one, two'),
+        ({"seconds": 0.0}, "--seconds 0: expected a time above 0"),
+        ({"seconds": -1.0}, "above 0"),
+        ({"seconds": float("nan")}, "above 0"),
+        ({"provider": "gpu"}, "expected one of auto, tensorrt, cuda, cpu"),
+        ({"report": Path("/nowhere/at/all.json")}, "there is no folder /nowhere/at"),
+        ({"record": Path("movie.avi")}, "ends in .mp4"),
+        ({"record": Path("/")}, "is a folder"),
+        ({"profile": Path("/nowhere/profile.toml")}, "there is no such file"),
+        ({"show": Path("/nowhere/show.toml")}, "there is no such file"),
+    ],
+)
+def test_bad_input_is_told_before_anything_starts(
+    show: Path, given: dict[str, object], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "start_forkserver", lambda: None)
+    monkeypatch.setattr(app, "stop_forkserver", lambda: None)
+    options = LiveOptions(**{"show": show, "headless": True, **given})  # type: ignore[arg-type]
+    with pytest.raises(BadInput) as refused:
+        run_live(options)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_bad_model_is_refused_before_the_windows_open(tmp_path: Path) -> None:
+    (tmp_path / "look.onnx").write_text("no model")
+    with pytest.raises(BadInput, match=r'cue "one": .*look\.onnx'):
+        app._check_models(Show("x", (Cue("one", tmp_path / "look.onnx"),)))
+    app._check_models(Show("x", (Cue("one", "safe"),)))
+
+
+def test_a_display_is_there_or_it_is_said_what_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("QT_QPA_PLATFORM", "WAYLAND_DISPLAY", "DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(app.sys, "platform", "linux")
+    assert app._no_display() == "there is no display"
+    monkeypatch.setenv("DISPLAY", "nonsense")
+    assert "nonsense" in (app._no_display() or "")
+    monkeypatch.setenv("DISPLAY", ":64999")
+    assert "does not answer" in (app._no_display() or "")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("\0/tmp/.X11-unix/X64999")
+        server.listen()
+        assert app._no_display() is None
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    assert app._no_display() is None
+
+
+# ---- the status line and the recorder
+
+
+class Manager(StageManager):
+    """Never started."""
+
+
+@pytest.fixture
+def manager() -> Iterator[StageManager]:
+    made = Manager(Show("x", (Cue("one", "safe"), Cue("two", "safe"))), "", "", stage_bytes=3 * 64 * 64)
+    made.audience.start()
+    yield made
+    made.stop()
+
+
+def test_the_status_is_one_line_and_notes_have_their_own(manager: StageManager) -> None:
+    out = io.StringIO()
+    line = app.StatusLine(out)
+    manager.note("a provider fell back")
+    line.show(manager.state)
+    line.show(manager.state)
+    line.end()
+    told = out.getvalue().splitlines()
+    assert len(told) == 2
+    assert told[0].endswith("a provider fell back")
+    assert "picture starting" in told[1]
+    assert "\n" not in status_text(manager.state)
+
+
+def test_the_recorder_keeps_what_the_audience_sees(manager: StageManager, tmp_path: Path) -> None:
+    import av
+
+    recorder = app.Recorder(tmp_path / "out.mp4", manager)
+    for index in range(20):
+        at = index / 20
+        picture = np.full((48, 64, 3), 200, np.uint8)
+        manager.stage_frames.write(picture, captured_at=at, ready_at=at, index=index, kind=FrameKind.GENERATED)
+        time.sleep(0.01)
+    recorder.close()
+    with av.open(str(tmp_path / "out.mp4")) as movie:
+        frames = [frame.to_ndarray(format="rgb24") for frame in movie.decode(video=0)]
+    assert frames[0].shape == (480, 640, 3), "a small picture is enlarged"
+    assert abs(int(frames[5][240, 320].mean()) - 200) < 6
+
+
+def test_nothing_to_record_is_told(manager: StageManager, tmp_path: Path) -> None:
+    app.Recorder(tmp_path / "out.mp4", manager).close()
+    assert "nothing was recorded" in manager.state.notes[-1].text
+    assert not (tmp_path / "out.mp4").exists()
+
+
+# ---- the audience
+
+
+@pytest.fixture
+def frames() -> Iterator[SharedFrames]:
+    made = SharedFrames.create(64 * 48 * 3)
+    yield made
+    made.close()
+    made.unlink()
+
+
+def write(frames: SharedFrames, value: int, kind: FrameKind = FrameKind.GENERATED) -> None:
+    at = time.perf_counter()
+    frames.write(np.full((4, 6, 3), value, np.uint8), captured_at=at, ready_at=at, index=value, kind=kind)
+
+
+def test_everybody_gets_the_newest_and_the_safe_picture_when_it_ends(frames: SharedFrames) -> None:
+    audience = Audience(frames)
+    both: list[SharedPicture] = []
+    window: list[SharedPicture] = []
+    audience.subscribe(both.append)
+    leave = audience.subscribe(window.append, safe_too=False)
+    audience.start()
+    for value in range(1, 6):
+        write(frames, value)
+        time.sleep(0.02)
+    assert [picture.index for picture in window] == [1, 2, 3, 4, 5]
+    time.sleep(STALE_S + 0.3)
+    assert audience.stale
+    assert both[-1].kind is FrameKind.SAFE
+    assert not both[-1].picture.any()
+    assert both[-1].picture.shape == (4, 6, 3)
+    assert len(window) == 5
+    write(frames, 9)
+    time.sleep(0.05)
+    leave()
+    write(frames, 10)
+    time.sleep(0.05)
+    audience.stop()
+    assert [picture.index for picture in window] == [1, 2, 3, 4, 5, 9]
+    figures = audience.figures()
+    assert figures["frames_presented"] == 7
+    assert figures["presented_latency"]["p50"] < 20
+    assert figures["presented_longest_gap"] < 300, "the time without pictures is no gap between two"
+    audience.presented(window[0], window[0].captured_at + 0.07)
+    assert audience.figures()["presented_latency"]["max"] == pytest.approx(70, abs=0.1), "a window's word counts more"
+
+
+def test_a_panic_hides_whatever_the_engine_sends(frames: SharedFrames) -> None:
+    audience = Audience(frames)
+    kinds: list[FrameKind] = []
+    audience.subscribe(lambda picture: kinds.append(picture.kind))
+    audience.start()
+    audience.panic(True)
+    for value in range(30):
+        write(frames, value, FrameKind.BYPASS)
+        time.sleep(0.01)
+    audience.stop()
+    assert set(kinds) == {FrameKind.SAFE}
+
+
+def test_a_safe_picture_that_cannot_be_read_is_black(tmp_path: Path) -> None:
+    (tmp_path / "safe.png").write_text("no picture")
+    assert not read_safe_picture(tmp_path / "safe.png").any()
+    assert not read_safe_picture(tmp_path / "nothing.png").any()
+    assert read_safe_picture(None, (3, 5)).shape == (3, 5, 3)
+
+
+# ---- the report
+
+
+def test_the_report_has_every_key_whatever_was_measured(tmp_path: Path) -> None:
+    empty = build_report()
+    assert empty == empty_report()
+    parts = build_report(
+        {"video": {"fps": np.float64(30.0), "latency": {"p50": 1}, "fault": None}, "switches": [{"cue": 0}]},
+        {"audio": {"xruns": 0}, "warnings": ["a"]},
+        warnings=["a", "b"],
+        presented={"frames_presented": 3},
+    )
+    assert parts["video"]["fps"] == 30.0
+    assert parts["video"]["frames_presented"] == 3
+    assert parts["audio"]["xruns"] == 0
+    assert parts["audio"]["rtf"] is None
+    assert parts["warnings"] == ["a", "b"]
+    assert parts["switches"] == [{"cue": 0}]
+    write_report(tmp_path / "report.json", parts)
+    assert json.loads((tmp_path / "report.json").read_text())["video"]["fps"] == 30.0
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+    with pytest.raises(FileNotFoundError):
+        write_report(tmp_path / "none" / "report.json", parts)
+
+
+def test_signals_are_left_alone_outside_the_main_thread() -> None:
+    done = threading.Event()
+
+    def enter() -> None:
+        with app._interruptible():
+            done.set()
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert done.is_set()
