@@ -50,7 +50,7 @@ def theil_sen(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
 def robust_slope(x: Sequence[float], y: Sequence[float]) -> Slope:
     """Theil-Sen's slope, with a 95 % interval from the scatter of ten parts' medians about a straight line.
 
-    Neighbouring samples of a process's memory are alike: taken one by one they would promise an interval far too narrow.
+    Neighbouring samples of a process's memory are alike: taken one by one they would promise too narrow an interval.
     Medians of parts that are much longer than this likeness lasts are as good as independent, and Student's t with
     eight degrees of freedom makes up for their small number. Fewer than twenty samples promise nothing.
     """

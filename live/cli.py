@@ -49,18 +49,20 @@ def live(
 
     Example: guise live show.toml --camera 0 --fullscreen 2 --report tonight.json
     """
-    from live.engine_process import start_forkserver
-
-    start_forkserver()
-    from live.app import BadInput, LiveOptions, run_live
-
-    options = LiveOptions(
-        show, camera, mic, speaker, cue, headless, seconds, record, report, fullscreen, profile, provider
-    )
     try:
+        from live.engine_process import start_forkserver
+
+        start_forkserver()
+        from live.app import BadInput, LiveOptions, run_live
+
+        options = LiveOptions(
+            show, camera, mic, speaker, cue, headless, seconds, record, report, fullscreen, profile, provider
+        )
         code = run_live(options)
     except BadInput as error:
         _fail(str(error))
+    except KeyboardInterrupt:  # before anybody performed
+        raise typer.Exit(130) from None
     if code:
         raise typer.Exit(code)
 

@@ -448,7 +448,7 @@ def _print(figures: dict[str, Any], work: Path) -> None:
     t = figures["training"]
     own = figures["target"]["own_identity_median"]
     note = (
-        f"medians over up to {SAMPLES} frames a clip; trained {t.get('minutes', 0):g} minutes; his first take lies {own:.2f} "
-        f"from its own mean, 95 % of his second within {SAME_MAN}; see {work}"
+        f"medians over up to {SAMPLES} frames a clip; trained {t.get('minutes', 0):g} minutes; his first take lies "
+        f"{own:.2f} from its own mean, 95 % of his second within {SAME_MAN}; see {work}"
     )
     show(f"likeness: {figures['look']}", rows, note)

@@ -13,7 +13,7 @@ import numpy as np
 from calibration.bench import CannotMeasure, Options
 from calibration.bench.footage import webcam_movie
 from calibration.bench.stage_run import StageRun, shared_blocks
-from calibration.bench.table import Row, show
+from calibration.bench.table import Row, ms, show
 from calibration.bench.unet import write_look
 from calibration.estimate import robust_slope
 
@@ -71,6 +71,8 @@ def _soak(arguments: list[str], minutes: float) -> dict[str, Any]:
     slope = robust_slope(list(at), list(used))
     an_hour = 3600 / middle * 100
     video = ran.report["video"]
+    if not video["fps"]:
+        raise CannotMeasure(f"nothing was performed: {'; '.join(ran.report['warnings']) or 'no picture was generated'}")
     return {
         "minutes": minutes,
         "samples": len(kept),
@@ -139,7 +141,7 @@ def _print(figures: dict[str, Any]) -> None:
         ),
         Row(
             "cue changes, frames a second, longest gap",
-            f"{soak['switches']}, {soak['fps']:.1f}, {soak['longest_gap']:.0f} ms",
+            f"{soak['switches']}, {soak['fps']:.1f}, {ms(soak['longest_gap'], 0)}",
         ),
     ]
     for name, left in figures["left_behind"].items():
@@ -153,5 +155,5 @@ def _print(figures: dict[str, Any]) -> None:
     show(
         f"memory: {soak['minutes']:g} minutes, {soak['samples']} samples from the second minute; {figures['filmed']}",
         rows,
-        "Theil-Sen slope of the summed PSS; its interval from the scatter of ten parts' medians: zero within it is noise.",
+        "Theil-Sen slope of the summed PSS; interval from the scatter of ten parts' medians: zero within it is noise.",
     )

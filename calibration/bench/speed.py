@@ -59,7 +59,8 @@ def run(options: Options) -> dict[str, Any]:
         )
     video = _medians([report["video"] for report in reports])
     if video.get("fps") is None:
-        raise CannotMeasure("`guise live` reported no frames a second")
+        why = "; ".join(reports[0]["warnings"]) or "no picture was generated"
+        raise CannotMeasure(f"nothing was performed: {why}")
     figures = {
         "filmed": who,
         "look": performed,

@@ -27,11 +27,12 @@ Colour = tuple[int, int, int]
 class _Graph:
     """Collects nodes and weights."""
 
-    def __init__(self, half: bool, seed: int) -> None:
+    def __init__(self, half: bool, seed: int, counting: bool) -> None:
         self.nodes: list[NodeProto] = []
         self.weights: list[TensorProto] = []
         self.parameters = 0
         self._half = half
+        self._counting = counting
         self._rng = np.random.default_rng(seed)
 
     def add(self, operator: str, inputs: list[str], **attributes: Any) -> str:
@@ -52,6 +53,9 @@ class _Graph:
         return self.add("Cast", [f"{name}.half"], to=TensorProto.FLOAT)
 
     def random(self, name: str, *shape: int) -> str:
+        if self._counting:
+            self.parameters += math.prod(shape)
+            return name
         return self.learned(name, self._rng.normal(0, 0.02, shape).astype(np.float32))
 
     def conv(self, x: str, name: str, inside: int, outside: int, *, up: bool, bias: NDArray[np.float32] | None) -> str:
@@ -78,13 +82,15 @@ def build(
 
 def parameter_count(ngf: int, size: int = 256) -> int:
     """Weights, biases, gains and shifts of the U-Net `build` makes."""
-    return _assembled(ngf, size, True, 0, (128, 128, 128))[1]
+    return _assembled(ngf, size, False, 0, (128, 128, 128), counting=True)[1]
 
 
-def _assembled(ngf: int, size: int, half: bool, seed: int, colour: Colour) -> tuple[ModelProto, int]:
+def _assembled(
+    ngf: int, size: int, half: bool, seed: int, colour: Colour, *, counting: bool = False
+) -> tuple[ModelProto, int]:
     if size < 16 or size & (size - 1):
         raise ValueError(f"size {size} is no power of two of 16 or more")
-    g = _Graph(half, seed)
+    g = _Graph(half, seed, counting)
     depth = int(math.log2(size))
     widths = [ngf * min(2**level, 8) for level in range(depth)]
     x = g.add("Cast", ["lines"], to=TensorProto.FLOAT)

@@ -147,8 +147,8 @@ def reading(state: StageState) -> Reading:
         provider=str(video.get("provider") or ""),
         sound_latency=_number(audio, "latency"),
         xruns=_whole(audio, "xruns"),
-        level_in=_number(audio, "level_in"),
-        level_out=_number(audio, "level_out"),
+        level_in=_number(audio, "in_peak"),
+        level_out=_number(audio, "out_peak"),
     )
 
 

@@ -72,12 +72,13 @@ RETRY_LOOK_S = 1.0
 OPENING_S = 3.0
 """A webcam may take so long to open before that is called a fault."""
 COLLECT_EVERY_S = 10.0
-SAFE_PICTURE_TALLEST_PX = 720
+SAFE_PICTURE_SIZE = (1280, 720)
+"""Width and height at most; more would cost time in every fade."""
 DELAY = "picture/delay_s"
 """The parameter that sets the delay line."""
 BLACK = (480, 640, 3)
 NO_CUE = -1
-PREVIEW_WIDEST_PX = 1280
+PREVIEW_WIDEST_PX = 854
 
 STAGES = ("wait", "track", "draw", "generate", "compose")
 
@@ -693,7 +694,7 @@ def run(engine: PictureEngine, link: EngineLink) -> str:
 
 
 def read_picture(path: Path) -> Picture | None:
-    """A picture file as RGB, at most 720 high; None when it cannot be read."""
+    """A picture file as RGB, at most 1280x720; None when it cannot be read."""
     try:
         raw: NDArray[np.uint8] = np.fromfile(path, np.uint8)
         decoded = cv2.imdecode(raw, cv2.IMREAD_COLOR) if raw.size else None
@@ -703,8 +704,9 @@ def read_picture(path: Path) -> Picture | None:
         return None
     picture = np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
     height, width = picture.shape[:2]
-    if height > SAFE_PICTURE_TALLEST_PX:
-        size = max(round(width * SAFE_PICTURE_TALLEST_PX / height), 1), SAFE_PICTURE_TALLEST_PX
+    scale = min(SAFE_PICTURE_SIZE[1] / height, SAFE_PICTURE_SIZE[0] / width)
+    if scale < 1:
+        size = max(round(width * scale), 1), max(round(height * scale), 1)
         picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
     return picture
 

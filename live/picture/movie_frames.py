@@ -20,9 +20,10 @@ from live.frames import Frame
 from models.features.face_points import Picture
 
 TALLEST_PX = 1280
+WIDEST_PX = 2560
+LARGEST_AREA_PX = 1920 * 1080
 SHORT_SIDE_PX = 720
-"""A frame higher than `TALLEST_PX`, or wider than twice that, is brought to this short side: nothing
-downstream gains from more."""
+"""What exceeds any of the three above is brought to this short side: nothing downstream gains from more."""
 FALLBACK_FPS = 30.0
 
 
@@ -32,9 +33,9 @@ class BadSource(Exception):
 
 def capture_size(width: int, height: int) -> tuple[int, int]:
     """The size (width, height) at which a source of this size is handed on."""
-    if height <= TALLEST_PX and width <= 2 * TALLEST_PX:
+    if height <= TALLEST_PX and width <= WIDEST_PX and width * height <= LARGEST_AREA_PX:
         return width, height
-    scale = min(SHORT_SIDE_PX / min(width, height), 2 * TALLEST_PX / max(width, height))
+    scale = min(SHORT_SIDE_PX / min(width, height), WIDEST_PX / max(width, height))
     return max(round(width * scale), 2), max(round(height * scale), 2)
 
 

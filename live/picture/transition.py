@@ -20,6 +20,7 @@ T = TypeVar("T")
 FITS = 0.8
 """The share of a frame's time that both looks together may take."""
 HIGHEST_CANVAS_PX = 1080
+WIDEST_CANVAS_PX = 1920
 
 
 class Blender:
@@ -60,6 +61,7 @@ class Blender:
         if key not in self._canvases:
             height = min(max(old.shape[0], new.shape[0]), HIGHEST_CANVAS_PX)
             width = max(round(p.shape[1] * height / p.shape[0]) for p in (old, new))
+            width = min(width, WIDEST_CANVAS_PX)
             shape = (height, width, 3)
             self._canvases = {key: (np.zeros(shape, np.uint8), np.zeros(shape, np.uint8))}
         canvases = self._canvases[key]

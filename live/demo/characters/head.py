@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-TEETHB, TEETHA, SEAM = 0.05, 0.25, 0.03
 Array = NDArray[np.floating[Any]]
 """Maps are float32; numpy's stubs cannot follow that through arithmetic, so the type says no more than it can prove."""
 
@@ -429,7 +428,7 @@ class Head:
         seam = seam * ramp(1.12, 0.92, np.abs(t))
         ridge = 0.006 * np.exp(-(((v_up - 1.08) / 0.13) ** 2)) * within * arch
         dimple = -0.022 * np.exp(-(((np.abs(t) - 1.06) / 0.10) ** 2) - (((y - corner_y) / 0.030) ** 2))
-        height = s.height[at] + lift + ridge + dimple - SEAM * seam * (1 - hole)
+        height = s.height[at] + lift + ridge + dimple - 0.030 * seam * (1 - hole)
         depth, inside_albedo, inside_gloss = self._cavity(x, y, half, inner_up, inner_low, e)
         column, row = texel_of(0.0, p.mouth_y)
         inside_height = float(self.resting_height[int(row), int(column)]) - depth
@@ -450,14 +449,15 @@ class Head:
         """What is seen between the lips: depth behind the skin, colour, gloss."""
         paint = self.paint
         bow = np.clip(1.0 - (x / 0.26) ** 2, 0.0, 1.0)
-        edge = self.proportions.mouth_y + 0.004 - TEETHB * bow**0.4 + 0.010 * e.smile
+        # Little of the teeth, and dim: a predictor takes a bright row's lower edge for the lip.
+        edge = self.proportions.mouth_y + 0.004 - 0.023 * bow**0.4 + 0.010 * e.smile
         upper = ramp(edge - 0.004, edge + 0.004, y) * ramp(0.25, 0.19, np.abs(x))
         gaps = 0.55 + 0.45 * ramp(0.0, 0.010, np.mod(np.abs(x), 0.056))
         floor = np.min(low) + 0.060
         tongue = bump(x, y, (0.0, float(floor) - 0.03), (0.11, 0.045)) * min(1.0, e.jaw * 1.6)
         depth = 0.20 - 0.10 * upper * bow - 0.07 * tongue
         near_lip = ramp(-0.002, 0.035, top - y)
-        teeth = np.asarray(paint.teeth, np.float32) * (gaps * (TEETHA + 0.60 * near_lip) * (0.35 + 0.65 * bow))[..., None]
+        teeth = np.asarray(paint.teeth, np.float32) * (gaps * (0.05 + 0.60 * near_lip) * (0.35 + 0.65 * bow))[..., None]
         dark = np.asarray(paint.cavity, np.float32) * (0.3 + 2.6 * tongue[..., None])
         u = upper[..., None]
         gloss = 0.5 * upper * bow + 0.25 * tongue

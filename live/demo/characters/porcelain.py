@@ -44,7 +44,7 @@ LIGHTS = LightSet(
 
 PAINT = Lids(
     lash=(0.006, 0.006, 0.010), lash_strength=0.96, lid=(0.42, 0.23, 0.21), lid_strength=0.85,
-    lip=(0.42, 0.045, 0.055), lip_strength=0.86,
+    lip=(0.52, 0.105, 0.100), lip_strength=0.86,
     sclera=(0.66, 0.68, 0.70), iris_inner=(0.16, 0.44, 0.36), iris_outer=(0.012, 0.13, 0.20), iris_glow=0.28,
     teeth=(0.62, 0.60, 0.56), cavity=(0.030, 0.006, 0.008))
 

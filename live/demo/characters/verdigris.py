@@ -152,7 +152,8 @@ def _skin(x: Array, y: Array, p: Proportions) -> tuple[Array, Array, Array, Arra
     ax = np.abs(x)
     noise = 0.75 * _noise(x.shape, ((26, 1.0), (11, 0.7), (5, 0.4)), 41)
     fine = _noise(x.shape, ((2.2, 1.0), (1.1, 0.6)), 42)
-    polish = 0.9 * bump(x, y, (0.0, p.nose_y + 0.08), (0.08, 0.24)) + 0.8 * bump(ax, y, (0.40, -0.16), (0.17, 0.12), 0.4)
+    polish = 0.9 * bump(x, y, (0.0, p.nose_y + 0.08), (0.08, 0.24))
+    polish += 0.8 * bump(ax, y, (0.40, -0.16), (0.17, 0.12), 0.4)
     polish += 0.6 * bump(x, y, (0.0, 0.42), (0.32, 0.15)) + 0.7 * bump(x, y, (0.0, -0.90), (0.16, 0.08))
     polish += 0.45 * bump(x, y, (0.0, p.mouth_y), (0.30, 0.12)) + 0.3 * bump(ax, y, (0.29, 0.22), (0.16, 0.05))
     height = bare_face(p, x, y)
@@ -185,8 +186,8 @@ class Verdigris(Figure):
         x, y = chart()
         albedo, metal, gloss, relief = _skin(x, y, PROPORTIONS)
         head = Head(PROPORTIONS, PAINT, albedo, metal, relief, gloss, _wreathed(x, y))
-        bust = Bust(colour=(0.25, 0.19, 0.11), cloth=(0.040, 0.055, 0.045), material_gloss=0.6, shoulder=1.15, neck=0.46,
-                    metal=0.6)
+        bust = Bust(colour=(0.25, 0.19, 0.11), cloth=(0.040, 0.055, 0.045), material_gloss=0.6, shoulder=1.15,
+                    neck=0.46, metal=0.6)
         backdrop = Backdrop(dark=(0.0034, 0.0022, 0.0016), glow=(0.034, 0.0150, 0.0060), at=(0.36, 0.40),
                             spread=0.30, seed=9)
         super().__init__(head, Studio(LIGHTS, shadow=0.6), bust, backdrop, exposure=1.0)

@@ -94,7 +94,8 @@ def test_the_same_moment_gives_the_same_picture(name: str) -> None:
 
 def test_the_performance_reaches_its_ends() -> None:
     for name in NAMES:
-        moments = [Performance(CHARACTERS[name].seed).at(t) for t in np.arange(0, 60, 0.2)]
+        performance = Performance(CHARACTERS[name].seed)
+        moments = [performance.at(t) for t in np.arange(0, 60, 0.2)]
         yaws = [pose.yaw for pose, _ in moments]
         assert min(yaws) < -0.35
         assert max(yaws) > 0.35

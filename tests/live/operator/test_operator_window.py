@@ -21,6 +21,7 @@ from live.operator.painting import Fit, Presentation
 from live.operator.remembered import Remembered
 from live.operator.stage import StageWindow
 from live.operator.window import OperatorWindow
+from live.operator.wording import reading
 from live.shared_frames import FrameKind, SharedPicture
 from live.stage_manager import EngineState
 from tests.live.operator.fake_stage import FakeStage, cue, fault, note, picture
@@ -228,6 +229,11 @@ def test_meters_show_the_figures_and_a_dash_for_what_is_not_measured(qtbot: QtBo
     qtbot.waitUntil(lambda: desk.window.meters.texts()["fps"] == "30.0")
     assert desk.window.meters.texts()["p50 · p95 · p99 ms"] == "20 · 31 · –"
     assert desk.window.meters.texts()["xruns"] == "–"
+    sound = {"latency": 47.2, "xruns": 2, "in_peak": 0.5, "out_peak": 0.0}
+    desk.manager.become(sound=EngineState("sound", "performing", 0.1, 0, sound))
+    qtbot.waitUntil(lambda: desk.window.meters.texts()["xruns"] == "2")
+    assert desk.window.meters.texts()["sound ms"] == "47"
+    assert reading(desk.manager.state).level_in == 0.5
 
 
 def test_a_look_without_a_cue_is_put_on_the_clipboard(desk: Desk, tmp_path: Path) -> None:

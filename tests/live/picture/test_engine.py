@@ -647,7 +647,7 @@ def test_a_hanging_url_stands_in_nobodys_way(make_rig: Callable[..., Rig]) -> No
         )
         rig.engine.source.start()
         began = now()
-        for _ in range(30):
+        for _ in range(40):
             rig.clock.pass_(0.1)
             rig.engine.step(0.001)
         assert now() - began < 2
