@@ -1,0 +1,1 @@
+"""What is learned: features, preparation, families, and the one training loop."""

@@ -36,6 +36,9 @@ class Pix2PixOptions(Options):
     steps: int = Field(8000, ge=1)
     learning_rate: float = Field(2e-4, gt=0)
     l1: float = Field(100.0, ge=0, description="weight of the L1 term against the adversarial one")
+    alone: int = Field(
+        1500, ge=0, description="first steps by L1 alone: less than half as dear, and the adversary starts from a picture"
+    )
     dropout: float = Field(0.5, ge=0, lt=1, description="on the first three ups, in training only")
     average: float = Field(
         0.999, ge=0, lt=1, description="decay of the averaged generator that is frozen; 0 freezes the last one"
@@ -146,7 +149,7 @@ class Pix2Pix:
     recipes: Mapping[str, Mapping[str, Any]] = {
         "default": {},
         # The paper's and face2face-demo's, but for its flip: a face is not symmetrical.
-        "classic": {"batch": 1, "steps": 64000, "average": 0.0},
+        "classic": {"batch": 1, "steps": 64000, "average": 0.0, "alone": 0},
     }
 
     def data(self, folder: Path, options: Pix2PixOptions) -> FaceData:
@@ -180,17 +183,19 @@ class Pix2Pix:
         lines, real = batch["lines"], batch["picture"]
         made = generator(lines)
 
-        verdict_real, verdict_made = discriminator(lines, real), discriminator(lines, made.detach())
-        loss_d = (_says(verdict_real, True) + _says(verdict_made, False)) / 2
-        optimizers["discriminator"].zero_grad()
-        fabric.backward(loss_d)
-        optimizers["discriminator"].step()
+        losses = {}
+        if step >= options.alone:
+            verdict_real, verdict_made = discriminator(lines, real), discriminator(lines, made.detach())
+            loss_d = (_says(verdict_real, True) + _says(verdict_made, False)) / 2
+            optimizers["discriminator"].zero_grad()
+            fabric.backward(loss_d)
+            optimizers["discriminator"].step()
+            discriminator.requires_grad_(False)
+            losses = {"adversarial": _says(discriminator(lines, made), True), "discriminator": loss_d}
 
-        discriminator.requires_grad_(False)
-        adversarial = _says(discriminator(lines, made), True)
         l1 = F.l1_loss(made.float(), real.float())
         optimizers["generator"].zero_grad()
-        fabric.backward(adversarial + options.l1 * l1)
+        fabric.backward(options.l1 * l1 + losses.get("adversarial", 0))
         discriminator.requires_grad_(True)
         optimizers["generator"].step()
 
@@ -198,7 +203,7 @@ class Pix2Pix:
             # The average follows fast at first, so that a short run is not an average of noise.
             weight = 1 - min(options.average, (1 + step) / (10 + step))
             _follow(networks["average"], generator, weight)
-        return {"l1": l1.detach(), "adversarial": adversarial.detach(), "discriminator": loss_d.detach()}
+        return {name: loss.detach() for name, loss in {"l1": l1, **losses}.items()}
 
     def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> Tensor:
         generator = networks["average"] if "average" in networks else networks["generator"]

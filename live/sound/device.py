@@ -18,8 +18,8 @@ import numpy as np
 from live.frames import Samples, now
 
 RETRY_S = 2.0
-SILENT_S = 0.75
-"""A stream that moved no sample for this long is gone."""
+SILENT_S = 2.5
+"""A stream that moved no sample for this long is gone. Sound servers on a busy machine pause for up to 2 s."""
 SET_POINT_BLOCKS = 2
 """Silence in the loudspeaker's ring when it begins: what the loop may be late."""
 _RING_SAMPLES = 1 << 15
@@ -78,6 +78,7 @@ class Devices:
         self._out: _Side | None = None
         self._fade_in = True
         self._xruns = 0
+        self._asked: dict[Any, Any] = {}
         self._latency_s = 0.0
         self._closing = threading.Event()
         self._lost = threading.Event()
@@ -152,12 +153,23 @@ class Devices:
                     side.seen, side.moved_at = level, now()
                 elif now() - side.moved_at > SILENT_S:
                     self._lost.set()
-            if any(not stream.active for stream in self._streams):
-                self._lost.set()
+            for stream in self._streams:
+                if not stream.active:
+                    self._lost.set()
+                self._count_driver_xruns(stream)
             if self._in is not None and self._in.action not in self._streams[0].actions:
                 self._xruns += 1  # the ring ran full: nobody read
                 self._in.ring.advance_read_index(self._in.ring.read_available)
                 self._in.action = self._streams[0].record_ringbuffer(self._in.ring)
+
+    def _count_driver_xruns(self, stream: Any) -> None:
+        """What the driver says it lost: rtmixer's callback counts the flags, an action brings them here."""
+        asked = self._asked.get(stream)
+        if asked is not None and asked in stream.actions:
+            return
+        if asked is not None:
+            self._xruns += int(asked.stats.input_overflows + asked.stats.output_underflows)
+        self._asked[stream] = stream.fetch_and_reset_stats()
 
     def close(self) -> None:
         self._closing.set()
@@ -257,6 +269,7 @@ class Devices:
     def _shut(self) -> None:
         with self._guard:
             streams, self._streams = self._streams, []
+            self._asked.clear()
             self._in = self._out = None
         for stream in streams:
             with contextlib.suppress(Exception):  # a device that is gone cannot be closed in order

@@ -1,0 +1,1 @@
+"""What training and the stage must compute alike; free of torch."""

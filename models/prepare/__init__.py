@@ -1,0 +1,1 @@
+"""Footage or recordings -> a data set, with a report of what was left out and why."""

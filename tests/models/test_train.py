@@ -25,7 +25,7 @@ from models.train import Plan, train
 
 SIZE = 64
 torch.set_num_threads(1)
-TINY = {"ngf": 4, "size": SIZE, "batch": 2, "steps": 8}
+TINY = {"ngf": 4, "size": SIZE, "batch": 2, "steps": 8, "alone": 2}
 
 
 @pytest.fixture

@@ -355,7 +355,7 @@ class Head:
         k = hole[..., None]
         s.albedo[at] = albedo * (1.0 - k) + ball_albedo * ball_shade * k
         s.glow[at] = glow * k * ball_shade
-        s.metal[at] *= (1.0 - hole) * (1.0 - lash[..., 0])
+        s.metal[at] *= (1.0 - hole) * (1.0 - lash[..., 0]) * (1.0 - lid_paint[..., 0])
         s.gloss[at] *= 1.0 - 0.75 * near * (y > y_up)
         s.gloss[at] = s.gloss[at] * (1.0 - hole) * (1.0 - 0.7 * lash[..., 0]) + hole * (0.35 + 0.65 * ceiling)
         s.material[at][hole > 0.5] = EYE

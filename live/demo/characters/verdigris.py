@@ -27,18 +27,18 @@ PROPORTIONS = Proportions(
     half_widths=((-1.42, 0.31), (-1.12, 0.355), (-1.04, 0.39), (-0.95, 0.435), (-0.85, 0.485), (-0.70, 0.560),
                  (-0.50, 0.640), (-0.25, 0.680), (0.0, 0.700), (0.30, 0.705), (0.60, 0.68), (0.90, 0.55),
                  (1.10, 0.32), (1.30, 0.2)),
-    eye_x=0.290, eye_half_width=0.146, eye_upper=0.088, eye_lower=0.046, eye_tilt=0.004, iris=0.074,
-    brow_y=0.190, brow_arch=0.022, brow_thickness=0.036, brow_ridge=0.070, nose_width=1.10, nose_height=1.0,
+    eye_x=0.290, eye_half_width=0.152, eye_upper=0.088, eye_lower=0.046, eye_tilt=0.010, iris=0.074,
+    brow_y=0.205, brow_arch=0.022, brow_thickness=0.036, brow_ridge=0.048, nose_width=0.98, nose_height=0.86,
     cheekbone=0.062, mouth_half_width=0.262, lip_upper=0.055, lip_lower=0.082, chin=0.085)
 
 LIGHTS = LightSet(
     lamps=(
         Lamp((0.66, 0.56, 0.62), (1.75, 1.28, 0.82), 0.24, 0.42, 2.4),
-        Lamp((-0.80, 0.15, 0.50), (0.20, 0.24, 0.25), 0.24, 0.70, 4.0),
+        Lamp((-0.80, 0.15, 0.50), (0.40, 0.42, 0.40), 0.24, 0.70, 3.0),
         Lamp((-0.85, 0.30, -0.52), (0.60, 0.27, 0.09), 0.40, 0.9, 1.6),
         Lamp((0.10, 0.95, 0.20), (0.35, 0.27, 0.18), 0.50, 0.25, 2.5),
     ),
-    sky=(0.115, 0.100, 0.080), ground=(0.060, 0.036, 0.020),
+    sky=(0.115, 0.100, 0.080), ground=(0.22, 0.13, 0.075),
     finishes=(
         Finish(0.30, 0.12, 0.10, 0.25),
         Finish(0.26, 0.05, 0.12, 0.30),
@@ -49,7 +49,7 @@ LIGHTS = LightSet(
 )
 
 PAINT = Lids(
-    lash=(0.010, 0.009, 0.006), lash_strength=0.90, lid=(0.26, 0.165, 0.085), lid_strength=0.80,
+    lash=(0.010, 0.009, 0.006), lash_strength=0.90, lid=(0.012, 0.020, 0.017), lid_strength=0.90,
     lip=(0.36, 0.125, 0.050), lip_strength=0.75,
     sclera=(0.16, 0.13, 0.09), iris_inner=(1.00, 0.50, 0.06), iris_outer=(0.42, 0.13, 0.01), iris_glow=0.60,
     teeth=(0.45, 0.38, 0.28), cavity=(0.020, 0.007, 0.003))
@@ -170,7 +170,10 @@ def _skin(x: Array, y: Array, p: Proportions) -> tuple[Array, Array, Array, Arra
     hairs = 0.75 + 0.25 * np.sin(150.0 * (ax - 0.55 * y))
     brows = (brows * hairs)[..., None]
     albedo = albedo * (1 - brows) + np.asarray((0.016, 0.020, 0.016), np.float32) * brows
-    nostril = 0.6 * bump(ax, y, (0.058, p.nose_y - 0.088), (0.024, 0.011), 0.35)[..., None]
+    under = bump(x, y, (0.0, p.nose_y - 0.085), (0.085, 0.030))[..., None]
+    albedo = albedo * (1 - 0.8 * under) + 0.8 * under * np.asarray((0.20, 0.36, 0.28), np.float32)
+    metal = metal * (1 - under[..., 0])
+    nostril = 0.45 * bump(ax, y, (0.058, p.nose_y - 0.088), (0.024, 0.011), 0.35)[..., None]
     albedo = albedo * (1 - nostril)
     metal = metal * (1 - 0.9 * brows[..., 0])
     relief = 0.0016 * noise + 0.0006 * fine
