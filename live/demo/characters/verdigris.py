@@ -24,16 +24,16 @@ from live.demo.characters.head import (
 from live.demo.characters.shading import Finish, Lamp, LightSet, Studio
 
 PROPORTIONS = Proportions(
-    half_widths=((-1.42, 0.31), (-1.12, 0.355), (-1.04, 0.39), (-0.95, 0.435), (-0.85, 0.485), (-0.70, 0.560),
+    half_widths=((-1.42, 0.30), (-1.12, 0.35), (-1.04, 0.38), (-0.95, 0.425), (-0.85, 0.478), (-0.70, 0.555),
                  (-0.50, 0.640), (-0.25, 0.680), (0.0, 0.700), (0.30, 0.705), (0.60, 0.68), (0.90, 0.55),
                  (1.10, 0.32), (1.30, 0.2)),
-    eye_x=0.290, eye_half_width=0.152, eye_upper=0.088, eye_lower=0.046, eye_tilt=0.010, iris=0.074,
+    eye_x=0.290, eye_half_width=0.152, eye_upper=0.094, eye_lower=0.046, eye_tilt=0.010, iris=0.074,
     brow_y=0.205, brow_arch=0.022, brow_thickness=0.036, brow_ridge=0.048, nose_width=0.98, nose_height=0.86,
-    cheekbone=0.062, mouth_half_width=0.262, lip_upper=0.055, lip_lower=0.082, chin=0.085)
+    cheekbone=0.062, mouth_half_width=0.250, lip_upper=0.062, lip_lower=0.088, chin=0.075)
 
 LIGHTS = LightSet(
     lamps=(
-        Lamp((0.66, 0.56, 0.62), (1.75, 1.28, 0.82), 0.24, 0.42, 2.4),
+        Lamp((0.45, 0.55, 0.80), (1.75, 1.28, 0.82), 0.24, 0.42, 2.4),
         Lamp((-0.80, 0.15, 0.50), (0.40, 0.42, 0.40), 0.24, 0.70, 3.0),
         Lamp((-0.85, 0.30, -0.52), (0.60, 0.27, 0.09), 0.40, 0.9, 1.6),
         Lamp((0.10, 0.95, 0.20), (0.35, 0.27, 0.18), 0.50, 0.25, 2.5),
@@ -49,12 +49,12 @@ LIGHTS = LightSet(
 )
 
 PAINT = Lids(
-    lash=(0.010, 0.009, 0.006), lash_strength=0.90, lid=(0.012, 0.020, 0.017), lid_strength=0.90,
-    lip=(0.36, 0.125, 0.050), lip_strength=0.75,
+    lash=(0.006, 0.006, 0.005), lash_strength=0.97, lid=(0.012, 0.020, 0.017), lid_strength=0.90,
+    lip=(0.30, 0.085, 0.050), lip_strength=0.90,
     sclera=(0.16, 0.13, 0.09), iris_inner=(1.00, 0.50, 0.06), iris_outer=(0.42, 0.13, 0.01), iris_glow=0.60,
     teeth=(0.45, 0.38, 0.28), cavity=(0.020, 0.007, 0.003))
 
-BRONZE = (0.56, 0.290, 0.125)
+BRONZE = (0.52, 0.265, 0.112)
 PATINA = (0.085, 0.205, 0.165)
 DEEP_PATINA = (0.030, 0.085, 0.075)
 
@@ -110,7 +110,7 @@ def _wreathed(x: Array, y: Array) -> Surface:
     """Short locks combed from the crown, and two rows of laurel that meet over the brow."""
     ax = np.abs(x)
     top = y - 0.02
-    inner = np.sqrt((ax / 0.665) ** 2 + (np.clip(top, 0, None) / 0.665) ** 2 + (np.clip(-top, 0, None) / 1.25) ** 2)
+    inner = np.sqrt((ax / 0.665) ** 2 + (np.clip(top, 0, None) / 0.715) ** 2 + (np.clip(-top, 0, None) / 1.25) ** 2)
     above, below = np.clip(y - 0.12, 0, None), np.clip(0.12 - y, 0, None)
     outer = np.sqrt((ax / 0.86) ** 2 + (above / 1.02) ** 2 + (below / 0.56) ** 2)
     angle = np.arctan2(ax, y - 0.15)
@@ -128,7 +128,7 @@ def _wreathed(x: Array, y: Array) -> Surface:
     for side in (-1.0, 1.0):
         for i in range(9):
             along = 0.10 + i * 0.155
-            px, py = side * 0.755 * np.sin(along), 0.03 + 0.775 * np.cos(along)
+            px, py = side * 0.765 * np.sin(along), 0.04 + 0.815 * np.cos(along)
             column = int(np.clip((px - x[0, 0]) * TEXELS_PER_UNIT, 0, x.shape[1] - 1))
             row = int(np.clip((y[0, 0] - py) * TEXELS_PER_UNIT, 0, x.shape[0] - 1))
             ground = float(max(base[row, column], 0.0))
@@ -139,7 +139,7 @@ def _wreathed(x: Array, y: Array) -> Surface:
                 _leaf(x, y, z, (float(px), float(py)), heading, length, ground + 0.035, leaves)
     noise = _noise(x.shape, ((22, 1.0), (9, 0.7)), 31)
     fine = _noise(x.shape, ((2.0, 1.0), (1.0, 0.5)), 32)
-    albedo, metal, gloss = _aged(z, noise, fine, 0.75 * cv2.GaussianBlur(leaves, (0, 0), 1.0) - 0.55)
+    albedo, metal, gloss = _aged(z, noise, fine, 0.75 * cv2.GaussianBlur(leaves, (0, 0), 1.0) - 0.80)
     back = ramp(0.90, 1.0, outer)[..., None] * (z < 0.25)[..., None]
     albedo = albedo * (1 - 0.75 * back)
     metal = metal * (1 - back[..., 0])
@@ -157,7 +157,8 @@ def _skin(x: Array, y: Array, p: Proportions) -> tuple[Array, Array, Array, Arra
     polish += 0.6 * bump(x, y, (0.0, 0.42), (0.32, 0.15)) + 0.7 * bump(x, y, (0.0, -0.90), (0.16, 0.08))
     polish += 0.45 * bump(x, y, (0.0, p.mouth_y), (0.30, 0.12)) + 0.3 * bump(ax, y, (0.29, 0.22), (0.16, 0.05))
     height = bare_face(p, x, y)
-    weathered = 0.95 * ramp(0.34, 0.66, ax + 0.05 * noise) + 0.6 * ramp(0.40, 0.62, y)
+    polish += 0.75 * bump(ax, y, (0.105, -0.08), (0.055, 0.20))
+    weathered = 1.45 * ramp(0.36, 0.66, ax + 0.05 * noise) + 1.0 * ramp(0.38, 0.64, y)
     polish = np.clip(polish, 0, 1)
     albedo, metal, gloss = _aged(height, noise, fine, polish - weathered * (1 - polish))
     streaks = _noise(x.shape, ((3.0, 1.0),), 43)
@@ -166,8 +167,8 @@ def _skin(x: Array, y: Array, p: Proportions) -> tuple[Array, Array, Array, Arra
     run = 0.35 * run[..., None]
     albedo = albedo * (1 - run) + np.asarray((0.11, 0.30, 0.24), np.float32) * run
     metal = metal * (1 - run[..., 0])
-    brows = 0.88 * brow_mask(p, x, y)
-    hairs = 0.75 + 0.25 * np.sin(150.0 * (ax - 0.55 * y))
+    brows = 0.96 * brow_mask(p, x, y)
+    hairs = 0.88 + 0.12 * np.sin(150.0 * (ax - 0.55 * y))
     brows = (brows * hairs)[..., None]
     albedo = albedo * (1 - brows) + np.asarray((0.016, 0.020, 0.016), np.float32) * brows
     under = bump(x, y, (0.0, p.nose_y - 0.085), (0.085, 0.030))[..., None]
