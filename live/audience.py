@@ -76,8 +76,10 @@ class Audience:
         return leave
 
     def panic(self, on: bool) -> None:
-        """Show nothing but the safe picture, without waiting for the engine."""
+        """Show nothing but the safe picture, at once, without waiting for the engine."""
         self._panic = on
+        self._safe_shown_at = 0.0
+        self._frames.wake()
 
     def set_safe_picture(self, path: Path | None) -> None:
         self._safe_path, self._safe = path, None

@@ -194,7 +194,11 @@ class SharedFrames:
         head[_LOCK] += 1
         _fence()
         self._header[_H_NEWEST] = sequence
-        # Taken first, so that it never counts beyond one while nobody reads; neither call waits.
+        self.wake()
+
+    def wake(self) -> None:
+        """Wake the one who waits, without a new picture. Never waits itself."""
+        # Taken first, so that it never counts beyond one while nobody reads.
         self._semaphore.acquire(block=False)
         self._semaphore.release()
 

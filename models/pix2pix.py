@@ -37,7 +37,7 @@ class Pix2PixOptions(Options):
     learning_rate: float = Field(2e-4, gt=0)
     l1: float = Field(100.0, ge=0, description="weight of the L1 term against the adversarial one")
     alone: int = Field(
-        1500, ge=0, description="first steps by L1 alone: less than half as dear, and the adversary starts from a picture"
+        1500, ge=0, description="first steps by L1 alone: half as dear, and the adversary then begins with a picture"
     )
     dropout: float = Field(0.5, ge=0, lt=1, description="on the first three ups, in training only")
     average: float = Field(

@@ -201,6 +201,21 @@ def test_a_panic_hides_whatever_the_engine_sends(frames: SharedFrames) -> None:
     assert set(kinds) == {FrameKind.SAFE}
 
 
+def test_a_panic_is_seen_at_once_also_when_no_engine_is_there(
+    frames: SharedFrames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("live.audience._SAFE_EVERY_S", 5.0)
+    audience = Audience(frames)
+    safe = threading.Event()
+    audience.start()
+    write(frames, 1)
+    time.sleep(0.02)
+    audience.subscribe(lambda picture: safe.set() if picture.kind is FrameKind.SAFE else None)
+    audience.panic(True)
+    assert safe.wait(2.0)
+    audience.stop()
+
+
 def test_a_safe_picture_that_cannot_be_read_is_black(tmp_path: Path) -> None:
     (tmp_path / "safe.png").write_text("no picture")
     assert not read_safe_picture(tmp_path / "safe.png").any()

