@@ -151,5 +151,5 @@ def _port(port: Port) -> str:
 
 
 def _fail(line: str) -> NoReturn:
-    typer.echo(line, err=True)
+    typer.echo(f"guise: {line}", err=True)
     raise typer.Exit(2)

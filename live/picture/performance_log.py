@@ -1,0 +1,155 @@
+"""The account of a performance: how long each stage took, the latency, the gaps, the rate, the switches.
+
+Belongs to the picture engine's loop, which tells it what happens; adding to it allocates nothing at size and writes
+nothing anywhere. Times go in in seconds and come out in ms.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from live.engine_process import Event, OnStage
+from live.figures import Times, in_ms
+from live.shared_frames import FrameKind
+
+STAGES = ("wait", "track", "draw", "generate", "compose")
+FPS_OVER_S = 2.0
+"""The rate on screen is that of the last so many seconds."""
+NEW_KINDS = (FrameKind.GENERATED, FrameKind.BYPASS)
+"""A picture that is held, or safe, is none that was newly made."""
+
+
+@dataclass(slots=True)
+class _Switch:
+    cue_index: int
+    ready_after_s: float
+    until_s: float
+    gap_s: float = 0.0
+    writes: int = 0
+
+    def record(self) -> dict[str, Any]:
+        return {
+            "cue": self.cue_index,
+            "ready_after": in_ms(self.ready_after_s),
+            "frame_gap": in_ms(self.gap_s),
+            "audio_gap_samples": None,
+        }
+
+
+class PerformanceLog:
+    """Of one run of the engine."""
+
+    def __init__(self, send: Callable[[Event], None]) -> None:
+        """`send` takes OnStage, when a cue's first picture went out."""
+        self._send = send
+        self._latency = Times()
+        self._stages = {name: Times() for name in STAGES}
+        self._spent_s = dict.fromkeys(STAGES, 0.0)
+        self._new_at: deque[float] = deque(maxlen=240)
+        self._new_count = 0
+        self._first_new_at = 0.0
+        self._presented = 0
+        self._written_at: float | None = None
+        self._gap_counts = False
+        self._longest_gap_s = 0.0
+        self._switch: _Switch | None = None
+        self._switches: list[_Switch] = []
+
+    # ---- within a frame
+
+    def begin_frame(self, waited_s: float) -> None:
+        """`waited_s`: from the frame's capture until now."""
+        self._spent_s = dict.fromkeys(STAGES, 0.0)
+        self._spent_s["wait"] = max(waited_s, 0.0)
+
+    def spend(self, stage: str, seconds: float) -> None:
+        """Adds to what this frame spent in `stage`."""
+        self._spent_s[stage] += seconds
+
+    def end_frame(self, composed_s: float) -> None:
+        """`composed_s`: all that the picture took after tracking; what was drawn and generated is taken from it."""
+        made_s = self._spent_s["draw"] + self._spent_s["generate"]
+        self._spent_s["compose"] = max(composed_s - made_s, 0.0)
+        for name, times in self._stages.items():
+            times.add(self._spent_s[name])
+
+    def present(self, kind: FrameKind, captured_at: float, ready_at: float, index: int) -> None:
+        """A picture went out. `index` -1: the engine showed it by itself, there was no frame."""
+        gap_s = 0.0 if self._written_at is None else ready_at - self._written_at
+        if self._gap_counts:
+            self._longest_gap_s = max(self._longest_gap_s, gap_s)
+        self._gap_counts = index >= 0
+        self._written_at = ready_at
+        self._presented += index >= 0
+        if kind in NEW_KINDS:
+            self._latency.add(ready_at - captured_at)
+            self._first_new_at = self._first_new_at if self._new_count else ready_at
+            self._new_count += 1
+            self._new_at.append(ready_at)
+        self._note_switch(gap_s, ready_at)
+
+    @property
+    def written_at(self) -> float | None:
+        """When the last picture went out; None: none has, or the source was interrupted since."""
+        return self._written_at
+
+    def interrupt(self) -> None:
+        """The source is gone: the time until the next picture is no gap between two."""
+        self._written_at, self._gap_counts = None, False
+
+    # ---- switches
+
+    def begin_switch(self, cue_index: int, ready_after_s: float, t_s: float, transition_s: float) -> None:
+        """A cue's look performs from now on; the one before is closed."""
+        self.end_switch()
+        self._switch = _Switch(cue_index, ready_after_s, t_s + transition_s)
+
+    def end_switch(self) -> None:
+        switch, self._switch = self._switch, None
+        if switch is not None and switch.writes:
+            self._switches.append(switch)
+
+    def _note_switch(self, gap_s: float, ready_at: float) -> None:
+        switch = self._switch
+        if switch is None:
+            return
+        switch.writes += 1
+        switch.gap_s = max(switch.gap_s, gap_s)
+        if switch.writes == 1:
+            self._send(OnStage(switch.cue_index, ready_at, switch.gap_s))
+        if switch.writes >= 3 and ready_at >= switch.until_s:
+            self.end_switch()
+
+    # ---- what came of it
+
+    def figures(self, t_s: float) -> dict[str, Any]:
+        """For the screen, of the last seconds."""
+        recent = [at for at in self._new_at if at > t_s - FPS_OVER_S]
+        fps = (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 else 0.0
+        return {
+            "fps": round(fps, 1),
+            "latency": self._latency.recent(),
+            "stages": {name: times.recent() for name, times in self._stages.items()},
+            "longest_gap": in_ms(self._longest_gap_s),
+            "frames_presented": self._presented,
+        }
+
+    def report(self) -> dict[str, Any]:
+        """Its keys of the report's "video" part, of the whole run."""
+        length_s = self._new_at[-1] - self._first_new_at if self._new_at else 0.0
+        fps = (self._new_count - 1) / length_s if length_s > 0 else 0.0
+        return {
+            "fps": round(fps, 2),
+            "latency": self._latency.whole(),
+            "stages": {name: times.whole() for name, times in self._stages.items()},
+            "longest_gap": in_ms(self._longest_gap_s),
+            "frames_presented": self._presented,
+        }
+
+    def switches(self) -> list[dict[str, Any]]:
+        """The "switches" part of the report; the one that is under way counts as far as it has come."""
+        under_way = [self._switch] if self._switch is not None and self._switch.writes else []
+        return [switch.record() for switch in [*self._switches, *under_way]]
