@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from typing import Any
 
 VERBS = {
     "live": ("live.cli:live", "Perform: the operator's window and the stage"),
@@ -17,9 +18,20 @@ VERBS = {
     "bench": ("calibration.cli:bench", "Measure speed, switching, likeness and memory, and print the figures"),
 }
 
+FIRST = {"live": "live.engine_process:start_forkserver"}
+"""What a verb begins before anything else is imported: engines have more to import than all the rest of us."""
+
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one verb; 0 when it went well, 2 for bad input, which is told in one line on standard error."""
+    """Runs one verb; 0 when it went well, 2 for bad input, which is told in one line on standard error, 130 for
+    Ctrl-C."""
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(arguments: list[str] | None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     if not given or given[0] in ("-h", "--help", "help"):
         print(_help())
@@ -37,8 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
         hint = f"did you mean `guise {near[0]}`?" if near else "`guise --help` lists the verbs"
         print(f"guise: there is no verb {verb!r}: {hint}", file=sys.stderr)
         return 2
-    module, name = VERBS[verb][0].split(":")
-    command = getattr(import_module(module), name)
+    if verb in FIRST and "--help" not in rest:
+        _named(FIRST[verb])()
+    command = _named(VERBS[verb][0])
 
     import typer
 
@@ -51,6 +64,12 @@ def main(arguments: list[str] | None = None) -> int:
     except SystemExit as left:
         return left.code if isinstance(left.code, int) else int(left.code is not None)
     return 0
+
+
+def _named(place: str) -> Any:
+    """What "module:name" names."""
+    module, name = place.split(":")
+    return getattr(import_module(module), name)
 
 
 def _help() -> str:

@@ -1,12 +1,12 @@
 """Wires `guise live` together. Lives in the operator's process; its main thread becomes the Qt thread.
 
 Starting, in this order:
-  1. the fork server, which imports what engines need while we go on (cli.py calls it before all else)
+  1. the fork server, which imports what engines need while we go on (guise.py begins with it)
   2. the show, the profile and the command line are checked; what is wrong ends here with exit code 2
   3. the StageManager: shared memory, the audience, its thread; the thread starts both engines and the first
   cue
-  4. while they start: every model the show names is checked; the recorder, then the windows, take their
-  places
+  4. while they start: every model the show names is checked, Qt is imported; the recorder, then the windows, take
+  their places
   5. the windows' loop, or the status line when there is none
 
 Stopping, in the opposite order, whatever the reason (the window, the time, Ctrl-C, a failure):
@@ -29,25 +29,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from live.engine_process import start_forkserver, stop_forkserver
+from live.recorder import Recorder
 from live.show import BadShow, Show, read_show
+from live.status_line import StatusLine, summary
 
 if TYPE_CHECKING:
     from live.picture.settings import PictureSettings
-    from live.report import Report
-    from live.shared_frames import SharedPicture
-    from live.stage_manager import StageManager, StageState
+    from live.stage_manager import StageManager
 
 DEMO_SHOW = Path(__file__).resolve().parent / "demo" / "show.toml"
 DEMO_MOVIE = Path("guise-demo.mp4")
 DEMO_SECONDS = 10.0
 PROVIDERS = ("auto", "tensorrt", "cuda", "cpu")
-RECORDED_FPS = 30.0
-_RECORDED_AT_LEAST_PX = 480
 _STATUS_S = 0.5
-_STATUS_FILE_S = 5.0
 _WINDOWS_WAIT_S = 2.0
 
 
@@ -246,7 +243,7 @@ def _ignore_interrupts() -> None:
 
 
 def _windows(manager: StageManager, options: LiveOptions) -> int:
-    from live.operator.application import WindowOptions, run_windows
+    from live.operator.application import WindowOptions, run_windows  # Qt takes half a second: the engines' own
 
     _wait_for_the_picture(manager)
     if manager.failure is not None:
@@ -296,109 +293,6 @@ def _headless(manager: StageManager, options: LiveOptions) -> int:
     return 0
 
 
-class StatusLine:
-    """The state in one line, rewritten in place on a terminal, and now and then into a file. Notes get lines
-    of their own."""
-
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
-        self._terminal = out.isatty()
-        self._told = 0.0
-        self._width = 0
-        self._written_at = -_STATUS_FILE_S
-
-    def show(self, state: StageState) -> None:
-        for note in state.notes:
-            if note.at_s > self._told:
-                self._told = note.at_s
-                self._write_line(f"{note.at_s:7.1f} s  {note.text}")
-        text = status_text(state)
-        if self._terminal:
-            self._out.write("\r" + text.ljust(self._width))
-            self._width = len(text)
-        elif state.uptime_s - self._written_at >= _STATUS_FILE_S:
-            self._written_at = state.uptime_s
-            self._out.write(text + "\n")
-        self._out.flush()
-
-    def _write_line(self, text: str) -> None:
-        self._out.write(("\r" + text.ljust(self._width) if self._terminal else text) + "\n")
-        self._width = 0
-
-    def end(self) -> None:
-        if self._terminal and self._width:
-            self._out.write("\n")
-        self._out.flush()
-
-
-def status_text(state: StageState) -> str:
-    """The show in one line."""
-    cue = "-" if state.on_stage is None else state.cues[state.on_stage].name
-    parts = [f"{state.uptime_s:7.1f} s", "PANIC" if state.panic else cue]
-    if state.waiting is not None and state.waiting != state.on_stage:
-        parts.append(f"loading {state.cues[state.waiting].name}")
-    figures = state.picture.figures
-    if isinstance(figures.get("fps"), (int, float)):
-        parts.append(f"{figures['fps']:.1f} fps")
-    latency = figures.get("latency")
-    if isinstance(latency, dict) and latency.get("p95") is not None:
-        parts.append(f"{latency['p50']:.0f} ms (p95 {latency['p95']:.0f})")
-    if figures.get("provider"):
-        parts.append(str(figures["provider"]))
-    for engine in (state.picture, state.sound):
-        if engine.health != "performing":
-            parts.append(f"{engine.name} {engine.health}")
-    if state.faults:
-        parts.append(f"{len(state.faults)} faults")
-    return "  ".join(parts)
-
-
-class Recorder:
-    """Writes what the audience sees. `offer` runs in the audience's thread; an encoder has its own."""
-
-    def __init__(self, path: Path, manager: StageManager) -> None:
-        from live.picture.outputs import MovieWriter  # here, so that the first picture does not wait for it
-
-        self._make = MovieWriter
-        self._path = path
-        self._manager = manager
-        self._writer: MovieWriter | None = None
-        self._failed = False
-        self._leave = manager.audience.subscribe(self.offer)
-
-    def offer(self, picture: SharedPicture) -> None:
-        if self._writer is None and not self._failed:
-            self._begin(picture)
-        if self._writer is not None:
-            self._writer.write(picture.picture, picture.ready_at)
-
-    def _begin(self, picture: SharedPicture) -> None:
-        """The first picture of a look decides the size; small looks are enlarged, so that a movie can be
-        watched."""
-        from live.shared_frames import FrameKind
-
-        if picture.kind is FrameKind.SAFE:
-            return
-        height, width = picture.picture.shape[:2]
-        times = -(-_RECORDED_AT_LEAST_PX // height) if height < _RECORDED_AT_LEAST_PX else 1
-        try:
-            self._writer = self._make(
-                self._path, RECORDED_FPS, (width * times, height * times), on_trouble=self._manager.note
-            )
-        except OSError as error:
-            self._failed = True
-            self._manager.note(f"nothing is recorded: {self._path}: {error}")
-
-    def close(self) -> None:
-        self._leave()
-        if self._writer is None:
-            self._manager.note("nothing was recorded: there was no picture of a look")
-            return
-        self._writer.close()
-        if self._writer.dropped:
-            self._manager.note(f"{self._writer.dropped} pictures were not recorded: the encoder was too slow")
-
-
 # ---- after the end
 
 
@@ -409,7 +303,7 @@ def _account(manager: StageManager, options: LiveOptions) -> None:
     report = manager.report()
     report["start"] = {"first_frame": _first_frame_ms(manager)}
     if options.headless:
-        print(_summary(report))
+        print(summary(report))
         if options.record is not None and options.record.is_file():
             print(f"recorded: {options.record}")
     if options.report is not None:
@@ -430,19 +324,3 @@ def _first_frame_ms(manager: StageManager) -> float | None:
 
     age_s = time.time() - psutil.Process().create_time()
     return float(round((age_s - (time.perf_counter() - first_at)) * 1e3, 1))
-
-
-def _summary(report: Report) -> str:
-    video = report["video"]
-    latency = video.get("latency") or {}
-    parts = [
-        f"{video['frames_presented'] or 0} pictures presented",
-        f"{video['fps']} fps" if video["fps"] is not None else "no new picture",
-        f"capture to ready p50 {latency.get('p50')}, p95 {latency.get('p95')}, p99 {latency.get('p99')} ms",
-        f"longest gap {video['longest_gap']} ms",
-        f"{video['face_lost_frames']} without a face",
-        f"provider {video['provider']}",
-        f"first picture after {report['start']['first_frame']} ms",
-        f"{len(report['switches'])} cues, {len(report['faults'])} faults",
-    ]
-    return "\n".join("  " + part for part in parts if "None" not in part)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from live.figures import Times
 from live.frames import Picture, now
-from live.picture.figures import Times
 from live.report import Report
 from live.shared_frames import FrameKind, SharedFrames, SharedPicture
 

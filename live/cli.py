@@ -1,6 +1,6 @@
 """The verbs `guise live` and `guise render`. Bad input is one line on standard error and exit code 2.
 
-Nothing heavy is imported before the fork server has begun importing it, too.
+Nothing heavy is imported before a verb is called.
 """
 
 from __future__ import annotations
@@ -50,9 +50,6 @@ def live(
     Example: guise live show.toml --camera 0 --fullscreen 2 --report tonight.json
     """
     try:
-        from live.engine_process import start_forkserver
-
-        start_forkserver()
         from live.app import BadInput, LiveOptions, run_live
 
         options = LiveOptions(
@@ -80,6 +77,9 @@ def render(
 ) -> None:
     """Performs offline: every frame of a movie, by the same engine as on stage.
 
+    Goes through the movie twice: first to learn the performer's face at rest from all of it, so that the first frames
+    are as right as the last, then to perform. With --profile it goes through once.
+
     Example: guise render --video take.mp4 --look looks/porcelain.onnx --out porcelain.mp4
     """
     if voice is not None:
@@ -98,29 +98,29 @@ def render(
 
 
 def _render(video: Path, out: Path, look: str, profile: Path | None, provider: str, report: Path | None) -> None:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
     from live.picture.movie_frames import BadSource
     from live.picture.settings import PictureSettings
     from live.profile import BadProfile, read_profile
-    from live.render import RenderFailed
+    from live.render import PERFORMING, RenderFailed
     from live.render import render as render_movie
     from live.report import build_report, write_report
     from models.features.face_points import LandmarkFileMissing
 
+    passes: dict[str, TaskID] = {}
     try:
         neutral = None if profile is None else read_profile(profile).neutral
         settings = PictureSettings(provider=provider, neutral=neutral)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, transient=True) as bar:
-            task = bar.add_task(out.name, total=None)
-            part = render_movie(
-                video,
-                out,
-                look,
-                settings=settings,
-                progress=lambda done, total: bar.update(task, completed=done, total=total),
-            )
+
+            def progress(what: str, done: int, total: int | None) -> None:
+                if what not in passes:
+                    passes[what] = bar.add_task(f"{out.name}: {what}")
+                bar.update(passes[what], completed=done, total=total)
+
+            part = render_movie(video, out, look, settings=settings, progress=progress)
         if report is not None:
             write_report(report, build_report(part))
     except (BadSource, BadProfile, RenderFailed, LandmarkFileMissing, RuntimeError) as error:
@@ -128,7 +128,9 @@ def _render(video: Path, out: Path, look: str, profile: Path | None, provider: s
     except OSError as error:
         _fail(f"--report {report}: cannot be written: {error.strerror}")
     except KeyboardInterrupt:
-        _fail(f"stopped; {out} is playable up to here")
+        begun = f"; {out} is playable up to here" if PERFORMING in passes else ""
+        typer.echo(f"guise: stopped{begun}", err=True)
+        raise typer.Exit(130) from None
     typer.echo(f"{out}: {part.get('video', {}).get('frames_captured', 0)} frames")
 
 

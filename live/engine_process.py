@@ -15,6 +15,7 @@ This module is imported first by `guise live` and must stay light: the standard 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import faulthandler
 import importlib
@@ -195,6 +196,12 @@ _OUTBOX = 512
 
 _processes = threading.RLock()
 """multiprocessing keeps its list of children without a lock; here several threads start and ask."""
+_killed = threading.Event()
+"""The fork server was ended on purpose: whoever still waits for it is told so."""
+
+
+class ForkServerKilled(EOFError):
+    """`kill_forkserver` was called while an engine waited to be started: the program ends, and nothing has failed."""
 
 
 def engine_context() -> BaseContext:
@@ -214,15 +221,21 @@ def start_forkserver(preload: list[str] | None = None) -> None:
     """
     if sys.platform != "linux":
         return
-    from multiprocessing import forkserver
+    from multiprocessing import forkserver, resource_tracker
 
+    _killed.clear()
+    atexit.register(kill_forkserver)  # a program may end before it performs: bad input, --help, Ctrl-C
+    with _processes:
+        resource_tracker.ensure_running()  # now: while it starts it lifts the mask that the fork server is to inherit
     with _processes, _deaf_to_interrupts(), _importable():
         multiprocessing.set_forkserver_preload(PRELOAD if preload is None else preload)
         forkserver.ensure_running()
 
 
 def kill_forkserver() -> None:
-    """End the fork server at once, also while it still imports; whoever waits for it in `start` gets an EOFError."""
+    """End the fork server at once, also while it still imports; whoever waits for it in `start` gets
+    ForkServerKilled."""
+    _killed.set()
     server = _forkserver()
     pid = getattr(server, "_forkserver_pid", None)
     if pid is not None:
@@ -508,7 +521,7 @@ class EngineProcess:
         self._last_heartbeat: float | None = None
 
     def start(self) -> None:
-        """Raises OSError or EOFError when there can be no process (now)."""
+        """Raises OSError or EOFError when there can be no process (now), ForkServerKilled when there is to be none."""
         context: Any = engine_context()
         start_forkserver_once()
         ours, theirs = context.Pipe(duplex=True)
@@ -521,8 +534,10 @@ class EngineProcess:
         try:
             with _processes, _deaf_to_interrupts():
                 process.start()
-        except (OSError, EOFError):
+        except (OSError, EOFError) as error:
             ours.close()
+            if _killed.is_set():
+                raise ForkServerKilled("the fork server was killed") from error
             raise
         finally:
             theirs.close()

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from models.features.face_points import POINTS, Points
+from models.features.face_points import MIRROR, POINTS, Points
 
 MAX_BYTES = 100_000
 OPENINGS = ("mouth", "left_eye", "right_eye")
@@ -56,8 +56,7 @@ class Profile:
         neutral: Points, width: int, height: int, openings: dict[str, tuple[float, float, float]], **facts: Any
     ) -> Profile:
         """The profile of a neutral measured in a frame's pixels."""
-        middle = np.array([(width - 1) / 2, (height - 1) / 2])
-        return Profile(((neutral - middle) / height).astype(np.float32), openings, **facts)
+        return Profile(in_heights(neutral, width, height), openings, **facts)
 
     def to_toml(self) -> str:
         """The file's text; `read_profile` gives the same profile again, to a ten-thousandth of the height."""
@@ -80,6 +79,17 @@ def in_pixels(neutral: Points, width: int, height: int) -> Points:
     """A profile's neutral, as PictureSettings carries it, in the pixels of a frame of this size, float32 (68, 2)."""
     middle = np.array([(width - 1) / 2, (height - 1) / 2])
     return np.asarray(neutral * height + middle, np.float32)
+
+
+def in_heights(points: Points, width: int, height: int) -> Points:
+    """Points in the pixels of a frame of this size, as a profile keeps them; undoes `in_pixels`."""
+    middle = np.array([(width - 1) / 2, (height - 1) / 2])
+    return np.asarray((points - middle) / height, np.float32)
+
+
+def mirrored(neutral: Points) -> Points:
+    """A profile's neutral as a mirror shows it: what a camera whose picture is mirrored would have measured."""
+    return np.asarray((neutral * np.array([-1, 1]))[MIRROR], np.float32)
 
 
 def read_profile(path: str | Path) -> Profile:

@@ -1,27 +1,44 @@
 """`guise render`: the picture engine offline, every frame of a movie through the very loop that performs.
 
-Runs in the caller's thread, with a clock that stands at each frame's own time: what comes out is what a
-machine that is fast enough would have shown, frame for frame as long as the input. No sound yet.
+Two passes. The first looks at faces all over the movie, so that the performer's neutral is known from the first frame
+on and need not be estimated while performing; a profile spares it. The second performs, with a clock that stands at
+each frame's own time: what comes out is what a machine that is fast enough would have shown, frame for frame as long
+as the input. No sound yet.
+
+Runs in the caller's thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from math import ceil, sqrt
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from live.picture.camera import ScriptedSource
 from live.picture.engine import PictureEngine
 from live.picture.look import Look
 from live.picture.movie_frames import FileFrames
-from live.picture.outputs import MovieWriter
+from live.picture.outputs import MovieWriter, movie_size
+from live.picture.preload import take_face_points
 from live.picture.settings import PictureSettings
+from live.picture.tracker import SEARCH_AREA_PX, shape_is_sane
+from live.profile import in_heights
 from live.shared_frames import FrameKind
-from models.features.face_points import FacePoints, Picture, Points
+from models.features.face_points import Box, Face, FacePoints, Picture, Points
+from models.features.retarget import neutral_of
 
-Progress = Callable[[int, int | None], None]
-"""Frames done, and how many there are (None where the file does not say)."""
+LOOKING = "looking at the face"
+PERFORMING = "performing"
+FACES = 150
+"""So many say what a face is like at rest, as many as the running estimate remembers; at most twice as many are
+looked at."""
+
+Progress = Callable[[str, int, int | None], None]
+"""LOOKING or PERFORMING, frames done, and how many there are (None where the file does not say)."""
 
 
 class RenderFailed(Exception):
@@ -58,21 +75,26 @@ def render(
     face_points: FacePoints | None = None,
     load: Callable[[str], Look] | None = None,
 ) -> dict[str, Any]:
-    """Renders `video` through `look` (a frozen model's path, `bypass` or `safe`) into `out`; gives the
-    report.
+    """Renders `video` through `look` (a frozen model's path, `bypass` or `safe`) into `out`; gives the report.
 
-    `size` is the movie's width and height, else the look's own. Raises BadSource, LandmarkFileMissing,
-    RenderFailed, and RuntimeError with the reason when the look is refused.
+    `size` is the movie's width and height, else the look's own, enlarged until it can be watched. Raises BadSource,
+    LandmarkFileMissing, RenderFailed, and RuntimeError with the reason when the look is refused.
     """
     frames = FileFrames(video)
     t_s = 0.0
+    told = progress or (lambda what, done, total: None)
     settings = replace(settings or PictureSettings(), camera=str(video), first_look=str(look), delay_s=0.0)
     source = ScriptedSource(Path(video).name, frames.size, lambda: t_s)
     sink = _Sink()
+    face_points = face_points or take_face_points(settings.landmarks)
     engine = PictureEngine(settings, source, sink, None, lambda: t_s, face_points=face_points, load=load)
     try:
         engine.wait_for_look()
-        shown = size or engine.look_size or frames.size
+        if settings.neutral is None and look not in ("bypass", "safe"):
+            neutral = clip_neutral(frames, face_points, lambda done: told(LOOKING, done, frames.frames))
+            if neutral is not None:
+                engine.know_neutral(neutral)
+        shown = size or movie_size(*(engine.look_size or frames.size))
         try:
             writer = MovieWriter(out, None, shown, preset="fast", crf=17)
         except OSError as error:
@@ -84,10 +106,49 @@ def render(
                 engine.process(source.hand(frame))
                 if writer.trouble:
                     break
-                if progress is not None:
-                    progress(done, frames.frames)
+                told(PERFORMING, done, frames.frames)
         if writer.trouble:
             raise RenderFailed(writer.trouble)
         return engine.report()
     finally:
         engine.close()
+
+
+def clip_neutral(
+    frames: FileFrames, face_points: FacePoints, progress: Callable[[int], None] | None = None
+) -> Points | None:
+    """The neutral face of whoever is in the movie, as PictureSettings.neutral takes it; None: nobody is.
+
+    Of every k-th frame one face is taken: the one before, where it is there, else the largest. The median is the
+    face's that is there most; `progress` is told how many frames were passed.
+    """
+    expected = frames.frames or round((frames.duration_s or 0) * frames.fps)
+    every = max(ceil(expected / FACES), 1)
+    seen: list[Points] = []
+    last: Box | None = None
+    for done, frame in enumerate(frames, 1):
+        if progress is not None:
+            progress(done)
+        if frame.index % every:
+            continue
+        height, width = frame.picture.shape[:2]
+        faces = face_points.detect(frame.picture, min(sqrt(SEARCH_AREA_PX / (width * height)), 2.0))
+        for face in _likeliest(faces, last):
+            points = face_points.fine_points(frame.picture, face.box)
+            if shape_is_sane(points, face.box):
+                last = face.box
+                seen.append(in_heights(points, width, height))
+                break
+        if len(seen) >= 2 * FACES:  # the file had not said how long it is
+            seen, every = seen[::2], 2 * every
+    return neutral_of(np.array(seen, np.float32)) if seen else None
+
+
+def _likeliest(faces: list[Face], last: Box | None) -> Iterator[Face]:
+    """The face that lies where the performer's was, first; then the largest."""
+    yield from sorted(faces, key=lambda face: (last is None or not _holds(last, face.box), -face.box.width))
+
+
+def _holds(last: Box, box: Box) -> bool:
+    x, y = box.centre
+    return last.left <= x <= last.right and last.top <= y <= last.bottom

@@ -19,6 +19,7 @@ from live.engine_process import (
     Fault,
     Finished,
     Forget,
+    ForkServerKilled,
     Go,
     Heartbeat,
     Prepare,
@@ -104,7 +105,11 @@ class WatchedEngine:
             self.process.kill()
             self.process = self._make()
             self.restarts += 1
-        self.process.start()
+        try:
+            self.process.start()
+        except ForkServerKilled:
+            self.finished = True  # the show ends while it was starting: no fault, and no restart
+            raise
 
     def begun(self) -> None:
         self.models.clear()

@@ -147,9 +147,7 @@ def _tracks() -> dict[str, Track]:
         "gaze_x": _eased(_GAZE_X, 0.02) + _sway(0.12, (13, 29), 0.2),
         "gaze_y": _eased(_GAZE_Y, 0.02) + _sway(0.08, (17, 31), 0.9),
         "yaw_deg": _eased(_YAW, 0.15) + _sway(1.0, (9, 14, 23), 0.3),
-        "pitch_deg": _eased(_PITCH, 0.15)
-        - 4.0 * (stress - _smooth(stress, 0.8))
-        + _sway(0.7, (8, 19, 27), 0.7),
+        "pitch_deg": _eased(_PITCH, 0.15) - 4.0 * (stress - _smooth(stress, 0.8)) + _sway(0.7, (8, 19, 27), 0.7),
         "roll_deg": _eased(_ROLL, 0.18) + _sway(0.8, (6, 13, 21), 1.9),
         "nearer": _eased(_NEARER, 0.25) + _sway(0.006, (10, 17), 0.5),  # and breathes
         "x": _eased(_SIDE, 0.25) + _sway(0.8, (7, 12), 1.3),
@@ -174,9 +172,6 @@ class DemoPerformer:
         at = (t_s % LOOP_S) * _RATE_HZ
         before = int(at) % _SAMPLES
         part, after = at - int(at), (before + 1) % _SAMPLES
-        now = {
-            name: float(track[before] * (1.0 - part) + track[after] * part)
-            for name, track in self._tracks.items()
-        }
+        now = {name: float(track[before] * (1.0 - part) + track[after] * part) for name, track in self._tracks.items()}
         expression = Expression(**{name: now[name] for name in Expression.__slots__})
         return expression, Pose(**{name: now[name] for name in Pose.__slots__})

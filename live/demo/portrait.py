@@ -144,9 +144,7 @@ def _curve(points: tuple[tuple[float, float], ...], x: Floats, smooth_px: float)
     xs, ys = zip(*points, strict=True)
     y = np.interp(x, xs, ys).astype(np.float32)
     sigma = smooth_px / float(x[1] - x[0])
-    return np.asarray(
-        cv2.GaussianBlur(y[None], (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)[0], np.float32
-    )
+    return np.asarray(cv2.GaussianBlur(y[None], (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)[0], np.float32)
 
 
 def _ramp(y: Floats, start: Floats, end: Floats) -> Floats:
@@ -325,9 +323,7 @@ class Mouth:
         chin = np.clip(1.0 - ((xs - 222.0) / 48.0) ** 2, 0.0, 1.0) ** 2
         gap, relax, opened = knots[2] - knots[1], 1.0 - e.smile, e.jaw
         closing = 1.0 - min(1.0, 2.0 * opened)
-        meet = (
-            0.30 * relax**0.5 * (1.0 - opened)
-        )  # the part of the photograph's gap that the upper lip covers
+        meet = 0.30 * relax**0.5 * (1.0 - opened)  # the part of the photograph's gap that the upper lip covers
         # The upper lip and the corners: they sink as the smile relaxes, the corners also as the jaw falls.
         sink = corner * (3.0 * relax + 4.6 * opened) + inside * (0.9 * relax + 0.6 * e.round - 0.5 * opened)
         upper_inner = sink + gap * meet
@@ -337,16 +333,12 @@ class Mouth:
         upper_outer = sink * 0.8 + gap * (0.10 * (1.0 - opened) * relax)
         lower_outer = lower_inner + inside * (0.8 * relax - 0.6 * opened)
         jaw = chin * (JAW_DROP * 0.85 * opened - 1.6 * closing)
-        return knots, [
-            np.asarray(s, np.float32) for s in (upper_outer, upper_inner, lower_inner, lower_outer, jaw)
-        ]
+        return knots, [np.asarray(s, np.float32) for s in (upper_outer, upper_inner, lower_inner, lower_outer, jaw)]
 
     def _fill(self, skin: Picture, top: Floats, bottom: Floats) -> None:
         """Blend the mouth's inside into `skin` between the curves `top` and `bottom` (1, columns)."""
         top, bottom, scale = top[:, self._cols], bottom[:, self._cols], np.float32(self._region.scale)
-        rows = slice(
-            *np.searchsorted(self._region.y[:, 0], (float(top.min()) - 1.0, float(bottom.max()) + 1.0))
-        )
+        rows = slice(*np.searchsorted(self._region.y[:, 0], (float(top.min()) - 1.0, float(bottom.max()) + 1.0)))
         y = self._region.y[rows, :1]
         gap = bottom - top
         opening = np.clip((y - top) * scale + 0.5, 0, 1) * np.clip((bottom - y) * scale + 0.5, 0, 1)
@@ -355,9 +347,7 @@ class Mouth:
             0.45 + (y - top) / 2.5, 0.0, 1.0
         )  # under the upper lip it is dark
         ruddy = light * (0.6 + 0.4 * light)  # and what is dark is red
-        sides = np.clip(1.0 - ((self._x - MOUTH_CENTRE_X) / 15.0) ** 2, 0.0, 1.0) * np.clip(
-            (gap - 4.0) / 9.0, 0.0, 0.8
-        )
+        sides = np.clip(1.0 - ((self._x - MOUTH_CENTRE_X) / 15.0) ** 2, 0.0, 1.0) * np.clip((gap - 4.0) / 9.0, 0.0, 0.8)
         tongue = np.exp(-(((bottom - y) / 5.5) ** 2)) * (sides * self._no_teeth[rows])
         inside = self._inside[rows] * cv2.merge((light, ruddy, ruddy)) + self._TONGUE * tongue[..., None]
         window = skin[rows, self._cols, :3]
@@ -471,9 +461,7 @@ class Skull:
         mx, my = self._x + (shift - 0.5), self._y + (shift - 0.5)
         from_head = cv2.remap(cv2.distanceTransform(head, cv2.DIST_L2, 5), mx, my, cv2.INTER_LINEAR)
         from_body = cv2.remap(cv2.distanceTransform(body, cv2.DIST_L2, 5), mx, my, cv2.INTER_LINEAR)
-        reach = 14.0 + 56.0 * _smoothstep(
-            (145.0 - self._y) / 60.0
-        )  # the collar is near and must not turn along
+        reach = 14.0 + 56.0 * _smoothstep((145.0 - self._y) / 60.0)  # the collar is near and must not turn along
         turns = 1.0 - _smoothstep((from_head - 3.0) / reach)
         leans = 1.0 - _smoothstep((from_body - 3.0) / 75.0)
         blur = 10.0 / self._STEP

@@ -122,7 +122,7 @@ def _open(window: OperatorWindow, stage: StageWindow, remembered: Remembered, fu
         if wanted == remembered.stage_screen:
             stage.fill(wanted)  # waits for it should it not be there yet
         else:
-            window.fill_screen(wanted)
+            window.stage_controls.fill_screen(wanted)
     if stage.on_screen is None:
         _beside(window, stage)
         stage.open_window()

@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import groupby
+
 from PyQt5.QtCore import QEvent, QObject, QRect, Qt
 from PyQt5.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent
 from PyQt5.QtWidgets import QWidget
 
+from live.control.keys import BINDINGS
 from live.operator import theme
+from live.operator.commands import COMMANDS, LIST_KEYS
 
-KEYS = (
-    ("Space", "GO: the standby cue goes on stage"),
-    ("Backspace", "Back to the cue before"),
-    ("Esc", "Panic: safe picture on stage; again to return"),
-    ("1 … 9", "This cue goes on stage now"),
-    ("Up, Down", "Move the selection"),
-    ("Enter", "The selected cue or look is standby"),
-    ("Tab", "From the cues to the looks and back"),
-    ("L", "Follow the face in the middle"),
-    ("Ctrl+Left, Right", "Follow the leftmost or rightmost face"),
-    ("F11", "Stage full screen on another screen"),
-    ("Shift+F11", "Stage as a window"),
-    ("M", "Mirror the stage"),
-    ("R", "Rotate the stage by 90°"),
-    ("F", "Fit: contain, cover, stretch"),
-    ("Ctrl+O, F5", "Open a show, read it again"),
-    ("Ctrl+Q", "Stop the show"),
-    ("F1, ?", "This page"),
-)
+
+def key_rows() -> Iterator[tuple[str, str]]:
+    """Every key and what it means: those that drive the show, the lists', the window's. Neighbours that mean the same
+    share a row."""
+    for meaning, group in groupby(BINDINGS, key=lambda binding: binding.meaning):
+        bound = [binding.key for binding in group]
+        yield bound[0] if len(bound) == 1 else f"{bound[0]} … {bound[-1]}", meaning
+    yield from LIST_KEYS
+    for command in COMMANDS:
+        yield ", ".join(command.keys), command.meaning
 
 
 class KeyHelp(QWidget):
-    """Covers its parent while shown; a click or any key of the window hides it."""
+    """Covers its parent while shown; a click or any key that drives the show hides it."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -59,8 +55,9 @@ class KeyHelp(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.fillRect(self.rect(), QColor(0, 0, 0, 170))
-        line = min(36, (self.height() - 130) // len(KEYS))
-        width, height = min(820, self.width() - 40), line * len(KEYS) + 100
+        rows = list(key_rows())
+        line = min(36, (self.height() - 130) // len(rows))
+        width, height = min(820, self.width() - 40), line * len(rows) + 100
         box = QRect((self.width() - width) // 2, (self.height() - height) // 2, width, height)
         painter.setPen(theme.LINE)
         painter.setBrush(theme.PANEL)
@@ -69,7 +66,7 @@ class KeyHelp(QWidget):
         painter.setFont(theme.font(theme.TITLE_PX, bold=True))
         painter.setPen(theme.TEXT)
         painter.drawText(inner, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop, "Keys")
-        for at, (key, meaning) in enumerate(KEYS):
+        for at, (key, meaning) in enumerate(rows):
             row = QRect(inner.x(), inner.y() + 52 + at * line, inner.width(), line)
             painter.setFont(theme.font(bold=True))
             painter.setPen(theme.STANDBY)

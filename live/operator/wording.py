@@ -11,12 +11,16 @@ from typing import Any, Protocol
 
 from PyQt5.QtGui import QColor
 
+from live.control.keys import Keyed
 from live.operator import theme
 from live.operator.cue_list import CueRow, CueStatus
 from live.operator.fault_log import Entry
 from live.operator.meters import Reading
 from live.shared_frames import FrameKind, SharedPicture
+from live.show import Cue
 from live.stage_manager import StageState
+
+_DISSOLVE_S = 0.5
 
 Subscriber = Callable[[SharedPicture], None]
 
@@ -34,8 +38,8 @@ class AudienceLike(Protocol):
     def presented(self, picture: SharedPicture, at: float) -> None: ...
 
 
-class ManagerLike(Protocol):
-    """What the windows ask of a StageManager. Nothing here waits, but for `reload_show`."""
+class ManagerLike(Keyed, Protocol):
+    """What the windows ask of a StageManager, beside what its keys do. Nothing here waits."""
 
     @property
     def state(self) -> StageState: ...
@@ -43,14 +47,10 @@ class ManagerLike(Protocol):
     def preview_frames(self) -> FramesLike: ...
     @property
     def audience(self) -> AudienceLike: ...
-    def go(self) -> bool: ...
-    def back(self) -> bool: ...
-    def go_to(self, index: int) -> bool: ...
     def standby(self, index: int) -> bool: ...
-    def panic(self) -> None: ...
-    def release(self) -> None: ...
+    def add_cue(self, cue: Cue) -> int: ...
     def lock_performer(self, x: float, y: float) -> None: ...
-    def reload_show(self, path: str | Path | None = None) -> str | None: ...
+    def begin_reload(self, path: str | Path | None = None) -> bool: ...
     def listen(self, callback: Callable[[], None]) -> Callable[[], None]: ...
 
 
@@ -86,6 +86,34 @@ def cue_rows(state: StageState) -> list[CueRow]:
             )
         )
     return rows
+
+
+def cue_for_look(file: Path, state: StageState) -> Cue:
+    """A cue of this look in the show as it performs: the voice stays, and so does going on by itself."""
+    if state.on_stage is None:
+        return Cue(file.stem, file, transition_s=_DISSOLVE_S)
+    before = state.cues[state.on_stage]
+    return Cue(file.stem, file, before.voice, _DISSOLVE_S, follow_s=before.follow_s)
+
+
+def cue_text(cue: Cue, show_path: Path | None) -> str:
+    """A cue as a show's file has it; models beside the file by their relative paths."""
+    lines = [f"name = {_quoted(cue.name)}"]
+    for key, model in (("look", cue.look), ("voice", cue.voice)):
+        folder = None if show_path is None else show_path.parent.resolve()
+        if isinstance(model, Path):
+            model = model.relative_to(folder) if folder and model.is_relative_to(folder) else model
+            model = model.as_posix()
+        lines.append(f"{key} = {_quoted(model)}")
+    lines.append(f"transition_s = {cue.transition_s:g}")
+    if cue.follow_s is not None:
+        lines.append(f"follow_s = {cue.follow_s:g}")
+    return "\n".join(["[[cue]]", *lines, ""])
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 STATUSES = {

@@ -187,9 +187,7 @@ class FileSource(Source):
                 time_s = frame.captured_at
                 due = round_at + time_s
                 late_s = self.clock() - due
-                if (
-                    late_s > GONE_S
-                ):  # The machine slept, or cannot decode so fast: the pace goes on from here.
+                if late_s > GONE_S:  # The machine slept, or cannot decode so fast: the pace goes on from here.
                     round_at += late_s
                 elif late_s < 0:
                     self.expect(reader, due)

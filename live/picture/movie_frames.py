@@ -131,9 +131,7 @@ class FileFrames:
                 yield Frame(picture, time_s, index)
                 before_s = time_s
 
-    def _decoded(
-        self, container: InputContainer, stream: VideoStream
-    ) -> Iterator[tuple[Picture, float | None]]:
+    def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[tuple[Picture, float | None]]:
         try:
             yield from pictures(container, stream)
         except (av.FFmpegError, OSError):

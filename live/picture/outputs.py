@@ -15,6 +15,7 @@ from queue import Empty, Full, Queue
 from typing import Protocol
 
 import av
+import cv2
 import numpy as np
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
@@ -24,6 +25,9 @@ from live.frames import now
 from live.picture.transition import place
 from live.shared_frames import FrameKind
 from models.features.face_points import Picture, Points
+
+WATCHABLE_PX = 480
+"""A movie is at least so high."""
 
 
 class PictureOut(Protocol):
@@ -60,9 +64,7 @@ class DelayLine:
 
     LONGEST_S = 2.0
 
-    def __init__(
-        self, out: PictureOut, trouble: Callable[[Exception], None], clock: Callable[[], float] = now
-    ) -> None:
+    def __init__(self, out: PictureOut, trouble: Callable[[Exception], None], clock: Callable[[], float] = now) -> None:
         self._out = out
         self._clock = clock
         self._trouble = trouble
@@ -87,9 +89,7 @@ class DelayLine:
                 waiting.due_s += change_s
             self._wake.notify_all()
 
-    def write(
-        self, picture: Picture, *, captured_at: float, ready_at: float, index: int, kind: FrameKind
-    ) -> None:
+    def write(self, picture: Picture, *, captured_at: float, ready_at: float, index: int, kind: FrameKind) -> None:
         """Hands `picture` on when it is due. Called on the loop; the picture may be overwritten
         afterwards."""
         with self._wake:
@@ -143,6 +143,12 @@ class DelayLine:
                 self._spare.append(w.picture)
 
 
+def movie_size(width: int, height: int) -> tuple[int, int]:
+    """Width and height of a movie of such pictures: small looks are enlarged, so that it can be watched."""
+    times = max(-(-WATCHABLE_PX // height), 1)
+    return width * times, height * times
+
+
 @dataclass(slots=True)
 class _Shot:
     picture: Picture
@@ -150,12 +156,12 @@ class _Shot:
 
 
 class MovieWriter:
-    """A movie file that is playable up to where it was cut off: fragmented MP4, H.264, its own encoder
-    thread.
+    """A movie file that is playable up to where it was cut off: fragmented MP4, H.264, its own encoder thread.
 
-    With `fps` the movie has a constant frame rate: each frame is the newest picture at its time, a picture
-    that stood still is repeated. With fps None each picture keeps its own time (for `guise render`). A full
-    disk ends the recording and nothing else: `trouble` says why, and `write` goes on doing nothing.
+    With `fps` the movie has a constant frame rate: each frame is the newest picture at its time, a picture that stood
+    still is repeated. With fps None each picture keeps its own time (for `guise render`). Pictures of another size are
+    fitted into the movie's, enlarged cubically: Lanczos would ring at a look's hard edges. A full disk ends the
+    recording and nothing else: `trouble` says why, and `write` goes on doing nothing.
     """
 
     TICKS = 90_000
@@ -306,7 +312,7 @@ class MovieWriter:
     def _encode(self, picture: Picture, tick: int) -> None:
         if (picture.shape[1], picture.shape[0]) != self.size:
             self._canvas[:] = 0
-            place(picture, self._canvas)
+            place(picture, self._canvas, cv2.INTER_CUBIC)
             picture = self._canvas
         frame = VideoFrame.from_ndarray(picture, format="rgb24")
         frame.pts = tick = max(tick, self._last_tick + 1)

@@ -53,7 +53,8 @@ class PerformanceLog:
         self._first_new_at = 0.0
         self._presented = 0
         self._written_at: float | None = None
-        self._gap_counts = False
+        self._of_frame = False
+        """Whether the last picture was of a frame: only between two such is a gap one."""
         self._longest_gap_s = 0.0
         self._switch: _Switch | None = None
         self._switches: list[_Switch] = []
@@ -79,9 +80,9 @@ class PerformanceLog:
     def present(self, kind: FrameKind, captured_at: float, ready_at: float, index: int) -> None:
         """A picture went out. `index` -1: the engine showed it by itself, there was no frame."""
         gap_s = 0.0 if self._written_at is None else ready_at - self._written_at
-        if self._gap_counts:
+        if self._of_frame and index >= 0:
             self._longest_gap_s = max(self._longest_gap_s, gap_s)
-        self._gap_counts = index >= 0
+        self._of_frame = index >= 0
         self._written_at = ready_at
         self._presented += index >= 0
         if kind in NEW_KINDS:
@@ -98,7 +99,7 @@ class PerformanceLog:
 
     def interrupt(self) -> None:
         """The source is gone: the time until the next picture is no gap between two."""
-        self._written_at, self._gap_counts = None, False
+        self._written_at = None
 
     # ---- switches
 

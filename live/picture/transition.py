@@ -70,9 +70,9 @@ class Blender:
         return canvases
 
 
-def place(picture: Picture, canvas: Picture) -> None:
+def place(picture: Picture, canvas: Picture, enlarging: int = cv2.INTER_LINEAR) -> None:
     """`picture` into the middle of `canvas`, as large as it fits, its proportions kept; the border is left as
-    it is."""
+    it is. `enlarging`: OpenCV's interpolation where it grows."""
     height, width = canvas.shape[:2]
     scale = min(height / picture.shape[0], width / picture.shape[1])
     size = min(round(picture.shape[1] * scale), width), min(round(picture.shape[0] * scale), height)
@@ -81,7 +81,7 @@ def place(picture: Picture, canvas: Picture) -> None:
     if size == (picture.shape[1], picture.shape[0]):
         part[:] = picture
     else:
-        part[:] = cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR if scale >= 1 else cv2.INTER_AREA)
+        part[:] = cv2.resize(picture, size, interpolation=enlarging if scale >= 1 else cv2.INTER_AREA)
 
 
 class Transition(Generic[T]):
@@ -119,9 +119,7 @@ class Transition(Generic[T]):
             return 1.0
         return min(max((t_s - self._started_s) / self._length_s, 0.0), 1.0)
 
-    def perform(
-        self, new: T, show: Callable[[T], tuple[Picture, float]], t_s: float, frame_s: float
-    ) -> Picture:
+    def perform(self, new: T, show: Callable[[T], tuple[Picture, float]], t_s: float, frame_s: float) -> Picture:
         """The picture of this frame. `show` gives a look's picture and the seconds it took; `frame_s` is what
         a frame may take. Whatever `show` raises passes through."""
         share = self.share(t_s)

@@ -31,8 +31,8 @@ from live.engine_process import (
     SetParameter,
     Stop,
 )
+from live.figures import Times
 from live.frames import Samples, now
-from live.picture.figures import Times
 from live.show import VOICE_PRESETS
 from live.slot import Slot
 from live.sound.files import BadSound, FileMicrophone, FileSpeaker, NoMicrophone, NoSpeaker

@@ -25,6 +25,18 @@ RIGHT_EYE = slice(42, 48)
 RIGID = np.array([27, 28, 29, 30, 36, 39, 42, 45])
 """Nose bridge and eye corners: what moves with the skull and not with the expression."""
 
+MIRROR = np.concatenate(
+    [
+        np.arange(16, -1, -1),  # jaw
+        np.arange(26, 16, -1),  # brows
+        np.array([27, 28, 29, 30, 35, 34, 33, 32, 31]),  # nose
+        np.array([45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40]),  # eyes
+        np.array([54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55]),  # outer lips
+        np.array([64, 63, 62, 61, 60, 67, 66, 65]),  # inner lips
+    ]
+)
+"""Which point a point becomes in a mirror."""
+
 FINE_FACE_PX = 320
 """The predictor answers in whole pixels. Asked on a face scaled to this width its steps fall below 1/2 pixel of a
 webcam's face (about 110 to 270 px wide), which is what keeps eyelids from jumping."""

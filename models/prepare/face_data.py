@@ -20,20 +20,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from models.features.face_lines import LineStyle, draw_face2face_lines, draw_lines
-from models.features.face_points import Picture, Points
+from models.features.face_points import MIRROR, Picture, Points
 from models.prepare.data_error import DataError
-
-MIRROR = np.concatenate(
-    [
-        np.arange(16, -1, -1),  # jaw
-        np.arange(26, 16, -1),  # brows
-        np.array([27, 28, 29, 30, 35, 34, 33, 32, 31]),  # nose
-        np.array([45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40]),  # eyes
-        np.array([54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55]),  # outer lips
-        np.array([64, 63, 62, 61, 60, 67, 66, 65]),  # inner lips
-    ]
-)
-"""Which point a point becomes in a mirror."""
 
 
 class FaceData(Dataset[dict[str, Tensor]]):

@@ -14,13 +14,15 @@ import numpy as np
 import pytest
 
 from live import app
-from live.app import BadInput, LiveOptions, run_live, status_text
+from live.app import BadInput, LiveOptions, run_live
 from live.audience import STALE_S, Audience, read_safe_picture
-from live.engine_process import start_forkserver
+from live.engine_process import start_forkserver, stop_forkserver
+from live.recorder import Recorder
 from live.report import build_report, empty_report, write_report
 from live.shared_frames import FrameKind, SharedFrames, SharedPicture
 from live.show import Cue, Show
 from live.stage_manager import StageManager
+from live.status_line import StatusLine, status_text
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -89,6 +91,27 @@ def test_a_display_is_there_or_it_is_said_what_is_wrong(monkeypatch: pytest.Monk
     assert app._no_display() is None
 
 
+def test_a_show_that_ends_before_an_engine_has_started_has_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fork server is killed while the StageManager waits for it; that must read as the end, not as a failure."""
+    (tmp_path / "takes_long_to_import.py").write_text("import time\ntime.sleep(30)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    stop_forkserver()
+    start_forkserver(["takes_long_to_import"])
+    manager = StageManager(Show("x", (Cue("one", "safe"),)), "", "", stage_bytes=3 * 64 * 64)
+    try:
+        manager.start()
+        time.sleep(0.3)
+    finally:
+        manager.stop()
+        stop_forkserver()
+        start_forkserver(["numpy"])
+    report = manager.report()
+    assert report["faults"] == []
+    assert not [note for note in manager.state.notes if "cannot be started" in note.text]
+
+
 # ---- the status line and the recorder
 
 
@@ -106,7 +129,7 @@ def manager() -> Iterator[StageManager]:
 
 def test_the_status_is_one_line_and_notes_have_their_own(manager: StageManager) -> None:
     out = io.StringIO()
-    line = app.StatusLine(out)
+    line = StatusLine(out)
     manager.note("a provider fell back")
     line.show(manager.state)
     line.show(manager.state)
@@ -121,7 +144,7 @@ def test_the_status_is_one_line_and_notes_have_their_own(manager: StageManager) 
 def test_the_recorder_keeps_what_the_audience_sees(manager: StageManager, tmp_path: Path) -> None:
     import av
 
-    recorder = app.Recorder(tmp_path / "out.mp4", manager)
+    recorder = Recorder(tmp_path / "out.mp4", manager)
     for index in range(20):
         at = index / 20
         picture = np.full((48, 64, 3), 200, np.uint8)
@@ -135,7 +158,7 @@ def test_the_recorder_keeps_what_the_audience_sees(manager: StageManager, tmp_pa
 
 
 def test_nothing_to_record_is_told(manager: StageManager, tmp_path: Path) -> None:
-    app.Recorder(tmp_path / "out.mp4", manager).close()
+    Recorder(tmp_path / "out.mp4", manager).close()
     assert "nothing was recorded" in manager.state.notes[-1].text
     assert not (tmp_path / "out.mp4").exists()
 

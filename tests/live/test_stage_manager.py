@@ -14,7 +14,7 @@ import pytest
 from live.engine_process import start_forkserver, stop_forkserver
 from live.shared_frames import FrameKind, SharedPicture
 from live.show import Cue, Show
-from live.stage_manager import DOUBLE_PRESS_S, StageManager, StageState
+from live.stage_manager import DOUBLE_PRESS_S, FRIGHT_S, StageManager, StageState
 
 FAKE = "tests.live.fake_engine:main"
 Make = Callable[..., StageManager]
@@ -244,6 +244,24 @@ def test_panic_and_release(make: Make) -> None:
     assert until(lambda: manager.state.on_stage == 1, 2.0), "and goes on after it"
 
 
+def test_one_button_panics_at_once_and_returns_but_not_in_one_fright(make: Make) -> None:
+    manager = make("one")
+    assert manager.toggle_panic()
+    assert manager.state.panic
+    for _ in range(5):
+        time.sleep(FRIGHT_S / 4)
+        assert not manager.toggle_panic()
+        assert manager.state.panic, "hammering in a fright brought the show back"
+    time.sleep(FRIGHT_S + 0.05)
+    assert manager.toggle_panic()
+    assert not manager.state.panic
+    assert manager.toggle_panic(), "panic itself is never refused"
+    manager.release()
+    manager.panic()
+    assert not manager.toggle_panic(), "whoever began it, the same fright"
+    assert manager.state.panic
+
+
 def test_panic_holds_over_a_restart(make: Make) -> None:
     manager = make("one")
     manager.panic()
@@ -350,6 +368,48 @@ def test_a_good_show_takes_over_by_name(make: Make, tmp_path: Path) -> None:
     assert until(lambda: all_settled(manager))
     assert manager.go()
     assert manager.state.on_stage == 3
+
+
+def test_an_added_cue_is_prepared_and_performs_like_any_other(make: Make) -> None:
+    manager = make("one")
+    assert manager.state.standby is None
+    assert manager.add_cue(Cue("two", "two")) == 1
+    assert "not in the show's file" in manager.state.notes[-1].text
+    assert (manager.state.on_stage, manager.state.standby) == (0, None), "nothing but the list has changed"
+    assert until(lambda: all_settled(manager))
+    assert manager.standby(1)
+    assert manager.go()
+    assert until(lambda: performs(manager, 1))
+    assert manager.report()["switches"][1]["cue"] == "two"
+
+
+def test_an_added_cue_gets_a_name_of_its_own_and_is_gone_when_the_show_is_read_again(
+    make: Make, tmp_path: Path
+) -> None:
+    manager = make("one", "two")
+    assert [manager.add_cue(Cue("two", "safe")) for _ in range(2)] == [2, 3]
+    assert [cue.name for cue in manager.state.cues] == ["one", "two", "two 2", "two 3"]
+    assert manager.standby(3)
+    path = tmp_path / "show.toml"
+    path.write_text("".join(f"[[cue]]\nname = '{name}'\nlook = 'safe'\n" for name in ("one", "two")))
+    assert manager.reload_show(path) is None
+    assert [cue.name for cue in manager.state.cues] == ["one", "two"]
+    assert (manager.state.on_stage, manager.state.standby) == (0, 1)
+
+
+def test_a_show_may_be_read_without_waiting_for_it(make: Make, tmp_path: Path) -> None:
+    manager = make("one", "two")
+    path = tmp_path / "show.toml"
+    os.mkfifo(path)  # a disk that answers when it likes
+    began = time.monotonic()
+    assert manager.begin_reload(path)
+    assert not manager.begin_reload(path), "one is being read"
+    assert time.monotonic() - began < 0.5
+    assert manager.go(), "the show goes on meanwhile"
+    path.write_text("[[cue]]\nname = 'zero'\nlook = 'safe'\n")
+    assert until(lambda: [cue.name for cue in manager.state.cues] == ["zero"])
+    assert until(lambda: manager.begin_reload(tmp_path / "nowhere.toml"))
+    assert until(lambda: "was not reloaded" in manager.state.notes[-1].text)
 
 
 def test_anybody_may_call_at_any_time(make: Make) -> None:

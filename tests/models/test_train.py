@@ -189,7 +189,7 @@ def test_the_verb_refuses_in_one_line(
 
 
 def test_a_mirrored_face_has_its_points_in_the_mirror() -> None:
-    from models.prepare.face_data import MIRROR
+    from models.features.face_points import MIRROR
 
     assert sorted(MIRROR) == list(range(68))
     assert np.array_equal(MIRROR[MIRROR], np.arange(68))

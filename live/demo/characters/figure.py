@@ -133,8 +133,9 @@ class Figure:
             self._still[size] = (self.backdrop.light(edge), bust, cover, grain)
         return self._still[size]
 
-    def _behind(self, pose: Pose, light: Array, cover: Array, behind: Array, bust: Array, bust_cover: Array,
-                unit_px: float) -> Array:
+    def _behind(
+        self, pose: Pose, light: Array, cover: Array, behind: Array, bust: Array, bust_cover: Array, unit_px: float
+    ) -> Array:
         """Lay the head over the bust, in the shadow of its chin, over the background."""
         edge = light.shape[0]
         c, s = np.cos(pose.roll * 0.35), np.sin(pose.roll * 0.35)

@@ -1,6 +1,6 @@
 """A character's minute as a film, to prepare and train from like anybody's.
 
-    python -m live.demo.characters.footage porcelain porcelain.mp4
+python -m live.demo.characters.footage porcelain porcelain.mp4
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ def frames(name: str, seconds: float = 60.0, size: int = 512) -> Iterator[NDArra
         yield figure.picture(*performance.at(i / FRAMES_PER_SECOND), size)
 
 
-def write_footage(name: str, path: Path, seconds: float = 60.0, size: int = 512,
-                  progress: Callable[[int, int], None] | None = None) -> None:
+def write_footage(
+    name: str, path: Path, seconds: float = 60.0, size: int = 512, progress: Callable[[int, int], None] | None = None
+) -> None:
     """Film a character to `path` (.mp4, H.264). `progress` gets (frames done, frames in all).
 
     A file that could not be finished does not stay: it is written beside and renamed.

@@ -49,13 +49,41 @@ class Proportions:
     """What makes one head differ from another. Lengths in head units (chin to crown is 2)."""
 
     half_widths: tuple[tuple[float, float], ...] = (
-        (-1.42, 0.30), (-1.12, 0.34), (-1.04, 0.37), (-0.95, 0.41), (-0.85, 0.465), (-0.70, 0.545), (-0.50, 0.620),
-        (-0.25, 0.670), (0.0, 0.690), (0.30, 0.700), (0.60, 0.68), (0.90, 0.55), (1.10, 0.32), (1.30, 0.2),
+        (-1.42, 0.30),
+        (-1.12, 0.34),
+        (-1.04, 0.37),
+        (-0.95, 0.41),
+        (-0.85, 0.465),
+        (-0.70, 0.545),
+        (-0.50, 0.620),
+        (-0.25, 0.670),
+        (0.0, 0.690),
+        (0.30, 0.700),
+        (0.60, 0.68),
+        (0.90, 0.55),
+        (1.10, 0.32),
+        (1.30, 0.2),
     )
     profile: tuple[tuple[float, float], ...] = (
-        (-1.42, -1.6), (-1.20, -0.75), (-1.10, -0.12), (-1.05, 0.20), (-1.01, 0.40), (-0.96, 0.54), (-0.90, 0.60),
-        (-0.75, 0.625), (-0.60, 0.655), (-0.40, 0.66), (-0.15, 0.655), (0.05, 0.65), (0.22, 0.69), (0.45, 0.68),
-        (0.70, 0.57), (0.90, 0.38), (1.05, 0.05), (1.15, -0.5), (1.30, -1.2),
+        (-1.42, -1.6),
+        (-1.20, -0.75),
+        (-1.10, -0.12),
+        (-1.05, 0.20),
+        (-1.01, 0.40),
+        (-0.96, 0.54),
+        (-0.90, 0.60),
+        (-0.75, 0.625),
+        (-0.60, 0.655),
+        (-0.40, 0.66),
+        (-0.15, 0.655),
+        (0.05, 0.65),
+        (0.22, 0.69),
+        (0.45, 0.68),
+        (0.70, 0.57),
+        (0.90, 0.38),
+        (1.05, 0.05),
+        (1.15, -0.5),
+        (1.30, -1.2),
     )
     eye_x: float = 0.285
     eye_half_width: float = 0.152
@@ -198,11 +226,39 @@ def nose(p: Proportions, x: Array, y: Array) -> Array:
     ax = np.abs(x)
     t = p.nose_y
     ridge = curve_of(
-        ((-1.2, 0.0), (t - 0.125, 0.0), (t - 0.095, 0.055), (t - 0.06, 0.165), (t - 0.01, 0.245), (t + 0.05, 0.240),
-         (t + 0.18, 0.185), (t + 0.30, 0.135), (t + 0.40, 0.085), (t + 0.52, 0.030), (t + 0.62, 0.0), (1.3, 0.0)),
-        y, 0.022)
-    half = curve_of(((-1.2, 0.10), (t - 0.05, 0.098), (t, 0.088), (t + 0.12, 0.062), (t + 0.30, 0.052),
-                     (t + 0.45, 0.062), (t + 0.6, 0.10), (1.3, 0.1)), y) * p.nose_width
+        (
+            (-1.2, 0.0),
+            (t - 0.125, 0.0),
+            (t - 0.095, 0.055),
+            (t - 0.06, 0.165),
+            (t - 0.01, 0.245),
+            (t + 0.05, 0.240),
+            (t + 0.18, 0.185),
+            (t + 0.30, 0.135),
+            (t + 0.40, 0.085),
+            (t + 0.52, 0.030),
+            (t + 0.62, 0.0),
+            (1.3, 0.0),
+        ),
+        y,
+        0.022,
+    )
+    half = (
+        curve_of(
+            (
+                (-1.2, 0.10),
+                (t - 0.05, 0.098),
+                (t, 0.088),
+                (t + 0.12, 0.062),
+                (t + 0.30, 0.052),
+                (t + 0.45, 0.062),
+                (t + 0.6, 0.10),
+                (1.3, 0.1),
+            ),
+            y,
+        )
+        * p.nose_width
+    )
     z = p.nose_height * ridge * np.exp(-((ax / half) ** 1.9))
     z += 0.042 * bump(x, y, (0.0, t + 0.005), (0.060 * p.nose_width, 0.050))
     wing = (0.108 * p.nose_width, t - 0.030)
@@ -249,8 +305,16 @@ def warps(p: Proportions, x: Array, y: Array) -> dict[str, tuple[Array, Array]]:
 class Head:
     """The moving head. Construct once a character; `surface` for each frame, a few milliseconds."""
 
-    def __init__(self, proportions: Proportions, paint: Lids, albedo: Array, metal: Array, relief: Array,
-                 gloss: Array, hair: Surface | None) -> None:
+    def __init__(
+        self,
+        proportions: Proportions,
+        paint: Lids,
+        albedo: Array,
+        metal: Array,
+        relief: Array,
+        gloss: Array,
+        hair: Surface | None,
+    ) -> None:
         """Maps cover the whole chart. `relief` is added to the bare face (seams, hammering); `hair` lies over it."""
         self.proportions, self.paint, self.hair = proportions, paint, hair
         self.x, self.y = chart()
@@ -282,9 +346,14 @@ class Head:
         albedo = cv2.remap(self.resting_albedo, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         height: Array = np.asarray(stack[..., 0] + e.smile * self.smile_fold, np.float32)
         surface = Surface(
-            height=height, albedo=np.asarray(albedo, np.float32), metal=np.array(stack[..., 1], np.float32),
-            material=np.zeros(height.shape, np.uint8), gloss=np.array(stack[..., 2], np.float32),
-            glow=np.zeros((*height.shape, 3), np.float32), occlusion=np.ones(height.shape, np.float32))
+            height=height,
+            albedo=np.asarray(albedo, np.float32),
+            metal=np.array(stack[..., 1], np.float32),
+            material=np.zeros(height.shape, np.uint8),
+            gloss=np.array(stack[..., 2], np.float32),
+            glow=np.zeros((*height.shape, 3), np.float32),
+            occlusion=np.ones(height.shape, np.float32),
+        )
         self._eye(surface, e, -1)
         self._eye(surface, e, 1)
         self._mouth(surface, e)
@@ -444,8 +513,9 @@ class Head:
         s.metal[at] *= (1.0 - hole) * (1.0 - dark[..., 0])
         s.material[at][hole > 0.5] = MOUTH
 
-    def _cavity(self, x: Array, y: Array, half: float, top: Array, low: Array,
-                e: Expression) -> tuple[Array, Array, Array]:
+    def _cavity(
+        self, x: Array, y: Array, half: float, top: Array, low: Array, e: Expression
+    ) -> tuple[Array, Array, Array]:
         """What is seen between the lips: depth behind the skin, colour, gloss."""
         paint = self.paint
         bow = np.clip(1.0 - (x / 0.26) ** 2, 0.0, 1.0)

@@ -120,21 +120,32 @@ class Performance:
         wink = _soften(_holds(random, t, 13.0, 16.0, (0.3, 0.5)), 0.05)
         self.t = t
         self.pose = {
-            "yaw": reach.yaw * yaw, "pitch": reach.pitch * np.clip(0.92 * pitch - 0.10 * (nod - 0.3), -1, 1),
-            "roll": reach.roll * roll, "right": reach.shift * right, "down": reach.shift * 0.7 * down,
+            "yaw": reach.yaw * yaw,
+            "pitch": reach.pitch * np.clip(0.92 * pitch - 0.10 * (nod - 0.3), -1, 1),
+            "roll": reach.roll * roll,
+            "right": reach.shift * right,
+            "down": reach.shift * 0.7 * down,
             "scale": 1.0 + reach.scale * near,
         }
         self.face = {
-            "jaw": jaw, "smile": smile, "rounded": rounded, "brow_raise": lift, "brow_frown": frown,
-            "blink_left": shut, "blink_right": np.maximum(shut, np.clip(1.2 * wink, 0, 1)),
+            "jaw": jaw,
+            "smile": smile,
+            "rounded": rounded,
+            "brow_raise": lift,
+            "brow_frown": frown,
+            "blink_left": shut,
+            "blink_right": np.maximum(shut, np.clip(1.2 * wink, 0, 1)),
             "gaze_x": np.clip(-0.75 * self.pose["yaw"], -0.40, 0.40),
             "gaze_y": np.clip(-0.60 * self.pose["pitch"], -0.16, 0.16),
         }
 
     def at(self, seconds: float) -> tuple[Pose, Expression]:
         """What is done at this moment."""
+
         def read(curve: Curve) -> float:
             return float(np.interp(seconds, self.t, curve))
 
-        return (Pose(**{k: read(v) for k, v in self.pose.items()}),
-                Expression(**{k: read(v) for k, v in self.face.items()}))
+        return (
+            Pose(**{k: read(v) for k, v in self.pose.items()}),
+            Expression(**{k: read(v) for k, v in self.face.items()}),
+        )

@@ -32,7 +32,8 @@ LIGHTS = LightSet(
         Lamp((0.88, 0.35, -0.55), (0.55, 0.80, 1.25), 0.35, 0.9, 1.5),
         Lamp((-0.92, 0.20, -0.50), (0.30, 0.42, 0.75), 0.35, 0.9, 1.3),
     ),
-    sky=(0.050, 0.064, 0.098), ground=(0.036, 0.032, 0.042),
+    sky=(0.050, 0.064, 0.098),
+    ground=(0.036, 0.032, 0.042),
     finishes=(
         Finish(0.045, 0.20, 0.055, 0.55),
         Finish(0.16, 0.0, 0.14, 0.50),
@@ -43,16 +44,26 @@ LIGHTS = LightSet(
 )
 
 PAINT = Lids(
-    lash=(0.006, 0.006, 0.010), lash_strength=0.96, lid=(0.42, 0.23, 0.21), lid_strength=0.85,
-    lip=(0.52, 0.105, 0.100), lip_strength=0.86,
-    sclera=(0.66, 0.68, 0.70), iris_inner=(0.16, 0.44, 0.36), iris_outer=(0.012, 0.13, 0.20), iris_glow=0.28,
-    teeth=(0.62, 0.60, 0.56), cavity=(0.030, 0.006, 0.008))
+    lash=(0.006, 0.006, 0.010),
+    lash_strength=0.96,
+    lid=(0.42, 0.23, 0.21),
+    lid_strength=0.85,
+    lip=(0.52, 0.105, 0.100),
+    lip_strength=0.86,
+    sclera=(0.66, 0.68, 0.70),
+    iris_inner=(0.16, 0.44, 0.36),
+    iris_outer=(0.012, 0.13, 0.20),
+    iris_glow=0.28,
+    teeth=(0.62, 0.60, 0.56),
+    cavity=(0.030, 0.006, 0.008),
+)
 
 GOLD = (1.35, 0.80, 0.24)
 
 
-def _crack(random: np.random.Generator, start: tuple[float, float], heading: float, length: float,
-           depth: int = 0) -> list[tuple[list[tuple[float, float]], float]]:
+def _crack(
+    random: np.random.Generator, start: tuple[float, float], heading: float, length: float, depth: int = 0
+) -> list[tuple[list[tuple[float, float]], float]]:
     """A fracture: a walk with sharp turns and branches. Polylines in head units, each with a width (units)."""
     points = [start]
     x, y = start
@@ -76,8 +87,13 @@ def _crack(random: np.random.Generator, start: tuple[float, float], heading: flo
 def _gold_seams(x: Array) -> Array:
     """Where the gold runs, 0..1, with soft edges."""
     random = np.random.default_rng(20)
-    starts = (((0.47, 0.62), -2.05, 0.62), ((0.62, -0.02), 3.5, 0.42), ((-0.60, -0.30), -0.75, 0.46),
-              ((-0.30, 0.66), -1.2, 0.30), ((0.30, -1.02), 2.0, 0.26))
+    starts = (
+        ((0.47, 0.62), -2.05, 0.62),
+        ((0.62, -0.02), 3.5, 0.42),
+        ((-0.60, -0.30), -0.75, 0.46),
+        ((-0.30, 0.66), -1.2, 0.30),
+        ((0.30, -1.02), 2.0, 0.26),
+    )
     fine = 2
     seams = np.zeros((x.shape[0] * fine, x.shape[1] * fine), np.uint8)
     for start, heading, length in starts:
@@ -133,10 +149,14 @@ def _hair(x: Array, y: Array) -> Surface:
     z = np.where(outer > 1.0, -0.10 - 6.0 * (outer - 1.0), z)
     z = z - 4.0 * np.clip(-level, 0.0, None)
     colour = np.broadcast_to(np.array([0.010, 0.011, 0.017], np.float32), (*x.shape, 3)).copy()
-    return Surface(height=z.astype(np.float32), albedo=colour, metal=np.zeros_like(x),
-                   material=np.full(x.shape, HAIR, np.uint8),
-                   gloss=(0.45 + 0.55 * np.clip(0.5 + strands, 0, 1)).astype(np.float32),
-                   glow=np.zeros((*x.shape, 3), np.float32))
+    return Surface(
+        height=z.astype(np.float32),
+        albedo=colour,
+        metal=np.zeros_like(x),
+        material=np.full(x.shape, HAIR, np.uint8),
+        gloss=(0.45 + 0.55 * np.clip(0.5 + strands, 0, 1)).astype(np.float32),
+        glow=np.zeros((*x.shape, 3), np.float32),
+    )
 
 
 class Porcelain(Figure):
@@ -151,8 +171,9 @@ class Porcelain(Figure):
         albedo = albedo * (1 - seams[..., None]) + np.asarray(GOLD, np.float32) * seams[..., None]
         head = Head(PROPORTIONS, PAINT, albedo.astype(np.float32), seams, 0.006 * seams, np.ones_like(x), _hair(x, y))
         bust = Bust(colour=(0.76, 0.75, 0.735), cloth=(0.012, 0.013, 0.020), material_gloss=1.0, shoulder=1.02)
-        backdrop = Backdrop(dark=(0.0016, 0.0022, 0.0050), glow=(0.010, 0.019, 0.042), at=(0.64, 0.36),
-                            spread=0.36, seed=3)
+        backdrop = Backdrop(
+            dark=(0.0016, 0.0022, 0.0050), glow=(0.010, 0.019, 0.042), at=(0.64, 0.36), spread=0.36, seed=3
+        )
         super().__init__(head, Studio(LIGHTS, shadow=0.5), bust, backdrop, exposure=0.92)
 
 

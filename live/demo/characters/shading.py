@@ -184,7 +184,7 @@ def cast_shadow(height: Array, towards: Array, softness: float = 0.55) -> Array:
 
 def _rays(pose: Pose, edge: int, unit_px: float, step: int) -> tuple[Array, Array, Array, Array]:
     """For each pixel of a square picture: where its ray crosses z = 0 of the head, and its drift per unit of z."""
-    axis = (np.arange(0, edge, step, dtype=np.float32) + 0.5 * step)
+    axis = np.arange(0, edge, step, dtype=np.float32) + 0.5 * step
     px, py = np.meshgrid(axis, axis)
     scale = unit_px * pose.scale
     vx = (px - edge * (0.5 + pose.right)) / scale - PIVOT[0]
@@ -292,8 +292,9 @@ class Studio:
         light *= found[..., None]
         return light, found
 
-    def _lit_pixels(self, s: Surface, maps: tuple[Array, Array, Array, Array], turn: Array, u: Array,
-                    v: Array) -> Array:
+    def _lit_pixels(
+        self, s: Surface, maps: tuple[Array, Array, Array, Array], turn: Array, u: Array, v: Array
+    ) -> Array:
         def take(image: NDArray[Any], how: int = cv2.INTER_LINEAR) -> Array:
             return np.asarray(cv2.remap(image, u, v, how, borderMode=cv2.BORDER_REPLICATE))
 
@@ -340,6 +341,7 @@ def project(x: float, y: float, z: float, pose: Pose, edge: int, unit_px: float)
     p = pose.rotation() @ (np.array([x, y, z], np.float32) - PIVOT)
     k = VIEW_DISTANCE / (VIEW_DISTANCE - p[2])
     scale = unit_px * pose.scale
-    return (float((p[0] * k + PIVOT[0]) * scale + edge * (0.5 + pose.right)),
-            float(-(p[1] * k + PIVOT[1]) * scale + edge * (0.5 + pose.down)))
-
+    return (
+        float((p[0] * k + PIVOT[0]) * scale + edge * (0.5 + pose.right)),
+        float(-(p[1] * k + PIVOT[1]) * scale + edge * (0.5 + pose.down)),
+    )

@@ -24,12 +24,40 @@ from live.demo.characters.head import (
 from live.demo.characters.shading import Finish, Lamp, LightSet, Studio
 
 PROPORTIONS = Proportions(
-    half_widths=((-1.42, 0.30), (-1.12, 0.35), (-1.04, 0.38), (-0.95, 0.425), (-0.85, 0.478), (-0.70, 0.555),
-                 (-0.50, 0.640), (-0.25, 0.680), (0.0, 0.700), (0.30, 0.705), (0.60, 0.68), (0.90, 0.55),
-                 (1.10, 0.32), (1.30, 0.2)),
-    eye_x=0.290, eye_half_width=0.152, eye_upper=0.094, eye_lower=0.046, eye_tilt=0.010, iris=0.074,
-    brow_y=0.205, brow_arch=0.022, brow_thickness=0.036, brow_ridge=0.048, nose_width=0.98, nose_height=0.86,
-    cheekbone=0.062, mouth_half_width=0.250, lip_upper=0.062, lip_lower=0.088, chin=0.075)
+    half_widths=(
+        (-1.42, 0.30),
+        (-1.12, 0.35),
+        (-1.04, 0.38),
+        (-0.95, 0.425),
+        (-0.85, 0.478),
+        (-0.70, 0.555),
+        (-0.50, 0.640),
+        (-0.25, 0.680),
+        (0.0, 0.700),
+        (0.30, 0.705),
+        (0.60, 0.68),
+        (0.90, 0.55),
+        (1.10, 0.32),
+        (1.30, 0.2),
+    ),
+    eye_x=0.290,
+    eye_half_width=0.152,
+    eye_upper=0.094,
+    eye_lower=0.046,
+    eye_tilt=0.010,
+    iris=0.074,
+    brow_y=0.205,
+    brow_arch=0.022,
+    brow_thickness=0.036,
+    brow_ridge=0.048,
+    nose_width=0.98,
+    nose_height=0.86,
+    cheekbone=0.062,
+    mouth_half_width=0.250,
+    lip_upper=0.062,
+    lip_lower=0.088,
+    chin=0.075,
+)
 
 LIGHTS = LightSet(
     lamps=(
@@ -38,7 +66,8 @@ LIGHTS = LightSet(
         Lamp((-0.85, 0.30, -0.52), (0.60, 0.27, 0.09), 0.40, 0.9, 1.6),
         Lamp((0.10, 0.95, 0.20), (0.35, 0.27, 0.18), 0.50, 0.25, 2.5),
     ),
-    sky=(0.115, 0.100, 0.080), ground=(0.22, 0.13, 0.075),
+    sky=(0.115, 0.100, 0.080),
+    ground=(0.22, 0.13, 0.075),
     finishes=(
         Finish(0.30, 0.12, 0.10, 0.25),
         Finish(0.26, 0.05, 0.12, 0.30),
@@ -49,10 +78,19 @@ LIGHTS = LightSet(
 )
 
 PAINT = Lids(
-    lash=(0.006, 0.006, 0.005), lash_strength=0.97, lid=(0.012, 0.020, 0.017), lid_strength=0.90,
-    lip=(0.30, 0.085, 0.050), lip_strength=0.90,
-    sclera=(0.16, 0.13, 0.09), iris_inner=(1.00, 0.50, 0.06), iris_outer=(0.42, 0.13, 0.01), iris_glow=0.60,
-    teeth=(0.45, 0.38, 0.28), cavity=(0.020, 0.007, 0.003))
+    lash=(0.006, 0.006, 0.005),
+    lash_strength=0.97,
+    lid=(0.012, 0.020, 0.017),
+    lid_strength=0.90,
+    lip=(0.30, 0.085, 0.050),
+    lip_strength=0.90,
+    sclera=(0.16, 0.13, 0.09),
+    iris_inner=(1.00, 0.50, 0.06),
+    iris_outer=(0.42, 0.13, 0.01),
+    iris_glow=0.60,
+    teeth=(0.45, 0.38, 0.28),
+    cavity=(0.020, 0.007, 0.003),
+)
 
 BRONZE = (0.52, 0.265, 0.112)
 PATINA = (0.085, 0.205, 0.165)
@@ -90,8 +128,9 @@ def _aged(height: Array, noise: Array, fine: Array, polish: Array) -> tuple[Arra
     return np.clip(albedo, 0, 2).astype(np.float32), metal.astype(np.float32), gloss.astype(np.float32)
 
 
-def _leaf(x: Array, y: Array, z: Array, at: tuple[float, float], turn: float, length: float, lift: float,
-          leaves: Array) -> None:
+def _leaf(
+    x: Array, y: Array, z: Array, at: tuple[float, float], turn: float, length: float, lift: float, leaves: Array
+) -> None:
     """Lay one laurel leaf over z; its stem at `at`, its point `length` away in direction `turn`; marks `leaves`."""
     c, s = np.cos(turn), np.sin(turn)
     u = ((x - at[0]) * c + (y - at[1]) * s) / length
@@ -143,8 +182,14 @@ def _wreathed(x: Array, y: Array) -> Surface:
     back = ramp(0.90, 1.0, outer)[..., None] * (z < 0.25)[..., None]
     albedo = albedo * (1 - 0.75 * back)
     metal = metal * (1 - back[..., 0])
-    return Surface(height=z, albedo=albedo * 0.85, metal=metal, material=np.full(x.shape, HAIR, np.uint8), gloss=gloss,
-                   glow=np.zeros((*x.shape, 3), np.float32))
+    return Surface(
+        height=z,
+        albedo=albedo * 0.85,
+        metal=metal,
+        material=np.full(x.shape, HAIR, np.uint8),
+        gloss=gloss,
+        glow=np.zeros((*x.shape, 3), np.float32),
+    )
 
 
 def _skin(x: Array, y: Array, p: Proportions) -> tuple[Array, Array, Array, Array]:
@@ -190,10 +235,17 @@ class Verdigris(Figure):
         x, y = chart()
         albedo, metal, gloss, relief = _skin(x, y, PROPORTIONS)
         head = Head(PROPORTIONS, PAINT, albedo, metal, relief, gloss, _wreathed(x, y))
-        bust = Bust(colour=(0.25, 0.19, 0.11), cloth=(0.040, 0.055, 0.045), material_gloss=0.6, shoulder=1.15,
-                    neck=0.46, metal=0.6)
-        backdrop = Backdrop(dark=(0.0034, 0.0022, 0.0016), glow=(0.034, 0.0150, 0.0060), at=(0.36, 0.40),
-                            spread=0.30, seed=9)
+        bust = Bust(
+            colour=(0.25, 0.19, 0.11),
+            cloth=(0.040, 0.055, 0.045),
+            material_gloss=0.6,
+            shoulder=1.15,
+            neck=0.46,
+            metal=0.6,
+        )
+        backdrop = Backdrop(
+            dark=(0.0034, 0.0022, 0.0016), glow=(0.034, 0.0150, 0.0060), at=(0.36, 0.40), spread=0.30, seed=9
+        )
         super().__init__(head, Studio(LIGHTS, shadow=0.6), bust, backdrop, exposure=1.0)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from live.control.keys import BINDINGS, press
+from live.control.keys import BINDINGS, key_of, press
 
 
 class Manager:
@@ -24,18 +24,13 @@ class Manager:
         self.asked.append(index)
         return True
 
-    def panic(self) -> None:
-        self.on = True
+    def toggle_panic(self) -> bool:
+        self.on = not self.on
+        return True
 
-    def release(self) -> None:
-        self.on = False
-
-    def panicking(self) -> bool:
-        return self.on
-
-    def reload_show(self) -> str | None:
+    def begin_reload(self) -> bool:
         self.asked.append("reload")
-        return "line 3"
+        return False
 
 
 def test_every_key_does_something() -> None:
@@ -49,4 +44,6 @@ def test_every_key_does_something() -> None:
     assert press(manager, "Esc")
     assert not manager.on
     assert not press(manager, "Q")
+    assert [press(manager, key_of(action)) for action in ("go", "panic")] == [True, True]
+    assert manager.on
     assert len({binding.key for binding in BINDINGS}) == len(BINDINGS)

@@ -24,8 +24,13 @@ from live.demo.characters.shading import Pose
 
 Picture = NDArray[np.uint8]
 NAMES = sorted(CHARACTERS)
-POSES = (Pose(), Pose(yaw=0.30, pitch=0.08), Pose(yaw=-0.30, roll=0.10, right=0.05), Pose(pitch=-0.18, scale=1.08),
-         Pose(yaw=0.15, roll=-0.15, scale=0.92))
+POSES = (
+    Pose(),
+    Pose(yaw=0.30, pitch=0.08),
+    Pose(yaw=-0.30, roll=0.10, right=0.05),
+    Pose(pitch=-0.18, scale=1.08),
+    Pose(yaw=0.15, roll=-0.15, scale=0.92),
+)
 
 
 @cache
@@ -54,8 +59,9 @@ def points() -> Callable[[Picture], NDArray[np.float64]]:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("pose", POSES)
-def test_one_face_is_found_at_both_sizes(name: str, pose: Pose,
-                                         points: Callable[[Picture], NDArray[np.float64]]) -> None:
+def test_one_face_is_found_at_both_sizes(
+    name: str, pose: Pose, points: Callable[[Picture], NDArray[np.float64]]
+) -> None:
     picture = figure(name).picture(pose, Expression(jaw=0.2), 512)
     assert picture.shape == (512, 512, 3)
     assert picture.dtype == np.uint8
@@ -64,8 +70,7 @@ def test_one_face_is_found_at_both_sizes(name: str, pose: Pose,
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_mouth_that_is_found_follows_the_jaw(name: str,
-                                                 points: Callable[[Picture], NDArray[np.float64]]) -> None:
+def test_the_mouth_that_is_found_follows_the_jaw(name: str, points: Callable[[Picture], NDArray[np.float64]]) -> None:
     jaws = (0.0, 0.25, 0.5, 0.75, 1.0)
     openings = []
     for jaw in jaws:

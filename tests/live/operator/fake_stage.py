@@ -13,6 +13,7 @@ import numpy as np
 
 from live.frames import Picture, Points, now
 from live.shared_frames import FrameKind, SharedPicture
+from live.show import Cue
 from live.stage_manager import CueState, EngineState, FaultState, NoteState, StageState
 
 
@@ -103,7 +104,6 @@ class FakeStage:
         self.preview_frames = FakeFrames()
         self.audience = FakeAudience()
         self.listeners: list[Callable[[], None]] = []
-        self.reading_takes_s = 0.0
         self.state = StageState(
             show_name="One minute",
             show_path=Path("/show/show.toml"),
@@ -142,6 +142,8 @@ class FakeStage:
         return bool(self.state.on_stage) and self._on_stage((self.state.on_stage or 1) - 1)
 
     def go_to(self, index: int) -> bool:
+        if not 0 <= index < len(self.state.cues):
+            return False
         self.calls.append(("go_to", index))
         return self._on_stage(index)
 
@@ -150,21 +152,24 @@ class FakeStage:
         self.become(standby=index)
         return True
 
-    def panic(self) -> None:
-        self.calls.append(("panic",))
-        self.become(panic=True)
+    def add_cue(self, added: Cue) -> int:
+        self.calls.append(("add_cue", added))
+        index = len(self.state.cues)
+        made = cue(index, added.name, "unloaded", look=added.look, voice=added.voice, transition_s=added.transition_s)
+        self.become(cues=(*self.state.cues, made))
+        return index
 
-    def release(self) -> None:
-        self.calls.append(("release",))
-        self.become(panic=False)
+    def toggle_panic(self) -> bool:
+        self.calls.append(("toggle_panic",))
+        self.become(panic=not self.state.panic)
+        return True
 
     def lock_performer(self, x: float, y: float) -> None:
         self.calls.append(("lock_performer", round(x, 2), round(y, 2)))
 
-    def reload_show(self, path: str | Path | None = None) -> str | None:
-        time.sleep(self.reading_takes_s)
-        self.calls.append(("reload_show", path))
-        return None
+    def begin_reload(self, path: str | Path | None = None) -> bool:
+        self.calls.append(("begin_reload", path))
+        return True
 
     def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
         self.listeners.append(callback)

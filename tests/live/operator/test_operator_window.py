@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import threading
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PyQt5.QtCore import QCoreApplication, QEvent, QPoint, Qt, QTimer
-from PyQt5.QtGui import QGuiApplication, QKeyEvent
+from PyQt5.QtGui import QGuiApplication, QKeyEvent, QKeySequence
 from PyQt5.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
+from live.control.keys import BINDINGS
 from live.operator import theme
+from live.operator.commands import COMMANDS, LIST_KEYS
 from live.operator.cue_list import CueStatus
+from live.operator.key_help import key_rows
 from live.operator.newest_picture import NewestPicture
 from live.operator.painting import Fit, Presentation
 from live.operator.remembered import Remembered
 from live.operator.stage import StageWindow
 from live.operator.window import OperatorWindow
-from live.operator.wording import reading
+from live.operator.wording import cue_for_look, cue_text, reading
 from live.shared_frames import FrameKind, SharedPicture
+from live.show import Cue
 from live.stage_manager import EngineState
 from tests.live.operator.fake_stage import FakeStage, cue, fault, note, picture
 
@@ -72,7 +77,7 @@ def press(qtbot: QtBot, key: int, modifier: Qt.KeyboardModifiers | None = None) 
 def test_space_is_go_and_backspace_is_back(qtbot: QtBot, desk: Desk) -> None:
     press(qtbot, Qt.Key.Key_Space)
     assert desk.manager.calls == [("go",)]
-    assert desk.window.next_name.text().endswith("ink")
+    assert desk.window.go_panel.next_name.text().endswith("ink")
     press(qtbot, Qt.Key.Key_Backspace)
     assert desk.manager.calls == [("go",), ("back",)]
 
@@ -87,8 +92,8 @@ def test_go_works_whatever_has_the_focus(qtbot: QtBot, desk: Desk) -> None:
 
 
 def test_a_click_on_go_leaves_space_to_go(qtbot: QtBot, desk: Desk) -> None:
-    qtbot.mouseClick(desk.window.go_button, Qt.MouseButton.LeftButton)
-    qtbot.mouseClick(desk.window.back_button, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(desk.window.go_panel.go_button, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(desk.window.go_panel.back_button, Qt.MouseButton.LeftButton)
     press(qtbot, Qt.Key.Key_Space)
     assert desk.manager.calls == [("go",), ("back",), ("go",)]
 
@@ -118,17 +123,24 @@ def test_letters_do_not_search_the_list(qtbot: QtBot, desk: Desk) -> None:
     assert desk.window.cue_list.selected == 1
 
 
-def test_esc_panics_and_returns_but_not_in_one_fright(qtbot: QtBot, desk: Desk) -> None:
+def test_esc_and_the_button_panic_and_return(qtbot: QtBot, desk: Desk) -> None:
     press(qtbot, Qt.Key.Key_Escape)
-    assert desk.manager.calls == [("panic",)]
+    assert desk.manager.calls == [("toggle_panic",)]
     assert desk.window.banner.isVisible()
+    assert desk.window.go_panel.panic_button.isChecked()
     assert "SAFE PICTURE" in desk.window.output.said
-    press(qtbot, Qt.Key.Key_Escape)
-    assert desk.manager.calls == [("panic",)], "a second press in the same fright brought the show back"
-    desk.time += 1.0
-    press(qtbot, Qt.Key.Key_Escape)
-    assert desk.manager.calls == [("panic",), ("release",)]
+    qtbot.mouseClick(desk.window.go_panel.panic_button, Qt.MouseButton.LeftButton)
+    assert desk.manager.calls == [("toggle_panic",)] * 2
     assert not desk.window.banner.isVisible()
+    assert not desk.window.go_panel.panic_button.isChecked()
+
+
+def test_the_button_shows_the_panic_also_when_returning_was_refused(qtbot: QtBot, desk: Desk) -> None:
+    press(qtbot, Qt.Key.Key_Escape)
+    desk.manager.toggle_panic = lambda: False  # type: ignore[method-assign]
+    qtbot.mouseClick(desk.window.go_panel.panic_button, Qt.MouseButton.LeftButton)
+    assert desk.window.banner.isVisible()
+    assert desk.window.go_panel.panic_button.isChecked()
 
 
 def test_panic_shows_the_safe_picture_without_the_engine(qtbot: QtBot, desk: Desk) -> None:
@@ -147,12 +159,30 @@ def test_a_held_key_fires_once(qtbot: QtBot, desk: Desk) -> None:
     assert desk.manager.calls == [("go",)]
 
 
-def test_f5_reads_the_show_again_off_the_qt_thread(qtbot: QtBot, desk: Desk) -> None:
-    desk.manager.reading_takes_s = 0.3
-    began = time.perf_counter()
+def test_f5_reads_the_show_again_and_so_does_the_menu(qtbot: QtBot, desk: Desk) -> None:
     press(qtbot, Qt.Key.Key_F5)
-    assert time.perf_counter() - began < 0.2
-    qtbot.waitUntil(lambda: ("reload_show", None) in desk.manager.calls, timeout=2000)
+    assert desk.manager.calls == [("begin_reload", None)]
+    texts = {action.text(): action for action in desk.window.menus.actions()[0].menu().actions()}
+    texts["Read again\tF5"].trigger()
+    assert desk.manager.calls == [("begin_reload", None)] * 2
+
+
+def test_every_command_is_in_a_menu_with_its_keys(desk: Desk) -> None:
+    made = desk.window.menus.actions_by_name
+    for command in COMMANDS:
+        assert made[command.name].shortcuts() == [QKeySequence(key) for key in command.keys]
+        assert not made[command.name].autoRepeat()
+    every = [binding.key for binding in BINDINGS] + [key for command in COMMANDS for key in command.keys]
+    assert len(every) == len(set(every)), "two commands want one key"
+
+
+def test_the_page_of_keys_names_every_key_and_the_cues_once() -> None:
+    rows = dict(key_rows())
+    assert rows["Space"].startswith("GO")
+    assert rows["1 … 9"] == "This cue goes on stage now"
+    assert rows["F1, ?"] == "This page"
+    bindings = [binding for binding in BINDINGS if binding.action != "go_to"]
+    assert len(list(key_rows())) == len(rows) == len(bindings) + 1 + len(LIST_KEYS) + len(COMMANDS)
 
 
 def test_mirror_rotation_and_fit_are_remembered_at_once(qtbot: QtBot, desk: Desk) -> None:
@@ -211,7 +241,7 @@ def test_the_list_says_why_a_cue_is_refused(qtbot: QtBot, desk: Desk) -> None:
         CueStatus.LOADING,
         CueStatus.UNLOADED,
     ]
-    assert desk.window.next_status.text() == "Refused: is truncated"
+    assert desk.window.go_panel.next_status.text() == "Refused: is truncated"
     desk.window.grab()  # every way to draw a row is drawn
 
 
@@ -236,12 +266,38 @@ def test_meters_show_the_figures_and_a_dash_for_what_is_not_measured(qtbot: QtBo
     assert reading(desk.manager.state).level_in == 0.5
 
 
-def test_a_look_without_a_cue_is_put_on_the_clipboard(desk: Desk, tmp_path: Path) -> None:
-    desk.window.choose_look(tmp_path / "stone.onnx")
+def test_a_look_without_a_cue_is_added_and_stands_by(desk: Desk, tmp_path: Path) -> None:
+    stone = (tmp_path / "stone.onnx").resolve()
+    desk.manager.become(standby=None)
+    desk.window.choose_look(stone)
+    wanted = Cue("stone", stone, voice="bypass", transition_s=0.5)
+    assert desk.manager.calls == [("add_cue", wanted), ("standby", 3)]
+    assert desk.window.cue_list.selected == 3
+    assert desk.window.cue_list.cues.rows[3].standby
     clipboard = QGuiApplication.clipboard()
     assert clipboard is not None
-    assert 'name = "stone"' in clipboard.text()
-    assert "No cue names stone.onnx" in desk.window.log.lines()[0]
+    (entry,) = tomllib.loads(clipboard.text())["cue"]
+    assert (entry["name"], entry["look"]) == ("stone", stone.as_posix())
+    assert "on the clipboard" in desk.window.log.lines()[0]
+    desk.window.choose_look(stone)
+    assert desk.manager.calls[2:] == [("standby", 3)], "the second time it has its cue"
+
+
+def test_a_cue_for_a_look_keeps_the_voice_and_going_on_by_itself(desk: Desk, tmp_path: Path) -> None:
+    voice = tmp_path / "voices" / 'the "low" one.onnx'
+    desk.manager.become(cues=(cue(0, "a", voice=voice, follow_s=8.0),), on_stage=0)
+    made = cue_for_look(tmp_path / "looks" / "stone.onnx", desk.manager.state)
+    assert (made.voice, made.follow_s) == (voice, 8.0)
+    (entry,) = tomllib.loads(cue_text(made, tmp_path / "show.toml"))["cue"]
+    assert entry == {
+        "name": "stone",
+        "look": "looks/stone.onnx",
+        "voice": 'voices/the "low" one.onnx',
+        "transition_s": 0.5,
+        "follow_s": 8,
+    }
+    desk.manager.become(on_stage=None)
+    assert cue_for_look(tmp_path / "stone.onnx", desk.manager.state).voice == "bypass"
 
 
 def test_help_covers_the_window_and_go_still_goes(qtbot: QtBot, desk: Desk) -> None:
@@ -251,6 +307,13 @@ def test_help_covers_the_window_and_go_still_goes(qtbot: QtBot, desk: Desk) -> N
     press(qtbot, Qt.Key.Key_Space)
     assert not desk.window.help.isVisible()
     assert desk.manager.calls == [("go",)]
+
+
+def test_a_question_mark_is_help_too(qtbot: QtBot, desk: Desk) -> None:
+    press(qtbot, Qt.Key.Key_Question)
+    assert desk.window.help.isVisible()
+    press(qtbot, Qt.Key.Key_F1)
+    assert not desk.window.help.isVisible()
 
 
 def test_closing_asks_only_while_the_stage_fills_a_screen(qtbot: QtBot, desk: Desk) -> None:
@@ -270,7 +333,7 @@ def test_closing_asks_only_while_the_stage_fills_a_screen(qtbot: QtBot, desk: De
     desk.window.close()
     assert len(asked) == 1
     assert desk.window.isVisible(), "Esc in the question closed the window"
-    assert ("panic",) not in desk.manager.calls
+    assert ("toggle_panic",) not in desk.manager.calls
     desk.stage.open_window()
     desk.window.close()
     assert not desk.window.isVisible()

@@ -105,9 +105,7 @@ def drawn_points(centre: tuple[float, float], width: float) -> Points:
 
 
 def target_of(size: int = SIZE) -> Target:
-    moved = [
-        drawn_points((size / 2 + x, size * 0.42 + y), size * 0.6) for x in (-2, 0, 2) for y in (-2, 0, 2)
-    ]
+    moved = [drawn_points((size / 2 + x, size * 0.42 + y), size * 0.6) for x in (-2, 0, 2) for y in (-2, 0, 2)]
     return Target.model_validate_json(json.dumps(target_facts(np.array(moved))))
 
 

@@ -248,9 +248,7 @@ def test_the_footage_with_a_variable_frame_rate(footage: Path) -> None:
 # ---- files at their own pace
 
 
-def test_a_file_plays_at_its_own_pace_and_starts_over(
-    tmp_path: Path, started: Callable[[Source], Source]
-) -> None:
+def test_a_file_plays_at_its_own_pace_and_starts_over(tmp_path: Path, started: Callable[[Source], Source]) -> None:
     path = make_movie(tmp_path / "m.mp4", [0.0, 0.03, 0.06, 0.16])
     source = started(open_source(str(path)))
     frames: list[Frame] = []
@@ -320,9 +318,7 @@ def watched(source: Source, condition: Callable[[], bool]) -> bool:
 
 
 @pytest.mark.parametrize("trouble", ["stops", "missing"])
-def test_a_device_that_stops_or_is_missing_is_opened_again(
-    started: Callable[[Source], Source], trouble: str
-) -> None:
+def test_a_device_that_stops_or_is_missing_is_opened_again(started: Callable[[Source], Source], trouble: str) -> None:
     source = Flaky(trouble)
     began = now()
     started(source)
@@ -331,9 +327,7 @@ def test_a_device_that_stops_or_is_missing_is_opened_again(
     assert "flaky" in source.trouble
 
 
-def test_a_read_that_hangs_is_left_behind(
-    started: Callable[[Source], Source], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_read_that_hangs_is_left_behind(started: Callable[[Source], Source], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(camera, "GONE_S", 0.2)
     source = Flaky("hangs")
     began = now()
@@ -459,9 +453,7 @@ def test_a_webcam_asks_for_mjpg_and_one_that_lies_is_gone(monkeypatch: pytest.Mo
     assert device.asked[camera.cv2.CAP_PROP_FOURCC] == camera.cv2.VideoWriter.fourcc(*"MJPG")
 
 
-def test_a_file_deleted_while_it_plays_is_tried_again(
-    tmp_path: Path, started: Callable[[Source], Source]
-) -> None:
+def test_a_file_deleted_while_it_plays_is_tried_again(tmp_path: Path, started: Callable[[Source], Source]) -> None:
     path = make_movie(tmp_path / "m.mp4", [0.0, 0.02, 0.04])
     source = FileSource(path)
     started(source)

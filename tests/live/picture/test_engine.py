@@ -11,7 +11,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 
@@ -37,15 +36,16 @@ from live.engine_process import (
 )
 from live.frames import Frame, now
 from live.picture import camera
-from live.picture.camera import BadSource, ScriptedSource, open_source
+from live.picture.camera import ScriptedSource, open_source
 from live.picture.engine import DELAY, PictureEngine, Step
 from live.picture.look import Look, ModelLook, face_square, open_look
 from live.picture.movie_frames import FileFrames
-from live.picture.outputs import DelayLine, MovieWriter
+from live.picture.outputs import DelayLine
 from live.picture.settings import PictureSettings
-from live.render import RenderFailed, render
+from live.profile import in_heights, mirrored
 from live.shared_frames import FrameKind, SharedFrames
-from models.features.face_points import FacePoints, Picture, Points
+from models.features.face_points import FacePoints, Picture, Points, eye_distance
+from models.features.retarget import pose_and_residual
 
 from .conftest import SIZE, ManualClock, Shown, drawn_points
 
@@ -64,6 +64,8 @@ class Tinted(Look):
         self.level = {"one": 100, "two": 200}.get(key, 50)
         self.failing = False
         self.performed = 0
+        self.asked: tuple[Points, Points] | None = None
+        """Points and neutral, of the last time."""
         self.set: dict[str, float] = {}
         self._picture = np.zeros((32, 32, 3), np.uint8)
 
@@ -80,6 +82,7 @@ class Tinted(Look):
         if self.failing:
             raise RuntimeError("out of memory\non the device")
         self.performed += 1
+        self.asked = points, neutral
         self._picture[:] = self.level
         return self._picture
 
@@ -144,9 +147,7 @@ def still(footage: Path) -> Picture:
 
 
 @pytest.fixture
-def make_rig(
-    face_points: FacePoints, still: Picture, shown: Shown, clock: ManualClock
-) -> Iterator[Callable[..., Rig]]:
+def make_rig(face_points: FacePoints, still: Picture, shown: Shown, clock: ManualClock) -> Iterator[Callable[..., Rig]]:
     rigs: list[Rig] = []
 
     def make(**settings: Any) -> Rig:
@@ -397,6 +398,23 @@ def test_mirror_turns_the_camera_s_picture(make_rig: Callable[..., Rig]) -> None
     np.testing.assert_array_equal(rig.preview.pictures[-1], rig.still[:, ::-1])
 
 
+def test_a_profile_turns_with_a_mirrored_picture(
+    make_rig: Callable[..., Rig], still: Picture, face_points: FacePoints
+) -> None:
+    height, width = still.shape[:2]
+    measured = face_points.fine_points(still, face_points.detect(still, 2.0)[0].box)
+    rig = make_rig(mirror=True, neutral=in_heights(measured, width, height))
+    rig.go("one")
+    rig.frame()
+    assert rig.looks["one"].asked is not None
+    points, neutral = rig.looks["one"].asked
+    pose, residual = pose_and_residual(points, neutral)
+    eyes = eye_distance(points)
+    assert np.hypot(pose.shift_x, pose.shift_y) < 0.1, "the performer sits where he was measured"
+    assert np.linalg.norm(residual, axis=1).mean() / eyes < 0.08, "and is at rest: dlib's own difference in a mirror"
+    assert mirrored(mirrored(measured)) == pytest.approx(measured)
+
+
 def test_the_preview_is_small_and_its_points_are_in_its_pixels(rig: Rig, footage: Path) -> None:
     frame = next(iter(FileFrames(footage / "talkerH_woman_720p_9s.mp4")))
     rig.frame(frame.picture)
@@ -457,9 +475,7 @@ def test_the_delay_is_no_latency(make_rig: Callable[..., Rig]) -> None:
 
 @pytest.mark.parametrize("style", ["smooth", "face2face"])
 @pytest.mark.parametrize("retarget", [True, False])
-def test_lines_are_drawn_in_the_target_s_place(
-    make_look: Callable[..., Path], style: str, retarget: bool
-) -> None:
+def test_lines_are_drawn_in_the_target_s_place(make_look: Callable[..., Path], style: str, retarget: bool) -> None:
     look = open_look(make_look(style=style, tint=0), "cpu", retarget)
     assert look.size == (SIZE, SIZE)
     assert look.provider == "CPU"
@@ -524,51 +540,11 @@ def test_a_look_on_a_thread_of_its_own_gives_the_same(
     assert type(look).__name__ == "GpuLook"
     with open_session(path, "cpu") as session:
         plain = ModelLook(str(path), session)
-        np.testing.assert_array_equal(
-            look.perform(frame, points, points), plain.perform(frame, points, points)
-        )
+        np.testing.assert_array_equal(look.perform(frame, points, points), plain.perform(frame, points, points))
     del look
     gc.collect()
     with pytest.raises(Exception, match=r"missing\.onnx"):
         open_look(path.with_name("missing.onnx"), "auto")
-
-
-# ---- render
-
-
-def test_render_gives_a_movie_as_long_as_the_input(
-    footage: Path, make_look: Callable[..., Path], tmp_path: Path, face_points: FacePoints
-) -> None:
-    source = tmp_path / "in.mp4"
-    given = list(islice(FileFrames(footage / "talkerJ_man_with_speech_6s.mp4"), 24))
-    times_in = [f.captured_at + (f.index > 10) * 0.17 for f in given]  # A variable frame rate.
-    with MovieWriter(source, None, (700, 700), preset="ultrafast") as writer:
-        for frame, at_s in zip(given, times_in, strict=True):
-            writer.write(frame.picture, at_s, wait=True)
-    out = tmp_path / "out.mp4"
-    seen: list[tuple[int, int | None]] = []
-    report = render(
-        source, out, make_look(), face_points=face_points, progress=lambda done, of: seen.append((done, of))
-    )
-    with av.open(str(out)) as container:
-        times = [frame.time for frame in container.decode(video=0)]
-    assert times == pytest.approx(times_in, abs=2e-3)
-    assert seen[-1][0] == 24
-    assert report["video"]["frames_presented"] == 24
-    assert report["video"]["face_lost_frames"] == 0
-    json.dumps(report)
-
-
-def test_render_refuses_what_it_cannot_do(
-    footage: Path, make_look: Callable[..., Path], tmp_path: Path, face_points: FacePoints
-) -> None:
-    source = footage / "talkerF_man_glasses_8s.mp4"
-    with pytest.raises(BadSource, match="no such file"):
-        render(tmp_path / "no.mp4", tmp_path / "o.mp4", "bypass", face_points=face_points)
-    with pytest.raises(RuntimeError, match="does not exist"):
-        render(source, tmp_path / "o.mp4", tmp_path / "no.onnx", face_points=face_points)
-    with pytest.raises(RenderFailed, match="cannot be written"):
-        render(source, tmp_path / "nowhere" / "o.mp4", "bypass", face_points=face_points)
 
 
 # ---- the process

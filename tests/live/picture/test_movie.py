@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from live.picture.outputs import MovieWriter
+from live.picture.outputs import MovieWriter, movie_size
 from models.features.face_points import Picture
 
 
@@ -23,9 +23,7 @@ def shade(value: int, size: tuple[int, int] = (64, 48)) -> Picture:
 def played(path: Path) -> list[tuple[float, int]]:
     """Time and shade of every picture in a movie."""
     with av.open(str(path)) as container:
-        return [
-            (f.time or 0.0, int(f.to_ndarray(format="rgb24")[20, 20, 0])) for f in container.decode(video=0)
-        ]
+        return [(f.time or 0.0, int(f.to_ndarray(format="rgb24")[20, 20, 0])) for f in container.decode(video=0)]
 
 
 def test_a_constant_frame_rate_is_made_of_what_was_newest(tmp_path: Path) -> None:
@@ -114,3 +112,17 @@ def test_killed_while_recording_it_is_playable_up_to_there(tmp_path: Path) -> No
     process.join()
     process.close()
     assert len(played(path)) >= 60
+
+
+def test_small_pictures_are_enlarged_without_steps(tmp_path: Path) -> None:
+    assert movie_size(256, 256) == (512, 512)
+    assert movie_size(640, 480) == (640, 480)
+    picture = np.zeros((64, 64, 3), np.uint8)
+    picture[:, 32:] = 200
+    path = tmp_path / "m.mp4"
+    with MovieWriter(path, None, movie_size(64, 64), crf=5) as writer:
+        writer.write(picture, 0.0, wait=True)
+    with av.open(str(path)) as container:
+        line = next(container.decode(video=0)).to_ndarray(format="rgb24")[256, :, 1].astype(int)
+    assert line.size == 512
+    assert np.abs(np.diff(line)).max() < 60, "an edge of the small picture is a slope in the large one"

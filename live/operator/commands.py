@@ -1,0 +1,38 @@
+"""The window's own commands and keys: one table, from which the menus make their actions and the help its page. Data,
+and nothing of Qt. What a command does is wired in the window; the keys that drive the show stand in control/keys.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """keys: as Qt's QKeySequence writes them. text: in its menu. meaning: on the page of keys, away from the menu."""
+
+    name: str
+    keys: tuple[str, ...]
+    text: str
+    meaning: str
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("lock middle", ("L",), "Follow the face in the middle", "Follow the face in the middle"),
+    Command("lock left", ("Ctrl+Left",), "Follow the leftmost face", "Follow the leftmost face"),
+    Command("lock right", ("Ctrl+Right",), "Follow the rightmost face", "Follow the rightmost face"),
+    Command("fill screen", ("F11",), "Full screen on another screen", "Stage full screen on another screen"),
+    Command("leave screen", ("Shift+F11",), "As a window", "Stage as a window"),
+    Command("mirror", ("M",), "Mirror", "Mirror the stage"),
+    Command("turn", ("R",), "A quarter further", "Rotate the stage by 90°"),
+    Command("refit", ("F",), "The next way", "Fit: contain, cover, stretch"),
+    Command("open", ("Ctrl+O",), "Open a show…", "Open a show"),
+    Command("stop", ("Ctrl+Q",), "Stop the show", "Stop the show"),
+    Command("help", ("F1", "?"), "Keys", "This page"),
+)
+LIST_KEYS: tuple[tuple[str, str], ...] = (
+    ("Up, Down", "Move the selection"),
+    ("Enter", "The selected cue or look is standby"),
+    ("Tab", "From the cues to the looks and back"),
+)
+"""What the lists do with keys by themselves, and what it means."""

@@ -1,0 +1,72 @@
+"""What the audience sees when there is nothing right to show: the show's safe picture, or black.
+
+Belongs to the picture engine's loop, but for reading a file, which happens when the engine starts and when a show is
+read again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from live.picture.look import Safe
+from live.picture.transition import Blender
+from models.features.face_points import Picture
+
+LARGEST_SIZE = (1280, 720)
+"""Width and height at most; more would cost time in every fade."""
+BLACK_SIZE = (640, 480)
+"""Of the black before there is a look whose size it could have."""
+
+
+class SafePicture:
+    """Read once. `trouble` says in one line why it is black where a picture was wanted."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._wanted = path is not None
+        read = None if path is None else read_picture(path)
+        self.trouble = ""
+        if self._wanted and read is None:
+            self.trouble = f"{path} cannot be read as a picture: the safe picture is black"
+        self._black = _black(BLACK_SIZE)
+        self.look = Safe(_black(BLACK_SIZE) if read is None else read)
+
+    def instead_of(self, size: tuple[int, int] | None) -> Picture:
+        """In place of a picture of this width and height; black has the same, so that nothing moves when it comes
+        back."""
+        if self._wanted:
+            return self.look.picture
+        if (self._black.shape[1], self._black.shape[0]) != (size or BLACK_SIZE):
+            self._black = _black(size or BLACK_SIZE)
+        return self._black
+
+    def over(self, picture: Picture, share: float, blender: Blender) -> Picture:
+        """`share` of it over `picture`, in `blender`'s buffer."""
+        if self._wanted:
+            return blender.blend(picture, self.look.picture, share)
+        return blender.darken(picture, share)
+
+
+def read_picture(path: Path) -> Picture | None:
+    """A picture file as RGB, at most 1280x720; None when it cannot be read."""
+    try:
+        raw: NDArray[np.uint8] = np.fromfile(path, np.uint8)
+        decoded = cv2.imdecode(raw, cv2.IMREAD_COLOR_RGB) if raw.size else None
+    except (OSError, cv2.error):
+        return None
+    if decoded is None:
+        return None
+    picture = np.asarray(decoded, np.uint8)
+    height, width = picture.shape[:2]
+    scale = min(LARGEST_SIZE[1] / height, LARGEST_SIZE[0] / width)
+    if scale < 1:
+        size = max(round(width * scale), 1), max(round(height * scale), 1)
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return picture
+
+
+def _black(size: tuple[int, int]) -> Picture:
+    return np.zeros((size[1], size[0], 3), np.uint8)
