@@ -12,6 +12,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from pydantic import ValidationError
 
 from export import artifact
 from export.artifact import Manifest, Precision
+from export.phases import in_phases
 from export.session import open_session
 from export.verify import parity
 from models.checkpoint import LoadedRun, load_run
@@ -85,7 +87,7 @@ def freeze_plan(plan: FreezePlan, out: Path, fields: Mapping[str, Any], precisio
         manifest = Manifest(**{**fields, **plan.manifest, **ports, "precision": precision})
     except ValidationError as error:
         raise NotFrozen(f"{out} would have a manifest that does not hold: {artifact.first_complaint(error)}") from None
-    model = to_onnx(plan)
+    model = to_onnx(replace(plan, module=in_phases(plan.module)))
     if precision == "fp16":
         store_half(model)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,13 +1,11 @@
-"""Where the performer's face is, frame after frame: dlib, asked as little as will do, smoothed, and locked on
-one face.
+"""Where the performer's face is, frame after frame: dlib, asked as little as will do, smoothed, and locked on one face.
 
-Runs on the picture engine's loop. A whole-picture search (20 ms and more) happens only when there is no face
-to follow. While there is one, its box travels with its points, and the detector looks at a small region round
-it, to vouch for it. A face that moves not at all keeps the very box the detector gave, so a still gives the
+Runs on the picture engine's loop. A whole-picture search (20 ms and more) happens only when there is no face to
+follow. While there is one, its box travels with its points, and every few frames the detector looks at a small region
+round it, to vouch for it. A face that moves not at all keeps the very box the detector gave, so a still gives the
 points of a direct dlib call on that box.
 
-Of several faces the locked one keeps the stage: nobody elsewhere takes over before `GRACE_S` have passed
-without it.
+Of several faces the locked one keeps the stage: nobody elsewhere takes over before `GRACE_S` have passed without it.
 """
 
 from __future__ import annotations
@@ -45,6 +43,10 @@ SURE_SCORE = 0.45
 """A new face at least this sure is taken at once; a less sure one must be there in the next search too."""
 KEEP_SCORE = -0.35
 """The face already followed may be this unsure. Nothing is ever acquired below 0."""
+VOUCH_EVERY_S = 0.08
+"""How often the detector vouches for a face that is followed; at once when the whole picture changes."""
+CUT = 12.0
+"""A mean change of the picture (of 255, from one frame to the next) above this is a cut to another scene."""
 COAST_S = 0.2
 """How long points are believed with nobody to vouch for them."""
 GRACE_S = 1.5
@@ -100,7 +102,8 @@ class Tracker:
         self._box: Box | None = None
         self._last: Box | None = None
         self._score = 0.0
-        self._vouched_at = float("-inf")
+        self._vouched_at = self._asked_at = float("-inf")
+        self._coarse: np.ndarray | None = None
         self._seen_at = float("-inf")
         self._fruitless = 0
         self._unsure: Face | None = None
@@ -143,11 +146,17 @@ class Tracker:
             box = moved
             points = self._dlib.fine_points(picture, box)
             moved = self._travelled(points)
-        face = self._vouch(picture, box)
-        if face is not None and shape_is_sane(points, box):
+        due = self._changed(picture) > CUT or t_s - self._asked_at >= VOUCH_EVERY_S
+        face = self._vouch(picture, box) if due else None
+        if due:
+            self._asked_at = t_s
+        sane = shape_is_sane(points, box)
+        if face is not None and sane:
             self._vouched_at, self._score = t_s, face.score
             moved = self._toward(moved, face.box, points)
-        elif t_s - self._vouched_at > COAST_S or not shape_is_sane(points, box):
+        elif not due and sane:
+            pass  # between two askings: the points speak for themselves
+        elif t_s - self._vouched_at > COAST_S or not sane:
             self._drop()
             return None
         else:
@@ -155,6 +164,15 @@ class Tracker:
         self._box = self._last = moved
         self._seen_at = t_s
         return self._landmarks(points, box, t_s)
+
+    def _changed(self, picture: Picture) -> float:
+        """Mean change of a coarse sampling of the picture since it was last asked for."""
+        height, width = picture.shape[:2]
+        coarse = picture[:: max(height // 24, 1), :: max(width // 32, 1)].astype(np.int16)
+        before, self._coarse = self._coarse, coarse
+        if before is None or before.shape != coarse.shape:
+            return 255.0
+        return float(np.abs(coarse - before).mean())
 
     def _travelled(self, points: Points) -> Box:
         """The anchor's box, moved and scaled as the points have moved and scaled since."""
@@ -224,7 +242,9 @@ class Tracker:
         self._wanted = self._unsure = None
         self._set_anchor(face.box, points)
         self._box = self._last = face.box
-        self._score, self._vouched_at, self._seen_at = face.score, t_s, t_s
+        self._score = face.score
+        self._vouched_at = self._asked_at = self._seen_at = t_s
+        self._changed(picture)
         return self._landmarks(points, face.box, t_s)
 
     def _choose(self, faces: list[Face], picture: Picture, t_s: float) -> Face | None:

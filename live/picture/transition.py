@@ -111,7 +111,7 @@ class Transition(Generic[T]):
         self._old = old if length_s > 0 else None
         self._old_picture = self._new_picture if self._old is not None else None
         self._new_picture = None
-        self._started_s, self._length_s, self._turn = t_s, length_s, True
+        self._started_s, self._length_s, self._turn = t_s, length_s, False
 
     def share(self, t_s: float) -> float:
         """How much of the new look shows: 1 when nothing is dissolving."""
@@ -130,7 +130,9 @@ class Transition(Generic[T]):
         if old is None:
             self._new_picture = self._ask(new, show)
             return self._new_picture
-        both = self._cost_s.get(id(old), 0.0) + self._cost_s.get(id(new), 0.0) <= FITS * frame_s
+        # A look that has not performed yet is taken to cost what the other does: to find out may cost a frame.
+        costs = [self._cost_s[id(look)] for look in (old, new) if id(look) in self._cost_s]
+        both = 2 * max(costs, default=frame_s) <= FITS * frame_s
         self._turn = not self._turn
         if both or self._new_picture is None or self._turn:
             self._new_picture = self._ask(new, show)

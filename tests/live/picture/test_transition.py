@@ -98,3 +98,20 @@ def test_place_keeps_proportions() -> None:
     assert canvas[:24].max() == 0
     assert canvas[26:74].min() == 9
     assert canvas[76:].max() == 0
+
+
+def test_a_dissolve_to_a_look_of_unknown_cost_asks_one_look_a_frame() -> None:
+    transition: Transition[str] = Transition()
+    asked: list[str] = []
+
+    def show(look: str) -> tuple[np.ndarray, float]:
+        asked.append(look)
+        return np.zeros((8, 8, 3), np.uint8), 0.018
+
+    for i in range(3):
+        transition.perform("old", show, i / 30, 1 / 30)
+    transition.begin("old", 0.5, 0.1)
+    for i in range(8):
+        asked.clear()
+        transition.perform("new", show, 0.1 + i / 30, 1 / 30)
+        assert len(asked) == 1, "two looks of 18 ms do not fit into a frame of 33"
