@@ -17,7 +17,6 @@ from time import perf_counter, sleep
 from typing import Any
 
 import cv2
-import numpy as np
 
 from live.engine_process import (
     Command,
@@ -54,6 +53,7 @@ from live.picture.preview import Preview
 from live.picture.safe_picture import SafePicture
 from live.picture.settings import PictureSettings
 from live.picture.tracker import Tracker
+from live.picture.tracking import Tracked, Tracking
 from live.shared_frames import FrameKind, SharedFrames, SharedFramesHandle
 from models.features.face_points import FacePoints, LandmarkFileMissing, Picture, Points
 
@@ -109,9 +109,10 @@ class PictureEngine:
         self._faults = Faults(self._send, clock)
         self._log = PerformanceLog(self._send)
 
-        self._tracker = Tracker(face_points if face_points is not None else take_face_points(settings.landmarks))
+        tracker = Tracker(face_points if face_points is not None else take_face_points(settings.landmarks))
+        neutral = PerformerNeutral(settings.neutral, settings.mirror)
+        self._tracking = Tracking(tracker, neutral, settings.mirror)
         self._landmarks: Landmarks | None = None
-        self._neutral = PerformerNeutral(settings.neutral, settings.mirror)
 
         safe = self._read_safe(settings.safe_picture)
         lost = LostFace(settings.hold_s, settings.fade_s)
@@ -141,7 +142,7 @@ class PictureEngine:
             case SetParameter():
                 self._ease(command.name, command.value, 0.0)
             case Lock():
-                self._tracker.lock(command.x, command.y)
+                self._tracking.lock(command.x, command.y)
             case Forget():
                 self._acts.forget(command.model)
             case Reload():
@@ -160,10 +161,10 @@ class PictureEngine:
     def step(self, wait_s: float = WAIT_S) -> Step:
         """One turn: the newest frame, if one comes within `wait_s`, from the mailbox to the outputs."""
         self.source.watch()
-        frame = self.source.mailbox.take(wait_s)
-        if frame is not None:
+        tracked = self._next(wait_s)
+        if tracked is not None:
             self._faults.mend("camera")
-            self.process(frame)
+            self._perform(tracked)
             return Step.FRAME
         t_s = self._clock()
         self._take_news(t_s)
@@ -174,17 +175,34 @@ class PictureEngine:
 
     def process(self, frame: Frame) -> FrameKind:
         """One frame, from the tracker to the outputs. Gives what the audience sees for it."""
+        return self._perform(self._tracking.find(frame))
+
+    def track_ahead(self) -> None:
+        """From now on the next frame is tracked, in a thread of its own, while the look paints this one."""
+        self._tracking.start(self.source.mailbox.take)
+
+    def _next(self, wait_s: float) -> Tracked | None:
+        if self._tracking.ahead:
+            return self._tracking.mailbox.take(wait_s)
+        frame = self.source.mailbox.take(wait_s)
+        return None if frame is None else self._tracking.find(frame)
+
+    def _perform(self, tracked: Tracked) -> FrameKind:
+        frame = tracked.frame
         t_s = self._clock()
-        self._log.begin_frame(t_s - frame.captured_at)
+        self._log.begin_frame(t_s - frame.captured_at - tracked.took_s)
+        self._log.spend("track", tracked.took_s)
+        if tracked.error is not None:
+            self._faults.fail("tracker", tracked.error, t_s)
+        else:
+            self._faults.mend("tracker")
         self._take_news(t_s)
         self._move_parameters(t_s)
-        if self.settings.mirror:
-            frame = Frame(np.ascontiguousarray(frame.picture[:, ::-1]), frame.captured_at, frame.index)
-        landmarks, neutral = self._track(frame)
-        points = None if landmarks is None else landmarks.points
-        picture, kind = self._composer.compose(frame.picture, points, neutral, t_s, self._frame_s)
+        self._landmarks = tracked.landmarks
+        points = None if tracked.landmarks is None else tracked.landmarks.points
+        picture, kind = self._composer.compose(frame.picture, points, tracked.neutral, t_s, self._frame_s)
         self._present(picture, kind, frame.captured_at, frame.index)
-        self._show_preview(frame, landmarks)
+        self._show_preview(frame, tracked.landmarks)
         if self.source.fps > 1:
             self._frame_s = 1 / self.source.fps
         return kind
@@ -198,6 +216,7 @@ class PictureEngine:
             gc.collect()
 
     def close(self) -> None:
+        self._tracking.close()
         self._delay.close()
         self._acts.close()
         self.source.close()
@@ -209,7 +228,7 @@ class PictureEngine:
 
     def know_neutral(self, neutral: Points) -> None:
         """The performer's neutral, as PictureSettings carries it, from the next frame on; for render."""
-        self._neutral = PerformerNeutral(neutral, self.settings.mirror)
+        self._tracking.neutral = PerformerNeutral(neutral, self.settings.mirror)
 
     def wait_for_look(self, timeout_s: float = 60.0) -> None:
         """Waits until the look that was asked for is on stage; for render, never while performing.
@@ -228,24 +247,6 @@ class PictureEngine:
                 sleep(0.005)
 
     # ---------------------------------------------------------------- within a frame
-
-    def _track(self, frame: Frame) -> tuple[Landmarks | None, Points | None]:
-        """Where the performer's face is, and its neutral in the frame's pixels."""
-        began = perf_counter()
-        neutral = None
-        try:
-            landmarks = self._tracker.update(frame)
-            if landmarks is not None:
-                neutral = self._neutral.update(frame, landmarks.points, self._tracker.performer)
-        except Exception as error:
-            self._faults.fail("tracker", error, self._clock())
-            self._tracker.forget()
-            landmarks = None
-        else:
-            self._faults.mend("tracker")
-        self._log.spend("track", perf_counter() - began)
-        self._landmarks = landmarks
-        return landmarks, neutral
 
     def _present(self, picture: Picture, kind: FrameKind, captured_at: float, index: int) -> None:
         ready_at = self._clock()
@@ -362,8 +363,8 @@ class PictureEngine:
     def _counts(self) -> dict[str, Any]:
         return {
             "frames_captured": self.source.frames_captured,
-            "frames_dropped": self.source.mailbox.dropped,
-            "face_lost_frames": self._tracker.lost_frames,
+            "frames_dropped": self.source.mailbox.dropped + self._tracking.mailbox.dropped,
+            "face_lost_frames": self._tracking.lost_frames,
             "provider": self._acts.current.look.provider,
         }
 
@@ -402,6 +403,7 @@ def main(link: EngineLink, settings: PictureSettings, stage: SharedFramesHandle,
 
 def run(engine: PictureEngine, link: EngineLink) -> str:
     """The loop of the process; gives why it ended."""
+    engine.track_ahead()
     beat_at = now()
     while not link.closed:
         for command in link.poll():
