@@ -88,14 +88,14 @@ def test_it_learns(data: Path, tmp_path: Path) -> None:
 
     before, models.train.LOG_EVERY_S = models.train.LOG_EVERY_S, 0.0
     try:
-        train(_plan(data, tmp_path / "run", steps=120, learning_rate=1e-3, dropout=0.0), advance)
+        train(_plan(data, tmp_path / "run", steps=200, learning_rate=1e-3, dropout=0.0, alone=150), advance)
     finally:
         models.train.LOG_EVERY_S = before
     assert np.mean(seen[-20:]) < 0.6 * np.mean(seen[:5])
     assert list((tmp_path / "run" / "log").glob("events.*"))
     loaded = load_run(tmp_path / "run")
-    assert loaded.state["step"] == 120
-    assert loaded.state["samples_seen"] == 240
+    assert loaded.state["step"] == 200
+    assert loaded.state["samples_seen"] == 400
 
 
 def test_ctrl_c_saves_and_resume_goes_on(data: Path, tmp_path: Path) -> None:
