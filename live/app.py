@@ -19,6 +19,7 @@ close and end; with them the fork server, and then the resource tracker, which r
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -32,6 +33,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from live.engine_process import start_forkserver, stop_forkserver
+from live.frames import now
 from live.recorder import Recorder
 from live.show import BadShow, Show, read_show
 from live.status_line import StatusLine, summary
@@ -46,6 +48,8 @@ DEMO_SECONDS = 10.0
 PROVIDERS = ("auto", "tensorrt", "cuda", "cpu")
 _STATUS_S = 0.5
 _WINDOWS_WAIT_S = 2.0
+_FIRST_PICTURE_S = 15.0
+"""How long a recording of so many seconds waits for its first picture."""
 
 
 class BadInput(Exception):
@@ -274,6 +278,17 @@ def _end_on_failure(manager: StageManager) -> None:
         signal.raise_signal(signal.SIGINT)
 
 
+def _left_s(manager: StageManager, options: LiveOptions, uptime_s: float) -> float:
+    """Until --seconds are over. A recording's begin with its first picture, for which it waits only so long."""
+    if options.seconds is None:
+        return math.inf
+    if options.record is None:
+        return options.seconds - uptime_s
+    first_at = manager.audience.first_at
+    waiting_ends_s = _FIRST_PICTURE_S + options.seconds - uptime_s
+    return waiting_ends_s if first_at is None else min(waiting_ends_s, first_at + options.seconds - now())
+
+
 def _headless(manager: StageManager, options: LiveOptions) -> int:
     """One status line, until the time is over or somebody presses Ctrl-C."""
     line = StatusLine(sys.stdout)
@@ -282,11 +297,11 @@ def _headless(manager: StageManager, options: LiveOptions) -> int:
     try:
         while manager.failure is None:
             state = manager.state
-            if options.seconds is not None and state.uptime_s >= options.seconds:
+            left_s = _left_s(manager, options, state.uptime_s)
+            if left_s <= 0:
                 break
             line.show(state)
-            left_s = _STATUS_S if options.seconds is None else options.seconds - state.uptime_s
-            ending.wait(min(_STATUS_S, max(left_s, 0.0)))
+            ending.wait(min(_STATUS_S, left_s))
     finally:
         leave()
         line.end()
