@@ -21,6 +21,7 @@ import faulthandler
 import importlib
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -447,7 +448,16 @@ class EngineLink:
 def _end_this_process() -> None:
     """In the reading thread: let the loop end by itself, else end the process."""
     time.sleep(_TIDY_S)
+    _remove_orphaned_files()
     os._exit(3)
+
+
+def _remove_orphaned_files() -> None:
+    """The fork server's socket lies in a temporary folder of the parent's, which a killed parent leaves behind."""
+    parent = multiprocessing.parent_process()
+    folder = getattr(multiprocessing.current_process(), "_config", {}).get("tempdir")
+    if folder is not None and parent is not None and not parent.is_alive():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _guard_against_held_lock(link: EngineLink) -> None:
@@ -476,6 +486,7 @@ def _engine_main(entry: str, connection: Connection[Any, Any], arguments: tuple[
         if os.environ.get("GUISE_TRACEBACKS"):
             traceback.print_exc()
     link.flush(1.0)
+    _remove_orphaned_files()
     faulthandler.cancel_dump_traceback_later()
     # Graphics drivers and sound servers may hang or crash while a process is taken down; all that matters is
     # sent.
