@@ -10,8 +10,8 @@ Runs in whichever thread calls the StageManager, under its lock; waits for nothi
 from __future__ import annotations
 
 from live.account import Account
-from live.engine_process import Go, SetParameter
 from live.frames import now
+from live.messages import Go, SetParameter
 from live.presses import Presses
 from live.running_order import RunningOrder, Waiting
 from live.show import Cue

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from live.engine_process import Ready, Refused
+from live.messages import Ready, Refused
 
 T = TypeVar("T")
 

@@ -19,21 +19,9 @@ from typing import Any
 from live.account import Account, FaultState, NoteState
 from live.audience import Audience
 from live.cue_road import CueRoad
-from live.engine_process import (
-    EngineProcess,
-    Event,
-    Fault,
-    Finished,
-    Lock,
-    Note,
-    OnStage,
-    Panic,
-    Recovered,
-    Reload,
-    Stop,
-    kill_forkserver,
-)
+from live.engine_process import EngineProcess, kill_forkserver
 from live.frames import now
+from live.messages import Event, Fault, Finished, Lock, Note, OnStage, Panic, Recovered, Reload, Stop
 from live.presses import DOUBLE_PRESS_S, FRIGHT_S, Presses
 from live.report import Report
 from live.running_order import RunningOrder

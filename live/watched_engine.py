@@ -12,21 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from live.engine_process import (
-    Command,
-    EngineProcess,
-    Event,
-    Fault,
-    Finished,
-    Forget,
-    ForkServerKilled,
-    Go,
-    Heartbeat,
-    Prepare,
-    Ready,
-    Refused,
-)
+from live.engine_process import EngineProcess, ForkServerKilled
 from live.frames import now
+from live.messages import Command, Event, Fault, Finished, Forget, Go, Heartbeat, Prepare, Ready, Refused
 
 SILENT_S = 1.0
 """Without a heartbeat for this long an engine hangs."""

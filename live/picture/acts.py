@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
 
-from live.engine_process import Event, Go, Note, Ready
+from live.messages import Event, Go, Note, Ready
 from live.picture.look import Bypass, Look, Safe
 from live.picture.transition import Blender, Transition
 from live.slot import Slot

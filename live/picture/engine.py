@@ -18,9 +18,11 @@ from typing import Any
 
 import cv2
 
-from live.engine_process import (
+from live.engine_process import EngineLink
+from live.figures import in_ms
+from live.frames import Frame, Landmarks, now
+from live.messages import (
     Command,
-    EngineLink,
     Event,
     Fault,
     Finished,
@@ -36,8 +38,6 @@ from live.engine_process import (
     SetParameter,
     Stop,
 )
-from live.figures import in_ms
-from live.frames import Frame, Landmarks, now
 from live.picture.acts import Acts
 from live.picture.camera import BadSource, NoSource, Source, open_source
 from live.picture.composer import Composer

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from live.engine_process import Event, Fault, Recovered
 from live.figures import in_ms
+from live.messages import Event, Fault, Recovered
 
 
 class Faults:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from live.engine_process import Event, OnStage
 from live.figures import Times, in_ms
+from live.messages import Event, OnStage
 from live.shared_frames import FrameKind
 
 STAGES = ("wait", "track", "draw", "generate", "compose")

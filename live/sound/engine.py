@@ -13,9 +13,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from live.engine_process import (
+from live.engine_process import EngineLink
+from live.figures import Times
+from live.frames import Samples, now
+from live.messages import (
     Command,
-    EngineLink,
     Event,
     Fault,
     Finished,
@@ -31,8 +33,6 @@ from live.engine_process import (
     SetParameter,
     Stop,
 )
-from live.figures import Times
-from live.frames import Samples, now
 from live.show import VOICE_PRESETS
 from live.slot import Slot
 from live.sound.files import BadSound, FileMicrophone, FileSpeaker, NoMicrophone, NoSpeaker

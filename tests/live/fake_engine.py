@@ -14,21 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from live.engine_process import (
-    EngineLink,
-    Fault,
-    Finished,
-    Forget,
-    Go,
-    Heartbeat,
-    Note,
-    OnStage,
-    Panic,
-    Prepare,
-    Recovered,
-    Stop,
-)
+from live.engine_process import EngineLink
 from live.frames import now
+from live.messages import Fault, Finished, Forget, Go, Heartbeat, Note, OnStage, Panic, Prepare, Recovered, Stop
 from live.shared_frames import FrameKind, SharedFrames, SharedFramesHandle
 from live.slot import Slot
 

@@ -13,21 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from live.engine_process import (
-    EngineLink,
-    EngineProcess,
-    Event,
-    Fault,
-    Finished,
-    Go,
-    Heartbeat,
-    Note,
-    Panic,
-    Prepare,
-    Ready,
-    Stop,
-    start_forkserver,
-)
+from live.engine_process import EngineLink, EngineProcess, start_forkserver
+from live.messages import Event, Fault, Finished, Go, Heartbeat, Note, Panic, Prepare, Ready, Stop
 
 HOUSE = Path(__file__).resolve().parents[2]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from live.engine_process import Ready, Refused
+from live.messages import Ready, Refused
 from live.slot import NotReady, Slot
 
 

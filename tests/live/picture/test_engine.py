@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from export.session import open_session
-from live.engine_process import (
-    EngineProcess,
+from live.engine_process import EngineProcess, stop_forkserver
+from live.frames import Frame, now
+from live.messages import (
     Fault,
     Finished,
     Forget,
@@ -32,9 +33,7 @@ from live.engine_process import (
     Reload,
     SetParameter,
     Stop,
-    stop_forkserver,
 )
-from live.frames import Frame, now
 from live.picture import camera
 from live.picture.camera import ScriptedSource, open_source
 from live.picture.engine import DELAY, PictureEngine, Step

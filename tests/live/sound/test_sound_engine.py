@@ -11,22 +11,9 @@ import psutil
 import pytest
 import soundfile
 
-from live.engine_process import (
-    EngineProcess,
-    Event,
-    Finished,
-    Go,
-    Heartbeat,
-    Note,
-    OnStage,
-    Panic,
-    Prepare,
-    Ready,
-    Refused,
-    SetParameter,
-    start_forkserver,
-)
+from live.engine_process import EngineProcess, start_forkserver
 from live.frames import Samples
+from live.messages import Event, Finished, Go, Heartbeat, Note, OnStage, Panic, Prepare, Ready, Refused, SetParameter
 from live.sound.engine import SoundEngine
 from live.sound.files import BadSound, FileMicrophone, FileSpeaker, NoMicrophone, NoSpeaker
 from live.sound.settings import SoundSettings
