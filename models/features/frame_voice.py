@@ -1,0 +1,161 @@
+"""A voice that thinks in WORLD's frames: heard, mapped, spoken. See convert.HopVoice.
+
+The mapping is all that differs between a preset and a learned voice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from models.features.convert import Mono
+from models.features.speech import Analyser, Frames, Signal, frame_samples
+from models.features.synthesis import Synthesiser
+
+_PULSES_LATE_S = 0.0015
+"""A minimum-phase pulse is heard so much after it begins, measured on eleven speakers; what is kept of the speaker's
+own sound waits for it."""
+_EASE_FRAMES = 4
+"""A pitch or formant that is set is reached within so many frames."""
+
+
+class Mapping(Protocol):
+    """The performer's frames -> the target's."""
+
+    lookahead: int
+    """Frames by which the answer is late."""
+    context: int
+    """Frames of the past it must have seen before its answer is right."""
+
+    def convert(self, frames: Frames) -> Frames: ...
+
+    def reset(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Singer:
+    """One of those who speak together; a chorus has several."""
+
+    mapping: Mapping
+    level: float = 1.0
+    delay_s: float = 0.0
+    cents: float = 0.0
+
+
+class FrameVoice:
+    """HopVoice: analysis, a mapping, synthesis; `pitch` and `formant` move what the mapping gives, in semitones."""
+
+    def __init__(self, sample_rate: int, singers: tuple[Singer, ...], hop_frames: int = 4) -> None:
+        """All singers' mappings have the same lookahead."""
+        self.sample_rate = sample_rate
+        self.hop = hop_frames * frame_samples(sample_rate)
+        self._frame = frame_samples(sample_rate)
+        self._analyser = Analyser(sample_rate, hop_frames)
+        self._singers = tuple(_Singing(singer, sample_rate, seed) for seed, singer in enumerate(singers))
+        self._late = singers[0].mapping.lookahead
+        self.latency = self._analyser.lookahead + self._late * self._frame + round(_PULSES_LATE_S * sample_rate)
+        self.context = self._analyser.context + max(s.mapping.context for s in singers) * self._frame
+        self._pitch, self._formant = Eased(0.0), Eased(0.0)
+        self.reset()
+
+    def reset(self) -> None:
+        self._analyser.reset()
+        self._sound = np.zeros(self.latency, np.float32)
+        self._source: list[Frames] = []
+        self._skip = self._late
+        for singing in self._singers:
+            singing.reset()
+
+    def set(self, name: str, value: float) -> bool:
+        eased = {"pitch": self._pitch, "formant": self._formant}.get(name)
+        if eased is None:
+            return False
+        eased.aim(value)
+        return True
+
+    def hear(self, samples: Mono) -> Mono:
+        frames = self._analyser.push(samples)
+        source = self._delayed(frames)
+        heard = np.concatenate([self._sound, samples])
+        sound, self._sound = heard[: self.hop], heard[self.hop :]
+        pitch, formant = self._pitch.over(len(frames)), self._formant.over(len(frames))
+        said = np.zeros(self.hop, np.float32)
+        for singing in self._singers:
+            said += singing.speak(frames, source, sound, pitch, formant)
+        return said
+
+    def _delayed(self, frames: Frames) -> Frames:
+        """The frames that the mapping answers to now: `lookahead` frames ago."""
+        if not self._late:
+            return frames
+        if not self._source:
+            silent = Frames(
+                np.zeros(self._late),
+                np.repeat(frames.envelope[:1], self._late, axis=0),
+                np.ones((self._late, frames.envelope.shape[1])),
+            )
+            self._source = [silent]
+        joined = Frames(
+            *(
+                np.concatenate([getattr(f, k) for f in (*self._source, frames)])
+                for k in ("f0", "envelope", "aperiodicity")
+            )
+        )
+        count = len(frames)
+        self._source = [Frames(joined.f0[count:], joined.envelope[count:], joined.aperiodicity[count:])]
+        return Frames(joined.f0[:count], joined.envelope[:count], joined.aperiodicity[:count])
+
+
+class _Singing:
+    """A singer at work: a synthesiser of its own, and what it holds back."""
+
+    def __init__(self, singer: Singer, sample_rate: int, seed: int) -> None:
+        self._mapping = singer.mapping
+        self._level = singer.level
+        self._ratio = 2.0 ** (singer.cents / 1200.0)
+        self._held = round(singer.delay_s * sample_rate)
+        self._synthesiser = Synthesiser(sample_rate, seed)
+
+    def reset(self) -> None:
+        self._mapping.reset()
+        self._synthesiser.reset()
+        self._late = np.zeros(self._held, np.float32)
+
+    def speak(self, frames: Frames, source: Frames, sound: Mono, pitch: Signal, formant: Signal) -> Mono:
+        target = moved(self._mapping.convert(frames), self._ratio * 2.0 ** (pitch / 12.0), 2.0 ** (formant / 12.0))
+        said = np.concatenate([self._late, self._synthesiser.push(target, source, sound)])
+        self._late = said[len(sound) :]
+        return np.float32(self._level) * said[: len(sound)]
+
+
+class Eased:
+    """A value that glides to its newest aim, frame by frame."""
+
+    def __init__(self, value: float) -> None:
+        self._now = self._aim = value
+        self._step = 0.0
+
+    def aim(self, value: float) -> None:
+        self._aim = value
+        self._step = abs(value - self._now) / _EASE_FRAMES
+
+    def over(self, count: int) -> Signal:
+        """The next `count` values."""
+        way = self._aim - self._now
+        values = self._now + np.sign(way) * np.minimum(self._step * np.arange(1, count + 1), abs(way))
+        self._now = float(values[-1])
+        return np.asarray(values)
+
+
+def moved(frames: Frames, pitch: Signal | float, formant: Signal | float) -> Frames:
+    """F0 times `pitch`, the envelope stretched along frequency by `formant`: factors, one for all or one a frame."""
+    stretch = np.broadcast_to(np.asarray(formant, np.float64), (len(frames),))
+    envelope, aperiodicity = frames.envelope, frames.aperiodicity
+    if np.abs(stretch - 1.0).max() > 1e-9:
+        bins = np.arange(envelope.shape[1], dtype=np.float64)
+        log = np.log(np.maximum(envelope, 1e-20))
+        envelope = np.exp(np.array([np.interp(bins / s, bins, row) for s, row in zip(stretch, log, strict=True)]))
+        aperiodicity = np.array([np.interp(bins / s, bins, row) for s, row in zip(stretch, aperiodicity, strict=True)])
+    return Frames(frames.f0 * pitch, envelope, aperiodicity)

@@ -1,0 +1,116 @@
+"""Speech as WORLD describes it: F0, spectral envelope and aperiodicity, a frame every 5 ms; and its mel-cepstra.
+
+Morise, Yokomori, Ozawa, "WORLD: a vocoder-based high-quality speech synthesis system" (IEICE 2016), by pyworld.
+`analyse` takes whole recordings (training, evaluation), `Analyser` takes them as they are spoken (the stage), with the
+same frames. Free of torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyworld
+from numpy.typing import NDArray
+
+from models.features.pitch import PitchTracker
+
+Signal = NDArray[np.float64]
+
+FRAME_S = 0.005
+MCEPS = 36
+"""Coefficients of an envelope, the level (0) among them."""
+F0_FLOOR_HZ, F0_CEILING_HZ = 71.0, 700.0
+LOOKAHEAD_S = 0.025
+"""What CheapTrick and the pitch tracker read beyond a frame: one and a half of the longest period, rounded up."""
+_CONTEXT_S = 0.1
+_WORLD_FLOOR_HZ = 40.0
+"""WORLD's own reach: stonemask gives up below."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """Some frames in a row. f0: (t,) Hz, 0 where unvoiced; envelope: (t, bins) power; aperiodicity: (t, bins) 0..1."""
+
+    f0: Signal
+    envelope: Signal
+    aperiodicity: Signal
+
+    def __len__(self) -> int:
+        return len(self.f0)
+
+
+def frame_samples(sample_rate: int) -> int:
+    """Samples from frame to frame: 5 ms, to a whole sample."""
+    return round(sample_rate * FRAME_S)
+
+
+def fft_size(sample_rate: int) -> int:
+    """Of an envelope with fft_size // 2 + 1 bins."""
+    return int(pyworld.get_cheaptrick_fft_size(sample_rate, F0_FLOOR_HZ))
+
+
+def analyse(samples: NDArray[np.floating], sample_rate: int) -> Frames:
+    """The frames of a whole recording, (n,) full scale 1; frame k lies at sample k * frame_samples."""
+    x = np.ascontiguousarray(samples, np.float64)
+    period_ms = 1e3 * frame_samples(sample_rate) / sample_rate
+    f0, times = pyworld.harvest(x, sample_rate, F0_FLOOR_HZ, F0_CEILING_HZ, period_ms)
+    f0 = pyworld.stonemask(x, f0, times, sample_rate)
+    return _frames(x, f0, times, sample_rate)
+
+
+def encode_envelope(envelope: Signal, sample_rate: int) -> NDArray[np.float32]:
+    """(t, bins) power -> (t, MCEPS) mel-cepstra."""
+    coded = pyworld.code_spectral_envelope(np.ascontiguousarray(envelope, np.float64), sample_rate, MCEPS)
+    return np.asarray(coded, np.float32)
+
+
+def decode_envelope(mcep: NDArray[np.floating], sample_rate: int) -> Signal:
+    """(t, MCEPS) -> (t, bins) power."""
+    coded = np.ascontiguousarray(mcep, np.float64)
+    return np.asarray(pyworld.decode_spectral_envelope(coded, sample_rate, fft_size(sample_rate)))
+
+
+class Analyser:
+    """Speech as it is spoken, a hop of some frames at a time.
+
+    `push` takes the next hop of samples and gives as many frames as it holds; the newest of them lies `lookahead`
+    samples before the newest sample.
+    """
+
+    def __init__(self, sample_rate: int, hop_frames: int = 4) -> None:
+        self.sample_rate = sample_rate
+        self.frame = frame_samples(sample_rate)
+        self.hop = hop_frames * self.frame
+        self.lookahead = -(-round(LOOKAHEAD_S * sample_rate) // self.frame) * self.frame
+        self._pitch = PitchTracker(sample_rate, F0_FLOOR_HZ, F0_CEILING_HZ)
+        heard = -(-round(_CONTEXT_S * sample_rate) // self.frame) * self.frame + self.hop
+        self._heard = np.zeros(heard)
+        newest = heard - self.lookahead
+        self._centres = newest - self.frame * np.arange(hop_frames - 1, -1, -1)
+        self._times = self._centres / sample_rate
+
+    @property
+    def context(self) -> int:
+        """Samples of the past that a frame may be made of."""
+        return len(self._heard)
+
+    def reset(self) -> None:
+        self._heard[:] = 0.0
+        self._pitch.reset()
+
+    def push(self, samples: NDArray[np.floating]) -> Frames:
+        """(hop,) samples -> hop_frames frames."""
+        self._heard[: -self.hop] = self._heard[self.hop :]
+        self._heard[-self.hop :] = samples
+        f0 = self._pitch.track(self._heard, self._centres)
+        f0 = pyworld.stonemask(self._heard, f0, self._times, self.sample_rate)
+        return _frames(self._heard, f0, self._times, self.sample_rate)
+
+
+def _frames(x: Signal, f0: Signal, times: Signal, sample_rate: int) -> Frames:
+    f0 = np.where((f0 < _WORLD_FLOOR_HZ) | ~np.isfinite(f0), 0.0, f0)
+    size = fft_size(sample_rate)
+    envelope = pyworld.cheaptrick(x, f0, times, sample_rate, f0_floor=F0_FLOOR_HZ, fft_size=size)
+    aperiodicity = pyworld.d4c(x, f0, times, sample_rate, fft_size=size)
+    return Frames(f0, envelope, aperiodicity)
