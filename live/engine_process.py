@@ -164,6 +164,7 @@ class _Post:
         self._mail = threading.Condition()
         self._closing = False
         self._idle = True
+        self._woken = False
         self.ended = threading.Event()
         self._reader = threading.Thread(target=self._read, name=f"{name}-reads", daemon=True)
         self._writer = threading.Thread(target=self._write, name=f"{name}-writes", daemon=True)
@@ -179,10 +180,17 @@ class _Post:
         return taken
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for something to take; True when there is."""
+        """Wait for something to take, or for `wake`; True when there is something."""
         with self._mail:
-            self._mail.wait_for(lambda: bool(self._inbox) or self.ended.is_set(), timeout_s)
+            self._mail.wait_for(lambda: bool(self._inbox) or self._woken or self.ended.is_set(), timeout_s)
+            self._woken = False
             return bool(self._inbox)
+
+    def wake(self) -> None:
+        """End the other thread's `wait`, or the next one."""
+        with self._mail:
+            self._woken = True
+            self._mail.notify_all()
 
     def send(self, message: Any) -> None:
         with self._mail:
@@ -279,6 +287,10 @@ class EngineLink:
     def wait(self, timeout_s: float) -> bool:
         """Sleep until a command comes; True when one has. Also wakes when the link closes."""
         return self._post.wait(timeout_s)
+
+    def wake(self) -> None:
+        """End the loop's `wait`: another thread of the engine's has something for it."""
+        self._post.wake()
 
     def send(self, event: Event) -> None:
         self._post.send(event)

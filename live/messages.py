@@ -77,6 +77,8 @@ class Reload:
     safe_picture: str | None
     sound_miss: str
     sync: bool
+    voices: tuple[str, ...] = ()
+    """Those the show names: the slowest decides the sound's latency."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,9 @@ from typing import Any
 
 MAX_BYTES = 1_000_000
 LOOK_WORDS = ("bypass", "safe")
-VOICE_PRESETS = ("bypass", "silence")
-"""Voices that need no file. "bypass" is the performer's own voice."""
+PRESET_NAMES = ("octave-down", "octave-up", "giant", "child", "whisper", "robot", "monotone", "chorus")
+VOICE_PRESETS = ("bypass", "silence", *PRESET_NAMES, *(f"{name}-quick" for name in PRESET_NAMES))
+"""Voices that need no file. "bypass" is the performer's own voice; those called -quick have less latency."""
 SOUND_MISSES = ("dry", "silence")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 

@@ -1,25 +1,30 @@
-"""The sound engine: microphone, the voice of the cue, loudspeaker, block by block.
+"""The sound engine's loop: microphone, the voice of the cue, loudspeaker, block by block.
 
-Lives in a process of its own (`main`), or in a test with files and a manual clock. For now the voices are the
-dry signal and silence; gain, mute, panic and counters are true. The loop never waits for a device or a disk;
-with neither microphone nor loudspeaker it sleeps.
+Lives in a process of its own (`main`), or in a test with files and a clock of its own. The loop never waits for a
+device, a disk or a voice: a thread speaks, and the loop plays each block as soon as it is there. When it is not there
+and the loudspeaker is about to run dry, the loop plays the performer's own voice of the same time, or silence, as the
+show says, and counts a missed deadline.
+
+Total latency, one figure for the show: a block, the slowest voice the show names, what the loudspeaker holds in hand,
+the limiter, and the devices' own. What the sound waits for the picture is a figure of its own.
 """
 
 from __future__ import annotations
 
+import gc
+import sys
+from collections import deque
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from live.engine_process import EngineLink
 from live.figures import Times
-from live.frames import Samples, now
+from live.frames import now
 from live.messages import (
     Command,
     Event,
-    Fault,
     Finished,
     Forget,
     Go,
@@ -28,52 +33,36 @@ from live.messages import (
     OnStage,
     Panic,
     Prepare,
-    Recovered,
     Reload,
     SetParameter,
     Stop,
 )
-from live.show import VOICE_PRESETS
-from live.slot import Slot
-from live.sound.files import BadSound, FileMicrophone, FileSpeaker, NoMicrophone, NoSpeaker
+from live.picture.parameters import Parameters
+from live.slot import NotReady, Slot
+from live.sound.delay import Delay
+from live.sound.desk import Desk
+from live.sound.doors import BadSound, Doors, Microphone, Speaker
+from live.sound.files import NoMicrophone
+from live.sound.mixer import LONGEST_CONTEXT_S, Dry, Silence, VoiceMixer
+from live.sound.played import PlayedNews
+from live.sound.priority import run_first
 from live.sound.settings import SoundSettings
+from live.sound.voice import Mono, Voice
+from live.sound.voice_thread import VoiceInLine, VoiceThread
+from live.sound.voices import open_voice, voice_latency
 
 HEARTBEAT_S = 0.25
-_SHORTEST_FADE_S = 0.005
-DEMO_SPEECH = Path(__file__).resolve().parent.parent / "demo" / "speech.flac"
-
-
-class Microphone(Protocol):
-    """Blocks of the settings' size at the settings' rate."""
-
-    name: str
-    trouble: str
-
-    @property
-    def latency_s(self) -> float: ...
-    @property
-    def xruns(self) -> int: ...
-    @property
-    def missed(self) -> int: ...
-    def due_in_s(self) -> float: ...
-    def read(self) -> tuple[Samples, float] | None: ...
-    def close(self) -> None: ...
-
-
-class Speaker(Protocol):
-    name: str
-    trouble: str
-
-    @property
-    def latency_s(self) -> float: ...
-    @property
-    def xruns(self) -> int: ...
-    def write(self, samples: Samples) -> None: ...
-    def close(self) -> None: ...
+_LAST_MOMENT_S = 0.003
+"""With less than this in the loudspeaker's hand, a block that is not there is late."""
+_TOO_SLOW_MISSES = 20
+_TOO_SLOW_S = 2.0
+"""So many late blocks within this time, and the voice is too slow for this machine."""
+_DECLICK_S = 0.004
+_VOICE_PARAMETERS = ("pitch", "formant")
 
 
 class SoundEngine:
-    """One step a block. Everything here belongs to one thread."""
+    """One step a block. Everything here belongs to one thread, but what the voice thread is asked to do."""
 
     def __init__(
         self,
@@ -82,55 +71,160 @@ class SoundEngine:
         speaker: Speaker,
         send: Callable[[Event], None] = lambda event: None,
         clock: Callable[[], float] = now,
+        wake: Callable[[], None] | None = None,
+        load: Callable[[str], Voice] | None = None,
     ) -> None:
+        """
+        Args:
+            wake: ends the loop's waiting, from the voice thread; without one there is no thread, and each step
+                converts by itself.
+            load: opens a voice by its key; else live.sound.voices.open_voice.
+        """
         self._settings = settings
-        self._microphone = microphone
-        self._speaker = speaker
-        self._send = send
-        self._clock = clock
-        self._slot: Slot[float] = Slot(_load_voice, "voice")
-        self._level = 0.0
-        self._fade_left = 0
-        self._gain = 1.0
-        self._mute = False
-        self._panic = False
-        self._pending: Go | None = None
+        self._microphone, self._speaker = microphone, speaker
+        self._send, self._clock = send, clock
+        self._voices = settings.voices
+        self._latency = self._slowest(settings.voices)
+        self._load = load
+        self._slot: Slot[Voice] = Slot(self._open, "voice")
+        mixer = VoiceMixer(settings.sample_rate, settings.block, self._latency, hurry=wake is not None)
+        self._troubles: deque[str] = deque()
+        self._voice: VoiceInLine = (
+            VoiceInLine(mixer, self._troubles.append)
+            if wake is None
+            else VoiceThread(mixer, self._troubles.append, wake)
+        )
+        self._arrived: deque[Go] = deque()
+        self._desk = Desk(settings.sample_rate)
+        self._dry = Delay(self._latency, round(LONGEST_CONTEXT_S * settings.sample_rate))
+        self._parameters = Parameters()
+        self._sound_miss = settings.sound_miss
+        self._waiting: deque[tuple[int, Mono, float]] = deque()
+        """Blocks in the voice's hands: their number, the dry signal of the same time, when they were captured."""
+        self._blocks = 0
+        self._last = 0.0
+        self._begun = False
+        self._missed_last = False
+        self._misses: deque[float] = deque(maxlen=_TOO_SLOW_MISSES)
+        self._deadline_misses = self._missed_before = 0
         self._compute = Times()
         self._computed_s = 0.0
-        self._blocks = 0
-        self._deadline_misses = 0
-        self._in_peak = self._out_peak = 0.0
-        self._in_rms = self._out_rms = 0.0
+        self._played = PlayedNews(settings.sample_rate, send) if settings.recorded else None
         self._said = ""
+        self._priority = "as any other"
+
+    def run_first(self) -> None:
+        """Called in the thread of the loop: ask the system for it to be in time."""
+        self._priority = run_first()
+
+    # ---- one block
 
     def step(self) -> bool:
-        """Handle one block, if the microphone has one. Never waits."""
+        """Take one block, if the microphone has one, and play all that are ready. Never waits."""
         taken = self._microphone.read()
-        if taken is None:
-            return False
-        samples, captured_at = taken
-        began_at = self._clock()
-        played = samples * self._ramp(len(samples))
-        self._speaker.write(played)
-        self._meter(samples, played)
-        ended_at = self._clock()
-        self._compute.add(ended_at - began_at)
-        self._computed_s += ended_at - began_at
-        self._blocks += 1
-        if ended_at - captured_at > 2 * self._settings.block_s + self._microphone.latency_s:
-            self._deadline_misses += 1  # the next block was whole before this one was out
-        if self._pending is not None:
-            self._on_stage()
-        return True
+        if taken is not None:
+            self._hear(taken[0][:, 0], taken[1])
+        played = self._deliver()
+        self._heed_voice()
+        return taken is not None or played
 
     def idle(self) -> None:
         """Where there is no block to wait for, a cue is on stage at once."""
-        if self._pending is not None and isinstance(self._microphone, NoMicrophone):
-            self._on_stage()
+        while self._arrived and isinstance(self._microphone, NoMicrophone):
+            self._on_stage(self._arrived.popleft())
 
     def due_in_s(self) -> float:
-        """How long the loop may sleep: until the next block, or until the loader can have an answer."""
-        return min(self._microphone.due_in_s(), 0.01 if self._slot.busy else HEARTBEAT_S)
+        """How long the loop may sleep: until the next block, the last moment of one, or the loader's answer."""
+        waits = [self._microphone.due_in_s(), 0.01 if self._slot.busy else HEARTBEAT_S]
+        if self._waiting:
+            waits.append(max(self._speaker.in_hand_s() - _LAST_MOMENT_S, 0.0005))
+        return min(waits)
+
+    def _hear(self, samples: Mono, captured_at: float) -> None:
+        for name, value in self._parameters.move(self._clock()).items():
+            self._tell_voice(name.removeprefix("sound/"), value)
+        heard = self._desk.hear(np.ascontiguousarray(samples, np.float32))
+        self._waiting.append((self._blocks, self._dry.process(heard), captured_at))
+        self._voice.submit(self._blocks, heard)
+        self._blocks += 1
+
+    def _deliver(self) -> bool:
+        """Play what is ready, in order; and what has not come, as the show says, at the last moment."""
+        played = False
+        while self._waiting:
+            index, dry, captured_at = self._waiting[0]
+            said = self._voice.take(index)
+            if said is None:
+                if self._speaker.in_hand_s() > _LAST_MOMENT_S:
+                    break
+                self._voice.skip(index)
+                self._miss()
+                said = self._instead(dry)
+            elif self._missed_last:
+                said = self._back(said, dry)
+            self._waiting.popleft()
+            self._last = float(said[-1])
+            out = self._desk.play(said, dry)
+            self._speaker.write(out[:, None])
+            if self._played is not None:
+                self._played.add(out, captured_at + self._carried_s())
+            played = True
+        return played
+
+    def _instead(self, dry: Mono) -> Mono:
+        instead = dry if self._sound_miss == "dry" else np.zeros_like(dry)
+        if not self._missed_last:
+            instead = self._declicked(instead)
+        self._missed_last = True
+        return instead
+
+    def _back(self, said: Mono, dry: Mono) -> Mono:
+        """From the substitute to the voice, over a block."""
+        self._missed_last = False
+        share = np.linspace(0.0, 1.0, len(said), dtype=np.float32)
+        return said * share + (dry * (1.0 - share) if self._sound_miss == "dry" else np.float32(0.0))
+
+    def _declicked(self, block: Mono) -> Mono:
+        """Faded in, over what was played last dying away: the rest of that is not to be had."""
+        count = min(round(_DECLICK_S * self._settings.sample_rate), len(block))
+        share = 0.5 - 0.5 * np.cos(np.linspace(0.0, np.pi, count + 1, dtype=np.float32)[1:])
+        block = block.copy()
+        block[:count] = block[:count] * share + self._last * (1.0 - share)
+        return block
+
+    def _miss(self) -> None:
+        self._deadline_misses += 1
+        at = self._clock()
+        self._misses.append(at)
+        if len(self._misses) == _TOO_SLOW_MISSES and at - self._misses[0] < _TOO_SLOW_S:
+            self._misses.clear()
+            self._give_up("it is too slow for this machine")
+
+    def _heed_voice(self) -> None:
+        """What the voice thread has to say."""
+        while self._voice.compute_s:
+            took = self._voice.compute_s.popleft()
+            self._compute.add(took)
+            self._computed_s += took
+        while self._troubles:
+            self._give_up(self._troubles.popleft())
+        while self._arrived:
+            self._on_stage(self._arrived.popleft())
+
+    def _give_up(self, why: str) -> None:
+        """The voice on stage cannot go on: the show's substitute speaks until the next cue."""
+        key = self._slot.current_key
+        if key in (None, "bypass", "silence"):
+            return
+        substitute = Dry() if self._sound_miss == "dry" else Silence("silence")
+        self._slot.put(substitute.name, substitute)
+        self._slot.go(substitute.name)
+        self._voice.ask(lambda mixer: mixer.cut(substitute))
+        self._missed_last = True  # the next block comes from somewhere else: it is faded in
+        heard = "the performer's own voice is" if self._sound_miss == "dry" else "silence is"
+        self._send(Note(f"voice {_short(key)}: {why}; {heard} played until the next cue"))
+
+    # ---- commands
 
     def handle(self, command: Command) -> None:
         if isinstance(command, Prepare):
@@ -138,18 +232,101 @@ class SoundEngine:
         elif isinstance(command, Forget):
             self._slot.forget(command.model)
         elif isinstance(command, Go):
-            self._slot.go(command.model)
-            self._pending = command
-            for name, value in command.set.items():
-                self._set(name, value)
-            self._fade(command.transition_s)
+            self._go(command)
         elif isinstance(command, Panic):
-            self._panic = command.on
-            self._fade(0.0)
+            self._desk.set_panic(command.on)
         elif isinstance(command, SetParameter):
-            self._set(command.name, command.value)
+            self._set(command.name, command.value, 0.0)
         elif isinstance(command, Reload):
-            pass  # what it says concerns voices that can be late
+            self._reload(command)
+
+    def _go(self, go: Go) -> None:
+        try:
+            self._slot.go(go.model)
+        except NotReady as error:
+            self._send(Note(str(error)))
+            return
+        voice = self._slot.current
+        assert voice is not None
+        self._missed_before = self._deadline_misses
+        self._voice.ask(lambda mixer: mixer.change(voice, go.transition_s, lambda: self._arrived.append(go)))
+        # Pitch and formant are the cue's: what it does not name goes back to nothing.
+        cue = {f"sound/{name}": 0.0 for name in _VOICE_PARAMETERS} | go.set
+        for name, value in cue.items():
+            self._set(name, value, go.transition_s)
+        if not self._begun:
+            self._begun = True
+            self._desk.begin()
+        if isinstance(self._microphone, NoMicrophone):
+            self._arrived.append(go)
+
+    def _set(self, name: str, value: float, over_s: float) -> None:
+        short = name.removeprefix("sound/")
+        if short in _VOICE_PARAMETERS:
+            self._parameters.ease(name, value, 0.0, self._clock(), over_s)
+        elif not self._desk.set(short, value, over_s):
+            self._send(Note(f'the sound has no parameter "{name}"'))
+
+    def _tell_voice(self, name: str, value: float) -> None:
+        self._voice.ask(lambda mixer: mixer.set(name, value))
+
+    def _reload(self, show: Reload) -> None:
+        """A show read again may name slower voices, or only faster ones: all of it moves to the new latency at once."""
+        self._sound_miss = show.sound_miss
+        self._voices = tuple(show.voices)
+        latency = self._slowest(self._voices)
+        current = self._slot.current
+        if current is not None:
+            latency = max(latency, current.latency)
+        if latency != self._latency:
+            self._latency = latency
+            self._dry.set(latency)
+            self._voice.ask(lambda mixer: mixer.set_latency(latency))
+
+    # ---- voices
+
+    def _open(self, key: str) -> Voice:
+        """In the loader's thread. Raises ValueError or BadModel, with one line for the operator."""
+        settings = self._settings
+        if self._load is not None:
+            voice = self._load(key)
+        else:
+            voice = open_voice(key, settings.sample_rate, settings.block, settings.provider)
+        if voice.latency > self._latency:
+            raise ValueError(
+                f"{_short(key)} is {self._ms(voice.latency):.0f} ms late, and this show's sound "
+                f"{self._ms(self._latency):.0f} ms: name it in the show's file and reload"
+            )
+        self._warm(voice)
+        return voice
+
+    def _warm(self, voice: Voice) -> None:
+        """A second of noise through it: its first block on stage is as fast as the others, and one that cannot keep up
+        is refused before anybody hears it. Raises ValueError."""
+        settings = self._settings
+        count = max(round(0.5 / settings.block_s), 4)
+        noise = np.random.default_rng(0).normal(0.0, 0.05, (2 * count, settings.block)).astype(np.float32)
+        for block in noise[:count]:
+            voice.process(block)
+        began = now()
+        for block in noise[count:]:
+            voice.process(block)
+        share = (now() - began) / (count * settings.block_s)
+        voice.reset()
+        if share > 1.0:
+            raise ValueError(f"{voice.name} is too slow for this machine: {share:.1f} s for each second of sound")
+
+    def _slowest(self, voices: tuple[str, ...]) -> int:
+        """The latency of the slowest voice; one whose file is bad is refused later, when it is opened."""
+        latencies = [0]
+        for key in voices:
+            try:
+                latencies.append(voice_latency(key, self._settings.sample_rate, self._settings.block))
+            except (ValueError, OSError, ModuleNotFoundError) as error:
+                self._send(Note(f"voice {_short(key)}: {error}"))
+        return max(latencies)
+
+    # ---- what is told
 
     def tell(self) -> None:
         """Send what the loader has finished, and what a file had to say."""
@@ -161,36 +338,42 @@ class SoundEngine:
             self._send(Note(trouble))
 
     def figures(self) -> dict[str, Any]:
-        """For the screen; ms, levels of full scale 1 since the last call."""
-        figures = {
+        """For the screen; ms, levels of full scale 1."""
+        desk = self._desk
+        limited, desk.limited = desk.limited, 1.0
+        return {
             "microphone": self._microphone.name,
             "speaker": self._speaker.name,
             "voice": self._slot.current_key,
             "sample_rate": self._settings.sample_rate,
             "block": self._settings.block,
             "latency": self.latency_ms,
+            "latency_parts": self._parts(),
+            "drift_ppm": self._speaker.drift_ppm,
             "blocks": self._blocks,
-            "xruns": self._microphone.xruns + self._speaker.xruns,
-            "deadline_misses": self._misses(),
+            "xruns": self._xruns(),
+            "deadline_misses": self._misses_in_all(),
             "compute": self._compute.recent(),
             "rtf": self._rtf(),
-            "in_peak": self._in_peak,
-            "in_rms": self._in_rms,
-            "out_peak": self._out_peak,
-            "out_rms": self._out_rms,
-            "mute": self._mute,
-            "panic": self._panic,
+            "in_peak": desk.heard.peak,
+            "in_rms": desk.heard.rms,
+            "out_peak": desk.played.peak,
+            "out_rms": desk.played.rms,
+            "limited": limited,
+            "bad_samples": desk.bad_samples,
+            "mute": desk.mute,
+            "panic": desk.panic,
+            "wait": round(1e3 * desk.wait_s, 2),
+            "priority": self._priority,
         }
-        self._in_peak = self._out_peak = 0.0
-        return figures
 
     @property
     def latency_ms(self) -> float | None:
-        """From the first sample of a block in the air to the same sample played: the block itself, and the
-        devices."""
+        """From a sample in the air to the same sample heard, without what it waits for the picture; None without a
+        microphone."""
         if isinstance(self._microphone, NoMicrophone):
             return None
-        return round(1e3 * (self._settings.block_s + self._microphone.latency_s + self._speaker.latency_s), 2)
+        return round(1e3 * self._total_s(), 2)
 
     def report(self) -> dict[str, Any]:
         """The "audio" part of the report."""
@@ -201,164 +384,76 @@ class SoundEngine:
                 "block": self._settings.block,
                 "latency": self.latency_ms,
                 "rtf": None if silent else self._rtf(),
-                "xruns": self._microphone.xruns + self._speaker.xruns,
-                "deadline_misses": self._misses(),
+                "xruns": self._xruns(),
+                "deadline_misses": self._misses_in_all(),
                 "compute": self._compute.whole(),
+                "drift_ppm": self._speaker.drift_ppm,
                 "blocks": self._blocks,
             }
         }
 
     def close(self) -> None:
+        if self._played is not None:
+            self._played.flush()
+        self._voice.close()
         self._microphone.close()
         self._speaker.close()
         self._slot.close()
+        self.tell()
 
-    def _misses(self) -> int:
+    def _total_s(self) -> float:
+        return sum(self._parts().values()) / 1e3
+
+    def _carried_s(self) -> float:
+        """From a block's first sample in the air to the block's first sample heard, whatever it says by then."""
+        return self._settings.block_s + self._microphone.latency_s + self._speaker.latency_s
+
+    def _parts(self) -> dict[str, float]:
+        """What the latency is made of, ms."""
+        settings, desk = self._settings, self._desk
+        return {
+            "block": 1e3 * settings.block_s,
+            "voice": self._ms(self._latency),
+            "desk": self._ms(desk.latency),
+            "microphone": 1e3 * self._microphone.latency_s,
+            "speaker": 1e3 * self._speaker.latency_s,
+        }
+
+    def _ms(self, samples: int) -> float:
+        return 1e3 * samples / self._settings.sample_rate
+
+    def _xruns(self) -> int:
+        return self._microphone.xruns + self._speaker.xruns
+
+    def _misses_in_all(self) -> int:
         return self._deadline_misses + self._microphone.missed
 
-    def _rtf(self) -> float | None:
-        """Time spent over time played."""
-        return round(self._computed_s / (self._blocks * self._settings.block_s), 5) if self._blocks else None
+    def _rtf(self) -> float:
+        """Computing time over the time of the sound."""
+        return round(self._computed_s / max(self._blocks * self._settings.block_s, 1e-9), 4)
 
-    def _set(self, name: str, value: float) -> None:
-        if name == "sound/gain":
-            self._gain = float(10 ** (min(value, 24.0) / 20))
-            self._fade(0.0)
-        elif name == "sound/mute":
-            self._mute = value != 0
-            self._fade(0.0)
-        else:
-            self._send(Note(f'the sound has no parameter "{name}"'))
-
-    def _wanted(self) -> float:
-        voice = self._slot.current
-        return 0.0 if self._panic or self._mute or voice is None else voice * self._gain
-
-    def _fade(self, transition_s: float) -> None:
-        self._fade_left = max(round(max(transition_s, _SHORTEST_FADE_S) * self._settings.sample_rate), 1)
-
-    def _ramp(self, count: int) -> Samples:
-        """The level of each sample, (count, 1): a straight line to what is wanted, so that nothing clicks."""
-        wanted = self._wanted()
-        if self._fade_left <= 0 or self._level == wanted:
-            self._level, self._fade_left = wanted, 0
-            return np.full((count, 1), wanted, np.float32)
-        steps = np.minimum(np.arange(1, count + 1), self._fade_left)
-        levels = self._level + (wanted - self._level) * steps / self._fade_left
-        self._level = float(levels[-1])
-        self._fade_left = max(self._fade_left - count, 0)
-        return levels.astype(np.float32).reshape(-1, 1)
-
-    def _meter(self, heard: Samples, played: Samples) -> None:
-        self._in_peak = max(self._in_peak, float(np.abs(heard).max(initial=0.0)))
-        self._out_peak = max(self._out_peak, float(np.abs(played).max(initial=0.0)))
-        self._in_rms = float(np.sqrt(np.mean(np.square(heard))))
-        self._out_rms = float(np.sqrt(np.mean(np.square(played))))
-
-    def _on_stage(self) -> None:
-        assert self._pending is not None
-        self._send(OnStage(self._pending.cue_index, self._clock()))
-        self._pending = None
+    def _on_stage(self, go: Go) -> None:
+        missing = (self._deadline_misses - self._missed_before) * self._settings.block
+        self._send(OnStage(go.cue_index, self._clock(), gap_samples=missing))
 
 
-def _load_voice(key: str) -> float:
-    """A voice is, for now, the level of the dry signal."""
-    if key not in VOICE_PRESETS:
-        raise ValueError(f"{Path(key).name}: this version has the voices {' and '.join(VOICE_PRESETS)} only")
-    return 0.0 if key == "silence" else 1.0
-
-
-class _Doors:
-    """Opens what the settings name, and tells the operator about it."""
-
-    def __init__(self, settings: SoundSettings, send: Callable[[Event], None]) -> None:
-        self._settings = settings
-        self._send = send
-        self._lost_at: float | None = None
-        self.devices: Any = None
-
-    def open(self) -> tuple[Microphone, Speaker]:
-        """Raises BadSound for a bad file."""
-        settings = self._settings
-        microphone: Microphone = NoMicrophone()
-        speaker: Speaker = NoSpeaker()
-        mic_device, speaker_device = "", ""
-        if settings.mic == "demo":
-            microphone = self._demo()
-        elif _is_file(settings.mic):
-            microphone = FileMicrophone(Path(settings.mic), settings.sample_rate, settings.block)
-        elif settings.mic != "none":
-            mic_device = settings.mic
-        if settings.speaker.lower().endswith(".wav"):
-            speaker = FileSpeaker(Path(settings.speaker), settings.sample_rate)
-        elif settings.speaker != "none" and (mic_device or not isinstance(microphone, NoMicrophone)):
-            speaker_device = settings.speaker  # with no microphone at all nothing would ever be played
-        if mic_device or speaker_device:
-            self._open_devices(mic_device, speaker_device)
-            if self.devices is not None:
-                from live.sound.device import DeviceMicrophone, DeviceSpeaker
-
-                microphone = DeviceMicrophone(self.devices) if mic_device else microphone
-                speaker = DeviceSpeaker(self.devices) if speaker_device else speaker
-        return microphone, speaker
-
-    def _open_devices(self, mic: str, speaker: str) -> None:
-        from live.sound.device import Devices, NoPortAudio
-
-        try:
-            self.devices = Devices(mic, speaker, self._settings.sample_rate, self._settings.block, self._say)
-        except NoPortAudio as error:
-            self._send(Note(str(error)))
-
-    def _demo(self) -> Microphone:
-        path = Path(self._settings.demo_speech) if self._settings.demo_speech else DEMO_SPEECH
-        if not path.is_file():
-            self._send(Note("there is no demo speech: the microphone is silent"))
-            return NoMicrophone()
-        return FileMicrophone(path, self._settings.sample_rate, self._settings.block)
-
-    def _say(self, what: str, text: str) -> None:
-        """In the thread that opens the devices."""
-        if what == "lost":
-            self._lost_at = now()
-            self._send(Fault(self._lost_at, "sound device", text))
-        elif self._lost_at is not None:
-            self._send(Recovered(now(), "sound device", now() - self._lost_at))
-            self._lost_at = None
-        else:
-            self._send(Note(f"sound: {text}"))
-
-
-def _is_file(name: str) -> bool:
-    """A path rather than a device: it exists, or looks like one."""
-    return Path(name).is_file() or "/" in name or "\\" in name or Path(name).suffix.lower() in _SOUND_SUFFIXES
-
-
-_SOUND_SUFFIXES = {
-    ".wav",
-    ".flac",
-    ".ogg",
-    ".mp3",
-    ".m4a",
-    ".aac",
-    ".opus",
-    ".mp4",
-    ".mkv",
-    ".mov",
-    ".webm",
-    ".avi",
-}
+def _short(key: str) -> str:
+    return key.replace("\\", "/").rpartition("/")[2]
 
 
 def main(link: EngineLink, settings: SoundSettings) -> None:
     """The process's loop, until Stop or until the parent has gone."""
-    doors = _Doors(settings, link.send)
+    # Who holds Python's lock gives it back soon, and nothing is swept up in the middle of a block.
+    sys.setswitchinterval(0.0005)
+    gc.freeze()
+    doors = Doors(settings, link.send)
     try:
         microphone, speaker = doors.open()
     except BadSound as error:
         link.send(Finished(f"bad source: {error}", {}))
         return
-    engine = SoundEngine(settings, microphone, speaker, link.send)
+    engine = SoundEngine(settings, microphone, speaker, link.send, wake=link.wake)
+    engine.run_first()
     why = "parent gone"
     beat_at = 0.0
     try:
@@ -376,8 +471,7 @@ def main(link: EngineLink, settings: SoundSettings) -> None:
             if now() - beat_at >= HEARTBEAT_S:
                 beat_at = now()
                 link.send(Heartbeat(beat_at, engine.figures()))
-                if doors.devices is not None:
-                    doors.devices.watch()
+                doors.watch()
             wait_s = engine.due_in_s()
             if wait_s > 0:
                 link.wait(wait_s)

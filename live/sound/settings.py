@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from live.show import Show
 
+BLOCK = 480
+QUICK_BLOCK = 240
+QUICK = "-quick"
+"""How the names of the low-latency presets end."""
+
 
 @dataclass(frozen=True, slots=True)
 class SoundSettings:
@@ -18,18 +23,52 @@ class SoundSettings:
     speaker: str = "none"
     """A device's index or name, `default`, a .wav file to be written, or `none`."""
     sample_rate: int = 48_000
-    block: int = 480
-    """Samples that are handled together: 10 ms."""
+    block: int = BLOCK
+    """Samples that are handled together: 10 ms, or 5 in a show of low-latency voices alone."""
+    set_point_blocks: int = 2
+    """What the loudspeaker holds in hand when a block arrives in time: so late a voice may be."""
+    voices: tuple[str, ...] = ("bypass",)
+    """Those the show names: the slowest of them decides the sound's latency."""
     sound_miss: str = "dry"
     """What is played when a voice is late: "dry" or "silence"."""
+    provider: str = "auto"
+    """Which ONNX Runtime provider performs learned voices."""
     demo_speech: str | None = None
     """The file that `demo` plays; None: the one that comes with the house, silence if there is none."""
+    recorded: bool = False
+    """Whether somebody records: then what is played is told in Played events."""
+    epoch: float | None = None
+    period_s: float | None = None
+    """When a file as microphone began, by now(), and after how long it begins again: of one movie that is the camera,
+    too. None: with its first block, and its own length."""
 
     @property
     def block_s(self) -> float:
         return self.block / self.sample_rate
 
+    @property
+    def set_point_s(self) -> float:
+        return self.set_point_blocks * self.block_s
+
     @staticmethod
-    def of_show(show: Show, mic: str, speaker: str) -> SoundSettings:
+    def of_show(show: Show, mic: str, speaker: str, provider: str = "auto") -> SoundSettings:
         """The settings that a show asks for."""
-        return SoundSettings(mic=mic, speaker=speaker, sound_miss=show.sound_miss)
+        voices = show_voices(show)
+        return SoundSettings(
+            mic=mic,
+            speaker=speaker,
+            block=QUICK_BLOCK if is_quick(voices) else BLOCK,
+            voices=voices,
+            sound_miss=show.sound_miss,
+            provider=provider,
+        )
+
+
+def show_voices(show: Show) -> tuple[str, ...]:
+    """The voices a show names, each once."""
+    return tuple(dict.fromkeys(str(cue.voice) for cue in show.cues))
+
+
+def is_quick(voices: tuple[str, ...]) -> bool:
+    """Whether all of them are low-latency voices."""
+    return all(voice in ("bypass", "silence") or voice.endswith(QUICK) for voice in voices)

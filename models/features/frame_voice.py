@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from models.features.convert import Mono
-from models.features.speech import Analyser, Frames, Signal, frame_samples
+from models.features.speech import Analyser, FrameDelay, Frames, Signal, frame_samples
 from models.features.synthesis import Synthesiser
 
 _PULSES_LATE_S = 0.0015
@@ -32,6 +32,9 @@ class Mapping(Protocol):
     def convert(self, frames: Frames) -> Frames: ...
 
     def reset(self) -> None: ...
+
+    def set(self, name: str, value: float) -> bool:
+        """A parameter of its own; False when it has none of that name."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,9 @@ class FrameVoice:
         self._frame = frame_samples(sample_rate)
         self._analyser = Analyser(sample_rate, hop_frames)
         self._singers = tuple(_Singing(singer, sample_rate, seed) for seed, singer in enumerate(singers))
-        self._late = singers[0].mapping.lookahead
-        self.latency = self._analyser.lookahead + self._late * self._frame + round(_PULSES_LATE_S * sample_rate)
+        late = singers[0].mapping.lookahead
+        self._source = FrameDelay(late)
+        self.latency = self._analyser.lookahead + late * self._frame + round(_PULSES_LATE_S * sample_rate)
         self.context = self._analyser.context + max(s.mapping.context for s in singers) * self._frame
         self._pitch, self._formant = Eased(0.0), Eased(0.0)
         self.reset()
@@ -63,21 +67,21 @@ class FrameVoice:
     def reset(self) -> None:
         self._analyser.reset()
         self._sound = np.zeros(self.latency, np.float32)
-        self._source: list[Frames] = []
-        self._skip = self._late
+        self._source.reset()
         for singing in self._singers:
             singing.reset()
 
     def set(self, name: str, value: float) -> bool:
         eased = {"pitch": self._pitch, "formant": self._formant}.get(name)
         if eased is None:
-            return False
+            known = [singing.mapping.set(name, value) for singing in self._singers]
+            return any(known)
         eased.aim(value)
         return True
 
     def hear(self, samples: Mono) -> Mono:
         frames = self._analyser.push(samples)
-        source = self._delayed(frames)
+        source = self._source.process(frames)
         heard = np.concatenate([self._sound, samples])
         sound, self._sound = heard[: self.hop], heard[self.hop :]
         pitch, formant = self._pitch.over(len(frames)), self._formant.over(len(frames))
@@ -86,45 +90,24 @@ class FrameVoice:
             said += singing.speak(frames, source, sound, pitch, formant)
         return said
 
-    def _delayed(self, frames: Frames) -> Frames:
-        """The frames that the mapping answers to now: `lookahead` frames ago."""
-        if not self._late:
-            return frames
-        if not self._source:
-            silent = Frames(
-                np.zeros(self._late),
-                np.repeat(frames.envelope[:1], self._late, axis=0),
-                np.ones((self._late, frames.envelope.shape[1])),
-            )
-            self._source = [silent]
-        joined = Frames(
-            *(
-                np.concatenate([getattr(f, k) for f in (*self._source, frames)])
-                for k in ("f0", "envelope", "aperiodicity")
-            )
-        )
-        count = len(frames)
-        self._source = [Frames(joined.f0[count:], joined.envelope[count:], joined.aperiodicity[count:])]
-        return Frames(joined.f0[:count], joined.envelope[:count], joined.aperiodicity[:count])
-
 
 class _Singing:
     """A singer at work: a synthesiser of its own, and what it holds back."""
 
     def __init__(self, singer: Singer, sample_rate: int, seed: int) -> None:
-        self._mapping = singer.mapping
+        self.mapping = singer.mapping
         self._level = singer.level
         self._ratio = 2.0 ** (singer.cents / 1200.0)
         self._held = round(singer.delay_s * sample_rate)
         self._synthesiser = Synthesiser(sample_rate, seed)
 
     def reset(self) -> None:
-        self._mapping.reset()
+        self.mapping.reset()
         self._synthesiser.reset()
         self._late = np.zeros(self._held, np.float32)
 
     def speak(self, frames: Frames, source: Frames, sound: Mono, pitch: Signal, formant: Signal) -> Mono:
-        target = moved(self._mapping.convert(frames), self._ratio * 2.0 ** (pitch / 12.0), 2.0 ** (formant / 12.0))
+        target = moved(self.mapping.convert(frames), self._ratio * 2.0 ** (pitch / 12.0), 2.0 ** (formant / 12.0))
         said = np.concatenate([self._late, self._synthesiser.push(target, source, sound)])
         self._late = said[len(sound) :]
         return np.float32(self._level) * said[: len(sound)]

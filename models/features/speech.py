@@ -7,6 +7,7 @@ same frames. Free of torch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +39,39 @@ class Frames:
 
     def __len__(self) -> int:
         return len(self.f0)
+
+    def part(self, begin: int, end: int | None) -> Frames:
+        return Frames(self.f0[begin:end], self.envelope[begin:end], self.aperiodicity[begin:end])
+
+
+def joined(parts: Sequence[Frames]) -> Frames:
+    """One after the other."""
+    return Frames(
+        np.concatenate([part.f0 for part in parts]),
+        np.concatenate([part.envelope for part in parts]),
+        np.concatenate([part.aperiodicity for part in parts]),
+    )
+
+
+class FrameDelay:
+    """Gives the frames that were given it so many frames ago; nobody voices in those before the first."""
+
+    def __init__(self, frames: int) -> None:
+        self._late = frames
+        self._held: Frames | None = None
+
+    def reset(self) -> None:
+        self._held = None
+
+    def process(self, frames: Frames) -> Frames:
+        if not self._late:
+            return frames
+        if self._held is None:
+            before = np.repeat(frames.envelope[:1], self._late, axis=0)
+            self._held = Frames(np.zeros(self._late), before, np.ones_like(before))
+        both = joined([self._held, frames])
+        self._held = both.part(len(frames), None)
+        return both.part(0, len(frames))
 
 
 def frame_samples(sample_rate: int) -> int:

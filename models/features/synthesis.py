@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features.speech import Frames, Signal, fft_size, frame_samples
+from models.features.speech import Frames, Signal, fft_size, frame_samples, joined
 
 _NOISE_HZ = 500.0
 """Where a voice is to whisper, noise is made in pieces of so many a second."""
@@ -63,10 +63,10 @@ class Synthesiser:
         count = len(target) * self._frame
         out = np.zeros(count + self._size)
         out[: self._size] = self._to_say
-        target_now, self._target = _joined(self._target, target), _last(target)
+        target_now, self._target = joined([self._target, target]), target.part(-1, None)
         own = None
         if source is not None and sound is not None:
-            source_now, self._source = _joined(self._source, source), _last(source)
+            source_now, self._source = joined([self._source, source]), source.part(-1, None)
             own = source_now.f0 <= 0
             self._keep(out, target_now, source_now, own, np.asarray(sound, np.float64))
         self._speak(out[: count + self._size], target_now, own, count)
@@ -138,7 +138,8 @@ class Synthesiser:
         self._phase = float(phase[-1] % 1.0)
         at = index + 1.0 - (phase[index] - begun[index]) / step[index]
         # Sums differ in their last bit by where they began; a pulse must not fall between two samples for that.
-        return np.round(np.maximum(at, 0.0), 6), pitch[index], voiced[index]
+        at = np.asarray(np.round(np.maximum(at, 0.0), 6), np.float64)
+        return at, np.asarray(pitch[index], np.float64), voiced[index]
 
     def _between(self, at: Signal, values: Signal) -> Signal:
         """(frames, bins) at the times `at`, in samples: (times, bins)."""
@@ -160,15 +161,3 @@ class Synthesiser:
         cepstra = np.fft.irfft(0.5 * np.log(np.maximum(power, _LEAST_POWER)), self._size)
         spectra: NDArray[np.complex128] = np.exp(np.fft.rfft(cepstra * self._fold, self._size))
         return spectra
-
-
-def _joined(last: Frames, new: Frames) -> Frames:
-    return Frames(
-        np.concatenate([last.f0, new.f0]),
-        np.concatenate([last.envelope, new.envelope]),
-        np.concatenate([last.aperiodicity, new.aperiodicity]),
-    )
-
-
-def _last(frames: Frames) -> Frames:
-    return Frames(frames.f0[-1:], frames.envelope[-1:], frames.aperiodicity[-1:])

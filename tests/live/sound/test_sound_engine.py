@@ -1,9 +1,11 @@
-"""The dry sound engine, file to file: nothing missing, nothing added, true counters. No device is needed."""
+"""The sound engine, file to file: nothing missing, one true latency, true counters. No device is needed."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +15,29 @@ import soundfile
 
 from live.engine_process import EngineProcess, start_forkserver
 from live.frames import Samples
-from live.messages import Event, Finished, Go, Heartbeat, Note, OnStage, Panic, Prepare, Ready, Refused, SetParameter
+from live.messages import (
+    Event,
+    Finished,
+    Go,
+    Heartbeat,
+    Note,
+    OnStage,
+    Panic,
+    Played,
+    Prepare,
+    Ready,
+    Refused,
+    Reload,
+    SetParameter,
+)
 from live.sound.engine import SoundEngine
-from live.sound.files import BadSound, FileMicrophone, FileSpeaker, NoMicrophone, NoSpeaker
+from live.sound.files import FileMicrophone, NoMicrophone, NoSpeaker
+from live.sound.mixer import Dry
 from live.sound.settings import SoundSettings
+from live.sound.voice import Mono, Voice
 
 RATE, BLOCK = 48_000, 480
+LIMITER = 48
 SETTINGS = SoundSettings(sample_rate=RATE, block=BLOCK)
 
 
@@ -39,9 +58,14 @@ class Ear:
     trouble = ""
     latency_s = 0.0
     xruns = 0
+    drift_ppm = None
 
     def __init__(self) -> None:
         self.played: list[Samples] = []
+        self.in_hand = 0.02
+
+    def in_hand_s(self) -> float:
+        return self.in_hand
 
     def write(self, samples: Samples) -> None:
         self.played.append(samples)
@@ -101,12 +125,12 @@ def test_dry_is_the_very_same_and_goes_round(
     perform(engine, clock, 230)
     sound, _ = soundfile.read(tmp_path / "tone.wav", dtype="float32")
     asked = np.concatenate([sound, sound, sound])[: 230 * BLOCK]
-    faded_in = round(0.005 * RATE)
-    assert np.array_equal(ear.sound[faded_in:], asked[faded_in:])
+    faded_in = round(0.05 * RATE)
+    assert np.allclose(ear.sound[faded_in + LIMITER :], asked[faded_in:-LIMITER], atol=1e-6)
     assert any(isinstance(event, OnStage) and event.cue_index == 0 for event in sent)
     figures = engine.figures()
     assert (figures["blocks"], figures["xruns"], figures["deadline_misses"]) == (230, 0, 0)
-    assert figures["latency"] == 10.0
+    assert figures["latency"] == pytest.approx(10.0 + 1e3 * LIMITER / RATE, abs=0.01)
     assert figures["in_peak"] == pytest.approx(0.5, abs=0.01)
     assert figures["out_rms"] == pytest.approx(0.5 / np.sqrt(2), abs=0.01)
     audio = engine.report()["audio"]
@@ -120,7 +144,7 @@ def test_before_the_first_cue_nothing_is_heard(stage: tuple[SoundEngine, Clock, 
 
 
 @pytest.mark.parametrize("command", [Panic(True), SetParameter("sound/mute", 1.0), SetParameter("sound/gain", -120.0)])
-def test_silence_comes_within_one_block_and_without_a_click(
+def test_silence_comes_within_three_blocks_and_without_a_click(
     stage: tuple[SoundEngine, Clock, Ear, list[Event]], command: Panic | SetParameter
 ) -> None:
     engine, clock, ear, sent = stage
@@ -128,19 +152,19 @@ def test_silence_comes_within_one_block_and_without_a_click(
     perform(engine, clock, 10)
     engine.handle(command)
     perform(engine, clock, 10)
-    assert np.abs(ear.sound[11 * BLOCK :]).max() < 1e-5
+    assert np.abs(ear.sound[13 * BLOCK :]).max() < 1e-5
     steepest = 0.5 * 2 * np.pi * 440 / RATE
-    assert np.abs(np.diff(ear.sound[BLOCK:])).max() < steepest * 1.2, "no jump larger than the tone's own"
+    assert np.abs(np.diff(ear.sound)).max() < steepest * 1.2, "no jump larger than the tone's own"
 
 
-def test_a_transition_is_a_straight_line(stage: tuple[SoundEngine, Clock, Ear, list[Event]]) -> None:
+def test_a_transition_takes_its_time(stage: tuple[SoundEngine, Clock, Ear, list[Event]]) -> None:
     engine, clock, ear, sent = stage
     take_voice(engine, sent, "bypass")
     perform(engine, clock, 10)
     take_voice(engine, sent, "silence", 1, transition_s=0.2)
     perform(engine, clock, 30)
     peaks = np.abs(ear.sound).reshape(-1, BLOCK).max(axis=1)
-    assert peaks[20] == pytest.approx(0.25, abs=0.03)
+    assert peaks[20] == pytest.approx(0.5 * np.sin(np.pi / 4), abs=0.04), "equal power"
     assert peaks[31:].max() == 0.0
 
 
@@ -183,31 +207,205 @@ def test_another_rate_and_two_channels_become_ours(tmp_path: Path) -> None:
     assert np.argmax(spectrum) * 2 == pytest.approx(440, abs=4)
 
 
-def test_the_speaker_s_file_holds_what_was_played(tmp_path: Path) -> None:
-    speaker = FileSpeaker(tmp_path / "out.wav", RATE)
-    played = np.linspace(-0.9, 0.9, 10 * BLOCK, dtype=np.float32).reshape(-1, 1)
-    for block in np.split(played, 10):
-        speaker.write(block)
-    speaker.close()
-    kept, rate = soundfile.read(tmp_path / "out.wav", dtype="float32")
-    assert rate == RATE
-    assert len(kept) == len(played)
-    assert np.abs(kept - played[:, 0]).max() < 1e-4
-    assert speaker.trouble == ""
+# ---- voices that are late, or fail
 
 
-def test_files_that_are_no_sound(tmp_path: Path) -> None:
-    (tmp_path / "text.wav").write_text("no sound")
-    soundfile.write(tmp_path / "empty.wav", np.zeros(0), RATE)
-    for name, said in (
-        ("nothing.wav", "no such file"),
-        ("text.wav", "not a sound file"),
-        ("empty.wav", "no sound in it"),
-    ):
-        with pytest.raises(BadSound, match=said):
-            FileMicrophone(tmp_path / name, RATE, BLOCK)
-    with pytest.raises(BadSound, match="cannot be written"):
-        FileSpeaker(tmp_path / "no folder" / "out.wav", RATE)
+class Odd(Dry):
+    """Does what it is told to, when it is told to."""
+
+    def __init__(self, does: Callable[[Mono], Mono]) -> None:
+        super().__init__("odd")
+        self.does = does
+        self.warmed = False
+
+    def reset(self) -> None:
+        self.warmed = True
+
+    def process(self, samples: Mono) -> Mono:
+        return self.does(samples) if self.warmed else samples
+
+
+def staged(
+    tmp_path: Path, voice: Voice, sound_miss: str = "dry", **others: object
+) -> tuple[SoundEngine, Clock, Ear, list[Event]]:
+    tone(tmp_path / "tone.wav")
+    clock, ear = Clock(), Ear()
+    sent: list[Event] = []
+    microphone = FileMicrophone(tmp_path / "tone.wav", RATE, BLOCK, clock)
+    microphone.due_in_s()
+    settings = replace(SETTINGS, sound_miss=sound_miss, **others)
+    engine = SoundEngine(settings, microphone, ear, sent.append, clock, load=lambda key: voice)
+    take_voice(engine, sent, "odd.onnx")
+    perform(engine, clock, 10)
+    return engine, clock, ear, sent
+
+
+def _raise(samples: Mono) -> Mono:
+    raise RuntimeError("the network\nis gone")
+
+
+@pytest.mark.parametrize("sound_miss", ["dry", "silence"])
+@pytest.mark.parametrize(
+    ("does", "why"),
+    [(_raise, "the network is gone"), (lambda s: s * np.float32(np.nan), "no sound")],
+    ids=["dies", "nan"],
+)
+def test_a_voice_that_fails_is_replaced_and_the_operator_told(
+    tmp_path: Path, sound_miss: str, does: Callable[[Mono], Mono], why: str
+) -> None:
+    voice = Odd(lambda samples: samples)
+    engine, clock, ear, sent = staged(tmp_path, voice, sound_miss)
+    voice.does = does
+    ear.in_hand = 0.0  # the loudspeaker is about to run dry
+    perform(engine, clock, 20)
+    engine.close()
+    assert len(ear.played) == 30, "a block is written for each that is heard"
+    (note,) = [event.text for event in sent if isinstance(event, Note)]
+    assert "odd.onnx" in note
+    assert why in note
+    level = np.abs(ear.sound[20 * BLOCK :]).max()
+    assert level == pytest.approx(0.5, abs=0.01) if sound_miss == "dry" else level == 0.0
+    assert np.isfinite(ear.sound).all()
+    steepest = 0.5 * 2 * np.pi * 440 / RATE
+    assert np.abs(np.diff(ear.sound)).max() < 4 * steepest, "no click"
+    assert engine.figures()["deadline_misses"] == 1
+
+
+def test_a_late_voice_is_covered_by_the_time_aligned_dry_signal(tmp_path: Path) -> None:
+    """A thread that sleeps: its blocks are played dry, in time and in place, and itself again when it is back."""
+    tone(tmp_path / "tone.wav")
+    asleep, go_on = threading.Event(), threading.Event()
+
+    def sleepy(samples: Mono) -> Mono:
+        if asleep.is_set():
+            go_on.wait(5.0)
+        return samples
+
+    clock, ear = Clock(), Ear()
+    sent: list[Event] = []
+    microphone = FileMicrophone(tmp_path / "tone.wav", RATE, BLOCK, clock)
+    microphone.due_in_s()
+    ready = threading.Event()
+    engine = SoundEngine(SETTINGS, microphone, ear, sent.append, clock, wake=ready.set, load=lambda key: Odd(sleepy))
+    take_voice(engine, sent, "odd.onnx")
+
+    def until_played(blocks: int) -> None:
+        end = time.monotonic() + 5
+        while len(ear.played) < blocks and time.monotonic() < end:
+            engine.step()
+            time.sleep(0.0005)
+
+    for number in range(1, 21):
+        clock.at += BLOCK / RATE
+        until_played(number)
+    asleep.set()
+    ear.in_hand = 0.0
+    for number in range(21, 26):
+        clock.at += BLOCK / RATE
+        until_played(number)
+    assert engine.figures()["deadline_misses"] >= 4
+    asleep.clear()
+    go_on.set()
+    ear.in_hand = 0.02
+    for number in range(26, 60):
+        clock.at += BLOCK / RATE
+        until_played(number)
+    engine.close()
+    sound, _ = soundfile.read(tmp_path / "tone.wav", dtype="float32")
+    heard = ear.sound[6 * BLOCK :]
+    assert np.abs(heard - sound[6 * BLOCK - LIMITER : 59 * BLOCK - LIMITER]).max() < 0.6, "in its place"
+    assert np.allclose(heard[30 * BLOCK :], sound[36 * BLOCK - LIMITER : 59 * BLOCK - LIMITER], atol=1e-6)
+    assert np.abs(np.diff(heard)).max() < 4 * 0.5 * 2 * np.pi * 440 / RATE, "no click"
+
+
+def test_a_voice_too_slow_for_the_machine_is_refused_before_it_is_heard(tmp_path: Path) -> None:
+    tone(tmp_path / "tone.wav")
+    slow = Odd(lambda samples: samples)
+    slow.process = lambda samples: (time.sleep(0.012), samples)[1]  # type: ignore[method-assign]
+    sent: list[Event] = []
+    engine = SoundEngine(SETTINGS, NoMicrophone(), Ear(), sent.append, Clock(), load=lambda key: slow)
+    engine.handle(Prepare("slow.onnx", "voice"))
+    until = time.monotonic() + 5
+    while not sent and time.monotonic() < until:
+        engine.tell()
+        time.sleep(0.005)
+    engine.close()
+    assert isinstance(sent[0], Refused)
+    assert "too slow for this machine" in sent[0].why
+
+
+def test_a_voice_that_became_too_slow_is_given_up(tmp_path: Path) -> None:
+    engine, clock, ear, sent = staged(tmp_path, Odd(lambda samples: samples))
+    engine._voice.take = lambda index: None  # type: ignore[method-assign]
+    ear.in_hand = 0.0
+    perform(engine, clock, 25)
+    engine.close()
+    assert any(isinstance(event, Note) and "too slow" in event.text for event in sent)
+    assert engine.figures()["voice"] == "bypass"
+
+
+def test_a_voice_slower_than_the_show_is_refused_with_the_reason(tmp_path: Path) -> None:
+    late = Odd(lambda samples: samples)
+    late.latency = 5000
+    sent: list[Event] = []
+    engine = SoundEngine(SETTINGS, NoMicrophone(), Ear(), sent.append, Clock(), load=lambda key: late)
+    engine.handle(Prepare("late.onnx", "voice"))
+    until = time.monotonic() + 5
+    while not sent and time.monotonic() < until:
+        engine.tell()
+        time.sleep(0.005)
+    engine.close()
+    assert isinstance(sent[0], Refused)
+    assert "late.onnx is 104 ms late, and this show's sound 0 ms" in sent[0].why
+
+
+def test_a_show_read_again_moves_to_its_own_latency(tmp_path: Path) -> None:
+    engine, clock, ear, _ = staged(tmp_path, Dry(), voices=("bypass",))
+    assert engine.figures()["latency_parts"]["voice"] == 0.0
+    engine.handle(Reload(1.0, 0.5, None, "silence", True, ("bypass", "whisper")))
+    perform(engine, clock, 20)
+    late = round(engine.figures()["latency_parts"]["voice"] * RATE / 1e3)
+    assert late > 1000
+    sound, _ = soundfile.read(tmp_path / "tone.wav", dtype="float32")
+    assert np.allclose(
+        ear.sound[15 * BLOCK :], sound[15 * BLOCK - late - LIMITER : 30 * BLOCK - late - LIMITER], atol=1e-6
+    )
+    assert np.abs(np.diff(ear.sound)).max() < 2 * 0.5 * 2 * np.pi * 440 / RATE
+    engine.close()
+
+
+def test_what_was_played_is_told_for_the_recorder(tmp_path: Path) -> None:
+    engine, clock, ear, sent = staged(tmp_path, Dry(), recorded=True)
+    perform(engine, clock, 20)
+    engine.close()
+    told = [event for event in sent if isinstance(event, Played)]
+    assert np.array_equal(np.concatenate([np.frombuffer(p.samples, "<f4") for p in told]), ear.sound)
+    at = [p.at + len(p.samples) / 4 / RATE for p in told]
+    assert np.allclose(at[:-1], [p.at for p in told[1:]], atol=1e-6)
+    assert told[0].at == pytest.approx(100.0 + BLOCK / RATE)
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [np.full(RATE, np.nan), np.random.default_rng(0).uniform(-1, 1, RATE) * 30, np.zeros(RATE)],
+    ids=["nan", "far beyond full scale", "silence"],
+)
+@pytest.mark.parametrize("voice", ["octave-down", "child-quick", "bypass"])
+def test_whatever_comes_in_nothing_bursts_out(tmp_path: Path, sound: np.ndarray, voice: str) -> None:
+    soundfile.write(tmp_path / "in.wav", sound, RATE, "FLOAT")
+    clock, ear = Clock(), Ear()
+    sent: list[Event] = []
+    microphone = FileMicrophone(tmp_path / "in.wav", RATE, BLOCK, clock)
+    microphone.due_in_s()
+    engine = SoundEngine(replace(SETTINGS, voices=(voice,)), microphone, ear, sent.append, clock)
+    take_voice(engine, sent, voice)
+    engine.handle(SetParameter("sound/gain", 24.0))
+    perform(engine, clock, 60)
+    engine.close()
+    assert np.isfinite(ear.sound).all()
+    assert np.abs(ear.sound).max() <= 10 ** (-1 / 20) + 1e-6
+    if not sound.any():
+        assert np.abs(ear.sound).max() < 1e-3
 
 
 # ---- the process
@@ -223,34 +421,42 @@ def follow(process: EngineProcess, end: Callable[[list[Event]], bool], timeout_s
     return events
 
 
-def started(settings: SoundSettings) -> EngineProcess:
+def started(settings: SoundSettings, voice: str = "bypass") -> EngineProcess:
     start_forkserver(["numpy"])
     process = EngineProcess("sound", "live.sound.engine:main", (settings,))
     process.start()
-    process.send(Prepare("bypass", "voice"))
+    process.send(Prepare(voice, "voice"))
     return process
 
 
-def test_file_to_file_at_real_pace(tmp_path: Path) -> None:
-    sound = tone(tmp_path / "in.wav", 0.7)
-    process = started(SoundSettings(str(tmp_path / "in.wav"), str(tmp_path / "out.wav"), RATE, BLOCK))
+@pytest.mark.parametrize("voice", ["bypass", "octave-down", "octave-down-quick"])
+def test_file_to_file_it_is_as_late_as_it_says(tmp_path: Path, voice: str) -> None:
+    """At real pace, in its own process: clicks in a file, and when they are heard in the other."""
+    sound = np.zeros(RATE, np.float32)
+    clicks = [9_000, 20_011, 37_777]
+    sound[clicks] = 0.6
+    soundfile.write(tmp_path / "in.wav", sound, RATE, "FLOAT")
+    settings = SoundSettings(str(tmp_path / "in.wav"), str(tmp_path / "out.wav"), RATE, BLOCK, voices=(voice,))
+    process = started(settings, voice)
     follow(process, lambda events: any(isinstance(event, Ready) for event in events))
-    process.send(Go(0, "bypass"))
+    process.send(Go(0, voice))
     began = time.monotonic()
-    follow(process, lambda events: any(isinstance(e, Heartbeat) and e.figures["blocks"] >= 100 for e in events))
-    assert time.monotonic() - began > 0.5, "at real pace"
+    follow(process, lambda events: any(isinstance(e, Heartbeat) and e.figures["blocks"] >= 160 for e in events))
+    assert time.monotonic() - began > 1.0, "at real pace"
     assert process.stop(5.0)
     finished = process.events()[-1]
     assert isinstance(finished, Finished)
     assert finished.why == "stopped"
     audio = finished.report["audio"]
     assert audio["xruns"] == 0
-    assert audio["blocks"] >= 100
-    kept, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")
-    assert len(kept) == audio["blocks"] * BLOCK
-    asked = np.tile(sound, 10)[: len(kept)]
-    heard = np.flatnonzero(np.abs(kept) > 0.2)[0] + BLOCK
-    assert np.abs(kept[heard:] - asked[heard:]).max() < 1e-4
+    heard, rate = soundfile.read(tmp_path / "out.wav", dtype="float32")
+    assert rate == RATE
+    loud = np.flatnonzero(np.abs(heard) > 0.3)
+    came = loud[np.flatnonzero(np.diff(loud, prepend=-RATE) > 1000)]
+    said = np.sort([click + turn * RATE for turn in range(3) for click in clicks])
+    late = [(at - said[said <= at].max()) / RATE * 1e3 for at in came]
+    assert len(late) >= 3
+    assert np.abs(np.array(late) - audio["latency"]).max() < 1.0, (late, audio)
 
 
 def test_with_neither_end_it_sleeps() -> None:
@@ -292,9 +498,7 @@ def test_a_device_that_is_not_there_is_tried_again_and_the_loop_goes_on() -> Non
 
     def enough(events: list[Event]) -> bool:
         beats[:] = [event for event in events if isinstance(event, Heartbeat)]
-        return len(beats) >= 4 and any(
-            "such microphone" in getattr(e, "what", "") or isinstance(e, Note) for e in events
-        )
+        return len(beats) >= 4 and any("microphone" in getattr(e, "what", "") or isinstance(e, Note) for e in events)
 
     follow(process, enough)
     assert process.stop(8.0)

@@ -15,7 +15,7 @@ from models.features.convert import Convert, streamed
 from models.features.frame_voice import Eased, FrameVoice, Singer, moved
 from models.features.pitch import PitchTracker
 from models.features.resample import Resampler
-from models.features.speech import Analyser, Frames, analyse, decode_envelope, encode_envelope
+from models.features.speech import Analyser, FrameDelay, Frames, analyse, decode_envelope, encode_envelope
 from models.features.synthesis import Synthesiser
 
 OWN_RATES = {16_000: 16_000, 44_100: 22_050, 48_000: 24_000}
@@ -33,6 +33,9 @@ class Same:
     def reset(self) -> None:
         return
 
+    def set(self, name: str, value: float) -> bool:
+        return False
+
 
 class Late(Same):
     """Answers two frames late, as a network that looks ahead does."""
@@ -40,23 +43,13 @@ class Late(Same):
     lookahead = 2
 
     def __init__(self) -> None:
-        self._held: list[Frames] = []
+        self._delay = FrameDelay(self.lookahead)
 
     def convert(self, frames: Frames) -> Frames:
-        if not self._held:
-            self._held = [_cut(frames, 0, 1)] * self.lookahead
-            self._held = [Frames(np.zeros(1), f.envelope, f.aperiodicity) for f in self._held]
-        joined = _together([*self._held, frames])
-        self._held = [_cut(joined, len(frames), len(joined))]
-        return _cut(joined, 0, len(frames))
+        return self._delay.process(frames)
 
-
-def _cut(frames: Frames, begin: int, end: int) -> Frames:
-    return Frames(frames.f0[begin:end], frames.envelope[begin:end], frames.aperiodicity[begin:end])
-
-
-def _together(parts: list[Frames]) -> Frames:
-    return Frames(*(np.concatenate([getattr(p, k) for p in parts]) for k in ("f0", "envelope", "aperiodicity")))
+    def reset(self) -> None:
+        self._delay.reset()
 
 
 def speech(data: Path, speaker: str, rate: int, seconds: float = 4.0) -> np.ndarray:
@@ -204,7 +197,7 @@ def test_frames_in_any_grouping_are_the_same() -> None:
     whole = Synthesiser(24_000).push(frames)
     speaks = Synthesiser(24_000)
     # Noise is drawn pulse by pulse: only where the hops end may a pulse's length be known later.
-    parts = np.concatenate([speaks.push(_cut(frames, at, at + 4)) for at in range(0, 32, 4)])
+    parts = np.concatenate([speaks.push(frames.part(at, at + 4)) for at in range(0, 32, 4)])
     assert np.allclose(whole, parts, atol=1e-7)
 
 

@@ -1,0 +1,137 @@
+"""A frozen voice as it thinks: hop by hop, its states carried from run to run. See models.features.convert.HopVoice.
+
+The same for the stage, `guise render` and evaluation. A session belongs to one thread at a time, as in export.session.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.artifact import Manifest, check
+from export.session import FrozenSession, open_session
+from models.features.convert import HopVoice, Mono
+from models.features.frame_voice import FrameVoice, Singer
+from models.features.speech import FrameDelay, Frames, Signal, decode_envelope, encode_envelope, frame_samples
+
+THREADS = 1
+"""A hop is small: a second thread costs more than it brings, and the picture needs it."""
+
+
+def open_frozen_voice(path: Path, provider: str = "auto") -> HopVoice:
+    """The voice at `path`, opened and warmed. Raises BadModel, ValueError (provider)."""
+    session = open_session(path, provider, THREADS, kind="voice")
+    session.warm()
+    return _voice(session.manifest, session)
+
+
+def frozen_voice_outline(path: Path) -> HopVoice:
+    """A voice that cannot speak but knows its latency: for reading a show. Raises BadModel."""
+    return _voice(check(path, "voice"), None)
+
+
+def _voice(manifest: Manifest, session: FrozenSession | None) -> HopVoice:
+    if "sound" in manifest.reads:
+        return SoundVoice(manifest, session)
+    assert manifest.sample_rate is not None
+    assert manifest.hop is not None
+    hop_frames = manifest.hop // frame_samples(manifest.sample_rate)
+    return FrameVoice(manifest.sample_rate, (Singer(FrozenMapping(manifest, session)),), hop_frames)
+
+
+class _Run:
+    """The session with its states and its conditioning."""
+
+    def __init__(self, manifest: Manifest, session: FrozenSession | None) -> None:
+        self._session = session
+        self._states = manifest.states
+        names = (*manifest.states, *manifest.conditioning, *manifest.parameters)
+        self._carried: dict[str, NDArray[np.generic]] = {
+            name: np.zeros(manifest.inputs[name].shape, manifest.inputs[name].dtype) for name in names
+        }
+        self._sources = len(manifest.speakers)
+        self._parameters = manifest.parameters
+        for name, parameter in manifest.parameters.items():
+            self._carried[name][...] = parameter.default
+
+    def reset(self) -> None:
+        for name in self._states:
+            self._carried[name][...] = 0
+
+    def set(self, name: str, value: float) -> bool:
+        if name == "source" and name in self._carried:
+            self._carried[name][...] = min(max(round(value), 0), self._sources)
+        elif name in self._parameters:
+            parameter = self._parameters[name]
+            self._carried[name][...] = min(max(value, parameter.low), parameter.high)
+        else:
+            return False
+        return True
+
+    def __call__(self, **read: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """What the graph gives for what it reads; copies, apart from the states."""
+        assert self._session is not None
+        given = self._session.run(**read, **self._carried)
+        for before, after in self._states.items():
+            np.copyto(self._carried[before], given[after])
+        return {name: given[name].copy() for name in given if name not in self._states.values()}
+
+
+class SoundVoice:
+    """HopVoice: a network that reads the waveform and gives another."""
+
+    def __init__(self, manifest: Manifest, session: FrozenSession | None) -> None:
+        assert manifest.sample_rate is not None
+        assert manifest.hop is not None
+        self.sample_rate, self.hop = manifest.sample_rate, manifest.hop
+        self.latency, self.context = manifest.lookahead or 0, manifest.context or 0
+        self._run = _Run(manifest, session)
+
+    def hear(self, samples: Mono) -> Mono:
+        given: Mono = self._run(sound=samples[None])["converted_sound"][0]
+        return given
+
+    def reset(self) -> None:
+        self._run.reset()
+
+    def set(self, name: str, value: float) -> bool:
+        return self._run.set(name, value)
+
+
+class FrozenMapping:
+    """frame_voice.Mapping: a network that reads mel-cepstra and F0."""
+
+    def __init__(self, manifest: Manifest, session: FrozenSession | None) -> None:
+        assert manifest.sample_rate is not None
+        self._sample_rate = manifest.sample_rate
+        frame = frame_samples(manifest.sample_rate)
+        self.lookahead, self.context = (manifest.lookahead or 0) // frame, -(-(manifest.context or 0) // frame)
+        self._run = _Run(manifest, session)
+        self._source = FrameDelay(self.lookahead)
+
+    def reset(self) -> None:
+        self._run.reset()
+        self._source.reset()
+
+    def set(self, name: str, value: float) -> bool:
+        return self._run.set(name, value)
+
+    def convert(self, frames: Frames) -> Frames:
+        mcep = encode_envelope(frames.envelope, self._sample_rate)
+        voiced = (frames.f0 > 0).astype(np.float32)
+        lf0 = np.where(voiced > 0, np.log(np.maximum(frames.f0, 1.0)), 0.0).astype(np.float32)
+        given = self._run(mcep=mcep[None], lf0=lf0[None], voiced=voiced[None])
+        source = self._source.process(frames)
+        if self.lookahead:
+            mcep = encode_envelope(source.envelope, self._sample_rate)
+        f0 = np.where(given["converted_voiced"][0] > 0.5, np.exp(given["converted_lf0"][0].astype(np.float64)), 0.0)
+        change = self._change(mcep, given["converted_mcep"][0])
+        return Frames(f0, source.envelope * change, source.aperiodicity)
+
+    def _change(self, mcep: NDArray[np.float32], converted: NDArray[np.float32]) -> Signal:
+        """By what the envelope is to be multiplied: so that what 36 coefficients do not hold stays as it was spoken."""
+        both = decode_envelope(np.concatenate([mcep, converted]), self._sample_rate)
+        before, after = both[: len(mcep)], both[len(mcep) :]
+        return np.asarray(after / np.maximum(before, 1e-20))

@@ -1,0 +1,38 @@
+"""A cue's voice by its name: a preset, or a frozen model's path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from live.sound.mixer import Dry, Silence
+from live.sound.presets import open_preset, preset_voices
+from live.sound.voice import Voice
+from models.features.convert import Convert
+
+
+def open_voice(key: str, sample_rate: int, block: int, provider: str = "auto") -> Voice:
+    """The voice, opened and warmed, at the microphone's rate, for blocks of that length.
+
+    Belongs on a loader thread. Raises ValueError, or export.artifact.BadModel, with one line for the operator.
+    """
+    if key == "bypass":
+        return Dry()
+    if key == "silence":
+        return Silence(key)
+    if key in preset_voices():
+        return open_preset(key, sample_rate, block)
+    if not key.lower().endswith(".onnx"):
+        known = ", ".join(("bypass", "silence", *preset_voices()))
+        raise ValueError(f'there is no voice "{key}": choose one of {known}, or a frozen model\'s .onnx file')
+    from export.frozen_voice import open_frozen_voice
+
+    return Convert(open_frozen_voice(Path(key), provider), Path(key).stem, sample_rate, block)
+
+
+def voice_latency(key: str, sample_rate: int, block: int) -> int:
+    """Samples by which that voice will be late; without opening a session. Raises as open_voice."""
+    if key.lower().endswith(".onnx"):
+        from export.frozen_voice import frozen_voice_outline
+
+        return Convert(frozen_voice_outline(Path(key)), Path(key).stem, sample_rate, block).latency
+    return open_voice(key, sample_rate, block).latency

@@ -1,0 +1,188 @@
+"""The voice that needs no model and little time: the performer's own waveform, cut into periods and laid anew, with
+pitch and formants moved apart.
+
+Belongs to one thread. The consonants pass as they were, the microphone's whole band is kept, and where nothing is to
+be moved the sound comes out as it went in.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from live.sound.grains import Heard, Noise, Periods, Stretch
+from live.sound.pitch_marks import CERTAIN_MS, PitchMarks
+from live.sound.voice import Mono
+
+DELAY_MS = 15.0
+"""Of this, the marks take CERTAIN_MS; the rest is what a grain may take to rise: a period of 87 Hz."""
+_HOPS = {16000: (80, 2), 44100: (147, 7), 48000: (240, 8)}
+"""Samples a hop, and the decimation of the pitch analysis, which divides it."""
+_KEEP_S, _LONGEST_COPY_S = 0.16, 0.06
+_LEVEL_S, _LEVEL_FLOOR, _LEVEL_RANGE = 0.3, 1e-5, 2.0
+_PITCH_RANGE, _FORMANT_RANGE = 24.0, 12.0
+_LOUDEST = 2.0
+
+
+@dataclass(frozen=True)
+class Copy:
+    """The same voice once more beside the first, for a chorus."""
+
+    cents: float = 0.0
+    formant: float = 0.0
+    """Semitones."""
+    delay_ms: float = 0.0
+    """At most 60."""
+    level: float = 1.0
+
+
+@dataclass(frozen=True)
+class WaveformPreset:
+    """What a waveform voice does."""
+
+    pitch: float = 0.0
+    """Semitones, within two octaves."""
+    formant: float = 0.0
+    """Semitones, within one octave."""
+    monotone_hz: float | None = None
+    """All that has a pitch at this one, moved by `pitch`."""
+    breath: float = 0.0
+    """The share of the power that noise takes over, 0..1: 1 whispers."""
+    copies: tuple[Copy, ...] = ()
+
+
+class WaveformVoice:
+    """Keeps live.sound.voice.Voice."""
+
+    def __init__(self, name: str, sample_rate: int, block: int, preset: WaveformPreset | None = None) -> None:
+        """
+        Args:
+            sample_rate: 16000, 44100 or 48000 Hz.
+            block: samples that `process` is given multiples of.
+
+        Raises:
+            ValueError: another sample rate.
+        """
+        if sample_rate not in _HOPS:
+            known = ", ".join(str(rate) for rate in _HOPS)
+            raise ValueError(f"a waveform voice cannot be had at {sample_rate} Hz, only at {known}")
+        self.name = name
+        self._sample_rate = sample_rate
+        self._preset = preset = preset or WaveformPreset()
+        self._hop, decimation = _HOPS[sample_rate]
+        self._delay = round(DELAY_MS * 1e-3 * sample_rate)
+        self._prefill = self._hop - math.gcd(self._hop, block)
+        self._heard = Heard(sample_rate, self._hop, _KEEP_S)
+        self._marks = PitchMarks(sample_rate, self._hop, decimation, _KEEP_S)
+        lead = self._delay - CERTAIN_MS * 1e-3 * sample_rate
+        self._lines = [_Line(sample_rate, lead, self._delay, copy) for copy in (Copy(), *preset.copies)]
+        self._noise = Noise(sample_rate) if preset.breath > 0.0 else None
+        self._level = _Level(sample_rate, self._hop)
+        self.set("pitch", preset.pitch)
+        self.set("formant", preset.formant)
+        self.reset()
+
+    @property
+    def latency(self) -> int:
+        """Samples, the whole of the queue included."""
+        return self._delay + self._prefill
+
+    @property
+    def context(self) -> int:
+        """Samples; what takes longest is the level."""
+        return self.latency + round(_LEVEL_S * self._sample_rate)
+
+    def reset(self) -> None:
+        """Forget everything heard; the noise begins anew."""
+        self._ended = 0
+        self._waiting = np.zeros(0, np.float32)
+        self._ready = np.zeros(self._prefill, np.float32)
+        self._heard.reset()
+        self._marks.reset()
+        for line in self._lines:
+            line.periods.reset()
+        if self._noise is not None:
+            self._noise.reset()
+        self._level.reset()
+
+    def set(self, name: str, value: float) -> bool:
+        """`pitch` and `formant`, in semitones; what is out of range is held at its end."""
+        if name == "pitch":
+            self._pitch = min(max(value, -_PITCH_RANGE), _PITCH_RANGE)
+        elif name == "formant":
+            self._formant = min(max(value, -_FORMANT_RANGE), _FORMANT_RANGE)
+        else:
+            return False
+        return True
+
+    def process(self, samples: Mono) -> Mono:
+        """(n,) in, (n,) out; n a multiple of the block."""
+        waiting = np.concatenate([self._waiting, samples])
+        whole = len(waiting) - len(waiting) % self._hop
+        laid = [self._step(waiting[start : start + self._hop]) for start in range(0, whole, self._hop)]
+        ready = np.concatenate([self._ready, *laid])
+        self._waiting, self._ready = waiting[whole:], ready[len(samples) :]
+        return ready[: len(samples)]
+
+    def _step(self, samples: Mono) -> Mono:
+        """One hop in, one hop out, `self._delay` later."""
+        self._heard.hear(samples)
+        self._marks.hear(samples)
+        self._ended += self._hop
+        end = self._ended - self._delay
+        begin = end - self._hop
+        laid = np.zeros(self._hop, np.float32)
+        for line in self._lines:
+            periods = line.periods.lay(
+                self._heard, self._marks, begin - line.late, end - line.late, self._stretch(line.copy)
+            )
+            laid += np.float32(line.copy.level * math.sqrt(1.0 - self._preset.breath)) * periods
+        if self._noise is not None:
+            noise = self._noise.lay(self._heard, self._marks, begin, end, self._stretch(Copy()))
+            laid += np.float32(math.sqrt(self._preset.breath)) * noise
+        as_loud = self._level.match(laid, self._heard.samples(begin, end), self._lines[0].periods.voiced)
+        return np.clip(as_loud, -_LOUDEST, _LOUDEST)
+
+    def _stretch(self, copy: Copy) -> Stretch:
+        hz = self._preset.monotone_hz
+        return Stretch(
+            pitch=2.0 ** (self._pitch / 12.0 + copy.cents / 1200.0),
+            rate=2.0 ** ((self._formant + copy.formant) / 12.0),
+            monotone=None if hz is None else self._sample_rate / hz,
+        )
+
+
+class _Line:
+    """One of the voices that speak together."""
+
+    def __init__(self, sample_rate: int, lead: float, delay: float, copy: Copy) -> None:
+        self.copy = copy
+        self.late = round(min(copy.delay_ms * 1e-3, _LONGEST_COPY_S) * sample_rate)
+        self.periods = Periods(sample_rate, lead, delay)
+
+
+class _Level:
+    """Makes what was laid as loud as what was heard, of voiced and unvoiced sound each for itself."""
+
+    def __init__(self, sample_rate: int, hop: int) -> None:
+        self._keep = math.exp(-hop / sample_rate / _LEVEL_S)
+        self._floor = hop * _LEVEL_FLOOR
+        self._way = (np.arange(1, hop + 1) / hop).astype(np.float32)
+        self.reset()
+
+    def reset(self) -> None:
+        self._heard = {True: 0.0, False: 0.0}
+        self._laid = {True: 0.0, False: 0.0}
+        self._gain = 1.0
+
+    def match(self, laid: Mono, heard: Mono, voiced: bool) -> Mono:
+        """One hop."""
+        self._heard[voiced] = self._keep * self._heard[voiced] + float(heard @ heard)
+        self._laid[voiced] = self._keep * self._laid[voiced] + float(laid @ laid)
+        wanted = math.sqrt((self._heard[voiced] + self._floor) / (self._laid[voiced] + self._floor))
+        wanted = min(max(wanted, 1.0 / _LEVEL_RANGE), _LEVEL_RANGE)
+        gain = np.float32(self._gain) + np.float32(wanted - self._gain) * self._way
+        self._gain = wanted
+        return laid * gain

@@ -1,0 +1,209 @@
+"""Sound cards that this machine lacks: busy, of another rate, of many channels, unplugged, with a clock of their own.
+
+`System` stands where sounddevice and rtmixer stand: what of them `live.sound.device` uses, with rtmixer's rules (an
+action is dropped when its ring runs dry or full), moved by a thread for each stream at real pace.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+
+class PortAudioError(Exception):
+    pass
+
+
+class Card:
+    """One device. `says` gives the microphone's samples from the first one of a stream on; `heard` is what its
+    loudspeaker played."""
+
+    def __init__(self, name: str, ins: int = 1, outs: int = 2, rates: tuple[int, ...] = (48_000,)) -> None:
+        self.name, self.ins, self.outs, self.rates = name, ins, outs, rates
+        self.least_channels = 1
+        self.ppm = 0.0
+        self.step = 256
+        self.busy, self.present = False, True
+        self.loses = 0
+        self.says: Callable[[np.ndarray], np.ndarray] = lambda at: np.zeros(len(at))
+        self.heard: list[np.ndarray] = []
+
+
+class RingBuffer:
+    def __init__(self, elementsize: int, size: int) -> None:
+        self._channels, self._size = elementsize // 4, size
+        self._kept = np.zeros((0, self._channels), np.float32)
+        self._lock = threading.Lock()
+
+    @property
+    def read_available(self) -> int:
+        return len(self._kept)
+
+    @property
+    def write_available(self) -> int:
+        return self._size - len(self._kept)
+
+    def write(self, samples: np.ndarray) -> int:
+        with self._lock:
+            taken = samples[: self._size - len(self._kept)]
+            self._kept = np.concatenate([self._kept, taken])
+        return len(taken)
+
+    def read(self, count: int) -> bytes:
+        with self._lock:
+            taken, self._kept = self._kept[:count], self._kept[count:]
+        return taken.tobytes()
+
+    def advance_read_index(self, count: int) -> int:
+        return len(self.read(count)) // (4 * self._channels)
+
+
+class Stream:
+    """A running callback."""
+
+    def __init__(
+        self, system: System, device: int | tuple[int, int], channels: Any, samplerate: float, **_: Any
+    ) -> None:
+        index = device if isinstance(device, int) else device[0]
+        self._card = card = system.cards[index]
+        if not card.present or card.busy:
+            raise PortAudioError("Error opening Stream: Device unavailable [PaErrorCode -9985]")
+        if samplerate not in card.rates:
+            raise PortAudioError("Error opening Stream: Invalid sample rate [PaErrorCode -9997]")
+        asked = [channels] if isinstance(channels, int) else channels
+        if min(asked) < min(card.least_channels, max(card.ins, card.outs)):
+            raise PortAudioError("Error opening Stream: Invalid number of channels [PaErrorCode -9998]")
+        self._system = system
+        self._outs = asked[-1]
+        self._rate = samplerate
+        self.latency = (0.008, 0.008)
+        self.active = False
+        self._pending: list[Any] = []
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="sound card", daemon=True)
+        system.streams.append(self)
+
+    @property
+    def actions(self) -> list[Any]:
+        return list(self._pending)
+
+    def start(self) -> None:
+        self.active = True
+        self._thread.start()
+
+    def abort(self) -> None:
+        self.active = False
+        self._thread.join()
+
+    def close(self) -> None:
+        self.active = False
+
+    def _act(self, kind: str, ring: Any = None) -> Any:
+        action = SimpleNamespace(kind=kind, ring=ring, actual_time=0.0, stats=None)
+        with self._lock:
+            self._pending = [*self._pending, action]
+        return action
+
+    def record_ringbuffer(self, ring: RingBuffer) -> Any:
+        return self._act("record", ring)
+
+    def play_ringbuffer(self, ring: RingBuffer) -> Any:
+        return self._act("play", ring)
+
+    def record_buffer(self, buffer: Any, channels: int) -> Any:
+        return self._act("heard")
+
+    def play_buffer(self, buffer: Any, channels: int) -> Any:
+        return self._act("played")
+
+    def fetch_and_reset_stats(self) -> Any:
+        return self._act("stats")
+
+    def _run(self) -> None:
+        card, step, begun, index = self._card, self._card.step, time.perf_counter(), 0
+        while self.active:
+            due = begun + (index + 1) * step / (self._rate * (1 + card.ppm * 1e-6))
+            time.sleep(max(due - time.perf_counter(), 0))
+            begun += self._system.wait()
+            if not card.present:
+                self.active = False
+                return
+            spoken = card.says(np.arange(index * step, (index + 1) * step)).astype(np.float32)
+            played = np.zeros((step, self._outs), np.float32)
+            with self._lock:
+                self._pending = [action for action in self._pending if self._goes_on(action, spoken, played, due)]
+            card.heard.append(played[:, 0])
+            index += 1
+
+    def _goes_on(self, action: Any, spoken: np.ndarray, played: np.ndarray, at: float) -> bool:
+        step = len(spoken)
+        action.actual_time = at + {"heard": -0.008, "played": 0.008}.get(action.kind, 0.0)
+        if action.kind == "stats":
+            lost, self._card.loses = self._card.loses, 0
+            action.stats = SimpleNamespace(
+                min_blocksize=step, max_blocksize=step, input_overflows=lost, input_underflows=0, output_underflows=0,
+                output_overflows=0,
+            )  # fmt: skip
+        if action.kind == "record":
+            return bool(action.ring.write(np.repeat(spoken[:, None], action.ring._channels, axis=1)) == step)
+        if action.kind == "play":
+            raw = np.frombuffer(action.ring.read(step), np.float32).reshape(-1, action.ring._channels)
+            played[: len(raw)] = raw[:, :1]
+            return len(raw) == step
+        return False
+
+
+class System:
+    """sounddevice and rtmixer at once."""
+
+    PortAudioError = PortAudioError
+    RingBuffer = RingBuffer
+
+    def __init__(self, *cards: Card) -> None:
+        self.cards = list(cards)
+        self.streams: list[Stream] = []
+        self.looped_at: float | None = None
+        """When the loop of the test last went round; None: time goes without it."""
+        self.default = SimpleNamespace(device=(0, len(cards) - 1))
+        self._known = [card for card in cards if card.present]
+
+    def wait(self) -> float:
+        """Time stands still for the cards while a busy machine lets the loop wait. Returns for how long."""
+        began = time.perf_counter()
+        while self.looped_at is not None and time.perf_counter() - self.looped_at > 0.005:
+            time.sleep(0.001)
+        return time.perf_counter() - began
+
+    def _terminate(self) -> None:
+        assert not any(stream.active for stream in self.streams), "PortAudio would close them under our feet"
+
+    def _initialize(self) -> None:
+        self._known = [card for card in self.cards if card.present]
+
+    def query_hostapis(self) -> list[dict[str, Any]]:
+        defaults = {"default_input_device": 0, "default_output_device": len(self.cards) - 1}
+        return [{"name": "ALSA", **defaults}, {"name": "JACK Audio Connection Kit", **defaults}]
+
+    def query_devices(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": card.name,
+                "index": index,
+                "hostapi": int(card.name.startswith("jack")),
+                "max_input_channels": card.ins,
+                "max_output_channels": card.outs,
+                "default_samplerate": float(card.rates[0]),
+            }
+            for index, card in enumerate(self.cards)
+            if card in self._known
+        ]
+
+    def MixerAndRecorder(self, **how: Any) -> Stream:
+        return Stream(self, **how)
+
+    Mixer = Recorder = MixerAndRecorder
