@@ -5,10 +5,11 @@ Used under the StageManager's lock. It keeps the newest only: a year in a galler
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from live.frames import now
 from live.report import Report, build_report
+from live.sync import SyncState
 from live.watched_engine import EngineFault, WatchedEngine
 
 _NOTES = 100
@@ -98,7 +99,7 @@ class Account:
     def notes(self) -> tuple[NoteState, ...]:
         return tuple(NoteState(at - self._began_at, text) for at, text in self._notes)
 
-    def report(self, picture: WatchedEngine, sound: WatchedEngine, presented: Report) -> Report:
+    def report(self, picture: WatchedEngine, sound: WatchedEngine, presented: Report, sync: SyncState) -> Report:
         """DESIGN's report; presented: the audience's figures."""
         warnings = [text for _, text in self._notes]
         for engine in (picture, sound):
@@ -127,6 +128,7 @@ class Account:
             ],
             warnings=warnings,
             presented=presented,
+            sync=asdict(sync),
         )
 
 

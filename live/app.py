@@ -40,6 +40,7 @@ from live.status_line import StatusLine, summary
 
 if TYPE_CHECKING:
     from live.picture.settings import PictureSettings
+    from live.sound.settings import SoundSettings
     from live.stage_manager import StageManager
 
 DEMO_SHOW = Path(__file__).resolve().parent / "demo" / "show.toml"
@@ -109,7 +110,9 @@ def _perform(options: LiveOptions) -> int:
 
     demo = options.show is None
     sound = SoundSettings.of_show(show, options.mic or ("demo" if demo else "default"), options.speaker or "default")
-    manager = StageManager(show, _picture_settings(options, show), sound, first_cue=first_cue)
+    sound = replace(sound, recorded=options.record is not None)
+    picture, sound = _from_one_movie(_picture_settings(options, show), sound)
+    manager = StageManager(show, picture, sound, first_cue=first_cue)
     recorder: Recorder | None = None
     code = 0
     with _interruptible():
@@ -117,7 +120,7 @@ def _perform(options: LiveOptions) -> int:
             manager.start()
             _check_models(show)
             if options.record is not None:
-                recorder = Recorder(options.record, manager)
+                recorder = Recorder(options.record, manager, None if sound.mic == "none" else sound.sample_rate)
             code = _headless(manager, options) if options.headless else _windows(manager, options)
         except KeyboardInterrupt:
             pass
@@ -178,6 +181,21 @@ def _picture_settings(options: LiveOptions, show: Show) -> PictureSettings:
         except BadProfile as error:
             raise BadInput(str(error)) from None
     return settings
+
+
+def _from_one_movie(picture: PictureSettings, sound: SoundSettings) -> tuple[PictureSettings, SoundSettings]:
+    """A movie that is camera and microphone at once plays from one moment on and begins again after one period, so
+    that lips and voice stay together for hours, and after an engine's restart."""
+    camera, mic = Path(picture.camera), Path(sound.mic)
+    if not camera.is_file() or not mic.is_file() or not camera.samefile(mic):
+        return picture, sound
+    from live.picture.movie_frames import playing_time
+
+    period_s = playing_time(camera)
+    if period_s is None:
+        return picture, sound
+    epoch = now()
+    return replace(picture, epoch=epoch, period_s=period_s), replace(sound, epoch=epoch, period_s=period_s)
 
 
 def _check_models(show: Show) -> None:

@@ -22,6 +22,8 @@ from live.shared_frames import FrameKind, SharedFrames, SharedPicture
 STALE_S = 0.5
 """Without a picture for this long, the audience sees the safe picture."""
 _SAFE_EVERY_S = 0.1
+_NEW = (FrameKind.GENERATED, FrameKind.BYPASS)
+"""A picture that is held, or safe, is none that was newly made."""
 
 Subscriber = Callable[[SharedPicture], None]
 
@@ -48,7 +50,7 @@ class Audience:
         self._longest_gap_s = 0.0
         self._count = 0
         self.first_at: float | None = None
-        """When the first generated picture was handed on, by now()."""
+        """When the first picture of a look was handed on, by now()."""
         self._thread = threading.Thread(target=self._attend, name="audience", daemon=True)
 
     def start(self) -> None:
@@ -86,7 +88,7 @@ class Audience:
 
     def presented(self, picture: SharedPicture, at: float) -> None:
         """A window tells that it has drawn this picture, at `at` by now()."""
-        if picture.kind in (FrameKind.GENERATED, FrameKind.BYPASS):
+        if picture.kind in _NEW:
             with self._measuring:
                 self._painted.add(at - picture.captured_at)
 
@@ -99,6 +101,13 @@ class Audience:
     def stale(self) -> bool:
         """No picture comes from the engine."""
         return now() - self._came_at > STALE_S
+
+    @property
+    def latency_s(self) -> float | None:
+        """Median of the last seconds: capture to drawn by a window, else to handed on; None: nothing was."""
+        with self._measuring:
+            ms = (self._painted if self._painted.count else self._latency).recent()["p50"]
+        return None if ms is None else ms / 1e3
 
     def figures(self) -> Report:
         """Keys of the report's "video" part. presented_latency: capture to drawn by a window, else to handed
@@ -131,11 +140,10 @@ class Audience:
 
     def _measure(self, picture: SharedPicture) -> None:
         at = now()
-        if self.first_at is None and picture.kind is FrameKind.GENERATED:
-            self.first_at = at
         with self._measuring:
             self._count += 1
-            if picture.kind in (FrameKind.GENERATED, FrameKind.BYPASS):
+            if picture.kind in _NEW:
+                self.first_at = self.first_at or at
                 self._latency.add(at - picture.captured_at)
             if self._shown_at is not None:
                 self._longest_gap_s = max(self._longest_gap_s, at - self._shown_at)

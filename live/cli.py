@@ -68,22 +68,22 @@ def render(
     video: Annotated[Path, typer.Option("--video", metavar="IN", help="The performer's movie.")],
     out: Annotated[Path, typer.Option("--out", metavar="OUT.mp4", help="The movie to write.")],
     look: Annotated[str, typer.Option(metavar="FILE", help="A frozen look, or bypass.")] = "bypass",
-    voice: Annotated[str | None, typer.Option(metavar="FILE", help="A frozen voice; not yet performed.")] = None,
+    voice: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A frozen voice, or a preset; else the sound stays as it is.")
+    ] = None,
     profile: Annotated[
         Path | None, typer.Option(metavar="FILE", help="What `guise calibrate` measured of this performer.")
     ] = None,
     provider: Annotated[str, typer.Option(metavar="NAME", help="auto, tensorrt, cuda or cpu.")] = "auto",
     report: Annotated[Path | None, typer.Option(metavar="OUT.json", help="Write the figures.")] = None,
 ) -> None:
-    """Performs offline: every frame of a movie, by the same engine as on stage.
+    """Performs offline: every frame of a movie and its sound, by the same engines as on stage.
 
     Goes through the movie twice: first to learn the performer's face at rest from all of it, so that the first frames
     are as right as the last, then to perform. With --profile it goes through once.
 
-    Example: guise render --video take.mp4 --look looks/porcelain.onnx --out porcelain.mp4
+    Example: guise render --video take.mp4 --look looks/porcelain.onnx --voice giant --out porcelain.mp4
     """
-    if voice is not None:
-        _fail(f"--voice {voice}: this version renders pictures only; leave --voice out")
     if not video.is_file():
         _fail(f"--video {video}: there is no such file")
     if look not in ("bypass", "safe") and not Path(look).is_file():
@@ -94,10 +94,12 @@ def render(
         _fail(f"--out {out}: is the movie that is read; choose another name")
     if provider.lower() not in ("auto", "tensorrt", "cuda", "cpu"):
         _fail(f"--provider {provider}: expected one of auto, tensorrt, cuda, cpu")
-    _render(video, out, look, profile, provider.lower(), report)
+    _render(video, out, look, voice, profile, provider.lower(), report)
 
 
-def _render(video: Path, out: Path, look: str, profile: Path | None, provider: str, report: Path | None) -> None:
+def _render(
+    video: Path, out: Path, look: str, voice: str | None, profile: Path | None, provider: str, report: Path | None
+) -> None:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
     from live.picture.movie_frames import BadSource
@@ -120,7 +122,7 @@ def _render(video: Path, out: Path, look: str, profile: Path | None, provider: s
                     passes[what] = bar.add_task(f"{out.name}: {what}")
                 bar.update(passes[what], completed=done, total=total)
 
-            part = render_movie(video, out, look, settings=settings, progress=progress)
+            part = render_movie(video, out, look, voice, settings=settings, progress=progress)
         if report is not None:
             write_report(report, build_report(part))
     except (BadSource, BadProfile, RenderFailed, LandmarkFileMissing, RuntimeError) as error:

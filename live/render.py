@@ -1,9 +1,9 @@
-"""`guise render`: the picture engine offline, every frame of a movie through the very loop that performs.
+"""`guise render`: the engines offline, every frame of a movie through the very loop that performs.
 
 Two passes. The first looks at faces all over the movie, so that the performer's neutral is known from the first frame
 on and need not be estimated while performing; a profile spares it. The second performs, with a clock that stands at
 each frame's own time: what comes out is what a machine that is fast enough would have shown, frame for frame as long
-as the input. No sound yet.
+as the input. The sound goes beside it, through the voice, whose latency is taken out: it stays where it was spoken.
 
 Runs in the caller's thread.
 """
@@ -18,16 +18,18 @@ from typing import Any
 
 import numpy as np
 
+from live.movie import MovieWriter, movie_size
 from live.picture.camera import ScriptedSource
 from live.picture.engine import PictureEngine
 from live.picture.look import Look
 from live.picture.movie_frames import FileFrames
-from live.picture.outputs import MovieWriter, movie_size
 from live.picture.preload import take_face_points
 from live.picture.settings import PictureSettings
 from live.picture.tracker import SEARCH_AREA_PX, shape_is_sane
 from live.profile import in_heights
+from live.render_sound import AHEAD_S, BLOCK, RATE, RenderedSound, sound_of
 from live.shared_frames import FrameKind
+from live.sound.voice import Voice
 from models.features.face_points import Box, Face, FacePoints, Picture, Points
 from models.features.retarget import neutral_of
 
@@ -68,22 +70,26 @@ def render(
     video: Path | str,
     out: Path | str,
     look: str | Path = "bypass",
+    voice: str | Path | None = None,
     *,
     settings: PictureSettings | None = None,
     size: tuple[int, int] | None = None,
     progress: Progress | None = None,
     face_points: FacePoints | None = None,
     load: Callable[[str], Look] | None = None,
+    load_voice: Callable[[str], Voice] | None = None,
 ) -> dict[str, Any]:
     """Renders `video` through `look` (a frozen model's path, `bypass` or `safe`) into `out`; gives the report.
 
-    `size` is the movie's width and height, else the look's own, enlarged until it can be watched. Raises BadSource,
-    LandmarkFileMissing, RenderFailed, and RuntimeError with the reason when the look is refused.
+    Its sound is spoken by `voice` (a frozen model's path or a preset); None: it stays as it is. `size` is the movie's
+    width and height, else the look's own, enlarged until it can be watched. Raises BadSource, LandmarkFileMissing,
+    RenderFailed, and RuntimeError with the reason when the look or the voice is refused.
     """
     frames = FileFrames(video)
+    sound = _sound(frames, voice, load_voice or _open_voice(settings))
     t_s = 0.0
     told = progress or (lambda what, done, total: None)
-    settings = replace(settings or PictureSettings(), camera=str(video), first_look=str(look), delay_s=0.0)
+    settings = replace(settings or PictureSettings(), camera=str(video), first_look=str(look), latency_s=0.0)
     source = ScriptedSource(Path(video).name, frames.size, lambda: t_s)
     sink = _Sink()
     face_points = face_points or take_face_points(settings.landmarks)
@@ -96,7 +102,8 @@ def render(
                 engine.know_neutral(neutral)
         shown = size or movie_size(*(engine.look_size or frames.size))
         try:
-            writer = MovieWriter(out, None, shown, preset="fast", crf=17)
+            track = None if sound is None else sound.track
+            writer = MovieWriter(out, None, shown, sound=track, preset="fast", crf=17)
         except OSError as error:
             raise RenderFailed(f"{out} cannot be written: {error.strerror or error}") from error
         with writer:
@@ -104,14 +111,39 @@ def render(
             for done, frame in enumerate(frames, 1):
                 t_s = frame.captured_at
                 engine.process(source.hand(frame))
+                if sound is not None:
+                    sound.write(writer, t_s + AHEAD_S)
                 if writer.trouble:
                     break
                 told(PERFORMING, done, frames.frames)
+            if sound is not None:
+                sound.write(writer)
         if writer.trouble:
             raise RenderFailed(writer.trouble)
-        return engine.report()
+        return {**engine.report(), **({} if sound is None else sound.report())}
     finally:
         engine.close()
+
+
+def _sound(frames: FileFrames, voice: str | Path | None, load: Callable[[str], Voice]) -> RenderedSound | None:
+    """None: there is no sound in the movie."""
+    speaks = None if voice is None else load(str(voice))
+    track = sound_of(frames.path, mono=speaks is not None)
+    return None if track is None else RenderedSound(frames.path, track, frames.first_s, speaks)
+
+
+def _open_voice(settings: PictureSettings | None) -> Callable[[str], Voice]:
+    def load(key: str) -> Voice:
+        from export.artifact import BadModel
+        from live.sound.voices import open_voice
+
+        try:
+            voice: Voice = open_voice(key, RATE, BLOCK, "auto" if settings is None else settings.provider)
+        except (BadModel, ValueError) as error:
+            raise RuntimeError(str(error)) from error
+        return voice
+
+    return load
 
 
 def clip_neutral(

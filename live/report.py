@@ -59,19 +59,20 @@ def build_report(
     faults: list[Report] | None = None,
     warnings: list[str] | None = None,
     presented: Report | None = None,
+    sync: Report | None = None,
 ) -> Report:
     """Put the parts together.
 
     Args:
         picture, sound: what the engines sent with Finished: {"video": ...}, {"audio": ...}, and optionally
-        "sync",
             "switches", "faults", "warnings", which are added to.
-        switches, faults: as in the report. An engine's own are taken only where the StageManager has none
-        (render). presented: the Audience's figures: what arrived at the audience.
+        switches, faults: as in the report. An engine's own are taken only where the StageManager has none (render).
+        presented: the Audience's figures: what arrived at the audience.
+        sync: as in the report.
     """
     report = empty_report()
     for part in (picture or {}, sound or {}):
-        for name in ("video", "audio", "sync"):
+        for name in ("video", "audio"):
             report[name].update({key: value for key, value in (part.get(name) or {}).items() if value is not None})
         for name in ("switches", "faults", "warnings"):
             report[name].extend(part.get(name) or [])
@@ -80,6 +81,8 @@ def build_report(
     if faults is not None:
         report["faults"] = faults
     report["warnings"] = list(dict.fromkeys([*report["warnings"], *(warnings or [])]))
+    if sync is not None:
+        report["sync"] = sync
     if presented:
         report["video"].update(presented)
     return report

@@ -5,8 +5,8 @@ an engine or a file, but for `start`, `stop` and `reload_show`. One thread of it
 restarts them, and fires the cues that follow by themselves. Listeners are called in that thread.
 
 What it knows stands in files of their own, all under its one lock: the running order (which cue is where), the cue's
-road (how it comes onto the stage), the account (what happened), the presses (which are one press), the state (what is
-shown of it all), and a WatchedEngine for each engine.
+road (how it comes onto the stage), the account (what happened), the presses (which are one press), the sync (who waits
+for whom), the state (what is shown of it all), and a WatchedEngine for each engine.
 """
 
 from __future__ import annotations
@@ -21,13 +21,29 @@ from live.audience import Audience
 from live.cue_road import CueRoad
 from live.engine_process import EngineProcess, kill_forkserver
 from live.frames import now
-from live.messages import Event, Fault, Finished, Lock, Note, OnStage, Panic, Recovered, Reload, Stop
+from live.messages import (
+    Event,
+    Fault,
+    Finished,
+    Heartbeat,
+    Lock,
+    Note,
+    OnStage,
+    Panic,
+    Played,
+    Recovered,
+    Reload,
+    SetParameter,
+    Stop,
+)
 from live.presses import DOUBLE_PRESS_S, FRIGHT_S, Presses
 from live.report import Report
 from live.running_order import RunningOrder
 from live.shared_frames import SharedFrames
 from live.show import BadShow, Cue, Show, read_show
+from live.sound.settings import show_voices
 from live.stage_state import CueState, EngineState, StageState, take_state
+from live.sync import Agreement, Sync
 from live.watched_engine import EngineFault, WatchedEngine, loaded_size
 
 __all__ = [
@@ -68,6 +84,7 @@ class StageManager:
         sound_engine: str = SOUND_ENGINE,
         stage_bytes: int = STAGE_BYTES,
         preview_bytes: int = PREVIEW_BYTES,
+        sync_offset_s: float = 0.0,
     ) -> None:
         """
         Args:
@@ -76,6 +93,7 @@ class StageManager:
             memory_budget_bytes: for the looks that are kept loaded.
             picture_engine, sound_engine: "module:function".
             stage_bytes, preview_bytes: the largest picture that crosses to this process.
+            sync_offset_s: see Sync.
         """
         self._lock = threading.RLock()
         self._wake = threading.Event()
@@ -84,6 +102,7 @@ class StageManager:
         self._order = RunningOrder(show, first_cue)
         self._account = Account()
         self._presses = Presses()
+        self._sync = Sync(show.sync, sync_offset_s)
         self.stage_frames = SharedFrames.create(stage_bytes)
         self.preview_frames = SharedFrames.create(preview_bytes)
         self.audience = Audience(self.stage_frames, show.safe_picture)
@@ -105,6 +124,7 @@ class StageManager:
         self._failure: str | None = None
         self._seen: dict[str, Any] = {}
         self._listeners: tuple[Callable[[], None], ...] = ()
+        self._hearers: tuple[Callable[[Played], None], ...] = ()
         self._changed = True
         self._reader: threading.Thread | None = None
         self._thread = threading.Thread(target=self._run, name="stage-manager", daemon=True)
@@ -284,6 +304,18 @@ class StageManager:
 
         return leave
 
+    def on_played(self, callback: Callable[[Played], None]) -> Callable[[], None]:
+        """Have all that the loudspeaker gives handed to `callback`, in the StageManager's thread and under its lock:
+        it must not wait. Nothing comes unless the sound's settings say `recorded`. Returns what ends it."""
+        with self._lock:
+            self._hearers = (*self._hearers, callback)
+
+        def leave() -> None:
+            with self._lock:
+                self._hearers = tuple(other for other in self._hearers if other is not callback)
+
+        return leave
+
     @property
     def show(self) -> Show:
         return self._order.show
@@ -298,13 +330,19 @@ class StageManager:
         """A snapshot; any thread."""
         with self._lock:
             return take_state(
-                self._order, self._account, self._picture, self._sound, panic=self._panic, failure=self._failure
+                self._order,
+                self._account,
+                self._picture,
+                self._sound,
+                panic=self._panic,
+                failure=self._failure,
+                sync=self._sync.state(),
             )
 
     def report(self) -> Report:
         """DESIGN's report. The engines' parts are there after `stop`."""
         with self._lock:
-            return self._account.report(self._picture, self._sound, self.audience.figures())
+            return self._account.report(self._picture, self._sound, self.audience.figures(), self._sync.report())
 
     # ---- under the lock
 
@@ -339,12 +377,14 @@ class StageManager:
         """What performs goes on until the next cue."""
         self._order.take(show)
         self.audience.set_safe_picture(show.safe_picture)
+        self._sync.together = show.sync
         self._reload = Reload(
             show.lost_face.hold_s,
             show.lost_face.fade_s,
             None if show.safe_picture is None else str(show.safe_picture),
             show.sound_miss,
             show.sync,
+            show_voices(show),
         )
         for engine in self._engines:
             engine.send(self._reload)
@@ -393,6 +433,7 @@ class StageManager:
             if self._panic:
                 engine.send(Panic(True))
             self._road.tell_parameters(engine)
+            self._tell_agreed(engine, Agreement())
             self._advance()
 
     def _tick(self, late_s: float) -> None:
@@ -416,7 +457,7 @@ class StageManager:
 
     def _take(self, engine: WatchedEngine) -> None:
         for event in engine.events():
-            self._changed = True
+            self._changed = self._changed or not isinstance(event, Played)
             self._heed(engine, event)
         if engine.up and engine.fault is not None and engine.target is None and engine.health == "performing":
             self._mended(engine, now())
@@ -431,7 +472,12 @@ class StageManager:
             self._advance()
 
     def _heed(self, engine: WatchedEngine, event: Event) -> None:
-        if isinstance(event, OnStage):
+        if isinstance(event, Played):
+            for callback in self._hearers:
+                callback(event)
+        elif isinstance(event, Heartbeat):
+            self._keep_together(engine)
+        elif isinstance(event, OnStage):
             engine.on_stage_once = True
             self._arrived(engine, event)
         elif isinstance(event, Note):
@@ -445,6 +491,24 @@ class StageManager:
             engine.finished = True  # it refuses to begin, and would again
             self._failure = event.why.removeprefix("bad source: ")
 
+    def _keep_together(self, engine: WatchedEngine) -> None:
+        """News of an engine's latency: who waits for whom may change by it."""
+        sound, picture_ms = self._sound.figures, self._picture.figures.get("latency") or {}
+        before = self._sync.agreed
+        self._sync.update(now(), _seconds(sound.get("latency")), _seconds(picture_ms.get("p95")))
+        if engine is self._picture:
+            self._sync.measure(self.audience.latency_s, _seconds(picture_ms.get("p50")))
+        for each in self._engines:
+            self._tell_agreed(each, before)
+
+    def _tell_agreed(self, engine: WatchedEngine, known: Agreement) -> None:
+        """Have the engine, which keeps to `known`, keep to what is agreed now."""
+        agreed = self._sync.agreed
+        if engine is self._picture and agreed.picture_latency_s != known.picture_latency_s:
+            engine.send(SetParameter("picture/latency_s", agreed.picture_latency_s))
+        if engine is self._sound and agreed.sound_wait_s != known.sound_wait_s:
+            engine.send(SetParameter("sound/wait_s", agreed.sound_wait_s))
+
     def _arrived(self, engine: WatchedEngine, event: OnStage) -> None:
         if engine.fault is not None:
             self._mended(engine, event.at)
@@ -452,6 +516,7 @@ class StageManager:
         switch = self._account.switch_to(event.cue_index)
         if switch is None:
             return
+        self._sync.at_cue(now())
         if engine is self._picture and switch.frame_gap_s is None:
             switch.frame_gap_s = event.frame_gap_s
         elif engine is self._sound and switch.audio_gap_samples is None:
@@ -469,6 +534,10 @@ class StageManager:
     def _said(self, text: str) -> str:
         self.note(text)
         return text
+
+
+def _seconds(ms: float | None) -> float | None:
+    return None if ms is None else ms / 1e3
 
 
 def _as_sentence(what: str) -> str:

@@ -5,7 +5,7 @@ Taken under the StageManager's lock, read in any thread.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from live.cue_road import model_of
 from live.frames import now
 from live.running_order import RunningOrder
 from live.show import Cue
+from live.sync import SyncState
 from live.watched_engine import ModelStatus, Status, WatchedEngine
 
 
@@ -62,6 +63,7 @@ class StageState:
     notes: tuple[NoteState, ...]
     failure: str | None
     uptime_s: float
+    sync: SyncState = field(default_factory=SyncState)
 
 
 def take_state(
@@ -72,6 +74,7 @@ def take_state(
     *,
     panic: bool,
     failure: str | None,
+    sync: SyncState,
 ) -> StageState:
     """Everything as it is now."""
     show = order.show
@@ -91,6 +94,7 @@ def take_state(
         notes=account.notes(),
         failure=failure,
         uptime_s=account.uptime_s,
+        sync=sync,
     )
 
 

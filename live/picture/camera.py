@@ -169,16 +169,65 @@ class Source(ABC):
 
 
 class FileSource(Source):
-    """A movie file at its own pace, from its own times, over and over."""
+    """A movie file at its own pace, from its own times, over and over.
+
+    With an epoch and a period it keeps to them for ever, as who plays its sound does: the picture of the time t in the
+    file is captured at epoch + k * period + t, in whichever process and however late its thread may be.
+    """
 
     live = False
 
-    def __init__(self, path: Path, clock: Clock = now) -> None:
+    def __init__(
+        self, path: Path, clock: Clock = now, *, epoch: float | None = None, period_s: float | None = None
+    ) -> None:
         """Raises BadSource."""
         self.frames = FileFrames(path)
+        self._epoch, self._period_s = epoch, period_s
         super().__init__(path.name, self.frames.size, clock)
 
     def grab(self, reader: _Reader) -> Grabbed:
+        if self._epoch is None or self._period_s is None:
+            yield from self._freely(reader)
+        else:
+            yield from self._in_rounds(reader, self._epoch, self._period_s)
+
+    def _in_rounds(self, reader: _Reader, epoch: float, period_s: float) -> Grabbed:
+        in_time, number, from_s = False, 0, 0.0
+        while not reader.stopping.is_set():
+            if in_time:
+                number, from_s = number + 1, 0.0
+            else:  # It begins, or could not keep up: on with what is being said now.
+                rounds, from_s = divmod(max(self.clock() - epoch, 0.0), period_s)
+                number = int(rounds)
+            in_time = yield from self._round(reader, epoch + number * period_s, from_s, period_s)
+
+    def _round(
+        self, reader: _Reader, round_at: float, from_s: float, period_s: float
+    ) -> Generator[tuple[Picture, float], None, bool]:
+        """False: it came too late."""
+        shown = False
+        for picture, time_s in self.frames.since(from_s):
+            if time_s >= period_s:
+                break
+            due = round_at + time_s
+            if shown and self.clock() - due > GONE_S:
+                return False
+            shown = True
+            if not self._waited(reader, due):
+                return True
+            yield picture, due
+        self._waited(reader, round_at + period_s)
+        return True
+
+    def _waited(self, reader: _Reader, due: float) -> bool:
+        """Until `due`. False: the thread is to end."""
+        wait_s = due - self.clock()
+        if wait_s <= 0:
+            return True
+        self.expect(reader, due)
+        return not reader.stopping.wait(wait_s)
+
+    def _freely(self, reader: _Reader) -> Grabbed:
         round_at = self.clock()
         while True:
             time_s, step_s = 0.0, 1 / self.frames.fps
@@ -189,10 +238,8 @@ class FileSource(Source):
                 late_s = self.clock() - due
                 if late_s > GONE_S:  # The machine slept, or cannot decode so fast: the pace goes on from here.
                     round_at += late_s
-                elif late_s < 0:
-                    self.expect(reader, due)
-                    if reader.stopping.wait(-late_s):
-                        return
+                elif not self._waited(reader, due):
+                    return
                 yield frame.picture, self.clock()
             round_at += time_s + min(step_s, GONE_S)
 
@@ -333,9 +380,9 @@ class ScriptedSource(Source):
         self.mailbox.put(self.hand(frame))
 
 
-def open_source(spec: str, clock: Clock = now) -> Source:
+def open_source(spec: str, clock: Clock = now, *, epoch: float | None = None, period_s: float | None = None) -> Source:
     """The source that `spec` names: a webcam's index or name, a file, a URL, `demo` or `none`; not started
-    yet.
+    yet. `epoch` and `period_s` are a file's alone.
 
     Raises BadSource when it names a file that is missing or no video. A device or URL that is not there is no
     error: it is tried again and again.
@@ -350,12 +397,12 @@ def open_source(spec: str, clock: Clock = now) -> Source:
     if device:
         return Webcam(int(device[1]), clock=clock)
     if spec.startswith("file://"):
-        return FileSource(Path(spec.removeprefix("file://")), clock)
+        return FileSource(Path(spec.removeprefix("file://")), clock, epoch=epoch, period_s=period_s)
     if "://" in spec:
         return UrlSource(spec, clock)
     looks_like_a_file = "/" in spec or "\\" in spec or re.search(r"\.[A-Za-z0-9]{2,4}$", spec)
     if looks_like_a_file or Path(spec).exists():
-        return FileSource(Path(spec), clock)
+        return FileSource(Path(spec), clock, epoch=epoch, period_s=period_s)
     if not spec.strip():
         raise BadSource("an empty name is no camera: give an index, a name, a file, a URL, demo or none")
     return Webcam(spec, clock=clock)

@@ -65,7 +65,7 @@ SAFE_EVERY_S = 0.2
 OPENING_S = 3.0
 """A webcam may take so long to open before that is called a fault."""
 COLLECT_EVERY_S = 10.0
-DELAY = "picture/delay_s"
+LATENCY = "picture/latency_s"
 """The parameter that sets the delay line."""
 NO_CUE = -1
 NO_FRAME = -1
@@ -120,7 +120,7 @@ class PictureEngine:
         self._composer = Composer(self._acts, lost, safe, self._faults, self._log)
         self._parameters = Parameters()
         self._delay = DelayLine(stage_out, self._delay_trouble, clock)
-        self._delay.delay_s = settings.delay_s
+        self._delay.latency_s = settings.latency_s
         self._preview = Preview(preview_out, settings.preview_height)
 
         if settings.first_look != "safe":
@@ -303,8 +303,8 @@ class PictureEngine:
             return
         t_s = self._clock()
         default = self._acts.current.look.parameters.get(_own_name(name), value)
-        if name == DELAY:
-            default = self._delay.delay_s
+        if name == LATENCY:
+            default = self._delay.latency_s
         self._parameters.ease(name, value, default, t_s, length_s)
         self._move_parameters(t_s)
 
@@ -313,8 +313,8 @@ class PictureEngine:
             self._set(name, value)
 
     def _set(self, name: str, value: float) -> None:
-        if name == DELAY:
-            self._delay.delay_s = value
+        if name == LATENCY:
+            self._delay.latency_s = value
         else:
             self._acts.current.look.set_parameter(_own_name(name), value)
 
@@ -347,7 +347,7 @@ class PictureEngine:
             "camera_trouble": self.source.trouble if self.source.gone else "",
             "face": self._landmarks is not None,
             "look": self._acts.current_key,
-            "delay": in_ms(self._delay.delay_s),
+            "target_latency": in_ms(self._delay.latency_s),
             "panic": self._composer.panic,
             "loaded": self._acts.loaded,
         }
@@ -378,7 +378,7 @@ def main(link: EngineLink, settings: PictureSettings, stage: SharedFramesHandle,
     """The engine's process: runs until Stop comes or the link closes."""
     cv2.setNumThreads(1)
     try:
-        source = open_source(settings.camera)
+        source = open_source(settings.camera, epoch=settings.epoch, period_s=settings.period_s)
     except BadSource as error:
         link.send(Finished(f"bad source: {error}", {}))
         return

@@ -7,7 +7,8 @@ thread iterates; nothing here keeps a thread of its own.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
+from math import inf
 from pathlib import Path
 
 import av
@@ -53,8 +54,10 @@ def to_picture(frame: VideoFrame) -> Picture:
     return np.ascontiguousarray(np.rot90(picture, turned))
 
 
-def pictures(container: InputContainer, stream: VideoStream) -> Iterator[tuple[Picture, float | None]]:
-    """Every picture that can be decoded, with its time in the container's seconds (None where it has
+def pictures(
+    container: InputContainer, stream: VideoStream, from_s: float = -inf
+) -> Iterator[tuple[Picture, float | None]]:
+    """Every picture from `from_s` on that can be decoded, with its time in the container's seconds (None where it has
     none)."""
     for packet in container.demux(stream):
         try:
@@ -62,7 +65,7 @@ def pictures(container: InputContainer, stream: VideoStream) -> Iterator[tuple[P
         except av.InvalidDataError:
             continue
         for frame in frames:
-            if isinstance(frame, VideoFrame):
+            if isinstance(frame, VideoFrame) and (frame.time is None or frame.time >= from_s):
                 yield to_picture(frame), frame.time
 
 
@@ -86,6 +89,23 @@ def open_movie(
     # Threads of the decoder's own would compete with the engine for few cores, and delay by a frame each.
     stream.codec_context.thread_count = 1
     return container, stream
+
+
+def playing_time(path: Path) -> float | None:
+    """How long a movie's pictures and sound last from the first picture on, the longer of the two, in seconds; None: it
+    lacks either, or cannot be read."""
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video or not container.streams.audio:
+                return None
+            stream = container.streams.video[0]
+            first_s = float((stream.start_time or 0) * (stream.time_base or 0))
+            if container.duration:
+                return ((container.start_time or 0) + container.duration) / 1e6 - first_s
+            ends = [(p.pts + (p.duration or 0)) * p.time_base for p in container.demux() if p.pts is not None]
+            return float(max(ends)) - first_s
+    except (OSError, av.FFmpegError, ValueError):
+        return None
 
 
 class FileFrames:
@@ -117,6 +137,8 @@ class FileFrames:
             if first is None:
                 raise BadSource(f"{path} has a video stream, but not one picture in it can be decoded")
             self.size = first[0].shape[1], first[0].shape[0]
+            self.first_s = first[1] or 0.0
+            """The file's own time of the first picture."""
 
     def __iter__(self) -> Iterator[Frame]:
         container, stream = open_movie(str(self.path))
@@ -131,8 +153,21 @@ class FileFrames:
                 yield Frame(picture, time_s, index)
                 before_s = time_s
 
-    def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[tuple[Picture, float | None]]:
+    def since(self, from_s: float) -> Iterator[tuple[Picture, float]]:
+        """Every picture from `from_s` on, with its time, both as Frames carry it; those without one are left out."""
+        container, stream = open_movie(str(self.path))
+        with closing(container):
+            if from_s > 0 and stream.time_base:
+                with suppress(av.FFmpegError):  # It cannot be sought in: decoded from the beginning.
+                    container.seek(round((from_s + self.first_s) / stream.time_base), stream=stream)
+            for picture, time_s in self._decoded(container, stream, from_s + self.first_s):
+                if time_s is not None:
+                    yield picture, time_s - self.first_s
+
+    def _decoded(
+        self, container: InputContainer, stream: VideoStream, from_s: float = -inf
+    ) -> Iterator[tuple[Picture, float | None]]:
         try:
-            yield from pictures(container, stream)
+            yield from pictures(container, stream, from_s)
         except (av.FFmpegError, OSError):
             return  # A file cut off within a packet: what came before is all there is.

@@ -36,8 +36,12 @@ class PictureSettings:
     None: estimated while running."""
     mirror: bool = False
     """Turns the camera's picture left for right, before anything else sees it."""
-    delay_s: float = 0.0
-    """How long a picture that is ready waits, so that lips and voice agree."""
+    latency_s: float = 0.0
+    """How long after its capture a picture is handed on, so that lips and voice agree; 0: as fast as it can."""
+    epoch: float | None = None
+    period_s: float | None = None
+    """For a movie that is the microphone too: when (by now()) its first picture's time is for the first time, and after
+    how long it comes again. The sound engine is told the same. None: from when it is open on, and again at its end."""
     preview_height: int = 480
 
     @staticmethod

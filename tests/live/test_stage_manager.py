@@ -470,7 +470,7 @@ def test_a_state_stays_as_it_was(make: Make) -> None:
 def test_parameters_reach_their_engine_and_stopping_leaves_nothing(make: Make) -> None:
     manager = make("one")
     manager.set_parameter("sound/gain", -3.0)
-    manager.set_parameter("picture/delay_s", 0.1)
+    manager.set_parameter("picture/latency_s", 0.1)
     manager.lock_performer(0.5, 0.5)
     name = manager.stage_frames.handle.name
     manager.stop()

@@ -36,7 +36,7 @@ from live.messages import (
 )
 from live.picture import camera
 from live.picture.camera import ScriptedSource, open_source
-from live.picture.engine import DELAY, PictureEngine, Step
+from live.picture.engine import LATENCY, PictureEngine, Step
 from live.picture.look import Look, ModelLook, face_square, open_look
 from live.picture.movie_frames import FileFrames
 from live.picture.outputs import DelayLine
@@ -427,41 +427,86 @@ def test_the_preview_is_small_and_its_points_are_in_its_pixels(rig: Rig, footage
 # ---- the delay line
 
 
-def test_pictures_wait_as_long_as_told() -> None:
-    shown = Shown()
-    line = DelayLine(shown, lambda error: pytest.fail(str(error)))
-    picture = np.zeros((4, 4, 3), np.uint8)
-    line.write(picture, captured_at=0, ready_at=now(), index=0, kind=FrameKind.GENERATED)
-    assert shown.indices == [0]
-    line.delay_s = 0.1
-    sent, seen = [], []
-    for i in range(1, 5):
-        picture[:] = i
-        sent.append(now())
-        line.write(picture, captured_at=0, ready_at=sent[-1], index=i, kind=FrameKind.GENERATED)
-        time.sleep(0.02)
-    while len(seen) < 4:
-        if len(shown.indices) > len(seen) + 1:
-            seen.append(now())
-        time.sleep(0.001)
-        assert now() - sent[0] < 5
-    assert [p[0, 0, 0] for p in shown.pictures] == [0, 1, 2, 3, 4]
-    late = [b - a - 0.1 for a, b in zip(sent, seen, strict=True)]
-    assert min(late) > -0.002
-    assert np.median(late) < 0.05
-    line.delay_s = 0.0
-    line.write(picture, captured_at=0, ready_at=now(), index=9, kind=FrameKind.SAFE)
-    end = now() + 2
-    while shown.indices[-1] != 9 and now() < end:
-        time.sleep(0.001)
-    assert shown.indices[-1] == 9
-    line.close()
+class Stage(Shown):
+    """Keeps when it was written to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at: list[float] = []
+
+    def write(self, picture: Picture, **facts: Any) -> None:
+        super().write(picture, **facts)
+        self.at.append(now())
+
+    def has(self, count: int) -> bool:
+        end = now() + 5
+        while len(self.at) < count and now() < end:
+            time.sleep(0.001)
+        return len(self.at) == count
 
 
-def test_the_delay_is_no_latency(make_rig: Callable[..., Rig]) -> None:
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+@pytest.fixture
+def line(stage: Stage) -> Iterator[DelayLine]:
+    made = DelayLine(stage, lambda error: pytest.fail(str(error)))
+    yield made
+    made.close()
+
+
+def make(line: DelayLine, index: int, captured_at: float) -> None:
+    picture = np.full((4, 4, 3), index, np.uint8)
+    line.write(picture, captured_at=captured_at, ready_at=now(), index=index, kind=FrameKind.GENERATED)
+    picture[:] = 99  # whoever made it makes the next one in the same place
+
+
+def test_however_long_a_picture_took_its_latency_is_the_same(stage: Stage, line: DelayLine) -> None:
+    make(line, 0, now() - 0.01)
+    assert stage.indices == [0], "without a latency to keep to it goes at once"
+    line.latency_s = 0.15
+    for index, took_s in enumerate([0.0, 0.03, 0.0, 0.05, 0.01], 1):
+        captured_at = now()
+        time.sleep(took_s)
+        make(line, index, captured_at)
+    assert stage.has(6)
+    assert stage.indices == list(range(6))
+    assert [picture[0, 0, 0] for picture in stage.pictures] == stage.indices
+    latencies = np.subtract(stage.at, stage.captured_at)[1:]
+    assert latencies.min() >= 0.149
+    assert np.median(latencies) < 0.16
+
+
+def test_a_picture_that_is_late_goes_at_once_but_overtakes_none(stage: Stage, line: DelayLine) -> None:
+    line.latency_s = 0.1
+    make(line, 1, now() - 0.2)
+    assert stage.indices == [1]
+    make(line, 2, now())
+    make(line, 3, now() - 0.2)
+    assert stage.has(3)
+    assert stage.indices == [1, 2, 3]
+    assert np.subtract(stage.at, stage.captured_at)[1] >= 0.099
+
+
+def test_a_shorter_latency_lets_go_and_a_drop_forgets(stage: Stage, line: DelayLine) -> None:
+    line.latency_s = 1.9
+    make(line, 1, now())
+    line.latency_s = 0.0
+    assert stage.has(1)
+    line.latency_s = 0.1
+    make(line, 2, now())
+    line.drop()
+    make(line, 3, now())
+    assert stage.has(2)
+    assert stage.indices == [1, 3]
+
+
+def test_waiting_on_purpose_is_no_latency_of_the_report(make_rig: Callable[..., Rig]) -> None:
     rig = make_rig()
-    rig.engine.handle(SetParameter(DELAY, 0.1))
-    assert rig.engine.figures()["delay"] == 100.0
+    rig.engine.handle(SetParameter(LATENCY, 0.1))
+    assert rig.engine.figures()["target_latency"] == 100.0
     rig.go("one")
     rig.clock.pass_(0.1)
     rig.source.put(Frame(rig.still, rig.clock(), 0))

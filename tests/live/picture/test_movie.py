@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from live.picture.outputs import MovieWriter, movie_size
+from live.movie import MovieWriter, Sound, movie_size
 from models.features.face_points import Picture
 
 
@@ -95,9 +95,12 @@ def test_a_folder_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
 
 
 def _record(path: str) -> None:
-    writer = MovieWriter(path, 30, (64, 48))
+    writer = MovieWriter(path, None, (64, 48), sound=Sound())
+    second = np.random.default_rng(1).uniform(-0.1, 0.1, (48_000, 1)).astype(np.float32)
     for i in range(100_000):
         writer.write(shade(i % 256), i / 30, wait=True)
+        if i % 30 == 0:
+            writer.write_sound(second, i / 30, wait=True)
 
 
 def test_killed_while_recording_it_is_playable_up_to_there(tmp_path: Path) -> None:
@@ -105,13 +108,76 @@ def test_killed_while_recording_it_is_playable_up_to_there(tmp_path: Path) -> No
     process = multiprocessing.get_context("spawn").Process(target=_record, args=(str(path),), daemon=True)
     process.start()
     end = time.monotonic() + 30
-    while time.monotonic() < end and not (path.exists() and path.stat().st_size > 20_000):
+    while time.monotonic() < end and not (path.exists() and path.stat().st_size > 60_000):
         time.sleep(0.02)
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     process.close()
-    assert len(played(path)) >= 60
+    shots = played(path)
+    assert len(shots) >= 60
+    with av.open(str(path)) as container:
+        last_heard = [frame.time or 0.0 for frame in container.decode(audio=0)][-1]
+    assert last_heard == pytest.approx(shots[-1][0], abs=2.0)
+
+
+def test_a_track_that_falls_silent_holds_up_nothing(tmp_path: Path) -> None:
+    """The pictures of a minute lie in the file long before it ends, though no sound has come."""
+    path = tmp_path / "m.mp4"
+    writer = MovieWriter(path, None, (64, 48), sound=Sound())
+    writer.write_sound(np.zeros((48_000, 1), np.float32), 0.0)
+    for i in range(600):
+        writer.write(shade(i % 256), i / 10, wait=True)
+        writer.write_silence(i / 10 - 1)
+    end = time.monotonic() + 10
+    while writer.frames < 600 and time.monotonic() < end:
+        time.sleep(0.01)
+    assert played(path)[-1][0] > 55
+    writer.close()
+    assert played(path)[-1][0] == pytest.approx(59.9)
+
+
+def test_key_frames_come_by_time(tmp_path: Path) -> None:
+    path = tmp_path / "m.mp4"
+    with MovieWriter(path, None, (64, 48)) as writer:
+        for i in range(40):
+            writer.write(shade(5 * i), i / 8, wait=True)
+    with av.open(str(path)) as container:
+        keys = [frame.time for frame in container.decode(video=0) if frame.key_frame]
+    assert keys == pytest.approx([0.0, 1.0, 2.0, 3.0, 4.0], abs=1e-3)
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
+def test_aac_s_own_delay_is_no_skew(tmp_path: Path, rate: int) -> None:
+    """Read by whoever looks at no edit list: the times of the packets themselves."""
+    path = tmp_path / "m.mp4"
+    noise = np.random.default_rng(1).uniform(-0.5, 0.5, (2 * rate, 1)).astype(np.float32)
+    with MovieWriter(path, None, (64, 48), sound=Sound(rate)) as writer:
+        for i in range(60):
+            writer.write(shade(0), 7.0 + i / 30, wait=True)
+        writer.write_sound(noise[: rate // 2], 7.0, wait=True)
+        writer.write_sound(noise[rate // 2 :], 7.5, wait=True)
+    with av.open(str(path)) as container:
+        first = next(container.demux(audio=0))
+        assert first.pts == 0
+        container.seek(0)
+        heard = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+    for begin in (rate // 4, rate):
+        wanted = noise[begin : begin + rate // 8, 0]
+        found = np.correlate(heard[begin - 64 : begin + rate // 8 + 64], wanted, "valid")
+        assert abs(int(np.argmax(found)) - 64) <= 1
+
+
+def test_sound_that_the_encoder_cannot_take_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encode = MovieWriter._encode
+    monkeypatch.setattr(MovieWriter, "_encode", lambda *a: (time.sleep(0.5), encode(*a)))
+    monkeypatch.setattr(MovieWriter, "MOST_SOUND_S", 1.0)
+    with MovieWriter(tmp_path / "m.mp4", None, (64, 48), sound=Sound()) as writer:
+        writer.write(shade(0), 0.0)
+        time.sleep(0.1)  # It is being encoded.
+        taken = [writer.write_sound(np.zeros((24_000, 1), np.float32), n / 2) for n in range(4)]
+    assert taken == [True, True, False, False]
+    assert writer.dropped_sound_s == 1.0
 
 
 def test_small_pictures_are_enlarged_without_steps(tmp_path: Path) -> None:

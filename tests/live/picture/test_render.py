@@ -13,13 +13,15 @@ import numpy as np
 import pytest
 
 import guise
+from live.frames import Samples
+from live.movie import MovieWriter, Sound
 from live.picture.camera import BadSource
 from live.picture.look import Look
 from live.picture.movie_frames import FileFrames
-from live.picture.outputs import MovieWriter
 from live.picture.settings import PictureSettings
 from live.profile import in_heights, in_pixels
 from live.render import LOOKING, PERFORMING, RenderFailed, clip_neutral, render
+from live.render_sound import heard_in
 from models.features.face_points import FacePoints, Picture, Points
 from models.features.retarget import pose_and_residual
 
@@ -156,12 +158,55 @@ def test_a_movie_as_long_as_the_input_and_large_enough_to_watch(
     json.dumps(report)
 
 
+def heard(movie: Path, channels: int = 1) -> Samples:
+    """Its sound on its pictures' time line, at 48 kHz."""
+    track = Sound(channels=channels)
+    first_s = FileFrames(movie).first_s
+    whole = np.zeros((round(8 * track.sample_rate), channels), np.float32)
+    for samples, at_s in heard_in(movie, track):
+        first = round((at_s - first_s) * track.sample_rate)
+        samples = samples[max(-first, 0) :]
+        whole[max(first, 0) :][: len(samples)] = samples
+    return whole
+
+
+@pytest.mark.parametrize("talker", ["talkerJ_man_with_speech_6s.mp4", "talkerK_woman_with_speech_6s.mp4"])
+def test_speech_stays_where_and_as_it_was(talker: str, footage: Path, tmp_path: Path, face_points: FacePoints) -> None:
+    """Two real recordings; the first has a variable frame rate, and its sound begins before its picture."""
+    report = render(footage / talker, tmp_path / "out.mp4", "safe", face_points=face_points)
+    assert "audio" not in report
+    before, after = heard(footage / talker)[:, 0], heard(tmp_path / "out.mp4")[:, 0]
+    for at_s in (1.0, 3.0, 5.0):
+        begin = round(at_s * 48_000)
+        said = before[begin : begin + 24_000]
+        found = np.correlate(after[begin - 100 : begin + 24_100], said, "valid")
+        assert abs(int(np.argmax(found)) - 100) <= 1
+        assert found.max() == pytest.approx(float(np.dot(said, said)), rel=0.02)
+    shown = [frame.captured_at for frame in FileFrames(tmp_path / "out.mp4")]
+    assert shown == pytest.approx([frame.captured_at for frame in FileFrames(footage / talker)], abs=1e-4)
+
+
+def test_stereo_stays_stereo(tmp_path: Path, face_points: FacePoints) -> None:
+    source = tmp_path / "in.mp4"
+    along = np.arange(48_000) / 48_000
+    sides = np.stack([0.5 * np.sin(2 * np.pi * 300 * along), 0.1 * np.sin(2 * np.pi * 500 * along)], 1, dtype="f4")
+    with MovieWriter(source, None, (160, 120), sound=Sound(channels=2)) as writer:
+        for index in range(30):
+            writer.write(np.zeros((120, 160, 3), np.uint8), index / 30, wait=True)
+        writer.write_sound(sides, 0.0, wait=True)
+    render(source, tmp_path / "out.mp4", "safe", face_points=face_points)
+    rendered = heard(tmp_path / "out.mp4", 2)[4800:43_200]
+    assert np.abs(rendered - sides[4800:43_200]).max() < 0.05
+
+
 def test_it_refuses_what_it_cannot_do(footage: Path, tmp_path: Path, face_points: FacePoints) -> None:
     source = footage / "talkerF_man_glasses_8s.mp4"
     with pytest.raises(BadSource, match="no such file"):
         render(tmp_path / "no.mp4", tmp_path / "o.mp4", "bypass", face_points=face_points)
     with pytest.raises(RuntimeError, match="does not exist"):
         render(source, tmp_path / "o.mp4", tmp_path / "no.onnx", face_points=face_points)
+    with pytest.raises(RuntimeError, match="nobody"):
+        render(source, tmp_path / "o.mp4", "bypass", "nobody", face_points=face_points)
     with pytest.raises(RenderFailed, match="cannot be written"):
         render(source, tmp_path / "nowhere" / "o.mp4", "bypass", face_points=face_points)
 
@@ -174,6 +219,25 @@ def test_the_verb_renders_and_reports(
     assert guise.main(["render", *map(str, given)]) == 0
     assert "36 frames" in capfd.readouterr().out
     assert json.loads(report.read_text())["video"]["frames_presented"] == 36
+
+
+def test_the_verb_speaks_with_another_voice(footage: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    talker, out, report = footage / "talkerJ_man_with_speech_6s.mp4", tmp_path / "out.mp4", tmp_path / "report.json"
+    given = ["--video", talker, "--look", "safe", "--voice", "octave-down", "--out", out, "--report", report]
+    assert guise.main(["render", *map(str, given)]) == 0
+    audio = json.loads(report.read_text())["audio"]
+    assert audio["sample_rate"] == 48_000
+    assert audio["latency"] > 0
+    assert 0 < audio["rtf"] < 1
+    level_before, level_after = (
+        np.sqrt(np.convolve(heard(path)[::10, 0] ** 2, np.ones(480) / 480, "same")) for path in (talker, out)
+    )
+    assert np.corrcoef(level_before, level_after)[0, 1] > 0.8, "it says the same at the same times"
+    capfd.readouterr()
+    assert guise.main(["render", "--video", str(talker), "--voice", "nobody", "--out", str(out)]) == 2
+    said = capfd.readouterr().err
+    assert said.startswith('guise: there is no voice "nobody"')
+    assert said.count("\n") == 1
 
 
 def test_ctrl_c_says_what_there_is(
