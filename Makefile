@@ -34,8 +34,10 @@ $(VENV)/.live: setup.cfg pyproject.toml | $(VENV)/.made
 	$(INSTALL) --editable .
 	touch $@
 
+# resemblyzer for its weights alone: what it draws in would compile C and overwrite webrtcvad-wheels.
 $(VENV)/.test: setup.cfg pyproject.toml | $(VENV)/.made
 	$(INSTALL) --editable '.[train,test]'
+	$(INSTALL) --no-deps 'resemblyzer>=0.1.4'
 	touch $(VENV)/.live $@
 
 clean:

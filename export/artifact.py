@@ -51,9 +51,15 @@ LARGEST_PICTURE = 4096
 
 Kind = Literal["look", "voice"]
 Precision = Literal["fp32", "fp16", "int8"]
-Reads = Literal["lines", "face", "frame"]
-Gives = Literal["picture", "mask"]
+Reads = Literal["lines", "face", "frame", "mcep", "lf0", "voiced", "sound"]
+Gives = Literal["picture", "mask", "converted_mcep", "converted_lf0", "converted_voiced", "converted_sound"]
 DType = Literal["uint8", "bool", "int32", "int64", "float16", "float32"]
+
+FEATURES: tuple[Reads, ...] = ("mcep", "lf0", "voiced")
+CONVERTED_FEATURES: tuple[Gives, ...] = ("converted_mcep", "converted_lf0", "converted_voiced")
+MCEPS = 36
+"""As models.features.speech has it, which this file, free of numpy, may not ask."""
+FRAMES_A_SECOND = 200
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
@@ -168,6 +174,15 @@ class Parameter(_Part):
         return self
 
 
+class Speaker(_Part):
+    """One whom a voice knows: mean and standard deviation of ln F0 (Hz); `target` marks the one it becomes."""
+
+    name: Line
+    lf0_mean: FiniteFloat
+    lf0_std: Annotated[FiniteFloat, Field(gt=0)]
+    target: bool = False
+
+
 class Training(_Part):
     """Where the weights come from. `data_digest` is the data set's; `minutes` the time training took."""
 
@@ -185,7 +200,13 @@ class Manifest(_Part):
 
     `inputs` hold what the look `reads` and what `conditioning` and `parameters` name; `outputs` what it `gives`.
     `subject` says whose likeness it is and on what consent: `fictional`, `self`, or a statement.
-    For a voice, `hop`, `lookahead` and `context` are in samples at `sample_rate` Hz.
+
+    A voice is run once a hop; `hop`, `lookahead` and `context` are in samples at `sample_rate` Hz. One of features
+    reads and gives F frames of 5 ms: float32 `mcep` (1, F, 36), `lf0` (1, F), ln Hz and 0 where unvoiced, `voiced`
+    (1, F), 1 or 0; what it says at a frame belongs to the frame `lookahead` before. One of sound reads `sound` and
+    gives `converted_sound`, float32 (1, hop). `states` names each input that carries on an output of the run before;
+    all begin with zeros. The conditioning `source`, int64 (1,), says who speaks: an index into its list, 0 for whoever
+    it may be, then the `speakers` in their order.
     """
 
     version: Literal[1] = 1
@@ -211,6 +232,8 @@ class Manifest(_Part):
     hop: PositiveInt | None = None
     lookahead: NonNegativeInt | None = None
     context: NonNegativeInt | None = None
+    states: dict[Line, Line] = {}
+    speakers: tuple[Speaker, ...] = ()
 
     @model_validator(mode="after")
     def _is_a_whole_look_or_voice(self) -> Manifest:
@@ -224,19 +247,15 @@ class Manifest(_Part):
 def _check_look(m: Manifest) -> None:
     if m.size is None or not m.reads or not m.gives:
         raise ValueError("a look needs size, reads and gives")
-    if (m.sample_rate, m.hop, m.lookahead, m.context) != (None, None, None, None):
-        raise ValueError("a look has no sample_rate, hop, lookahead or context")
+    if (m.sample_rate, m.hop, m.lookahead, m.context) != (None, None, None, None) or m.states or m.speakers:
+        raise ValueError("a look has no sample_rate, hop, lookahead, context, states or speakers")
+    if not {"lines", "face", "frame"}.issuperset(m.reads) or not {"picture", "mask"}.issuperset(m.gives):
+        raise ValueError("a look reads lines, face and frame, and gives picture and mask")
     if "picture" not in m.gives:
         raise ValueError("a look must give a picture")
     if "lines" in m.reads and (m.lines is None or m.target is None):
         raise ValueError("a look that reads lines needs lines and target")
-    if len(set(m.reads)) < len(m.reads) or len(set(m.gives)) < len(m.gives):
-        raise ValueError("reads or gives names something twice")
-    unexplained = set(m.inputs) - set(m.reads) - set(m.conditioning) - set(m.parameters)
-    if set(m.reads) - set(m.inputs) or unexplained:
-        raise ValueError("its inputs must be what it reads, and what conditioning or parameters name")
-    if set(m.outputs) != set(m.gives):
-        raise ValueError("its outputs must be what it gives")
+    _check_ports(m)
     for name, port in [*m.inputs.items(), *m.outputs.items()]:
         if name in ("lines", "face", "picture", "mask"):
             wanted: tuple[int, ...] = (1, m.size, m.size, 1 if name == "mask" else 3)
@@ -244,15 +263,71 @@ def _check_look(m: Manifest) -> None:
             wanted = (1, *port.shape[1:3], 3)
         else:
             continue
-        if port.shape != wanted or port.dtype != "uint8":
-            raise ValueError(f"{name} must be uint8 {wanted}, and is {port.dtype} {port.shape}")
+        _check_port(name, port, "uint8", wanted)
 
 
 def _check_voice(m: Manifest) -> None:
     if m.sample_rate is None or m.hop is None or m.lookahead is None or m.context is None:
         raise ValueError("a voice needs sample_rate, hop, lookahead and context")
-    if m.reads or m.gives or m.size is not None or m.lines is not None or m.target is not None:
-        raise ValueError("a voice has no reads, gives, size, lines or target")
+    if m.size is not None or m.lines is not None or m.target is not None:
+        raise ValueError("a voice has no size, lines or target")
+    _check_ports(m)
+    if (set(m.reads), set(m.gives)) == (set(FEATURES), set(CONVERTED_FEATURES)):
+        _check_features(m, m.sample_rate, m.hop, m.lookahead)
+    elif (m.reads, m.gives) == (("sound",), ("converted_sound",)):
+        for name, port in (("sound", m.inputs["sound"]), ("converted_sound", m.outputs["converted_sound"])):
+            _check_port(name, port, "float32", (1, m.hop))
+    else:
+        raise ValueError("a voice reads mcep, lf0, voiced and gives them converted, or reads and gives sound")
+    for before, after in m.states.items():
+        old, new = m.inputs[before], m.outputs[after]
+        if old != new:
+            raise ValueError(f"the state {before} is {old.dtype} {old.shape}, and {after} {new.dtype} {new.shape}")
+    _check_speakers(m)
+
+
+def _check_features(m: Manifest, sample_rate: int, hop: int, lookahead: int) -> None:
+    frame, rest = divmod(sample_rate, FRAMES_A_SECOND)
+    if rest or hop % frame or lookahead % frame:
+        raise ValueError("a voice of features needs frames of 5 ms in whole samples: in its hop, and in its lookahead")
+    frames = hop // frame
+    for name, port in [*m.inputs.items(), *m.outputs.items()]:
+        bare = name.removeprefix("converted_")
+        if bare in FEATURES:
+            _check_port(name, port, "float32", (1, frames, MCEPS) if bare == "mcep" else (1, frames))
+
+
+def _check_speakers(m: Manifest) -> None:
+    names = [speaker.name for speaker in m.speakers]
+    if len(set(names)) < len(names):
+        raise ValueError("speakers names somebody twice")
+    if names and sum(speaker.target for speaker in m.speakers) != 1:
+        raise ValueError("one of the speakers must be its target")
+    if "source" not in m.conditioning:
+        return
+    _check_port("source", m.inputs["source"], "int64", (1,))
+    choices = m.conditioning["source"]
+    if not isinstance(choices, list) or choices[1:] != names or not all(isinstance(c, str) for c in choices[:1]):
+        raise ValueError("the conditioning source must list whoever speaks, then the speakers")
+
+
+def _check_ports(m: Manifest) -> None:
+    """Every input and output is accounted for, once."""
+    if len(set(m.reads)) < len(m.reads) or len(set(m.gives)) < len(m.gives):
+        raise ValueError("reads or gives names something twice")
+    inputs = [*m.reads, *m.states, *m.conditioning, *m.parameters]
+    if len(set(inputs)) < len(inputs) or (set(m.reads) | set(m.states)) - set(m.inputs) or set(m.inputs) - set(inputs):
+        raise ValueError("its inputs must be what it reads, and what states, conditioning or parameters name")
+    if m.kind == "voice" and set(m.conditioning) - set(m.inputs):
+        raise ValueError("its conditioning must be among its inputs")
+    outputs = [*m.gives, *m.states.values()]
+    if len(set(outputs)) < len(outputs) or set(m.outputs) != set(outputs):
+        raise ValueError("its outputs must be what it gives, and what states carry on")
+
+
+def _check_port(name: str, port: Port, dtype: DType, shape: tuple[int, ...]) -> None:
+    if port.shape != shape or port.dtype != dtype:
+        raise ValueError(f"{name} must be {dtype} {shape}, and is {port.dtype} {port.shape}")
 
 
 def read_manifest(path: str | os.PathLike[str]) -> Manifest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -60,11 +61,11 @@ def export(
     """Freezes a training run into ONE .onnx file that performs, and checks it against the network.
 
     Example: guise export runs/anna --out looks/anna.onnx --subject "self" --precision fp16
+
+    Example: guise export runs/voices --target ben --out ben.onnx --subject anna=self --subject "ben=signed, 3 May"
     """
     if tensorrt:
         _fail("--tensorrt is not available yet; with TensorRT installed, `guise live` builds its engine by itself")
-    if target is not None:
-        _fail(f"--target {target}: this run knows one person only; leave --target out")
     if precision not in ("fp32", "fp16"):
         _fail(
             f"--precision {precision} is not available yet: choose fp32 or fp16"
@@ -87,13 +88,14 @@ def export(
     console = Console(stderr=True)
     try:
         with console.status("freezing, and comparing with the network ..."):
-            manifest = freeze(run, out, "; ".join(subject), "fp16" if precision == "fp16" else "fp32", name, licence)
+            statement = _statement_for(run, subject)
+            manifest = freeze(run, out, statement, "fp16" if precision == "fp16" else "fp32", name, licence, target)
     except (NotFrozen, NotFaithful, BadRun, BadModel, OSError) as error:
         _fail(str(error))
     found = manifest.training.metrics["parity"]
     typer.echo(
         f"{out}: {manifest.name}, {out.stat().st_size / 1e6:.1f} MB, {manifest.precision}; differs from the network by "
-        f"{json.dumps(found)} in 1/255"
+        f"{json.dumps(found)}{' in 1/255' if manifest.kind == 'look' else ' at most'}"
     )
 
 
@@ -101,6 +103,26 @@ def _statement(subject: str) -> str:
     """The TEXT of [NAME=]TEXT, without the spaces around it."""
     before, equals, after = subject.partition("=")
     return (after if equals and before.strip() else subject).strip()
+
+
+def _statement_for(run: Path, subject: list[str]) -> str:
+    """The persons of the run and their consents in one line; of a run that knows several, each must be named."""
+    from export.freeze import NotFrozen
+    from models.checkpoint import read_run
+
+    persons = [str(speaker["name"]) for speaker in read_run(run).facts.get("speakers", ())]
+    if len(persons) > 1:
+        named = {text.partition("=")[0].strip() for text in subject if "=" in text}
+        missing = [person for person in persons if person not in named]
+        if missing:
+            raise NotFrozen(
+                f"this run holds the voices of {', '.join(persons)}: say on what consent for each, "
+                f"--subject {missing[0]}=TEXT ({len(missing)} missing)"
+            )
+        unknown = sorted(named - set(persons))
+        if unknown:
+            raise NotFrozen(f"--subject {unknown[0]}=...: this run knows {', '.join(persons)}")
+    return "; ".join(subject)
 
 
 def _table(path: Path, manifest: Manifest, sha256: str) -> Table:
@@ -132,10 +154,14 @@ def _rows(path: Path, m: Manifest, sha256: str) -> list[tuple[str, str]]:
     if m.sample_rate and m.hop:
         milliseconds = 1000 * ((m.lookahead or 0) + m.hop) / m.sample_rate
         rows.append(("sound", f"{m.sample_rate} Hz, hops of {m.hop} samples, {milliseconds:.1f} ms of latency"))
+    for speaker in m.speakers:
+        low, hz, high = (math.exp(speaker.lf0_mean + k * speaker.lf0_std) for k in (-1, 0, 1))
+        label = "becomes" if speaker.target else "knows"
+        rows.append((label, f"{speaker.name}, {hz:.0f} Hz ({low:.0f} to {high:.0f})"))
     for name, parameter in m.parameters.items():
         rows.append((f"set {name}", f"{parameter.low:g} to {parameter.high:g} {parameter.unit}".strip()))
     if m.conditioning:
-        rows.append(("conditioning", json.dumps(m.conditioning)))
+        rows.append(("conditioning", json.dumps(m.conditioning, ensure_ascii=False)))
     t = m.training
     rows.append(("trained", f"{t.steps} steps, {t.samples_seen} samples, {t.minutes:.1f} minutes"))
     rows.append(("data", t.data_digest))

@@ -27,7 +27,7 @@ from export.phases import in_phases
 from export.session import open_session
 from export.verify import parity
 from models.checkpoint import LoadedRun, load_run
-from models.family import FreezePlan, freeze_batch
+from models.family import FreezePlan, WrongTarget, freeze_batch
 
 OPSET = 18
 """The exporter's own: another would be reached by converting, and ONNX Runtime and TensorRT read this one."""
@@ -54,20 +54,24 @@ def freeze(
     precision: Precision = "fp32",
     name: str | None = None,
     licence: str | None = None,
+    target: str | None = None,
 ) -> Manifest:
     """Freezes the newest checkpoint of the training run in folder `run` to the file `out`, and returns its manifest.
 
     Nothing is written unless it is whole, passes artifact.check, and says what the network says. `name` defaults to
-    the name of the data's person, or of the file. Raises NotFrozen, models.checkpoint.BadRun,
+    the name of `target`, of the data's person, or of the file. Raises NotFrozen, models.checkpoint.BadRun,
     export.verify.NotFaithful, artifact.BadModel, OSError.
     """
     _refuse(out, subject, precision)
     loaded = load_run(run)
-    plan = loaded.run.family.freeze(loaded.networks, loaded.run.options, loaded.run.facts)
+    try:
+        plan = loaded.run.family.freeze(loaded.networks, loaded.run.options, loaded.run.facts, target)
+    except WrongTarget as error:
+        raise NotFrozen(str(error)) from None
     fields = {
         "kind": loaded.run.family.kind,
         "family": loaded.run.family.name,
-        "name": name or loaded.run.facts.get("name") or out.stem,
+        "name": name or target or loaded.run.facts.get("name") or out.stem,
         "subject": subject,
         "licence": licence or "not stated",
         "training": _training(loaded),

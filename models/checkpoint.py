@@ -162,7 +162,7 @@ def load_run(folder: Path) -> LoadedRun:
     checkpoint = newest(folder)
     if checkpoint is None:
         raise BadRun(f"{folder} has no checkpoint yet: let the training run longer")
-    networks = run.family.networks(run.options)
+    networks = run.family.networks(run.options, run.facts)
     return LoadedRun(run, networks, load_networks(checkpoint, networks))
 
 

@@ -23,7 +23,7 @@ console = Console(stderr=True)
 
 @prepare.callback()
 def _prepare() -> None:
-    """Keeps `face` a subcommand."""
+    """`face` and `voice` are subcommands."""
 
 
 @prepare.command("face")
@@ -62,9 +62,42 @@ def prepare_face(
     print(f"a look at it: {out / 'contact_sheet.jpg'}")
 
 
+@prepare.command("voice")
+def prepare_voice(
+    recordings: Annotated[list[Path], typer.Argument(metavar="AUDIO...", help="Recordings or movies of one speaker")],
+    out: Annotated[Path, typer.Option(help="Folder to write; it must not be there yet")],
+    name: Annotated[str | None, typer.Option(help="What the speaker is called; else as the folder")] = None,
+    rate: Annotated[int, typer.Option(help="Hz that the voice is learned at: 16000 or 24000")] = 16000,
+    minutes: Annotated[float, typer.Option(help="Speech kept at most, spread evenly over what there is", min=0.1)] = 15,
+    denoise: Annotated[bool, typer.Option("--denoise", help="Reduce steady noise first (FFmpeg's afftdn)")] = False,
+) -> None:
+    """About a minute of speech -> sentences, each with its WORLD features; and the speaker's statistics.
+
+    Example: guise prepare voice me.wav --out data/my-voice
+    """
+    from models.prepare.data_error import DataError
+    from models.prepare.voice import VoiceOptions, report
+    from models.prepare.voice import prepare_voice as run
+
+    if rate not in (16000, 24000):
+        _refuse(f"--rate {rate} is not one that voices are learned at: choose 16000 or 24000")
+    try:
+        with _bar() as (bar, task):
+
+            def show(what: str, done: int, of: int) -> None:
+                bar.update(task, description=what, completed=done, total=of)
+
+            options = VoiceOptions(sample_rate=rate, minutes=minutes, denoise=denoise)
+            facts = run(recordings, out, name, options, show)
+    except DataError as error:
+        _refuse(error)
+    print(report(facts), end="")
+    print(f"a look at it: {out / 'plots.png'}")
+
+
 def train(
     family_name: Annotated[str, typer.Argument(metavar="FAMILY", help=f"One of: {', '.join(FAMILIES)}")],
-    data: Annotated[Path, typer.Argument(help="What `guise prepare` wrote")],
+    data: Annotated[list[Path], typer.Argument(help="What `guise prepare` wrote; a face, or any number of voices")],
     out: Annotated[Path, typer.Option(help="Folder of the training run")],
     steps: Annotated[int | None, typer.Option(help="Steps in all, instead of the recipe's", min=1)] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop after so many minutes of training", min=0)] = None,
@@ -86,6 +119,8 @@ def train(
     Ctrl-C saves and stops; --resume goes on.
 
     Example: guise train pix2pix data/me --out runs/me --minutes 40 --set ngf=32
+
+    Example: guise train statistics data/anna data/ben --out runs/voices
     """
     try:
         kind = family(family_name)
@@ -112,7 +147,7 @@ def train(
         first = error.errors()[0]
         key = first["loc"][0] if first["loc"] else "?"
         _refuse(f"--set {key}: {first['msg']}; {family_name} knows {', '.join(kind.options.model_fields)}")
-    plan = Plan(kind, options, data, out, recipe, minutes, seed, resume, init, devices, nodes, precision)
+    plan = Plan(kind, options, tuple(data), out, recipe, minutes, seed, resume, init, devices, nodes, precision)
     try:
         with _bar() as (bar, task):
 

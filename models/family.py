@@ -5,7 +5,7 @@ A family is one file: its networks, its losses, one training step and what freez
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +25,11 @@ class Options(BaseModel):
 
     batch: int = 1
     steps: int = 1000
+    """0: as many as it takes to see every sample once, for families that learn in one pass."""
+
+
+class WrongTarget(Exception):
+    """The person asked for is not one this run can become; the message is one line that lists those it can."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +55,17 @@ class Family(Protocol):
     recipes: Mapping[str, Mapping[str, Any]]
     """Named sets of options; the first is the default."""
 
-    def data(self, folder: Path, options: Any) -> Dataset[Any]:
-        """The prepared data set in `folder`; raises models.prepare.dataset.DataError when it is not one."""
+    def data(self, folders: Sequence[Path], options: Any) -> Dataset[Any]:
+        """The prepared data in `folders`, a person each; its `facts` go into the run.
 
-    def networks(self, options: Any) -> nn.ModuleDict:
-        """Freshly initialised networks; the seed is the caller's."""
+        Raises models.prepare.data_error.DataError when they are none, or more than the family learns from.
+        """
+
+    def networks(self, options: Any, facts: Mapping[str, Any]) -> nn.ModuleDict:
+        """Freshly initialised networks; the seed is the caller's, `facts` the data's."""
 
     def optimizers(self, networks: nn.ModuleDict, options: Any) -> dict[str, Optimizer]:
-        """One optimizer for each key of `networks` that is trained."""
+        """One optimizer for each key of `networks` that is trained by one; what is counted or averaged needs none."""
 
     def step(
         self,
@@ -70,11 +78,17 @@ class Family(Protocol):
     ) -> dict[str, Tensor]:
         """One training step; the losses to be logged, detached."""
 
-    def samples(self, networks: Mapping[str, nn.Module], batch: Any) -> Tensor:
-        """Pictures for the log: float (3, height, width) in 0..1; what was read, made and wanted side by side."""
+    def samples(self, networks: Mapping[str, nn.Module], batch: Any) -> Tensor | None:
+        """Pictures for the log: float (3, height, width) in 0..1; what was read, made and wanted side by side.
+        None: there is nothing to see."""
 
-    def freeze(self, networks: nn.ModuleDict, options: Any, facts: Mapping[str, Any]) -> FreezePlan:
-        """The plan for export; `facts` is the data set's dataset.json, as training kept it."""
+    def freeze(
+        self, networks: nn.ModuleDict, options: Any, facts: Mapping[str, Any], target: str | None = None
+    ) -> FreezePlan:
+        """The plan for export; `facts` are the data's, as training kept them, `target` the person of them to become.
+
+        Raises WrongTarget.
+        """
 
 
 def freeze_batch(inputs: Mapping[str, Tensor], module: nn.Module) -> tuple[Tensor, ...]:

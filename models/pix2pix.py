@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +21,8 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from models.family import FreezePlan, Options
+from models.family import FreezePlan, Options, WrongTarget
+from models.prepare.data_error import DataError
 from models.prepare.face_data import FaceData
 
 
@@ -152,10 +153,12 @@ class Pix2Pix:
         "classic": {"batch": 1, "steps": 64000, "average": 0.0, "alone": 0},
     }
 
-    def data(self, folder: Path, options: Pix2PixOptions) -> FaceData:
-        return FaceData(folder, options.size, options.lines, flip=options.flip)
+    def data(self, folders: Sequence[Path], options: Pix2PixOptions) -> FaceData:
+        if len(folders) != 1:
+            raise DataError(f"pix2pix learns one face: name one prepared folder, not {len(folders)}")
+        return FaceData(folders[0], options.size, options.lines, flip=options.flip)
 
-    def networks(self, options: Pix2PixOptions) -> nn.ModuleDict:
+    def networks(self, options: Pix2PixOptions, facts: Mapping[str, Any]) -> nn.ModuleDict:
         networks = nn.ModuleDict(
             {"generator": Generator(options.ngf, options.size, options.dropout), "discriminator": Discriminator()}
         )
@@ -214,7 +217,11 @@ class Pix2Pix:
         rows = [torch.cat([batch["lines"][i], made[i].float(), batch["picture"][i]], 2) for i in range(len(made))]
         return torch.cat(rows, 1).add(1).div(2).clamp(0, 1)
 
-    def freeze(self, networks: nn.ModuleDict, options: Pix2PixOptions, facts: Mapping[str, Any]) -> FreezePlan:
+    def freeze(
+        self, networks: nn.ModuleDict, options: Pix2PixOptions, facts: Mapping[str, Any], target: str | None = None
+    ) -> FreezePlan:
+        if target is not None:
+            raise WrongTarget(f"--target {target}: this run knows one person only; leave --target out")
         generator = networks["average"] if "average" in networks else networks["generator"]
         size = options.size
         zoom = size / facts["size"]

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 FAMILIES = {
     "pix2pix": "models.pix2pix:Pix2Pix",
+    "statistics": "models.statistics:Statistics",
 }
 
 

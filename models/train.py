@@ -41,7 +41,7 @@ class Plan:
 
     family: Family
     options: Options
-    data: Path
+    data: Sequence[Path]
     out: Path
     recipe: str = "default"
     minutes: float | None = None
@@ -95,10 +95,12 @@ def train(plan: Plan, advance: Callable[[Advance], None]) -> Path:
     options = run.options
     data = plan.family.data(plan.data, options)
     if len(data) == 0:  # type: ignore[arg-type]
-        raise DataError(f"{plan.data} has nothing to learn from: prepare it again with more footage")
+        folders = ", ".join(map(str, plan.data))
+        raise DataError(f"{folders}: there is nothing to learn from; prepare it again with more footage")
+    steps = options.steps or -(-len(data) // (options.batch * fabric.world_size))  # type: ignore[arg-type]
 
     fabric.seed_everything(plan.seed, verbose=False)
-    networks = plan.family.networks(options)
+    networks = plan.family.networks(options, run.facts)
     if plan.init is not None:
         _start_from(plan.init, networks)
     state: dict[str, Any] = {"step": 0, "samples_seen": 0, "seconds": 0.0}
@@ -127,7 +129,7 @@ def train(plan: Plan, advance: Callable[[Advance], None]) -> Path:
     losses: Mapping[str, Tensor] = {}
     with _stop_asked(fabric) as stopped:
         for batch in loader:
-            if state["step"] >= options.steps or stopped() or (limit_s is not None and state["seconds"] >= limit_s):
+            if state["step"] >= steps or stopped() or (limit_s is not None and state["seconds"] >= limit_s):
                 break
             losses = plan.family.step(fabric, trained, optimizers, batch, state["step"], options)
             state["step"] += 1
@@ -142,10 +144,10 @@ def train(plan: Plan, advance: Callable[[Advance], None]) -> Path:
                 for name, value in values.items():
                     log.add_scalar(f"loss/{name}", value, state["step"])  # type: ignore[union-attr]
                 rate = (state["step"] - first_step) / max(now - begun, 1e-6)
-                left_s = (options.steps - state["step"]) / rate
+                left_s = (steps - state["step"]) / rate
                 if limit_s is not None:
                     left_s = min(left_s, limit_s - state["seconds"])
-                advance(Advance(state["step"], options.steps, left_s, values))
+                advance(Advance(state["step"], steps, left_s, values))
             if now - sampled >= SAMPLES_EVERY_S:
                 sampled = now
                 _log_samples(plan, trained, shown, log, state["step"])
@@ -185,15 +187,17 @@ def _fabric(plan: Plan) -> Fabric:
 
 def _begin(plan: Plan, fabric: Fabric) -> Run:
     """The run's run.json: written, or on resume read; a resumed run keeps its own options but for the steps."""
+    facts = getattr(plan.family.data(plan.data, plan.options), "facts", {})
     if plan.resume:
         old = checkpoint.read_run(plan.out)
         if old.family.name != plan.family.name:
             raise BadRun(f"{plan.out} is a run of {old.family.name}, not of {plan.family.name}")
+        if old.facts.get("digest") != facts.get("digest"):
+            raise BadRun(f"{plan.out} was begun with other data: go on with that, or name another folder for a new run")
         options = old.options.model_copy(update={"steps": plan.options.steps})
         return Run(old.family, options, old.facts, old.seed, old.precision, old.recipe, old.revision)
     if (plan.out / "run.json").exists():
         raise BadRun(f"{plan.out} holds a run already: go on with it by --resume, or name another folder")
-    facts = getattr(plan.family.data(plan.data, plan.options), "facts", {})
     run = Run(plan.family, plan.options, facts, plan.seed, _precision_name(fabric), plan.recipe, _revision())
     if fabric.is_global_zero:
         try:
@@ -242,7 +246,8 @@ def _log_samples(
     plan: Plan, networks: Mapping[str, torch.nn.Module], shown: Any, log: SummaryWriter | None, step: int
 ) -> None:
     assert log is not None
-    log.add_image("held out: read, made, wanted", plan.family.samples(networks, shown), step)
+    if (pictures := plan.family.samples(networks, shown)) is not None:
+        log.add_image("held out: read, made, wanted", pictures, step)
     log.flush()
 
 

@@ -21,7 +21,7 @@ class Options:
     work: Path | None = None
     """Where long measurements keep what they made, and go on from."""
     minutes: float | None = None
-    """memory: of performing; likeness: of training."""
+    """memory, soak: of performing; likeness: of training."""
     runs: int | None = None
 
 
@@ -51,5 +51,12 @@ BENCHES: dict[str, Bench] = {
     "memory": Bench("calibration.bench.memory:run", "memory over 10 minutes, and what is left behind", 12.0, False),
     "likeness": Bench(
         "calibration.bench.likeness:run", "whom a look trained on one take shows, and how well", 60.0, False
+    ),
+    "sound": Bench(
+        "calibration.bench.sound:run", "voices that need no training: latency, cost, pitch, words, changes", 5.0, False
+    ),
+    "soak": Bench("calibration.bench.soak:run", "ten minutes or an hour of speech beside the picture", 11.0, False),
+    "voices": Bench(
+        "calibration.bench.voices:run", "whom voices that need no network sound like, and words kept", 3.0, False
     ),
 }

@@ -69,13 +69,19 @@ def test_a_voice_is_read_too(forged: Forge) -> None:
         "kind": "voice",
         "family": "stargan_vc",
         "inputs": {"sound": port},
-        "outputs": {"out": port},
+        "outputs": {"converted_sound": port},
+        "reads": ["sound"],
+        "gives": ["converted_sound"],
     }
     fields |= {"sample_rate": 16000, "hop": 320, "lookahead": 160, "context": 3200}
-    for key in ("reads", "gives", "size", "lines", "target"):
+    for key in ("size", "lines", "target"):
         del fields[key]
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 320]) for name in ("sound", "out")]
-    graph = helper.make_graph([helper.make_node("Neg", ["sound"], ["out"])], "voice", values[:1], values[1:])
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 320]) for name in fields["reads"] + fields["gives"]
+    ]
+    graph = helper.make_graph(
+        [helper.make_node("Neg", ["sound"], ["converted_sound"])], "voice", values[:1], values[1:]
+    )
     path = forged(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), json.dumps(fields))
     assert check(path, "voice").hop == 320
     assert "is a voice, where a look is wanted" in refusal(path, "look")
@@ -336,6 +342,8 @@ def test_no_subject(forged: Forge, subject: object) -> None:
         ({"lines": None}, "lines"),
         ({"target": None}, "target"),
         ({"sample_rate": 16000}, "sample_rate"),
+        ({"states": {"lines": "picture"}}, "states"),
+        ({"reads": ["mcep"]}, "a look reads"),
         ({"inputs": {}}, "inputs"),
         ({"inputs": {"lines": {"shape": [1, 16, 16, 3], "dtype": "complex64"}}}, "dtype"),
         ({"inputs": {"lines": {"shape": [1, 16, 16, -3], "dtype": "uint8"}}}, "shape"),

@@ -45,7 +45,7 @@ def plan() -> FreezePlan:
     torch.manual_seed(0)
     family = Pix2Pix()
     options = family.options(**OPTIONS)
-    return family.freeze(_lively(family.networks(options)), options, FACTS)
+    return family.freeze(_lively(family.networks(options, FACTS)), options, FACTS)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def run(tmp_path: Path) -> Path:
     """A training run of no steps, as models.train leaves it."""
     family = Pix2Pix()
     options = family.options(**OPTIONS)
-    networks = _lively(family.networks(options))
+    networks = _lively(family.networks(options, FACTS))
     folder = tmp_path / "run"
     checkpoint.write_run(folder, Run(family, options, FACTS, 0, "32-true", "default", "abc123"))
     state = {"step": 3, "samples_seen": 3, "seconds": 6.0}
@@ -197,18 +197,23 @@ class _Voice(nn.Module):
 def test_several_inputs_and_outputs_of_a_voice(fields: dict[str, Any], tmp_path: Path) -> None:
     inputs = {"sound": torch.zeros(1, 80), "speaker": torch.zeros(1, dtype=torch.int64), "state": torch.zeros(1, 1)}
     known = {
+        "reads": ["sound"],
+        "gives": ["converted_sound"],
+        "states": {"state": "next_state"},
         "sample_rate": 16000,
         "hop": 80,
         "lookahead": 0,
         "context": 0,
         "conditioning": {"speaker": ["a", "b", "c"]},
     }
-    plan = FreezePlan(_Voice().eval(), inputs, ("converted", "next_state"), known)
+    plan = FreezePlan(_Voice().eval(), inputs, ("converted_sound", "next_state"), known)
     out = tmp_path / "voice.onnx"
     manifest = freeze_plan(plan, out, fields | {"kind": "voice", "family": "stargan_vc"})
     assert artifact.check(out, "voice") == manifest
     assert manifest.inputs["speaker"].dtype == "int64"
-    assert list(manifest.outputs) == ["converted", "next_state"]
+    assert list(manifest.outputs) == ["converted_sound", "next_state"]
+    # Silence, noise and babble from each of the three.
+    assert manifest.training.metrics["parity"]["hops"] > 300  # type: ignore[index,call-overload,operator]
 
 
 @pytest.mark.usefixtures("exported_once")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -52,7 +54,7 @@ def data(tmp_path: Path) -> Path:
 def _plan(data: Path, out: Path, *, resume: bool = False, seed: int = 0, **options: object) -> Plan:
     kind = family("pix2pix")
     chosen = kind.options(**(TINY | options))  # type: ignore[arg-type]
-    return Plan(kind, chosen, data, out, seed=seed, resume=resume, precision="32-true")
+    return Plan(kind, chosen, (data,), out, seed=seed, resume=resume, precision="32-true")
 
 
 def _weights(run: Path) -> dict[str, torch.Tensor]:
@@ -127,6 +129,14 @@ def test_what_cannot_be_trained_is_refused(data: Path, tmp_path: Path) -> None:
         train(_plan(data, tmp_path / "run"), lambda _: None)
     with pytest.raises(BadRun, match="not a training run"):
         train(_plan(data, tmp_path / "other", resume=True), lambda _: None)
+    with pytest.raises(DataError, match="learns one face"):
+        train(replace(_plan(data, tmp_path / "two"), data=(data, data)), lambda _: None)
+    other = tmp_path / "other_data"
+    shutil.copytree(data, other)
+    facts = json.loads((other / "dataset.json").read_text()) | {"digest": "1"}
+    (other / "dataset.json").write_text(json.dumps(facts))
+    with pytest.raises(BadRun, match="begun with other data"):
+        train(_plan(other, tmp_path / "run", resume=True, steps=2), lambda _: None)
     with pytest.raises(UnknownFamily, match="pix2pix"):
         family("pix3pix")
 
@@ -157,7 +167,7 @@ def test_frozen_a_still_face_gives_a_still_picture() -> None:
     kind = Pix2Pix()
     options = kind.options(ngf=4, size=64)
     facts = {"size": 128, "target": {"neutral": [[2.0, 4.0]], "residual_low": [], "residual_high": [], "roll": [0, 1]}}
-    plan = kind.freeze(kind.networks(options), options, facts)
+    plan = kind.freeze(kind.networks(options, facts), options, facts)
     lines = torch.randint(0, 255, (1, 64, 64, 3), dtype=torch.uint8)
     with torch.no_grad():
         first, second = plan.module(lines), plan.module(lines)

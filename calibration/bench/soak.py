@@ -1,0 +1,140 @@
+"""A long performance: speech file to file at real pace, the picture engine beside it, cues changing."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from calibration.bench import CannotMeasure, Options
+from calibration.bench.footage import webcam_movie
+from calibration.bench.speech import Mono, speakers
+from calibration.bench.stage_run import StageRun, demo_look
+from calibration.bench.table import Row, ms, show
+from calibration.bench.unet import write_look
+from calibration.estimate import robust_slope
+
+MINUTES = 10.0
+RATE = 48_000
+SPEECH_S = 60.0
+CLICK_EVERY_S = 5.0
+SAMPLE_S = 2.0
+VOICES = ("octave-down", "whisper", "bypass", "child")
+FOLLOW_S = 20.0
+
+
+def run(options: Options) -> dict[str, Any]:
+    """`minutes` of it."""
+    minutes = options.minutes or MINUTES
+    with tempfile.TemporaryDirectory(prefix="guise-soak-") as name:
+        folder = Path(name)
+        clicks = _speech(folder / "speech.wav")
+        who = webcam_movie(options, folder / "webcam.mp4", 20)
+        seconds = minutes * 60
+        arguments = [str(_show(folder, options.look)), "--headless", "--camera", str(folder / "webcam.mp4")]
+        arguments += ["--mic", str(folder / "speech.wav"), "--speaker", str(folder / "heard.wav")]
+        with StageRun([*arguments, "--seconds", f"{seconds:g}"], sample_s=SAMPLE_S) as stage:
+            ran = stage.finish(seconds + 60)
+        late = _late(folder / "heard.wav", clicks)
+    settled = [(at, used) for at, used in ran.pss if 60 <= at <= seconds - 4] or ran.pss
+    at, used = np.array(settled, np.float64).T
+    slope = robust_slope(list(at), list(used))
+    percent = 3600 / float(np.median(used)) * 100
+    figures = {
+        "minutes": minutes,
+        "filmed": who,
+        "video": ran.report["video"],
+        "audio": ran.report["audio"],
+        "sync": ran.report["sync"],
+        "switches": len(ran.report["switches"]),
+        "samples_missing_at_switches": sum(s["audio_gap_samples"] or 0 for s in ran.report["switches"]),
+        "faults": ran.report["faults"],
+        "warnings": ran.report["warnings"],
+        "latency_heard_ms": late,
+        "memory": {
+            "first": int(used[:5].mean()),
+            "last": int(used[-5:].mean()),
+            "percent_an_hour": slope.slope * percent,
+            "interval": [slope.low * percent, slope.high * percent],
+        },
+    }
+    _print(figures)
+    return figures
+
+
+def _speech(path: Path) -> NDArray[np.int64]:
+    """A minute of speech with a click every five seconds, each in a moment of silence; where they are, in samples."""
+    spoken = speakers(RATE, SPEECH_S)
+    each = round(SPEECH_S * RATE / len(spoken))
+    sound: Mono = np.resize(np.concatenate([part[:each] for part in spoken.values()]), round(SPEECH_S * RATE))
+    sound *= 0.1 / max(float(np.std(sound)), 1e-6)
+    sound = np.clip(sound, -0.8, 0.8)
+    clicks = np.arange(round(CLICK_EVERY_S * RATE), len(sound), round(CLICK_EVERY_S * RATE))
+    quiet = round(0.12 * RATE)
+    for click in clicks:
+        sound[click - quiet : click + quiet] = 0.0
+        sound[click] = 0.8
+    soundfile.write(path, sound, RATE, "PCM_16")
+    return clicks
+
+
+def _show(folder: Path, look: Path | None) -> Path:
+    chosen = look or demo_look()
+    if chosen is None:
+        chosen = folder / "look.onnx"
+        write_look(chosen, 32, half=True, colour=(160, 120, 100))
+    lines = ["[show]", 'name = "soak"', "loop = true"]
+    for number, voice in enumerate(VOICES):
+        lines += ["", "[[cue]]", f'name = "{voice}"', f'look = "{chosen}"', f'voice = "{voice}"']
+        lines += [f"follow_s = {FOLLOW_S}", f"transition_s = {0.5 if number % 2 else 0.0}"]
+    path = folder / "show.toml"
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return path
+
+
+def _late(path: Path, clicks: NDArray[np.int64]) -> list[float]:
+    """How late each click was heard, ms, through the whole file. Raises CannotMeasure when none was."""
+    period = round(SPEECH_S * RATE)
+    late = []
+    with soundfile.SoundFile(path) as file:
+        for turn in range(file.frames // period + 1):
+            for click in clicks:
+                begin = turn * period + int(click)
+                if begin + RATE // 2 > file.frames:
+                    continue
+                file.seek(begin)
+                heard = np.abs(file.read(round(0.2 * RATE), dtype="float32"))
+                if heard.max() > 0.1:
+                    late.append(float(np.argmax(heard) / RATE * 1e3))
+    if not late:
+        raise CannotMeasure("no click was heard in what was played")
+    return late
+
+
+def _print(figures: dict[str, Any]) -> None:
+    audio, video, memory = figures["audio"], figures["video"], figures["memory"]
+    late = np.array(figures["latency_heard_ms"])
+    tenth = max(len(late) // 10, 1)
+    drift = float(np.median(late[-tenth:]) - np.median(late[:tenth]))
+    off = float(np.median(late) - audio["latency"])
+    rows = [
+        Row("xruns", str(audio["xruns"]), "0", audio["xruns"] == 0),
+        Row("missed deadlines", str(audio["deadline_misses"]), "0", audio["deadline_misses"] == 0),
+        Row("latency, as the screen says", ms(audio["latency"], 2)),
+        Row("latency heard, beyond that", f"{off:+.2f} ms", "within 1 ms", abs(off) <= 1),
+        Row("its drift from the first tenth to the last", f"{drift:+.2f} ms", "< 1 ms", abs(drift) < 1),
+        Row("its spread over all clicks", f"{late.max() - late.min():.2f} ms ({len(late)} clicks)"),
+        Row("a block's computing p50 / p99 / max", " / ".join(ms(audio["compute"][p]) for p in ("p50", "p99", "max"))),
+        Row("rtf", f"{audio['rtf']:.3f}"),
+        Row("frames a second", f"{video['fps']:.2f}", "30 held", video["fps"] >= 29.5),
+        Row("cue changes, samples missing", f"{figures['switches']}, {figures['samples_missing_at_switches']}"),
+        Row("lips behind the voice, median", ms(figures["sync"]["skew"], 2)),
+        Row("memory, first / last", f"{memory['first'] / 1e6:.1f} / {memory['last'] / 1e6:.1f} MB"),
+        Row("its slope", f"{memory['percent_an_hour']:+.2f} % an hour", "<= 1 %", memory["percent_an_hour"] <= 1),
+        Row("faults, warnings", f"{len(figures['faults'])}, {len(figures['warnings'])}"),
+    ]
+    show(f"soak: {figures['minutes']:g} minutes, speech file to file, {figures['filmed']} beside it", rows)

@@ -1,0 +1,44 @@
+"""What the measurements of sound are spoken by: real speech where there is some, else the demo's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from live.sound.doors import DEMO_SPEECH
+
+Mono = NDArray[np.float32]
+_LIBRISPEECH = "librispeech_test-other"
+
+
+def speakers(rate: int, seconds: float) -> dict[str, Mono]:
+    """Some seconds of each speaker of $GUISE_DATA/speech or ../shared/data/speech, at `rate`; else the demo's."""
+    data = os.environ.get("GUISE_DATA")
+    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
+    for folder in [Path(data) if data else None, beside]:
+        if folder is not None and (folder / "speech" / _LIBRISPEECH).is_dir():
+            return _all_of(folder / "speech" / _LIBRISPEECH, rate, seconds)
+    return {"demo": _read([DEMO_SPEECH], rate, seconds)}
+
+
+def _all_of(folder: Path, rate: int, seconds: float) -> dict[str, Mono]:
+    files: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("*.flac")):
+        files.setdefault(path.name.partition("-")[0], []).append(path)
+    return {name: _read(paths, rate, seconds) for name, paths in files.items()}
+
+
+def _read(paths: list[Path], rate: int, seconds: float) -> Mono:
+    parts, count = [], 0
+    for path in paths:
+        samples, own = soundfile.read(path, dtype="float32", always_2d=True)
+        parts.append(soxr.resample(samples.mean(axis=1), own, rate))
+        count += len(parts[-1])
+        if count >= seconds * rate:
+            break
+    return np.concatenate(parts).astype(np.float32)[: round(seconds * rate)]

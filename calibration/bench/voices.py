@@ -1,0 +1,319 @@
+"""Whom the voices that need no network sound like: 4 speakers of LibriSpeech become each other.
+
+8 sentences of each are learned from, the 2 others converted to each of the 3 others: 24 conversions a row, at 16 kHz.
+In each row a little more is moved; the last ones are the frozen voice itself. A row is one function of a Case, in ROWS.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyworld
+import soundfile
+from numpy.typing import NDArray
+
+from calibration.bench import CannotMeasure, Options
+from calibration.bench.table import Row, show
+from export.evaluate_voice import (
+    CannotJudge,
+    Embedding,
+    SpeakerMeter,
+    f0_error_cents,
+    intelligibility,
+    mean_embedding,
+    similarity,
+)
+from export.freeze import freeze_plan
+from export.frozen_voice import open_frozen_voice
+from export.session import FrozenSession, open_session
+from models.features.convert import Convert, streamed
+from models.features.speech import Frames, Signal, analyse, decode_envelope, encode_envelope
+from models.prepare.voice import features_of
+from models.prepare.voice_data import Features, Statistics, measure
+from models.statistics import Statistics as Family
+from models.statistics import moments
+
+SPEAKERS = ("1688", "1998", "2414", "533")
+LEARNED = 8
+RATE = 16000
+BLOCK = 160
+FLOOR = {"target": 0.70, "nearer": 19, "stoi": 0.81}
+
+
+class Sentence:
+    """A recording of the corpus, analysed once."""
+
+    def __init__(self, path: Path) -> None:
+        samples, rate = soundfile.read(path, dtype="float32")
+        if rate != RATE:
+            raise CannotMeasure(f"{path} has {rate} Hz, where LibriSpeech has {RATE}")
+        self.sound: NDArray[np.float32] = samples
+
+    @cached_property
+    def frames(self) -> Frames:
+        return analyse(self.sound, RATE)
+
+    @cached_property
+    def features(self) -> Features:
+        return features_of(self.sound, RATE)
+
+    @property
+    def mcep(self) -> Signal:
+        return np.asarray(encode_envelope(self.frames.envelope, RATE), np.float64)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One conversion: a sentence of speaker `source` to sound like speaker `target`, both numbers in SPEAKERS."""
+
+    sentence: Sentence
+    source: int
+    target: int
+    speakers: tuple[Statistics, ...]
+    frozen: FrozenSession
+    """The frozen voice of the target; its own source 0 is whoever speaks, 1 the first of SPEAKERS."""
+    heard_before: list[Features]
+    """The source's other sentences."""
+    before: NDArray[np.float32]
+    """The same as sound, one after the other."""
+
+    @property
+    def lf0_wanted(self) -> Signal:
+        """ln F0 as it should come out, (t,), 0 where unvoiced."""
+        was, is_to_be = self.speakers[self.source], self.speakers[self.target]
+        lf0 = np.log(np.where(self.sentence.frames.f0 > 0, self.sentence.frames.f0, 1.0))
+        moved = (lf0 - was.lf0_mean) / was.lf0_std * is_to_be.lf0_std + is_to_be.lf0_mean
+        return np.where(self.sentence.frames.f0 > 0, moved, 0.0)
+
+
+def nothing(case: Case) -> Signal:
+    return np.asarray(case.sentence.sound, np.float64)
+
+
+def through_world(case: Case) -> Signal:
+    return _spoken(case, case.sentence.frames.f0, case.sentence.mcep)
+
+
+def f0(case: Case) -> Signal:
+    return _spoken(case, _hz(case.lf0_wanted), case.sentence.mcep)
+
+
+def f0_and_mean(case: Case) -> Signal:
+    was, is_to_be = case.speakers[case.source], case.speakers[case.target]
+    mcep = case.sentence.mcep
+    mcep[:, 1:] += (is_to_be.mcep_mean - was.mcep_mean)[1:]
+    return _spoken(case, _hz(case.lf0_wanted), mcep)
+
+
+def f0_mean_and_spread(case: Case) -> Signal:
+    was, is_to_be = case.speakers[case.source], case.speakers[case.target]
+    mcep = case.sentence.mcep
+    moved = (mcep - was.mcep_mean) / was.mcep_std * is_to_be.mcep_std + is_to_be.mcep_mean
+    mcep[:, 1:] = moved[:, 1:]
+    return _spoken(case, _hz(case.lf0_wanted), mcep)
+
+
+def frozen_told(case: Case) -> Signal:
+    return _frozen(case, case.source + 1, [])
+
+
+def frozen_cold(case: Case) -> Signal:
+    return _frozen(case, 0, [])
+
+
+def frozen_warm(case: Case) -> Signal:
+    return _frozen(case, 0, case.heard_before)
+
+
+def live_told(case: Case) -> Signal:
+    return _live(case, case.source + 1, None)
+
+
+def live_warm(case: Case) -> Signal:
+    return _live(case, 0, case.before)
+
+
+ROWS: dict[str, Callable[[Case], Signal]] = {
+    "nothing": nothing,
+    "nothing, through WORLD": through_world,
+    "F0": f0,
+    "F0, mean of the MCEPs": f0_and_mean,
+    "F0, mean and spread of the MCEPs": f0_mean_and_spread,
+    "the frozen voice, told who speaks": frozen_told,
+    "not told, from his first word": frozen_cold,
+    "not told, after his other sentences": frozen_warm,
+    "live, block by block, told who speaks": live_told,
+    "live, not told, after his other sentences": live_warm,
+}
+"""What is moved -> how: (samples,) at RATE, aligned with the sentence."""
+
+AT_LEAST_THE_FLOOR = (
+    "F0, mean and spread of the MCEPs",
+    "the frozen voice, told who speaks",
+    "live, block by block, told who speaks",
+)
+
+
+def run(options: Options) -> dict[str, Any]:
+    """All rows: similarity to the target and the source, how many are nearer the target, STOI, F0 error."""
+    folder = _speech()
+    try:
+        meter = SpeakerMeter()
+    except CannotJudge as error:
+        raise CannotMeasure(str(error)) from error
+    sentences = [[Sentence(path) for path in sorted(folder.glob(f"{name}-*.flac"))] for name in SPEAKERS]
+    learned = [[sentence.features for sentence in own[:LEARNED]] for own in sentences]
+    persons = [mean_embedding(meter.embedding(s.sound, RATE) for s in own[:LEARNED]) for own in sentences]
+    speakers = tuple(measure(features) for features in learned)
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="guise-voices-") as name:
+        sessions = [open_session(path, "cpu", 1) for path in freeze_statistics(Path(name), learned)]
+        spoken = [np.concatenate([sentence.sound for sentence in own[:LEARNED]]) for own in sentences]
+        cases = [
+            Case(sentence, source, target, speakers, sessions[target], learned[source], spoken[source])
+            for source, own in enumerate(sentences)
+            for sentence in own[LEARNED:]
+            for target in range(len(SPEAKERS))
+            if target != source
+        ]
+        for row, convert in ROWS.items():
+            figures[row] = _judged(cases, convert, meter, persons)
+        for session in sessions:
+            session.close()
+    _print(figures, len(cases))
+    return figures
+
+
+def freeze_statistics(folder: Path, learned: list[list[Features]]) -> list[Path]:
+    """The family `statistics` learned from everybody's sentences, frozen once for each as the target."""
+    family = Family()
+    options = family.options(**family.recipes["default"])
+    facts = {"sample_rate": RATE, "speakers": [{"name": name} for name in SPEAKERS]}
+    networks = family.networks(options, facts)
+    heard = networks["speakers"]
+    for number, sentences in enumerate(learned):
+        for sentence in sentences:
+            mcep, lf0 = moments(sentence)
+            heard.mcep[number] += mcep  # type: ignore[index,operator]
+            heard.lf0[number] += lf0  # type: ignore[index,operator]
+    training = {"data_digest": "bench", "steps": 1, "samples_seen": LEARNED * len(learned), "minutes": 0.0}
+    paths = []
+    for name in SPEAKERS:
+        paths.append(folder / f"{name}.onnx")
+        fields = {"kind": "voice", "family": family.name, "name": name, "training": training}
+        fields |= {"subject": "LibriSpeech, CC BY 4.0", "licence": "CC BY 4.0"}
+        freeze_plan(family.freeze(networks, options, facts, name), paths[-1], fields)
+    return paths
+
+
+def _judged(
+    cases: list[Case], convert: Callable[[Case], Signal], meter: SpeakerMeter, persons: list[Embedding]
+) -> dict[str, Any]:
+    rows, cents = [], []
+    for case in cases:
+        said = convert(case)
+        whose = meter.embedding(said, RATE)
+        to_target, to_source = similarity(whose, persons[case.target]), similarity(whose, persons[case.source])
+        kept = intelligibility(case.sentence.sound, said, RATE)
+        rows.append((to_target, to_source, to_target > to_source, kept))
+        found, _ = pyworld.dio(np.ascontiguousarray(said, np.float64), RATE)
+        cents.append(f0_error_cents(_hz(case.lf0_wanted), found))
+    table = np.array(rows, np.float64)
+    return {
+        "to_target": float(table[:, 0].mean()),
+        "to_source": float(table[:, 1].mean()),
+        "nearer_target": int(table[:, 2].sum()),
+        "stoi": float(table[:, 3].mean()),
+        "f0_error_cents": float(np.median([c for c in cents if c is not None])),
+    }
+
+
+def _frozen(case: Case, source: int, before: list[Features]) -> Signal:
+    """Hop by hop through the frozen voice, over frames that were analysed whole, after it has heard `before`."""
+    states: dict[str, NDArray[Any]] = {
+        name: np.zeros(port.shape, port.dtype)
+        for name, port in case.frozen.inputs.items()
+        if name in case.frozen.manifest.states
+    }
+    for sentence in before:
+        _through(case.frozen, sentence, source, states)
+    mcep, lf0 = _through(case.frozen, case.sentence.features, source, states)
+    return _spoken(case, _hz(lf0), mcep)
+
+
+def _live(case: Case, source: int, before: NDArray[np.float32] | None) -> Signal:
+    """As on stage: blocks of 10 ms, analysed as they come, after it has heard `before`."""
+    voice = Convert(open_frozen_voice(case.frozen.path, "cpu"), "live", RATE, BLOCK)
+    voice.set("source", source)
+    if before is not None:
+        voice.process(before[: len(before) // BLOCK * BLOCK])
+    return np.asarray(streamed(voice, case.sentence.sound, BLOCK), np.float64)
+
+
+def _through(
+    session: FrozenSession, sentence: Features, source: int, states: dict[str, NDArray[Any]]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(t, 36) and (t,) converted; `states` are carried on. The last hop is filled up by its last frame."""
+    hop, length = session.inputs["lf0"].shape[1], len(sentence.lf0)
+    fill = -length % hop
+    mcep = np.pad(sentence.mcep, ((0, fill), (0, 0)), "edge")[None]
+    lf0, voiced = (np.pad(x, (0, fill), "edge")[None].astype(np.float32) for x in (sentence.lf0, sentence.voiced))
+    mceps, lf0s = [], []
+    for begin in range(0, length, hop):
+        part = slice(begin, begin + hop)
+        answer = session.run(
+            mcep=mcep[:, part], lf0=lf0[:, part], voiced=voiced[:, part], source=np.array([source]), **states
+        )
+        mceps.append(answer["converted_mcep"][0].copy())
+        lf0s.append(answer["converted_lf0"][0].copy())
+        states |= {name: answer[after].copy() for name, after in session.manifest.states.items()}
+    return np.concatenate(mceps)[:length], np.concatenate(lf0s)[:length]
+
+
+def _hz(lf0: NDArray[Any]) -> Signal:
+    return np.where(lf0 > 0, np.exp(lf0), 0.0).astype(np.float64)
+
+
+def _spoken(case: Case, hz: Signal, mcep: NDArray[Any]) -> Signal:
+    frames = len(hz)
+    aperiodicity = np.ascontiguousarray(case.sentence.frames.aperiodicity[:frames])
+    return np.asarray(pyworld.synthesize(hz, decode_envelope(mcep[:frames], RATE), aperiodicity, RATE, 5.0))
+
+
+def _speech() -> Path:
+    root = os.environ.get("GUISE_DATA")
+    folder = (Path(root) if root else Path(__file__).resolve().parents[3] / "shared" / "data") / "speech"
+    for found in (folder / "librispeech_test-other", folder):
+        if all(len(list(found.glob(f"{name}-*.flac"))) > LEARNED for name in SPEAKERS):
+            return found
+    raise CannotMeasure(f"no sentences of LibriSpeech {', '.join(SPEAKERS)} in {folder}: set GUISE_DATA")
+
+
+def _print(figures: Mapping[str, Any], conversions: int) -> None:
+    rows = []
+    for name, found in figures.items():
+        said = (
+            f"{found['to_target']:.3f}  {found['to_source']:.3f}  {found['nearer_target']:2d} of {conversions}  "
+            f"{found['stoi']:.3f}  {found['f0_error_cents']:5.0f}"
+        )
+        if name not in AT_LEAST_THE_FLOOR:
+            rows.append(Row(name, said))
+            continue
+        held = (
+            round(found["to_target"], 2) >= FLOOR["target"]
+            and found["nearer_target"] >= FLOOR["nearer"]
+            and round(found["stoi"], 2) >= FLOOR["stoi"]
+        )
+        rows.append(Row(name, said, "{target:.2f}, {nearer}, {stoi:.2f}".format(**FLOOR), held))
+    show(
+        f"voices: {', '.join(SPEAKERS)} of LibriSpeech, {LEARNED} sentences each to learn from",
+        rows,
+        "similarity to the target, to the source; nearer the target; STOI; cents from the F0 wanted (median)",
+    )

@@ -1,0 +1,266 @@
+"""A recording -> its sentences: decoded, silence cut away, what cannot be learned from named.
+
+Levels are dBFS of 10 ms of sound, full scale 1. Any file that FFmpeg reads will do, movies too; it is read in passages,
+so that an hour at 96 kHz takes no more memory than an hour at 16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from models.prepare.data_error import DataError
+
+Sound = NDArray[np.float32]
+"""Mono, (samples,), full scale 1."""
+
+SHORTEST_S, LONGEST_S = 0.5, 12.0
+PAUSE_S = 0.35
+"""A silence of this length parts two sentences."""
+MARGIN_S = 0.08
+"""Kept before and after a sentence: consonants begin before a detector hears them."""
+QUIETEST_DBFS = -50.0
+LEAST_RANGE_DB = 18.0
+"""Between the loudest and the quietest moments of a sentence: speech pauses between its sounds (30 dB and more), and
+where noise, reverberation or music fill the pauses there is less."""
+LEAST_RATE_SHARE = 0.9
+"""Of the voice's rate that a recording must have: what is missing at the top would be learned as silence."""
+CLIPPED = 0.985
+CLIPPED_SHARE = 1e-3
+_HEARD_AT = 16000
+_TICK_S = 0.01
+
+
+class Recording(NamedTuple):
+    """A decoded file. `clipped`: the samples where the microphone or the converter had reached its end."""
+
+    sound: Sound
+    sample_rate: int
+    clipped: NDArray[np.bool_]
+    damaged: int
+
+
+class Piece(NamedTuple):
+    """Samples start..stop of a recording, and why they are of no use ("": they are)."""
+
+    start: int
+    stop: int
+    why_not: str
+
+
+def decode(path: Path, sample_rate: int) -> Recording:
+    """The first sound of a file, its channels mixed. Raises DataError with what is wrong with it."""
+    sound: list[Sound] = []
+    clipped: list[NDArray[np.int64]] = []
+    heard = 0
+    damaged = [0]
+    with _opened(path) as container:
+        resampler: soxr.ResampleStream | None = None
+        source_rate = 0
+        for mono, flat, rate in _passages(container, damaged):
+            if resampler is None:
+                source_rate = rate
+                resampler = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32")
+            if source_rate < LEAST_RATE_SHARE * sample_rate:
+                raise DataError(
+                    f"{path} has {source_rate} Hz, and a voice at {sample_rate} Hz needs what lies above: record at "
+                    f"{sample_rate} Hz or more"
+                )
+            if rate != source_rate:
+                raise DataError(f"{path}: its sample rate changes from {source_rate} to {rate} Hz; convert it first")
+            sound.append(resampler.resample_chunk(mono))
+            clipped.append(np.flatnonzero(flat) + heard)
+            heard += len(flat)
+        if resampler is not None:
+            sound.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+    if not sound or sum(map(len, sound)) == 0:
+        raise DataError(f"{path} holds no sound: it is empty, or damaged from its beginning")
+    whole = np.concatenate(sound)
+    sound.clear()
+    whole[~np.isfinite(whole)] = 0
+    marks = np.zeros(len(whole), np.bool_)
+    at = np.concatenate(clipped) * (sample_rate / source_rate)
+    marks[np.minimum(at.astype(int), len(whole) - 1)] = True
+    return Recording(whole, sample_rate, marks, damaged[0])
+
+
+def denoised(sound: Sound, sample_rate: int) -> Sound:
+    """With steady noise (hum, fans, hiss) reduced by FFmpeg's afftdn to what the quietest tenth holds of it; as long as
+    before, and where it was."""
+    floor_dbfs = float(np.clip(np.percentile(levels_dbfs(sound, sample_rate), 10), -80, -20))
+    graph = av.filter.Graph()
+    time_base = Fraction(1, sample_rate)
+    source = graph.add_abuffer(sample_rate=sample_rate, format="flt", layout="mono", time_base=time_base)
+    clean, sink = graph.add("afftdn", f"nr=18:nf={floor_dbfs:.1f}"), graph.add("abuffersink")
+    graph.link_nodes(source, clean, sink).configure()
+    late = sample_rate // 40  # Two of its hops, which it does not tell.
+    padded = np.pad(sound, (0, late))
+    parts: list[Sound] = []
+    for start in range(0, len(padded), sample_rate):
+        frame = av.AudioFrame.from_ndarray(padded[None, start : start + sample_rate], "flt", "mono")
+        frame.sample_rate, frame.pts = sample_rate, start
+        graph.push(frame)
+        parts += _pulled(graph)
+    graph.push(None)
+    parts += _pulled(graph)
+    return np.concatenate(parts)[late : late + len(sound)]
+
+
+def sentences(recording: Recording) -> list[Piece]:
+    """The sentences of a recording in their order, the useless ones with the reason."""
+    spoken = _spoken(recording)
+    levels = levels_dbfs(recording.sound, recording.sample_rate)
+    pieces = []
+    for start, stop in _runs(spoken, round(PAUSE_S / _TICK_S)):
+        for first, last in _cut(levels, start, stop):
+            margin = round(MARGIN_S / _TICK_S)
+            a, b = max(0, first - margin), min(len(levels), last + margin)
+            pieces.append(_judged(recording, levels[a:b], a, b, last - first))
+    return pieces
+
+
+def levels_dbfs(sound: Sound, sample_rate: int) -> NDArray[np.float64]:
+    """One level for every 10 ms; -120 for nothing."""
+    tick = round(sample_rate * _TICK_S)
+    ticks = len(sound) // tick
+    parts = sound[: ticks * tick].reshape(ticks, tick)
+    power = np.einsum("ij,ij->i", parts, parts, dtype=np.float64) / tick
+    answer: NDArray[np.float64] = 10 * np.log10(np.maximum(power, 1e-12))
+    return answer
+
+
+def speech_level_dbfs(sound: Sound, sample_rate: int) -> float:
+    """How loud somebody speaks: the power within 20 dB of the loudest moments, pauses left out as ITU-T P.56 does."""
+    levels = levels_dbfs(sound, sample_rate)
+    loud = levels[levels > np.percentile(levels, 95) - 20]
+    return float(10 * np.log10(np.mean(10 ** (loud / 10))))
+
+
+def _judged(recording: Recording, levels: NDArray[np.float64], first: int, last: int, heard_ticks: int) -> Piece:
+    tick = round(recording.sample_rate * _TICK_S)
+    start, stop = first * tick, last * tick
+    why_not = ""
+    loud, quiet = np.percentile(levels, [95, 5])
+    if heard_ticks * _TICK_S < SHORTEST_S:
+        why_not = f"shorter than {SHORTEST_S:g} s"
+    elif loud < QUIETEST_DBFS:
+        why_not = "too quiet"
+    elif recording.clipped[start:stop].mean() > CLIPPED_SHARE:
+        why_not = "clipped"
+    elif loud - quiet < LEAST_RANGE_DB:
+        why_not = "noise or music in the pauses"
+    return Piece(start, stop, why_not)
+
+
+def _spoken(recording: Recording) -> NDArray[np.bool_]:
+    """Whether somebody speaks, for every 10 ms: WebRTC's detector (its strictest mode), and not far below the rest."""
+    import webrtcvad
+
+    detector = webrtcvad.Vad(3)
+    sound, rate = recording.sound, recording.sample_rate
+    levels = levels_dbfs(sound, rate)
+    if len(levels) == 0:
+        return np.zeros(0, np.bool_)
+    loud = float(np.percentile(levels, 98))
+    heard = sound if rate == _HEARD_AT else np.asarray(soxr.resample(sound, rate, _HEARD_AT), np.float32)
+    gain = 10 ** ((-20 - loud) / 20) if loud > -100 else 1.0
+    tick = round(_HEARD_AT * _TICK_S)
+    spoken = []
+    for start in range(0, len(levels) * tick, tick):
+        part = np.clip(heard[start : start + tick] * gain, -1, 1)
+        pcm = np.asarray(np.pad(part, (0, tick - len(part))) * 32767, np.int16).tobytes()
+        spoken.append(detector.is_speech(pcm, _HEARD_AT))
+    return np.array(spoken, np.bool_) & (levels > loud - 45)
+
+
+def _runs(spoken: NDArray[np.bool_], pause: int) -> Iterator[tuple[int, int]]:
+    """(first, beyond the last) of what is spoken without a silence of `pause` ticks."""
+    at = np.flatnonzero(spoken)
+    if len(at) == 0:
+        return
+    breaks = np.flatnonzero(np.diff(at) > pause)
+    for first, last in zip(np.r_[0, breaks + 1], np.r_[breaks, len(at) - 1], strict=True):
+        yield int(at[first]), int(at[last]) + 1
+
+
+def _cut(levels: NDArray[np.float64], start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """The run in parts of at most LONGEST_S, cut at the quietest 50 ms of the last two thirds that fit."""
+    longest = round(LONGEST_S / _TICK_S)
+    while stop - start > longest:
+        low, high = start + longest // 3, start + longest
+        smooth = np.convolve(levels[low:high], np.full(5, 0.2), "same")
+        cut = low + 2 + int(np.argmin(smooth[2:-2]))
+        yield start, cut
+        start = cut
+    yield start, stop
+
+
+def _passages(container: Any, damaged: list[int]) -> Iterator[tuple[Sound, NDArray[np.bool_], int]]:
+    """(mono, which samples are clipped, Hz), decoded; what is damaged is counted and passed over."""
+    stream = container.streams.audio[0]
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+            frames = packet.decode()
+        except StopIteration:
+            return
+        except EOFError:
+            return
+        except (OSError, ValueError):
+            damaged[0] += 1
+            if damaged[0] > 1000:
+                return
+            continue
+        for frame in frames:
+            channels = _channels(frame)
+            yield channels.mean(0), _clipped(channels), int(frame.sample_rate)
+
+
+def _channels(frame: Any) -> Sound:
+    """(channels, samples), full scale 1."""
+    values = frame.to_ndarray()
+    if not frame.format.is_planar:
+        values = values.reshape(-1, len(frame.layout.channels)).T
+    if values.dtype == np.uint8:
+        return np.asarray((values.astype(np.float32) - 128) / 128, np.float32)
+    if np.issubdtype(values.dtype, np.integer):
+        return np.asarray(values / float(-np.iinfo(values.dtype).min), np.float32)
+    return np.asarray(values, np.float32)
+
+
+def _clipped(channels: Sound) -> NDArray[np.bool_]:
+    """Three samples in a row at the end of the scale: one alone may be a peak that just fits."""
+    full = np.asarray((np.abs(channels) >= CLIPPED).any(0))
+    answer = full.copy()
+    answer[1:] &= full[:-1]
+    answer[:-1] &= full[1:]
+    return answer
+
+
+def _opened(path: Path) -> Any:
+    try:
+        container = av.open(str(path))
+    except (OSError, ValueError) as error:
+        why = "there is no such file" if not path.exists() else "it is not a recording or movie that can be read"
+        raise DataError(f"{path}: {why}") from error
+    if not container.streams.audio:
+        container.close()
+        raise DataError(f"{path} has no sound: is it a silent movie, or a picture?")
+    return container
+
+
+def _pulled(graph: Any) -> list[Sound]:
+    parts = []
+    while True:
+        try:
+            parts.append(np.asarray(graph.pull().to_ndarray(), np.float32).reshape(-1))
+        except (BlockingIOError, EOFError):
+            return parts

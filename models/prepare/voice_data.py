@@ -1,0 +1,145 @@
+"""A prepared voice: the folder `guise prepare voice` writes and training reads.
+
+dataset.json           what it is: sample rate, counts, sources, digest, the speaker's statistics (see `Statistics`)
+train/000012.flac      a sentence, mono, levelled; `held_out/` likewise, from other recordings where there are enough
+train/000012.npz       its frames, one every 5 ms: mcep float32 (t, 36); lf0 float32 (t,), ln Hz, 0 where unvoiced;
+                       voiced bool (t,); aperiodicity float32 (t, bands), as pyworld codes it
+plots.png              lengths, F0 and level
+report.txt             what was left out and why
+
+Free of torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.prepare.data_error import DataError
+
+LOUD_NEPERS, AUDIBLE_NEPERS = 15.0 * np.log(10) / 10, 40.0 * np.log(10) / 10
+"""Below a sentence's loudest: MCEPs are measured within 15 dB, because pauses and breath say more about the room, F0
+within 40, because it also falls where a sentence ends. (c0, the mean of the log power, is in nepers of power.)"""
+LOUDEST_PERCENT = 95.0
+
+
+class Features(NamedTuple):
+    """A sentence; see the module for shapes."""
+
+    mcep: NDArray[np.float32]
+    lf0: NDArray[np.float32]
+    voiced: NDArray[np.bool_]
+    aperiodicity: NDArray[np.float32]
+
+
+class Statistics(NamedTuple):
+    """A speaker: mean and standard deviation of ln F0 over voiced audible frames, of the MCEPs over loud ones."""
+
+    lf0_mean: float
+    lf0_std: float
+    mcep_mean: NDArray[np.float64]
+    mcep_std: NDArray[np.float64]
+
+
+def measured_frames(sentence: Features) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(t,) each: the frames a speaker's MCEPs are measured by, and those his F0 is."""
+    below = np.percentile(sentence.mcep[:, 0], LOUDEST_PERCENT) - sentence.mcep[:, 0]
+    return below < LOUD_NEPERS, sentence.voiced & (below < AUDIBLE_NEPERS)
+
+
+def measure(sentences: Iterable[Features]) -> Statistics:
+    """The speaker of `sentences`. Raises ValueError when nothing in them is voiced."""
+    mceps, lf0s = [], []
+    for one in sentences:
+        loud, sung = measured_frames(one)
+        mceps.append(one.mcep[loud].astype(np.float64))
+        lf0s.append(one.lf0[sung].astype(np.float64))
+    lf0, mcep = np.concatenate(lf0s or [np.zeros(0)]), np.concatenate(mceps or [np.zeros((0, 1))])
+    if len(lf0) == 0:
+        raise ValueError("nothing is voiced")
+    return Statistics(float(lf0.mean()), float(lf0.std()), mcep.mean(0), mcep.std(0))
+
+
+class VoiceData:
+    """The sentences of one or several speakers, each prepared into a folder of its own.
+
+    `facts` of one speaker are its dataset.json; of several, one that lists them in order under `speakers`.
+    """
+
+    def __init__(self, folders: Sequence[Path], *, held_out: bool = False) -> None:
+        """Raises DataError."""
+        self._folders = tuple(folders)
+        each = [read_voice_facts(folder) for folder in folders]
+        self.facts = _together(each, self._folders)
+        self.speakers: list[str] = [speaker["name"] for speaker in self.facts["speakers"]]
+        part = "held_out" if held_out else "train"
+        self.sentences: list[tuple[int, Path]] = [
+            (number, path) for number, folder in enumerate(folders) for path in sorted((folder / part).glob("*.npz"))
+        ]
+        """(number of the speaker, the file of the frames)"""
+
+    def __len__(self) -> int:
+        return len(self.sentences)
+
+    def held_out(self) -> VoiceData:
+        """The part of the same data that training does not see."""
+        return VoiceData(self._folders, held_out=True)
+
+    def features(self, index: int) -> Features:
+        """Raises DataError for a damaged file."""
+        path = self.sentences[index][1]
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                return Features(*(stored[name] for name in Features._fields))
+        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise DataError(f"{path} cannot be read ({error}): prepare the data again") from error
+
+    def sound(self, index: int) -> NDArray[np.float32]:
+        """(samples,) of the sentence at `facts["sample_rate"]`. Raises DataError."""
+        import soundfile
+
+        path = self.sentences[index][1].with_suffix(".flac")
+        try:
+            samples, _ = soundfile.read(path, dtype="float32")
+        except (OSError, soundfile.SoundFileError) as error:
+            raise DataError(f"{path} cannot be read: prepare the data again") from error
+        return np.asarray(samples, np.float32)
+
+
+def read_voice_facts(folder: Path) -> dict[str, Any]:
+    """dataset.json of a prepared voice; raises DataError with what to do."""
+    path = folder / "dataset.json"
+    try:
+        facts = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise DataError(
+            f"{folder} is not a prepared data set: make it with `guise prepare voice AUDIO --out DIR`"
+        ) from error
+    except ValueError as error:
+        raise DataError(f"{path} is damaged ({error}): prepare the data again") from error
+    if not isinstance(facts, dict) or facts.get("kind") != "voice":
+        raise DataError(f"{path} is not a prepared voice: voices learn from `guise prepare voice`")
+    return facts
+
+
+def _together(each: list[dict[str, Any]], folders: Sequence[Path]) -> dict[str, Any]:
+    names = [facts["name"] for facts in each]
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError(f"two of the speakers are called {name}: prepare one of them again with --name")
+    rates = {facts["sample_rate"] for facts in each}
+    if len(rates) > 1:
+        which = ", ".join(f"{folder} {facts['sample_rate']} Hz" for folder, facts in zip(folders, each, strict=True))
+        raise DataError(f"the speakers were prepared at different rates ({which}): prepare them with one --rate")
+    speakers = [{key: facts[key] for key in ("name", "digest", "statistics", "sentences")} for facts in each]
+    if len(each) == 1:
+        return {**each[0], "speakers": speakers}
+    digest = hashlib.sha256("".join(facts["digest"] for facts in each).encode()).hexdigest()
+    return {"kind": "voice", "sample_rate": rates.pop(), "digest": digest, "speakers": speakers}
