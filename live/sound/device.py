@@ -180,7 +180,8 @@ class _Side:
         self.ring = rtmixer.RingBuffer(4 * channels, _RING_SAMPLES)
         self.action: Any = None
         self.grain = 0
-        """The most samples that its callback moves at once."""
+        """The most samples that its callback moves at once; of a loudspeaker in one stream with the microphone, the
+        most that may be left over from a block."""
         self.latency_s = 0.0
         """The device's own."""
 
@@ -225,7 +226,7 @@ class Devices:
         self._sample_rate, self._block = sample_rate, block
         self._set_point_s = set_point_blocks * block / sample_rate
         self._say = say
-        self._guard = threading.RLock()
+        self._guard = threading.Lock()
         self._in: _Side | None = None
         self._out: _Side | None = None
         self._feed: Feed | None = None
@@ -489,10 +490,11 @@ class Devices:
                     "input": _Side(self._rtmixer, stream, ins, rate),
                     "output": _Side(self._rtmixer, stream, outs, rate),
                 }
-                # Callbacks of one size leave no more over from a block than their common measure allows.
-                even = least == most and rate == self._sample_rate
                 for side, late_s in zip(sides.values(), (heard_s, played_s), strict=True):
-                    side.grain, side.latency_s = most - (math.gcd(most, self._block) if even else 0), late_s
+                    side.grain, side.latency_s = most, late_s
+                if least == most and rate == self._sample_rate:
+                    # Callbacks of one size leave no more over from a block than their common measure allows.
+                    sides["output"].grain = most - math.gcd(most, self._block)
                 return sides
         raise NoDevice("no stream for both")
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from live.frames import Samples, now
 from live.messages import Event, Fault, Note, Recovered
+from live.sound.device import names_a_host
 from live.sound.files import BadSound, FileMicrophone, FileSpeaker, NoMicrophone, NoSpeaker
 from live.sound.settings import SoundSettings
 
@@ -50,7 +51,7 @@ class Speaker(Protocol):
 
 
 class Doors:
-    """`open` once; `watch` four times a second."""
+    """`open` them once; devices look after themselves."""
 
     def __init__(self, settings: SoundSettings, send: Callable[[Event], None]) -> None:
         self._settings = settings
@@ -88,10 +89,6 @@ class Doors:
             speaker = DeviceSpeaker(self._devices) if speaker_device else speaker
         return microphone, speaker
 
-    def watch(self) -> None:
-        if self._devices is not None:
-            self._devices.watch()
-
     def _open_devices(self, mic: str, speaker: str) -> None:
         from live.sound.device import Devices, NoPortAudio
 
@@ -119,8 +116,8 @@ class Doors:
     def _say(self, what: str, text: str) -> None:
         """In the thread that opens the devices."""
         if what == "lost":
-            self._lost_at = now()
-            self._send(Fault(self._lost_at, "sound device", text))
+            self._lost_at = now() if self._lost_at is None else self._lost_at  # one side may follow the other
+            self._send(Fault(now(), "sound device", text))
         elif self._lost_at is not None:
             self._send(Recovered(now(), "sound device", now() - self._lost_at))
             self._lost_at = None
@@ -130,4 +127,6 @@ class Doors:
 
 def _is_file(name: str) -> bool:
     """A path rather than a device: it exists, or looks like one."""
+    if names_a_host(name):
+        return False
     return Path(name).is_file() or "/" in name or "\\" in name or Path(name).suffix.lower() in _SOUND_SUFFIXES

@@ -29,6 +29,8 @@ _AFTER_S = 0.002
 _VOICED, _STILL_VOICED = 0.6, 0.45
 _OCTAVE_COST, _LEAP_COST, _MEMORY = 0.03, 0.5, 0.8
 _QUIET = 3e-4
+_DRAWN = 0.003
+"""Of a period: more is heard as a pitch that wavers."""
 _FAINT, _LOUD_MEMORY_S = 3e-4, 3.0
 
 Line = NDArray[np.float64]
@@ -145,7 +147,7 @@ class PitchMarks:
         period = self._period
         lag = self._lag(mark, period)
         aside = self._loudest(mark, period / 2) - mark
-        drawn = min(max(0.1 * aside, -0.01 * period), 0.01 * period)
+        drawn = min(max(0.03 * aside, -_DRAWN * period), _DRAWN * period)
         return mark + lag + drawn, lag + drawn
 
     def _lag(self, mark: float, period: float) -> float:

@@ -60,14 +60,16 @@ WORLD_PRESETS: dict[str, Shape | Chorus] = {
 }
 
 QUICK_PRESETS: dict[str, WaveformPreset] = {
-    "octave-down-quick": WaveformPreset(pitch=-12.0, formant=-1.5),
+    "octave-down-quick": WaveformPreset(pitch=-12.0),
     "octave-up-quick": WaveformPreset(pitch=12.0, formant=2.0),
-    "giant-quick": WaveformPreset(pitch=-8.0, formant=-5.0),
-    "child-quick": WaveformPreset(pitch=8.0, formant=4.0),
+    "giant-quick": WaveformPreset(pitch=-7.0, formant=-4.5),
+    "child-quick": WaveformPreset(pitch=6.0, formant=3.5),
     "whisper-quick": WaveformPreset(breath=1.0),
-    "robot-quick": WaveformPreset(monotone_hz=98.0),
-    "monotone-quick": WaveformPreset(monotone_hz=140.0),
-    "chorus-quick": WaveformPreset(copies=(Copy(-17.0, -0.5, 11.0, 0.75), Copy(14.0, 0.6, 19.0, 0.75))),
+    "robot-quick": WaveformPreset(monotone_hz=98.0, copies=(Copy(0.0, 0.0, 5.1, 0.7), Copy(0.0, -2.0, 10.2, 0.5))),
+    "monotone-quick": WaveformPreset(monotone_hz=130.0),
+    "chorus-quick": WaveformPreset(
+        copies=(Copy(-13.0, -0.3, 14.0, 0.8), Copy(11.0, 0.3, 23.0, 0.7), Copy(-6.0, 0.15, 31.0, 0.5))
+    ),
 }
 
 

@@ -1,27 +1,37 @@
-"""Before the others: a thread that must not be late asks the system to run it first."""
+"""Before the others: a process that must not be late asks the system to run it first.
+
+All of its threads: one that is put aside while it holds Python's lock would keep the one that is urgent waiting.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 _ROUND_ROBIN = 10
 _NICE = -11
 
 
 def run_first() -> str:
-    """Raise the calling thread; "real-time", "raised" or "as any other", by what the system allows.
+    """Raise every thread of this process, and those it will start; "real-time", "raised" or "as any other", by what
+    the system allows.
 
-    Real-time scheduling on Linux wants the right to it (an rtprio limit, as audio packages set up, or root). A thread
-    that never sleeps would still leave 5 % of a core to the others: the kernel sees to that.
+    Real-time scheduling on Linux wants the right to it (an rtprio limit, as audio packages set up, or root). Even
+    threads that never sleep would leave 5 % of a core to the others: the kernel sees to that.
     """
     if sys.platform != "linux":
         return "as any other"
+    threads = [int(task.name) for task in Path("/proc/self/task").iterdir()]
     with suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(_ROUND_ROBIN))
+        for thread in threads:
+            with suppress(ProcessLookupError):
+                os.sched_setscheduler(thread, os.SCHED_RR, os.sched_param(_ROUND_ROBIN))
         return "real-time"
     with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, _NICE)
+        for thread in threads:
+            with suppress(ProcessLookupError):
+                os.setpriority(os.PRIO_PROCESS, thread, _NICE)
         return "raised"
     return "as any other"

@@ -14,7 +14,6 @@ import numpy as np
 
 from live.frames import now
 from live.sound.mixer import VoiceMixer
-from live.sound.priority import run_first
 from live.sound.voice import Mono
 
 MOST_BEHIND = 40
@@ -121,7 +120,6 @@ class VoiceThread(VoiceInLine):
         self._thread.join(2.0)
 
     def _run(self) -> None:
-        run_first()
         while True:
             with self._mail:
                 self._mail.wait_for(lambda: self._work or self._asked or self._closing)

@@ -1,8 +1,9 @@
 """Hands on what the microphone hears, through `Devices`, until its standard input closes: what test_portaudio.py runs.
 
-    python dry_devices.py MICROPHONE SPEAKER RATE BLOCK
+    python dry_devices.py MICROPHONE SPEAKER RATE BLOCK FOLDER
 
-Prints one JSON line for each thing that the Devices say ([what, text, when]), and at the end one with the figures.
+Keeps in FOLDER what the driver brought (heard.npy) and what was put into the loudspeaker's ring (laid.npy). Prints one
+JSON line for each thing that the Devices say ([what, text, when]), and at the end one with the figures.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ import json
 import select
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
 from live.frames import now
 from live.sound.device import Devices
+from live.sound.drift import Feed
 
 
-def main(mic: str, speaker: str, rate: str, block: str) -> None:
+def main(mic: str, speaker: str, rate: str, block: str, folder: str) -> None:
     said: list[str] = []
 
     def say(what: str, text: str) -> None:
@@ -28,6 +31,15 @@ def main(mic: str, speaker: str, rate: str, block: str) -> None:
     devices = Devices(mic, speaker, int(rate), int(block), say)
     asleep_s = still_s = heard_while_lost_s = peak_while_lost = 0.0
     in_hand: list[float] = []
+    heard: list[np.ndarray] = []
+    laid: list[np.ndarray] = []
+    lay = Feed.process
+
+    def lay_and_keep(feed: Feed, samples: np.ndarray, excess_s: float) -> np.ndarray:
+        laid.append(lay(feed, samples, excess_s))
+        return laid[-1]
+
+    Feed.process = lay_and_keep  # type: ignore[method-assign]
     awake_at, heard_at = now(), None
     while not select.select([sys.stdin], [], [], 0)[0]:
         taken = devices.read()
@@ -42,6 +54,7 @@ def main(mic: str, speaker: str, rate: str, block: str) -> None:
         if "lost" in said and said[-1] == "lost":
             heard_while_lost_s += len(taken[0]) / int(rate)
             peak_while_lost = max(peak_while_lost, float(np.abs(taken[0]).max()))
+        heard.append(taken[0][:, 0])
         in_hand.append(devices.in_hand_s())
         devices.write(taken[0])
     figures = {
@@ -58,6 +71,8 @@ def main(mic: str, speaker: str, rate: str, block: str) -> None:
         "peak_while_lost": peak_while_lost,
     }
     devices.close()
+    for name, blocks in (("heard", heard), ("laid", laid)):
+        np.save(Path(folder) / f"{name}.npy", np.concatenate([np.zeros(1, np.float32), *blocks]))
     print(json.dumps(figures), flush=True)
 
 

@@ -133,7 +133,7 @@ class Performance:
             self._recorder = subprocess.Popen(["parec", "--raw", *wanted], env=server.environment, stdout=recording)
         time.sleep(0.3)
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "error", str(PERFORMER), mic, speaker, str(RATE), str(block)],
+            [sys.executable, "-W", "error", str(PERFORMER), mic, speaker, str(RATE), str(block), str(server.home)],
             env={**server.environment, "PYTHONPATH": str(HOUSE)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -184,15 +184,22 @@ class Performance:
                 if pipe is not None:
                     pipe.close()
 
-    @property
-    def disturbed(self) -> str:
-        """Whether the driver or the machine stood still, which says nothing of ours."""
+    def disturbed(self, said: np.ndarray, played: np.ndarray) -> str:
+        """Whether driver, server or machine stood still or lost sound, which says nothing of ours: between the room
+        and what the driver brought, or between what was put into a ring that did not run dry and the room."""
+        if self.figures["xruns"] == 0 and wander(said, played) < RATE // 1000:
+            return ""
+        heard, laid = (np.load(self._server.home / f"{name}.npy") for name in ("heard", "laid"))
         if self.figures["asleep_s"] > 0.015:
             return f"the machine let the loop wait for {self.figures['asleep_s']:.3f} s"
         if self.figures["still_s"] > STILL_S:
             return f"the driver brought nothing for {self.figures['still_s']:.3f} s"
         if self.figures["driver_xruns"] or self._underruns:
             return f"driver and server lost sound {self.figures['driver_xruns']} and {self._underruns} times"
+        if wander(said, heard) > 2:
+            return "the driver lost sound of the microphone and did not tell"
+        if self.figures["xruns"] == 0 and wander(laid, played) > 2:
+            return "the driver lost sound of the loudspeaker and did not tell"
         return ""
 
 
@@ -225,29 +232,41 @@ def through(room: Server, speech: Path, mic: str, speaker: str) -> tuple[Perform
             performance.close()
             raise
         said, played = performance.end()
-        if not performance.disturbed:
+        why = performance.disturbed(said, played)
+        if not why:
             return performance, said, played
-    pytest.fail(f"three times {performance.disturbed}")
+    pytest.fail(f"disturbed three times, at last: {why}")
 
 
-def pieces(said: np.ndarray, played: np.ndarray, length: int = RATE // 10) -> Iterator[tuple[int, float, float]]:
-    """Of every piece of the speech that is loud enough: its delay in samples, how alike it is there (1 is the same),
-    and the largest difference."""
+def pieces(said: np.ndarray, played: np.ndarray) -> Iterator[tuple[int, float, float]]:
+    """Of every tenth of a second of speech that is loud enough: its delay in samples, how alike it is there (1 is the
+    same), and the largest difference."""
+    length, around = RATE // 10, RATE // 20
+    whole = 1 << (len(said) + len(played)).bit_length()
+    shift = int(np.argmax(np.fft.irfft(np.fft.rfft(played, whole) * np.conj(np.fft.rfft(said, whole)))))
+    shift -= whole if shift > len(played) else 0
+    margin = around + max(-shift, 0)
+    played = np.concatenate([np.zeros(margin), played, np.zeros(len(said) + 2 * around)])
     spoken = np.flatnonzero(np.abs(said) > 0.01)
-    size = 1 << 15
     for begin in range(spoken[0], spoken[-1] - length, length):
         piece = said[begin : begin + length]
         if np.sqrt(np.mean(piece**2)) < 0.01:
             continue
-        heard = played[begin : begin + size - length]
-        found = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(piece, size)))[: RATE // 5]
-        energy = np.cumsum(heard.astype(float) ** 2)
-        power = energy[length:] - energy[:-length]
-        power = power[: len(found)]
-        delay = int(np.argmax(found[: len(power)] / np.sqrt(power + 1e-3)))
-        there = heard[delay : delay + length]
+        first = begin + shift + margin - around
+        heard = played[first : first + length + 2 * around]
+        energy = np.cumsum(np.concatenate([[0.0], heard**2]))
+        found = np.correlate(heard, piece, "valid") / np.sqrt(energy[length:] - energy[:-length] + 1e-3)
+        at = int(np.argmax(found))
+        there = heard[at : at + length]
         alike = float(np.dot(there, piece) / np.sqrt(np.dot(there, there) * np.dot(piece, piece)))
-        yield delay, alike, float(np.abs(there - piece).max())
+        yield shift - around + at, alike, float(np.abs(there - piece).max())
+
+
+def wander(said: np.ndarray, played: np.ndarray) -> int:
+    """Samples between the least and the most delay; no speech at all wanders far."""
+    if np.abs(said).max(initial=0.0) < 0.01 or np.abs(played).max(initial=0.0) < 0.01:
+        return RATE
+    return int(np.ptp([delay for delay, _, _ in pieces(smooth(said), smooth(played))]))
 
 
 def smooth(sound: np.ndarray) -> np.ndarray:
