@@ -98,7 +98,7 @@ def _without_display(options: LiveOptions, trouble: str) -> LiveOptions:
         headless=True,
         record=movie,
         seconds=seconds,
-        mic=options.mic or "none",
+        mic=options.mic or ("demo" if options.show is None else "none"),
         speaker=options.speaker or "none",
     )
 

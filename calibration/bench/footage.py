@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from calibration.bench import CannotMeasure, Options
+from live.movie import MovieWriter
 from live.picture.movie_frames import FileFrames
-from live.picture.outputs import MovieWriter
 from models.features.face_points import Picture
 
 TALKER_A = "talkerA_webcam_53s.mp4"

@@ -42,9 +42,9 @@ from export.evaluate_face import (
 )
 from export.session import open_session
 from live.frames import Frame
+from live.movie import MovieWriter
 from live.picture.look import ModelLook
 from live.picture.movie_frames import FileFrames
-from live.picture.outputs import MovieWriter
 from live.picture.tracker import Tracker
 from models.features.face_lines import to_square
 from models.features.face_points import FacePoints, Picture, Points

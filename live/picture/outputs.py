@@ -14,11 +14,8 @@ from typing import Protocol
 import numpy as np
 
 from live.frames import now
-from live.movie import MovieWriter, movie_size
 from live.shared_frames import FrameKind
 from models.features.face_points import Picture, Points
-
-__all__ = ["DelayLine", "MovieWriter", "PictureOut", "movie_size"]
 
 
 class PictureOut(Protocol):

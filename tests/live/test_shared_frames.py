@@ -147,7 +147,7 @@ def test_an_engine_writes_and_we_are_woken() -> None:
     frames = SharedFrames.create(16 * 16 * 3)
     engine = EngineProcess("writer", "tests.live.fake_engine:main", ("", frames.handle))
     engine.start()
-    from live.engine_process import Go, Prepare
+    from live.messages import Go, Prepare
 
     engine.send(Prepare("abcd", "look"))
     until = time.monotonic() + 10

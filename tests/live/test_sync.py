@@ -119,7 +119,7 @@ def picture_engine(link: EngineLink, *_: Any) -> None:
 
 
 def sound_engine(link: EngineLink, *_: Any) -> None:
-    _engine(link, {"latency": 90.0, "wait": 10.0})
+    _engine(link, {"latency": 80.0, "wait": 10.0})
 
 
 def _engine(link: EngineLink, figures: dict[str, Any]) -> None:

@@ -1,0 +1,27 @@
+"""Ten minutes of speech beside the picture: no xrun, no missed deadline, one latency.
+
+`make slow PYTEST_ARGS="-k soak"`
+
+The hour is `guise bench soak --minutes 60`; its report stands in docs/figures.md.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from calibration.bench import Options
+from calibration.bench.soak import run
+
+
+@pytest.mark.slow
+def test_a_soak_of_ten_minutes() -> None:
+    figures = run(Options(minutes=10.0))
+    audio, late = figures["audio"], np.array(figures["latency_heard_ms"])
+    assert audio["xruns"] == 0
+    assert audio["deadline_misses"] == 0
+    assert figures["samples_missing_at_switches"] == 0
+    assert len(late) > 100
+    assert abs(np.median(late) - audio["latency"]) < 1.0
+    assert abs(np.median(late[-20:]) - np.median(late[:20])) < 1.0
+    assert figures["switches"] > 25
