@@ -47,6 +47,8 @@ DEMO_SHOW = Path(__file__).resolve().parent / "demo" / "show.toml"
 DEMO_MOVIE = Path("guise-demo.mp4")
 DEMO_SECONDS = 10.0
 PROVIDERS = ("auto", "tensorrt", "cuda", "cpu")
+_DEMO_IN_S = 2.0
+"""The demo begins to speak when its first picture is on stage."""
 _STATUS_S = 0.5
 _WINDOWS_WAIT_S = 2.0
 _FIRST_PICTURE_S = 15.0
@@ -185,7 +187,10 @@ def _picture_settings(options: LiveOptions, show: Show) -> PictureSettings:
 
 def _from_one_movie(picture: PictureSettings, sound: SoundSettings) -> tuple[PictureSettings, SoundSettings]:
     """A movie that is camera and microphone at once plays from one moment on and begins again after one period, so
-    that lips and voice stay together for hours, and after an engine's restart."""
+    that lips and voice stay together for hours, and after an engine's restart; the demo's performer and speech too."""
+    if picture.camera == sound.mic == "demo":
+        epoch = now() + _DEMO_IN_S
+        return replace(picture, epoch=epoch), replace(sound, epoch=epoch)
     camera, mic = Path(picture.camera), Path(sound.mic)
     if not camera.is_file() or not mic.is_file() or not camera.samefile(mic):
         return picture, sound

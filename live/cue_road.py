@@ -23,6 +23,12 @@ def model_of(cue: Cue, engine: WatchedEngine) -> str:
     return str(cue.look if engine.kind == "look" else cue.voice)
 
 
+def _lasts(parameter: str) -> bool:
+    """A mute or a level is the operator's, through all cues and a restart; the cue's are the picture's, and what shapes
+    the voice."""
+    return parameter.startswith("sound/") and parameter not in ("sound/pitch", "sound/formant")
+
+
 class CueRoad:
     """Brings what the running order asks for onto the stage."""
 
@@ -58,7 +64,7 @@ class CueRoad:
         self._load()
 
     def set_parameter(self, name: str, value: float) -> None:
-        """It lasts until the next cue."""
+        """It lasts until the next cue; what stands on the sound's desk lasts."""
         self._parameters[name] = value
         self._engine_of(name).send(SetParameter(name, value))
 
@@ -106,7 +112,7 @@ class CueRoad:
                 engine.target = Go(
                     waiting.index, model_of(cue, engine), cue.transition_s, self._parameters_of(engine, cue)
                 )
-        self._parameters.clear()
+        self._parameters = {name: value for name, value in self._parameters.items() if _lasts(name)}
         self._fired(waiting, cue)
         return True
 

@@ -5,7 +5,7 @@ Lives in the operator's process, in its main thread. It reads what the StageMana
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from live.report import Report
@@ -63,6 +63,8 @@ def status_text(state: StageState) -> str:
         parts.append(f"{latency['p50']:.0f} ms (p95 {latency['p95']:.0f})")
     if figures.get("provider"):
         parts.append(str(figures["provider"]))
+    if sound := _sound_text(state.sound.figures):
+        parts.append(sound)
     for engine in (state.picture, state.sound):
         if engine.health != "performing":
             parts.append(f"{engine.name} {engine.health}")
@@ -71,10 +73,24 @@ def status_text(state: StageState) -> str:
     return "  ".join(parts)
 
 
+def _sound_text(figures: dict[str, Any]) -> str:
+    """The voice, how late it is, and what was missed; empty where there is no microphone."""
+    if figures.get("latency") is None:
+        return ""
+    voice = str(figures.get("voice") or "no voice").replace("\\", "/").rpartition("/")[2].removesuffix(".onnx")
+    words = [f"{voice} {figures['latency']:.0f} ms"]
+    words += ["muted"] if figures.get("mute") else []
+    counts = ((figures.get("xruns"), "xruns"), (figures.get("deadline_misses"), "missed"))
+    words += [f"{count} {name}" for count, name in counts if count]
+    return ", ".join(words)
+
+
 def summary(report: Report) -> str:
     """The report in a few lines, without what was not measured."""
     video = report["video"]
     latency = video.get("latency") or {}
+    audio = report["audio"]
+    missed = f"{audio['xruns']} xruns, {audio['deadline_misses']} blocks missed"
     parts = [
         f"{video['frames_presented'] or 0} pictures presented",
         f"{video['fps']} fps" if video["fps"] is not None else "no new picture",
@@ -82,6 +98,7 @@ def summary(report: Report) -> str:
         f"longest gap {video['longest_gap']} ms",
         f"{video['face_lost_frames']} without a face",
         f"provider {video['provider']}",
+        f"sound {audio['latency']} ms late, {missed}",
         f"first picture after {report['start']['first_frame']} ms",
         f"{len(report['switches'])} cues, {len(report['faults'])} faults",
     ]

@@ -87,7 +87,8 @@ def _show(folder: Path, look: Path | None) -> Path:
     if chosen is None:
         chosen = folder / "look.onnx"
         write_look(chosen, 32, half=True, colour=(160, 120, 100))
-    lines = ["[show]", 'name = "soak"', "loop = true"]
+    # Each as fast as it can: it is the sound's own latency that is measured, not its waiting for a slow picture.
+    lines = ["[show]", 'name = "soak"', "loop = true", "sync = false"]
     for number, voice in enumerate(VOICES):
         lines += ["", "[[cue]]", f'name = "{voice}"', f'look = "{chosen}"', f'voice = "{voice}"']
         lines += [f"follow_s = {FOLLOW_S}", f"transition_s = {0.5 if number % 2 else 0.0}"]
@@ -132,7 +133,6 @@ def _print(figures: dict[str, Any]) -> None:
         Row("rtf", f"{audio['rtf']:.3f}"),
         Row("frames a second", f"{video['fps']:.2f}", "30 held", video["fps"] >= 29.5),
         Row("cue changes, samples missing", f"{figures['switches']}, {figures['samples_missing_at_switches']}"),
-        Row("lips behind the voice, median", ms(figures["sync"]["skew"], 2)),
         Row("memory, first / last", f"{memory['first'] / 1e6:.1f} / {memory['last'] / 1e6:.1f} MB"),
         Row("its slope", f"{memory['percent_an_hour']:+.2f} % an hour", "<= 1 %", memory["percent_an_hour"] <= 1),
         Row("faults, warnings", f"{len(figures['faults'])}, {len(figures['warnings'])}"),

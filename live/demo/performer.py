@@ -1,12 +1,12 @@
 """The stand-in performer: what `--camera demo` films where there is no camera.
 
-A short script, forty seconds that close upon themselves: phrases with pauses between them, glances, a laugh,
-an astonished "oh", blinks. The sentences are spelled: each letter is a shape of the mouth, smoothed as a
-tongue smooths them. All tracks are computed once; a picture is then a look-up and the portrait's two warps.
-No state: any moment can be asked for, in any order. Runs in the camera's thread; a DemoPerformer belongs to
-one thread.
+A short script, forty seconds that close upon themselves: glances, a laugh, an astonished "oh", blinks. The lips speak
+what `--mic demo` says (speech.flac, twice over), read off its sound; between the sentences they are closed. All tracks
+are computed once; a picture is then a look-up and the portrait's two warps. No state: any moment can be asked for, in
+any order. Runs in the camera's thread; a DemoPerformer belongs to one thread.
 """
 
+from pathlib import Path
 from typing import Final
 
 import cv2
@@ -14,34 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from live.demo.portrait import Expression, Portrait, Pose
+from live.sound.files import SoundFile
 
 Track = NDArray[np.float32]
 
-LOOP_S: Final = 40.0
+SPEECH: Final = Path(__file__).resolve().parent / "speech.flac"
+SPEECH_S: Final = 20.0
+LOOP_S: Final = 2 * SPEECH_S
 _RATE_HZ: Final = 100  # of the tracks; nothing in a face is faster than a tenth of this
 _SAMPLES: Final = int(LOOP_S * _RATE_HZ)
-_LETTER_S: Final = 0.085  # twelve letters a second: someone who speaks to a room
-
-# When each phrase begins, in seconds, and what is said.
-PHRASES: Final = (
-    (0.8, "good evening everybody"),
-    (3.4, "i am not the one you will see in a moment"),
-    (8.4, "but she moves as i move"),
-    (11.6, "and when i am amazed"),
-    (16.6, "so is she"),
-    (19.2, "now look over here maybe"),
-    (22.6, "or all the way over there above you"),
-    (28.4, "i may close my eyes"),
-    (32.4, "or come up close to whisper about it"),
-    (37.0, "welcome to the show"),
-)
-# The mouth for each letter: (jaw, round). Those not named leave the jaw nearly shut, as most consonants do.
-_LETTERS: Final = {
-    "a": (0.62, 0.0), "e": (0.40, 0.0), "i": (0.32, 0.0), "y": (0.28, 0.0), "o": (0.52, 0.85),
-    "u": (0.26, 1.0), "w": (0.12, 1.0), "m": (0.0, 0.1), "b": (0.0, 0.1), "p": (0.0, 0.1), "f": (0.06, 0.0),
-    "v": (0.06, 0.0), "h": (0.26, 0.0), "r": (0.18, 0.4), " ": (0.08, 0.0),
-}  # fmt: skip
-_CONSONANT: Final = (0.14, 0.0)
+_HEARD_HZ: Final = 16_000
+_WINDOW: Final = 512  # of the speech's spectrum: 32 ms
+_ACTING_S: Final = 3.75  # the script below begins so long after the speech: its "oh" comes when the sentence is over
 
 # When the lids are down, in seconds.
 _BLINKS: Final = (0.5, 3.1, 6.3, 8.1, 11.2, 15.9, 16.35, 18.9, 21.9, 25.6, 31.9, 35.3, 38.2)
@@ -103,18 +87,36 @@ def _smooth(track: Track, sigma_s: float) -> Track:
 
 def _eased(keys: tuple[tuple[float, float], ...], sigma_s: float = 0.12) -> Track:
     times, values = zip(*keys, strict=True)
-    return _smooth(np.interp(_seconds(), times, values, period=LOOP_S).astype(np.float32), sigma_s)
+    return _smooth(np.interp(_seconds() - _ACTING_S, times, values, period=LOOP_S).astype(np.float32), sigma_s)
 
 
-def _spelled() -> tuple[Track, Track]:
-    """Jaw and rounding of the phrases, sample by sample."""
-    jaw, rounded = np.zeros(_SAMPLES, np.float32), np.zeros(_SAMPLES, np.float32)
-    for start_s, text in PHRASES:
-        for i, letter in enumerate(text):
-            begin = start_s + i * _LETTER_S
-            here = slice(round(begin * _RATE_HZ), round((begin + _LETTER_S) * _RATE_HZ))
-            jaw[here], rounded[here] = _LETTERS.get(letter, _CONSONANT)
-    return _smooth(jaw, 0.042), _smooth(rounded, 0.06)
+def _spoken() -> tuple[Track, Track]:
+    """Jaw and rounding of a mouth that says the speech, sample by sample.
+
+    The louder the vowels' bands, the wider; wider still with a high first formant ("ah"), and rounded where that comes
+    without a second one in sight ("oh").
+    """
+    spectrum = _spectrum(np.concatenate(list(SoundFile(SPEECH, _HEARD_HZ).passages(0))))
+    hertz = np.fft.rfftfreq(_WINDOW, 1 / _HEARD_HZ)
+    low, middle, high = (
+        spectrum[:, (hertz >= begin) & (hertz < end)].sum(axis=1)
+        for begin, end in ((200, 500), (500, 1100), (1100, 3000))
+    )
+    power = low + middle
+    loud = np.sqrt(np.minimum(np.sqrt(power / np.percentile(power, 95)), 1.0))
+    open_vowel = middle / power
+    jaw = loud * (0.34 + 0.44 * open_vowel)
+    rounded = loud * open_vowel * np.clip(1.0 - 25.0 * high / (power + high), 0.0, 1.0)
+    twice = [np.tile(track, 2).astype(np.float32) for track in (jaw, rounded)]
+    return _smooth(twice[0], 0.03), _smooth(twice[1], 0.05)
+
+
+def _spectrum(speech: Track) -> NDArray[np.float32]:
+    """Power (time of one round at the tracks' rate, frequency); the end knows the beginning."""
+    around = np.concatenate((speech[-_WINDOW // 2 :], speech, speech[: _WINDOW // 2]))
+    begins = (np.arange(_SAMPLES // 2) * (len(speech) / (_SAMPLES // 2))).astype(int)
+    pieces = np.lib.stride_tricks.sliding_window_view(around, _WINDOW)[begins]
+    return np.asarray(np.abs(np.fft.rfft(pieces * np.hanning(_WINDOW))) ** 2 + 1e-9, np.float32)
 
 
 def _sway(amplitude: float, turns: tuple[int, ...], phase: float) -> Track:
@@ -126,7 +128,7 @@ def _sway(amplitude: float, turns: tuple[int, ...], phase: float) -> Track:
 
 def _blinks() -> Track:
     """Lids from 0, open, to 1, closed: they fall and rise as a flattened bell."""
-    away = np.abs(_seconds()[:, None] - np.array(_BLINKS, np.float32))
+    away = np.abs((_seconds()[:, None] - _ACTING_S) % LOOP_S - np.array(_BLINKS, np.float32))
     away = np.minimum(away, LOOP_S - away)
     bell = 1.35 * np.exp(-((away / _BLINK_S) ** 2) / 2.0).max(axis=1)
     return np.asarray(np.maximum(np.minimum(bell, 1.0), _eased(_CLOSED, 0.04)), np.float32)
@@ -134,7 +136,7 @@ def _blinks() -> Track:
 
 def _tracks() -> dict[str, Track]:
     """Everything that moves, by the names of Expression's and Pose's fields."""
-    jaw, rounded = _spelled()
+    jaw, rounded = _spoken()
     astonished, laugh = _eased(_ASTONISHED, 0.05), _eased(_LAUGH, 0.06)
     stress = _smooth(jaw, 0.22)  # heads and brows go along with what is said
     smile = _eased(_SMILE) - 0.15 * astonished

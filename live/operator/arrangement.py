@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from PyQt5.QtCore import QRect, QSize, Qt
 from PyQt5.QtGui import QGuiApplication
-from PyQt5.QtWidgets import QMainWindow, QSplitter, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import QBoxLayout, QHBoxLayout, QMainWindow, QSplitter, QVBoxLayout, QWidget
 
 from live.operator import theme
 from live.operator.remembered import Remembered
@@ -18,8 +18,17 @@ LEAST_BESIDE = 1240
 
 def column(*parts: QWidget, stretched: QWidget | None = None) -> QWidget:
     """One below the other; one of them takes the room there is."""
+    return _lined(QVBoxLayout(), parts, stretched)
+
+
+def row(*parts: QWidget, stretched: QWidget | None = None) -> QWidget:
+    """One beside the other; one of them takes the room there is."""
+    return _lined(QHBoxLayout(), parts, stretched)
+
+
+def _lined(lines: QBoxLayout, parts: tuple[QWidget, ...], stretched: QWidget | None) -> QWidget:
     whole = QWidget()
-    lines = QVBoxLayout(whole)
+    whole.setLayout(lines)
     lines.setContentsMargins(0, 0, 0, 0)
     lines.setSpacing(theme.SMALL_GAP)
     for part in parts:
@@ -28,10 +37,10 @@ def column(*parts: QWidget, stretched: QWidget | None = None) -> QWidget:
 
 
 class Arrangement(QWidget):
-    """Everything below the head: previews, middle and looks side by side; the log; the meters."""
+    """Everything below the head: previews, middle and looks side by side; the log; the strips of sound and figures."""
 
     def __init__(
-        self, previews: tuple[QWidget, ...], middle: QWidget, looks: QWidget, log: QWidget, meters: QWidget
+        self, previews: tuple[QWidget, ...], middle: QWidget, looks: QWidget, log: QWidget, strips: tuple[QWidget, ...]
     ) -> None:
         super().__init__()
         self._previews = QSplitter(Qt.Orientation.Vertical)
@@ -53,7 +62,7 @@ class Arrangement(QWidget):
         lines.setContentsMargins(theme.GAP, theme.SMALL_GAP, theme.GAP, theme.GAP)
         lines.setSpacing(theme.GAP)
         lines.addWidget(self._down, 1)
-        lines.addWidget(meters)
+        lines.addWidget(column(*strips))
 
     def restore(self, window: QMainWindow, remembered: Remembered, stage: QWidget) -> None:
         """As it was; the first time beside the stage's window, where the screen takes both."""

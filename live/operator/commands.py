@@ -21,6 +21,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("lock middle", ("L",), "Follow the face in the middle", "Follow the face in the middle"),
     Command("lock left", ("Ctrl+Left",), "Follow the leftmost face", "Follow the leftmost face"),
     Command("lock right", ("Ctrl+Right",), "Follow the rightmost face", "Follow the rightmost face"),
+    Command("mute", ("S",), "Mute the loudspeaker", "Mute the loudspeaker; again to be heard"),
     Command("fill screen", ("F11",), "Full screen on another screen", "Stage full screen on another screen"),
     Command("leave screen", ("Shift+F11",), "As a window", "Stage as a window"),
     Command("mirror", ("M",), "Mirror", "Mirror the stage"),
@@ -33,6 +34,7 @@ COMMANDS: tuple[Command, ...] = (
 LIST_KEYS: tuple[tuple[str, str], ...] = (
     ("Up, Down", "Move the selection"),
     ("Enter", "The selected cue or look is standby"),
-    ("Tab", "From the cues to the looks and back"),
+    ("Tab", "From the cues to the looks, the faders, the log"),
+    ("Left, Right", "Move the fader; Delete: back to its rest"),
 )
 """What the lists do with keys by themselves, and what it means."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from PyQt5.QtCore import Qt, pyqtSignal
-from PyQt5.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout
+from PyQt5.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout
 
 from live.control.keys import Action, key_of
 from live.operator import theme
 from live.operator.cue_list import STATUS_COLOURS, CueRow, CueStatus
+from live.operator.elided import Elided
 
 GO_HEIGHTS = (126, 230)
 BUTTON_HEIGHT = 46
@@ -22,10 +23,8 @@ class GoPanel(QFrame):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("panel")
-        self.next_name = theme.label("", "next")
-        self.next_status = QLabel()
-        for words in (self.next_name, self.next_status):
-            words.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.next_name = Elided("next")
+        self.next_status = Elided()
         self.go_button = self._button("GO", "go")
         self.go_button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.go_button.setFixedHeight(GO_HEIGHTS[0])
@@ -42,9 +41,8 @@ class GoPanel(QFrame):
         else:
             name, colour = f"{row.number}  {row.name}", STATUS_COLOURS[row.status]
             status = f"Refused: {row.why}" if row.status is CueStatus.REFUSED else row.status.value.capitalize()
-        self.next_name.setText(name)
-        self.next_status.setText(status)
-        self.next_status.setToolTip(status)
+        self.next_name.say(name)
+        self.next_status.say(status)
         theme.colour(self.next_status, colour)
 
     def show_panic(self, on: bool) -> None:

@@ -40,6 +40,7 @@ class Menus(QMenuBar):
         self._build_show(press)
         self._build_stage()
         self._add(self._menu("&Performer"), "lock middle", "lock left", "lock right")
+        self._add(self._menu("S&ound"), "mute")
         self._add(self._menu("&Help"), "help")
 
     def tick(self, presentation: Presentation) -> None:

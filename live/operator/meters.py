@@ -1,23 +1,27 @@
-"""The meters: how fast, how late, how loud. Runs in the Qt thread; shows a Reading, and knows not where it is from."""
+"""The meters: how fast, how late, what was missed. Runs in the Qt thread; shows a Reading, and knows not where it is
+from.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import log10
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from PyQt5.QtCore import QRectF, QSize, Qt
-from PyQt5.QtGui import QColor, QPainter, QPaintEvent
-from PyQt5.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from PyQt5.QtCore import Qt
+from PyQt5.QtGui import QColor
+from PyQt5.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from live.operator import theme
 
-FLOOR_DB = -60.0
 NOTHING = "–"
+LATE_MS = 40.0
+SKEW_MS = 10.0
+"""Lips and voice this far apart are seen to be."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the meters show; None is what was not measured. Times in ms, levels as full scale 1."""
+    """What the meters show; None is what was not measured. Times in ms."""
 
     fps: float | None = None
     p50: float | None = None
@@ -28,9 +32,18 @@ class Reading:
     face_lost: int | None = None
     provider: str = ""
     sound_latency: float | None = None
+    latency_parts: Mapping[str, float] = field(default_factory=dict)
+    """What the sound's latency is made of."""
+    skew: float | None = None
+    """How much later than the voice the lips are."""
+    picture_waits: float | None = None
+    sound_waits: float | None = None
+    drift_ppm: float | None = None
+    """Of the loudspeaker's clock against the microphone's."""
     xruns: int | None = None
-    level_in: float | None = None
-    level_out: float | None = None
+    misses: int | None = None
+    rtf: float | None = None
+    priority: str = ""
 
 
 class _Tile(QFrame):
@@ -45,7 +58,7 @@ class _Tile(QFrame):
         for label in (self._figure, self._caption):
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
         column = QVBoxLayout(self)
-        column.setContentsMargins(8, 7, 8, 7)
+        column.setContentsMargins(5, 7, 5, 7)
         column.setSpacing(0)
         column.addWidget(self._figure)
         column.addWidget(self._caption)
@@ -63,82 +76,38 @@ class _Tile(QFrame):
         return str(self._figure.text())
 
 
-class LevelBar(QWidget):
-    """A level from -60 dB to full scale: green, amber above -12, red above -3."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._level: float | None = None
-        self.setMinimumSize(70, 14)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-
-    def sizeHint(self) -> QSize:
-        return QSize(110, 14)
-
-    def show_level(self, level: float | None) -> None:
-        """Full scale is 1; None is no sound device."""
-        if level != self._level:
-            self._level = level
-            self.update()
-
-    def paintEvent(self, event: QPaintEvent | None) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(theme.BACKGROUND)
-        painter.drawRoundedRect(self.rect(), 3, 3)
-        if not self._level or self._level <= 0:
-            return
-        db = 20 * log10(self._level)
-        part = min(max(1 - db / FLOOR_DB, 0.0), 1.0)
-        colour = theme.ON_STAGE if db < -12 else theme.STANDBY if db < -3 else theme.FAULT
-        painter.setBrush(colour)
-        painter.drawRoundedRect(QRectF(0, 0, self.width() * part, self.height()), 3, 3)
-
-
-class _SoundTile(QFrame):
-    """The levels in and out."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setObjectName("panel")
-        self.into, self.out = LevelBar(), LevelBar()
-        grid = QGridLayout(self)
-        grid.setContentsMargins(12, 7, 12, 7)
-        grid.setHorizontalSpacing(theme.GAP)
-        grid.setVerticalSpacing(0)
-        for row, (name, bar) in enumerate((("In", self.into), ("Out", self.out))):
-            grid.addWidget(theme.label(name, "caption"), row, 0)
-            grid.addWidget(bar, row, 1)
-        grid.setColumnStretch(1, 1)
-        self.setSizePolicy(QSizePolicy.Policy.MinimumExpanding, QSizePolicy.Policy.Preferred)
-
-
 class Meters(QWidget):
-    """One strip of tiles."""
+    """One strip of tiles: the picture's, then the sound's."""
 
     def __init__(self) -> None:
         super().__init__()
         self._fps = _Tile("fps", "00.0")
         self._latency = _Tile("p50 · p95 · p99 ms", "000 · 000 · 000")
-        self._gap = _Tile("gap ms", "0000")
-        self._dropped = _Tile("dropped", "0000")
-        self._lost = _Tile("face lost", "0000")
+        self._gap = _Tile("gap ms", "000")
+        self._dropped = _Tile("dropped", "000")
+        self._lost = _Tile("face lost", "000")
         self._provider = _Tile("provider", "TensorRT")
         self._sound = _Tile("sound ms", "000")
-        self._xruns = _Tile("xruns", "000")
-        self._levels = _SoundTile()
+        self._skew = _Tile("lips ms", "+00")
+        self._drift = _Tile("drift ppm", "+000")
+        self._xruns = _Tile("xruns", "00")
+        self._misses = _Tile("missed", "00")
         self._latency.setToolTip(
             "From the camera's capture to the stage: half, 95 % and 99 % of the pictures are faster"
         )
         self._gap.setToolTip("The longest time the stage went without a new picture")
         self._lost.setToolTip("Frames in which no face was found")
+        self._drift.setToolTip(
+            "How much faster the loudspeaker's clock runs than the microphone's; made good as it goes"
+        )
+        self._xruns.setToolTip("How often the microphone's ring was full or the loudspeaker's empty")
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(theme.SMALL_GAP)
         for tile, stretch in (
             (self._fps, 2), (self._latency, 4), (self._gap, 2), (self._dropped, 2), (self._lost, 2),
-            (self._provider, 3), (self._sound, 2), (self._xruns, 2), (self._levels, 4),
+            (self._provider, 3), (self._sound, 2), (self._skew, 2), (self._drift, 2), (self._xruns, 2),
+            (self._misses, 2),
         ):  # fmt: skip
             row.addWidget(tile, stretch)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
@@ -147,22 +116,53 @@ class Meters(QWidget):
         """Shows it; amber and red where the house's targets are missed."""
         self._fps.show_figure("" if reading.fps is None else f"{reading.fps:.1f}")
         parts = [NOTHING if p is None else f"{p:.0f}" for p in (reading.p50, reading.p95, reading.p99)]
-        late = reading.p95 is not None and reading.p95 > 40
+        late = reading.p95 is not None and reading.p95 > LATE_MS
         self._latency.show_figure(" · ".join(parts), theme.STANDBY if late else theme.TEXT)
-        self._gap.show_figure("" if reading.longest_gap is None else f"{reading.longest_gap:.0f}")
+        self._gap.show_figure(_whole(reading.longest_gap))
         self._dropped.show_figure(_count(reading.dropped))
         self._lost.show_figure(_count(reading.face_lost))
         self._provider.show_figure(reading.provider)
-        self._sound.show_figure("" if reading.sound_latency is None else f"{reading.sound_latency:.0f}")
+        self._show_sound(reading)
+
+    def _show_sound(self, reading: Reading) -> None:
+        self._sound.show_figure(_whole(reading.sound_latency))
+        self._sound.setToolTip(
+            "\n".join(["From the microphone to the loudspeaker", *_part_lines(reading.latency_parts)])
+        )
+        apart = reading.skew is not None and abs(reading.skew) > SKEW_MS
+        self._skew.show_figure(_signed(reading.skew), theme.STANDBY if apart else theme.TEXT)
+        waits = f"the picture waits {_ms(reading.picture_waits)}, the sound {_ms(reading.sound_waits)}"
+        self._skew.setToolTip(f"How much later than the voice the lips are; so that they agree, {waits}")
+        self._drift.show_figure(_signed(reading.drift_ppm))
         self._xruns.show_figure(_count(reading.xruns), theme.FAULT if reading.xruns else theme.TEXT)
-        self._levels.into.show_level(reading.level_in)
-        self._levels.out.show_level(reading.level_out)
+        self._misses.show_figure(_count(reading.misses), theme.FAULT if reading.misses else theme.TEXT)
+        work = "" if reading.rtf is None else f"\nA second of sound takes {reading.rtf:.2f} s to compute"
+        place = f"; the sound's thread runs {reading.priority}" if reading.priority else ""
+        self._misses.setToolTip(f"Blocks of the voice that came too late{work}{place}")
 
     def texts(self) -> dict[str, str]:
         """What the tiles say, by their captions."""
-        video = [self._fps, self._latency, self._gap, self._dropped, self._lost, self._provider]
-        tiles = [*video, self._sound, self._xruns]
-        return {tile.caption: tile.text for tile in tiles}
+        return {tile.caption: tile.text for tile in self.findChildren(_Tile)}
+
+    def tips(self) -> dict[str, str]:
+        """What they say when they are pointed at."""
+        return {tile.caption: tile.toolTip() for tile in self.findChildren(_Tile)}
+
+
+def _part_lines(parts: Mapping[str, float]) -> list[str]:
+    return [f"{name}: {ms:.1f} ms" for name, ms in parts.items() if ms > 0]
+
+
+def _ms(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.0f} ms"
+
+
+def _whole(value: float | None) -> str:
+    return "" if value is None else f"{value:.0f}"
+
+
+def _signed(value: float | None) -> str:
+    return "" if value is None else "0" if round(value) == 0 else f"{value:+.0f}"
 
 
 def _count(value: int | None) -> str:

@@ -1,7 +1,7 @@
 """How the operator's window looks: a palette, a type scale, spacing and one stylesheet, readable from two metres.
 
-Colours mean one thing each, everywhere: green is on stage, amber is standby, blue is loading, red is a fault or the
-panic banner. Runs in the Qt thread; knows nothing of the show.
+Colours mean one thing each, everywhere: green is on stage, amber is standby, blue is loading, red is a fault, the
+panic banner, or a sound that is muted. Runs in the Qt thread; knows nothing of the show.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ HOVER: Final = QColor("#2c313b")
 LINE: Final = QColor("#333a46")
 TEXT: Final = QColor("#f3f5f8")
 QUIET: Final = QColor("#a3adbc")
+DISABLED: Final = QColor("#6b7482")
 INK: Final = QColor("#0b0d10")
 """Text upon a bright colour."""
 
@@ -105,7 +106,7 @@ def palette() -> QPalette:
     ):
         made.setColor(role, colour)
     for role in (QPalette.ColorRole.WindowText, QPalette.ColorRole.Text, QPalette.ColorRole.ButtonText):
-        made.setColor(QPalette.ColorGroup.Disabled, role, QColor("#6b7482"))
+        made.setColor(QPalette.ColorGroup.Disabled, role, DISABLED)
     return made
 
 
@@ -120,11 +121,12 @@ def stylesheet() -> str:
     QMenu {{ background: {RAISED.name()}; border: 1px solid {LINE.name()}; padding: 6px; }}
     QMenu::item {{ padding: 7px 34px 7px 30px; border-radius: 4px; }}
     QMenu::item:selected {{ background: {HOVER.name()}; }}
-    QMenu::item:disabled {{ color: #6b7482; }}
+    QMenu::item:disabled {{ color: {DISABLED.name()}; }}
     QMenu::separator {{ height: 1px; background: {LINE.name()}; margin: 6px; }}
 
     QFrame#panel {{ background: {PANEL.name()}; border-radius: {RADIUS}px; }}
     QLabel#caption {{ color: {QUIET.name()}; }}
+    QLabel#caption:disabled {{ color: {DISABLED.name()}; }}
     QLabel#figure {{ font-size: {FIGURE_PX}px; font-weight: bold; }}
     QLabel#title {{ font-size: {TITLE_PX}px; font-weight: bold; }}
     QLabel#next {{ font-size: {TITLE_PX}px; font-weight: bold; color: {STANDBY.name()}; }}
@@ -142,6 +144,21 @@ def stylesheet() -> str:
         font-weight: bold; }}
     QPushButton#panic:hover {{ background: #3a1c1c; }}
     QPushButton#panic:checked {{ background: {ALARM.name()}; color: white; border-color: {ALARM.name()}; }}
+
+    QPushButton#mute {{ font-weight: bold; }}
+    QPushButton#mute:checked {{ background: {ALARM.name()}; color: white; border-color: {ALARM.name()}; }}
+    QPushButton#mute:focus {{ border: 2px solid {SELECTION.name()}; }}
+    QPushButton#mute:disabled {{ color: {DISABLED.name()}; background: {PANEL.name()}; border-color: {RAISED.name()}; }}
+    QLabel#lamp {{ color: {LINE.name()}; border: 1px solid {LINE.name()}; border-radius: 5px; padding: 0 7px;
+        font-weight: bold; }}
+    QLabel#lamp:disabled {{ color: {RAISED.name()}; border-color: {RAISED.name()}; }}
+    QLabel#lamp[on="true"] {{ background: {STANDBY.name()}; color: {INK.name()}; border-color: {STANDBY.name()}; }}
+
+    QComboBox {{ background: {RAISED.name()}; border: 1px solid {LINE.name()}; border-radius: {RADIUS}px;
+        padding: 5px 10px; }}
+    QComboBox:focus {{ border-color: {SELECTION.name()}; }}
+    QComboBox::drop-down {{ border: none; width: 26px; }}
+    QComboBox QAbstractItemView {{ background: {RAISED.name()}; selection-background-color: {HOVER.name()}; }}
 
     QListView {{ background: {PANEL.name()}; border: 2px solid transparent; border-radius: {RADIUS}px;
         outline: none; }}

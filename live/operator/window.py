@@ -1,4 +1,4 @@
-"""The operator's window: what goes in, what comes out, the cues, the looks, the meters, the faults.
+"""The operator's window: what goes in, what comes out, the cues, the looks, the sound, the meters, the faults.
 
 This file wires the parts together; each is a file of its own. Runs in the Qt thread and never waits there: commands are
 posted to the StageManager, whose news come by a queued signal, coalesced; the camera's preview is looked at by a timer.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 from PyQt5.QtCore import Qt, QTimer, pyqtSignal
@@ -19,7 +20,7 @@ from PyQt5.QtWidgets import QFileDialog, QLabel, QMainWindow, QShortcut, QSizePo
 from live.control import keys
 from live.frames import now
 from live.operator import theme
-from live.operator.arrangement import Arrangement, column
+from live.operator.arrangement import Arrangement, column, row
 from live.operator.cue_list import CueList
 from live.operator.fault_log import Entry, FaultLog
 from live.operator.go_panel import GoPanel
@@ -31,11 +32,22 @@ from live.operator.meters import Meters
 from live.operator.painting import to_image
 from live.operator.previews import HEAD_PX, InputView, OutputView
 from live.operator.remembered import Remembered
+from live.operator.sound_strip import SoundStrip
 from live.operator.stage import StageWindow, read_safe_picture
 from live.operator.stage_controls import StageControls
-from live.operator.wording import ManagerLike, cue_for_look, cue_rows, cue_text, log_entries, output_words, reading
+from live.operator.voice_choice import VoiceChoice, voices_at_hand
+from live.operator.wording import (
+    ManagerLike,
+    cue_for_look,
+    cue_rows,
+    cue_text,
+    log_entries,
+    output_words,
+    reading,
+    sound_reading,
+)
 from live.shared_frames import FrameKind, SharedPicture
-from live.stage_manager import StageState
+from live.stage_manager import CueState, StageState
 
 REFRESH_MS = 250
 PREVIEW_MS = 33
@@ -67,6 +79,7 @@ class OperatorWindow(QMainWindow):
         self._clock = clock
         self._state: StageState | None = None
         self._shown_show: object = None
+        self._shown_cue: object = None
         self._began_at = -1e9
         self._safe: QImage | None = None
         self._safe_path: Path | None = None
@@ -89,6 +102,7 @@ class OperatorWindow(QMainWindow):
         self.input, self.output = InputView(self._clock), OutputView(self._clock)
         self.cue_list, self.go_panel = CueList(), GoPanel()
         self.library, self.log, self.meters = Library(thumbnail_cache), FaultLog(), Meters()
+        self.voices, self.sound = VoiceChoice(), SoundStrip(self._clock)
         self.stage_controls = StageControls(self._stage, self._remembered, self)
         self.menus = Menus(self._commands(), self.press, self.stage_controls)
         self.head = Head(self.menus)
@@ -100,8 +114,10 @@ class OperatorWindow(QMainWindow):
 
     def _arrange(self) -> None:
         middle = column(self.title, self.cue_list, self.go_panel, stretched=self.cue_list)
-        looks = column(_caption("Looks"), self.library, stretched=self.library)
-        self._arrangement = Arrangement((self.input, self.output), middle, looks, self.log, self.meters)
+        with_voice = row(theme.label("Voice", "caption"), self.voices, stretched=self.voices)
+        looks = column(_caption("Looks"), self.library, with_voice, stretched=self.library)
+        strips = (self.sound, self.meters)
+        self._arrangement = Arrangement((self.input, self.output), middle, looks, self.log, strips)
         self.setMenuWidget(self.head)
         self.setCentralWidget(self._arrangement)
         # Over the head lines, not between them: in a fright nothing may move away from under a hand.
@@ -109,7 +125,9 @@ class OperatorWindow(QMainWindow):
         self.banner.hide()
         self.help = KeyHelp(self._arrangement)
         self.setTabOrder(self.cue_list, self.library)
-        self.setTabOrder(self.library, self.log)
+        reached = [self.library, self.voices, *self.sound.faders.values(), self.sound.mute_button, self.log]
+        for before, after in pairwise(reached):
+            self.setTabOrder(before, after)
         self.cue_list.setFocus()
 
     def _commands(self) -> dict[str, Callable[[], None]]:
@@ -119,6 +137,7 @@ class OperatorWindow(QMainWindow):
             "lock middle": partial(self.lock_performer, 0.5, 0.5),
             "lock left": partial(self.lock_performer, 0.0, 0.5),
             "lock right": partial(self.lock_performer, 1.0, 0.5),
+            "mute": self.sound.toggle_mute,
             "fill screen": partial(stage.fill_screen, ""),
             "leave screen": stage.leave_screen,
             "mirror": stage.toggle_mirror,
@@ -139,6 +158,7 @@ class OperatorWindow(QMainWindow):
         self.library.chosen.connect(self.choose_look)
         self.library.portrayed.connect(self.cue_list.cues.set_picture)
         self.input.face_chosen.connect(self.lock_performer)
+        self.sound.moved.connect(self._manager.set_parameter)
         self.stage_controls.changed.connect(self._show_stage)
         self.stage_controls.told.connect(lambda text, fault: self.note(text, fault=fault))
         self._stage.notice.connect(self.note)
@@ -171,20 +191,20 @@ class OperatorWindow(QMainWindow):
         self._manager.lock_performer(x, y)
 
     def choose_look(self, file: Path) -> None:
-        """The cue that names this look is next. Where none does, one is added to the show in memory; as text it is on
-        the clipboard, for who wants to keep it.
+        """The cue that names this look is next; with a voice chosen, the one that names both. Where none does, one is
+        added to the show in memory; as text it is on the clipboard, for who wants to keep it.
         """
-        state = self._manager.state
-        row = next((cue.index for cue in state.cues if isinstance(cue.look, Path) and cue.look.resolve() == file), None)
-        if row is None:
-            cue = cue_for_look(file, state)
-            row = self._manager.add_cue(cue)
+        state, voice = self._manager.state, self.voices.chosen
+        at = next((cue.index for cue in state.cues if _has(cue, file, voice)), None)
+        if at is None:
+            cue = cue_for_look(file, state, voice)
+            at = self._manager.add_cue(cue)
             clipboard = QGuiApplication.clipboard()
             if clipboard is not None:
                 clipboard.setText(cue_text(cue, state.show_path))
             self.note(f"The cue for {file.name} is on the clipboard: paste it into the show's file to keep it.")
-        self.standby(row)
-        self.cue_list.select(row)
+        self.standby(at)
+        self.cue_list.select(at)
 
     def open_show(self) -> None:
         """Asks for a show's file."""
@@ -217,7 +237,8 @@ class OperatorWindow(QMainWindow):
         """Shows the StageManager's state. Cheap when nothing changed."""
         state = self._manager.state
         self._stage.set_panic(state.panic)  # before all else
-        show = (state.show_name, state.show_path, state.safe_picture, [cue.look for cue in state.cues])
+        models = [(cue.look, cue.voice) for cue in state.cues]
+        show = (state.show_name, state.show_path, state.safe_picture, models)
         before = None if self._state is None else self._state.standby
         self._state = state
         if show != self._shown_show:
@@ -235,6 +256,7 @@ class OperatorWindow(QMainWindow):
         self.banner.raise_()
         self.head.show_health((state.picture, state.sound))
         self.meters.show_reading(reading(state))
+        self._show_sound(state)
         camera = state.picture.figures
         self.input.tell_camera(str(camera.get("camera") or ""), str(camera.get("camera_trouble") or ""))
         self._show_log(state)
@@ -250,6 +272,18 @@ class OperatorWindow(QMainWindow):
             folders.insert(0, state.show_path.parent)
         named = [entry.look for entry in state.cues if isinstance(entry.look, Path)]
         self.library.show_looks(looks_at_hand(folders, named))
+        spoken = [entry.voice for entry in state.cues if isinstance(entry.voice, Path)]
+        self.voices.show_learned(voices_at_hand(folders, spoken))
+
+    def _show_sound(self, state: StageState) -> None:
+        self.sound.show_reading(sound_reading(state))
+        cues = self._manager.show.cues
+        if state.on_stage is None or state.on_stage >= len(cues):
+            return
+        cue = cues[state.on_stage]
+        if (state.on_stage, cue) != self._shown_cue:
+            self._shown_cue = state.on_stage, cue
+            self.sound.show_cue(cue.set)
 
     def _show_log(self, state: StageState) -> None:
         began_at = self._clock() - state.uptime_s
@@ -316,6 +350,7 @@ class OperatorWindow(QMainWindow):
         self._refresh_timer.stop()
         self._preview_timer.stop()
         self.library.stop()
+        self.sound.stop()
         self._unlisten()
 
     def _close(self) -> None:
@@ -335,6 +370,13 @@ class OperatorWindow(QMainWindow):
         self.stop()
         event.accept()
         self.closed.emit()
+
+
+def _has(cue: CueState, look: Path, voice: str | Path | None) -> bool:
+    """Whether it is a cue of this look, and of this voice where one is wanted."""
+    if voice is not None and cue.voice != voice:
+        return False
+    return isinstance(cue.look, Path) and cue.look.resolve() == look
 
 
 def _caption(text: str) -> QLabel:

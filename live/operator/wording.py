@@ -16,8 +16,9 @@ from live.operator import theme
 from live.operator.cue_list import CueRow, CueStatus
 from live.operator.fault_log import Entry
 from live.operator.meters import Reading
+from live.operator.sound_strip import SoundReading
 from live.shared_frames import FrameKind, SharedPicture
-from live.show import Cue
+from live.show import Cue, Show
 from live.stage_manager import StageState
 
 _DISSOLVE_S = 0.5
@@ -44,12 +45,15 @@ class ManagerLike(Keyed, Protocol):
     @property
     def state(self) -> StageState: ...
     @property
+    def show(self) -> Show: ...
+    @property
     def preview_frames(self) -> FramesLike: ...
     @property
     def audience(self) -> AudienceLike: ...
     def standby(self, index: int) -> bool: ...
     def add_cue(self, cue: Cue) -> int: ...
     def lock_performer(self, x: float, y: float) -> None: ...
+    def set_parameter(self, name: str, value: float) -> None: ...
     def begin_reload(self, path: str | Path | None = None) -> bool: ...
     def listen(self, callback: Callable[[], None]) -> Callable[[], None]: ...
 
@@ -57,6 +61,13 @@ class ManagerLike(Keyed, Protocol):
 def model_word(model: str | Path) -> str:
     """A look or voice as the list calls it."""
     return model.stem if isinstance(model, Path) else model
+
+
+def voice_word(voice: str | Path) -> str:
+    """A voice as the window calls it: a preset by its own name."""
+    if isinstance(voice, str) and voice.endswith(".onnx"):
+        voice = Path(voice)
+    return "own voice" if voice == "bypass" else model_word(voice)
 
 
 def seconds_word(seconds: float) -> str:
@@ -68,7 +79,7 @@ def cue_rows(state: StageState) -> list[CueRow]:
     """The cue list's lines."""
     rows = []
     for cue in state.cues:
-        parts = [model_word(cue.look), "own voice" if cue.voice == "bypass" else model_word(cue.voice)]
+        parts = [model_word(cue.look), voice_word(cue.voice)]
         parts.append(f"dissolve {seconds_word(cue.transition_s)}" if cue.transition_s > 0 else "cut")
         if cue.follow_s is not None:
             parts.append(f"follows after {seconds_word(cue.follow_s)}")
@@ -88,12 +99,15 @@ def cue_rows(state: StageState) -> list[CueRow]:
     return rows
 
 
-def cue_for_look(file: Path, state: StageState) -> Cue:
-    """A cue of this look in the show as it performs: the voice stays, and so does going on by itself."""
+def cue_for_look(file: Path, state: StageState, voice: str | Path | None = None) -> Cue:
+    """A cue of this look in the show as it performs: going on by itself stays, and so does the voice, unless one is
+    named.
+    """
+    name = file.stem if voice is None else f"{file.stem}, {voice_word(voice)}"
     if state.on_stage is None:
-        return Cue(file.stem, file, transition_s=_DISSOLVE_S)
+        return Cue(name, file, voice or "bypass", _DISSOLVE_S)
     before = state.cues[state.on_stage]
-    return Cue(file.stem, file, before.voice, _DISSOLVE_S, follow_s=before.follow_s)
+    return Cue(name, file, voice or before.voice, _DISSOLVE_S, follow_s=before.follow_s)
 
 
 def cue_text(cue: Cue, show_path: Path | None) -> str:
@@ -174,9 +188,34 @@ def reading(state: StageState) -> Reading:
         face_lost=_whole(video, "face_lost_frames"),
         provider=str(video.get("provider") or ""),
         sound_latency=_number(audio, "latency"),
+        latency_parts=_part(audio, "latency_parts"),
+        skew=state.sync.skew,
+        picture_waits=state.sync.picture_delay,
+        sound_waits=state.sync.sound_delay,
+        drift_ppm=_number(audio, "drift_ppm"),
         xruns=_whole(audio, "xruns"),
-        level_in=_number(audio, "in_peak"),
-        level_out=_number(audio, "out_peak"),
+        misses=_whole(audio, "deadline_misses"),
+        rtf=_number(audio, "rtf"),
+        priority=str(audio.get("priority") or ""),
+    )
+
+
+def sound_reading(state: StageState) -> SoundReading:
+    """What the strip shows of the sound engine's figures."""
+    figures = state.sound.figures
+    microphone, speaker = (str(figures.get(name) or "none") for name in ("microphone", "speaker"))
+    voice = figures.get("voice")
+    return SoundReading(
+        performing=state.sound.health == "performing" and microphone != "none",
+        microphone="no microphone" if microphone == "none" else microphone,
+        speaker="no loudspeaker" if speaker == "none" else speaker,
+        voice="" if voice is None else voice_word(str(voice)),
+        in_peak=_number(figures, "in_peak"),
+        in_rms=_number(figures, "in_rms"),
+        out_peak=_number(figures, "out_peak"),
+        out_rms=_number(figures, "out_rms"),
+        limited=1.0 if (limited := _number(figures, "limited")) is None else limited,
+        mute=bool(figures.get("mute")),
     )
 
 

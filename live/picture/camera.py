@@ -316,13 +316,14 @@ class Webcam(Source):
 
 
 class DemoSource(Source):
-    """The stand-in performer, 30 frames a second."""
+    """The stand-in performer, 30 frames a second. With an epoch its script begins there, as its speech does."""
 
     fps_asked = 30.0
 
-    def __init__(self, performer: Performer | None = None, clock: Clock = now) -> None:
+    def __init__(self, performer: Performer | None = None, clock: Clock = now, *, epoch: float | None = None) -> None:
         super().__init__("demo", clock=clock)
         self._performer = performer
+        self._epoch = epoch
 
     def grab(self, reader: _Reader) -> Grabbed:
         if self._performer is None:
@@ -331,15 +332,17 @@ class DemoSource(Source):
             self._performer = DemoPerformer(width=640, height=480)
         reader.patient_until = self.clock() + GONE_S
         started = self.clock()
+        script = started if self._epoch is None else self._epoch
         for index in count():
             due = started + index / self.fps_asked
             late_s = self.clock() - due
             if late_s > GONE_S:
                 started += late_s
+                script += late_s if self._epoch is None else 0.0
             elif late_s < 0 and reader.stopping.wait(-late_s):
                 return
             captured_at = self.clock()
-            yield self._performer.picture(captured_at - started), captured_at
+            yield self._performer.picture(captured_at - script), captured_at
 
 
 class NoSource(Source):
@@ -382,7 +385,7 @@ class ScriptedSource(Source):
 
 def open_source(spec: str, clock: Clock = now, *, epoch: float | None = None, period_s: float | None = None) -> Source:
     """The source that `spec` names: a webcam's index or name, a file, a URL, `demo` or `none`; not started
-    yet. `epoch` and `period_s` are a file's alone.
+    yet. `epoch` is a file's and `demo`'s, `period_s` a file's alone.
 
     Raises BadSource when it names a file that is missing or no video. A device or URL that is not there is no
     error: it is tried again and again.
@@ -390,7 +393,7 @@ def open_source(spec: str, clock: Clock = now, *, epoch: float | None = None, pe
     if spec == "none":
         return NoSource(clock)
     if spec == "demo":
-        return DemoSource(clock=clock)
+        return DemoSource(clock=clock, epoch=epoch)
     if spec.strip().isdigit():
         return Webcam(int(spec), clock=clock)
     device = re.fullmatch(r"/dev/video(\d+)", spec)

@@ -488,6 +488,23 @@ def test_parameters_reach_their_engine_and_stopping_leaves_nothing(make: Make) -
     assert not Path("/dev/shm", name.lstrip("/")).exists()
 
 
+def test_a_mute_holds_through_cues_and_a_restart_and_a_pitch_does_not(make: Make) -> None:
+    manager = make("one", "two")
+    assert performs(manager, 0)
+    manager.set_parameter("sound/mute", 1.0)
+    manager.set_parameter("sound/pitch", 3.0)
+    manager.go()
+    assert performs(manager, 1)
+    assert manager._road._parameters == {"sound/mute": 1.0}
+    pid = manager._sound.process.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    assert until(lambda: manager._sound.restarts == 1 and manager._sound.health == "performing")
+    manager.stop()
+    assert manager._sound.report is not None
+    assert manager._sound.report["commands"].count("SetParameter") == 1
+
+
 def test_stopping_does_not_wait_for_engines_that_are_being_started(tmp_path: Path) -> None:
     """The fork server imports for as long as it likes; Ctrl-C in the first second is answered all the same."""
     stop_forkserver()

@@ -13,7 +13,7 @@ import numpy as np
 
 from live.frames import Picture, Points, now
 from live.shared_frames import FrameKind, SharedPicture
-from live.show import Cue
+from live.show import Cue, Show
 from live.stage_manager import CueState, EngineState, FaultState, NoteState, StageState
 
 
@@ -104,6 +104,8 @@ class FakeStage:
         self.preview_frames = FakeFrames()
         self.audience = FakeAudience()
         self.listeners: list[Callable[[], None]] = []
+        self.sets: dict[int, dict[str, float]] = {}
+        """The parameters of a cue, by its index."""
         self.state = StageState(
             show_name="One minute",
             show_path=Path("/show/show.toml"),
@@ -121,6 +123,11 @@ class FakeStage:
             failure=None,
             uptime_s=12.0,
         )
+
+    @property
+    def show(self) -> Show:
+        cues = (Cue(cue.name, cue.look, cue.voice, set=self.sets.get(cue.index, {})) for cue in self.state.cues)
+        return Show(self.state.show_name, tuple(cues))
 
     def become(self, **changes: Any) -> None:
         """Another state, told to who listens."""
@@ -167,6 +174,9 @@ class FakeStage:
     def lock_performer(self, x: float, y: float) -> None:
         self.calls.append(("lock_performer", round(x, 2), round(y, 2)))
 
+    def set_parameter(self, name: str, value: float) -> None:
+        self.calls.append(("set_parameter", name, value))
+
     def begin_reload(self, path: str | Path | None = None) -> bool:
         self.calls.append(("begin_reload", path))
         return True
@@ -174,6 +184,29 @@ class FakeStage:
     def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
         self.listeners.append(callback)
         return lambda: self.listeners.remove(callback)
+
+
+def sound(**changes: Any) -> EngineState:
+    """A sound engine that performs, with the figures it sends."""
+    figures: dict[str, Any] = {
+        "microphone": "USB microphone",
+        "speaker": "Stage left",
+        "voice": "child",
+        "latency": 71.2,
+        "latency_parts": {"block": 10.0, "voice": 37.8, "desk": 1.4, "microphone": 0.0, "speaker": 22.0},
+        "drift_ppm": 12.4,
+        "xruns": 0,
+        "deadline_misses": 0,
+        "rtf": 0.12,
+        "in_peak": 0.25,
+        "in_rms": 0.08,
+        "out_peak": 0.5,
+        "out_rms": 0.15,
+        "limited": 1.0,
+        "mute": False,
+        "priority": "real-time",
+    }
+    return EngineState("sound", "performing", 0.1, 0, figures | changes)
 
 
 def fault(at_s: float, where: str, what: str, recovered_after_s: float | None = None) -> FaultState:

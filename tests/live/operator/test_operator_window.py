@@ -25,11 +25,12 @@ from live.operator.painting import Fit, Presentation
 from live.operator.remembered import Remembered
 from live.operator.stage import StageWindow
 from live.operator.window import OperatorWindow
-from live.operator.wording import cue_for_look, cue_text, reading
+from live.operator.wording import cue_for_look, cue_text
 from live.shared_frames import FrameKind, SharedPicture
-from live.show import Cue
+from live.show import VOICE_PRESETS, Cue
 from live.stage_manager import EngineState
-from tests.live.operator.fake_stage import FakeStage, cue, fault, note, picture
+from live.sync import SyncState
+from tests.live.operator.fake_stage import FakeStage, cue, fault, note, picture, sound
 
 
 class Desk:
@@ -77,7 +78,7 @@ def press(qtbot: QtBot, key: int, modifier: Qt.KeyboardModifiers | None = None) 
 def test_space_is_go_and_backspace_is_back(qtbot: QtBot, desk: Desk) -> None:
     press(qtbot, Qt.Key.Key_Space)
     assert desk.manager.calls == [("go",)]
-    assert desk.window.go_panel.next_name.text().endswith("ink")
+    assert desk.window.go_panel.next_name.whole.endswith("ink")
     press(qtbot, Qt.Key.Key_Backspace)
     assert desk.manager.calls == [("go",), ("back",)]
 
@@ -241,7 +242,7 @@ def test_the_list_says_why_a_cue_is_refused(qtbot: QtBot, desk: Desk) -> None:
         CueStatus.LOADING,
         CueStatus.UNLOADED,
     ]
-    assert desk.window.go_panel.next_status.text() == "Refused: is truncated"
+    assert desk.window.go_panel.next_status.whole == "Refused: is truncated"
     desk.window.grab()  # every way to draw a row is drawn
 
 
@@ -259,11 +260,14 @@ def test_meters_show_the_figures_and_a_dash_for_what_is_not_measured(qtbot: QtBo
     qtbot.waitUntil(lambda: desk.window.meters.texts()["fps"] == "30.0")
     assert desk.window.meters.texts()["p50 · p95 · p99 ms"] == "20 · 31 · –"
     assert desk.window.meters.texts()["xruns"] == "–"
-    sound = {"latency": 47.2, "xruns": 2, "in_peak": 0.5, "out_peak": 0.0}
-    desk.manager.become(sound=EngineState("sound", "performing", 0.1, 0, sound))
+    desk.manager.become(sound=sound(latency=47.2, xruns=2), sync=SyncState(-12.4, 30.0, 0.0))
     qtbot.waitUntil(lambda: desk.window.meters.texts()["xruns"] == "2")
-    assert desk.window.meters.texts()["sound ms"] == "47"
-    assert reading(desk.manager.state).level_in == 0.5
+    texts, tips = desk.window.meters.texts(), desk.window.meters.tips()
+    shown = {caption: texts[caption] for caption in ("sound ms", "drift ppm", "missed", "lips ms")}
+    assert shown == {"sound ms": "47", "drift ppm": "+12", "missed": "0", "lips ms": "-12"}
+    assert "voice: 37.8 ms" in tips["sound ms"]
+    assert "microphone" not in tips["sound ms"].split("\n", 1)[1], "a part that is nothing"
+    assert "the picture waits 30 ms, the sound 0 ms" in tips["lips ms"]
 
 
 def test_a_look_without_a_cue_is_added_and_stands_by(desk: Desk, tmp_path: Path) -> None:
@@ -298,6 +302,42 @@ def test_a_cue_for_a_look_keeps_the_voice_and_going_on_by_itself(desk: Desk, tmp
     }
     desk.manager.become(on_stage=None)
     assert cue_for_look(tmp_path / "stone.onnx", desk.manager.state).voice == "bypass"
+
+
+def test_a_chosen_voice_makes_the_look_another_cue(qtbot: QtBot, desk: Desk, tmp_path: Path) -> None:
+    stone, low = (tmp_path / "stone.onnx").resolve(), (tmp_path / "voices" / "low.onnx").resolve()
+    low.parent.mkdir()
+    low.touch()
+    desk.manager.become(show_path=tmp_path / "show.toml")
+    desk.window.refresh()
+    voices = desk.window.voices
+    listed = [voices.itemText(row) for row in range(voices.count()) if voices.itemText(row)]
+    assert listed[:3] == ["as on stage", "own voice", "silence"]
+    assert listed[3:-1] == list(VOICE_PRESETS[2:]), "presets in the show's order, the quick ones together"
+    assert listed[-1] == "low"
+    desk.window.choose_look(stone)
+    for voice, row in (("whisper", 4), (low, 5)):
+        voices.setCurrentIndex(voices.findText("low" if voice is low else str(voice)))
+        desk.manager.calls.clear()
+        desk.window.choose_look(stone)
+        name = "stone, low" if voice is low else f"stone, {voice}"
+        assert desk.manager.calls == [("add_cue", Cue(name, stone, voice, 0.5)), ("standby", row)]
+        desk.manager.calls.clear()
+        desk.window.choose_look(stone)
+        assert desk.manager.calls == [("standby", row)], "the second time it has its cue"
+    assert desk.window.cue_list.cues.rows[4].what.startswith("stone · whisper")
+    desk.manager.become(show_name="Read again")
+    desk.window.refresh()
+    assert voices.chosen == low, "what was chosen is lost when the list is made anew"
+
+
+def test_keys_of_the_show_work_on_the_voices(qtbot: QtBot, desk: Desk) -> None:
+    desk.window.voices.setFocus()
+    press(qtbot, Qt.Key.Key_Down)
+    assert desk.window.voices.chosen == "bypass"
+    press(qtbot, Qt.Key.Key_Space)
+    press(qtbot, Qt.Key.Key_Escape)
+    assert desk.manager.calls == [("go",), ("toggle_panic",)]
 
 
 def test_help_covers_the_window_and_go_still_goes(qtbot: QtBot, desk: Desk) -> None:

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from live.app import _from_one_movie
-from live.frames import Frame, now
-from live.picture.camera import FileSource
+from live.frames import Frame, Picture, now
+from live.picture.camera import DemoSource, FileSource
 from live.picture.movie_frames import playing_time
 from live.picture.settings import PictureSettings
 from live.sound.settings import SoundSettings
@@ -128,3 +128,22 @@ def test_only_one_and_the_same_movie_is_kept_together(tmp_path: Path) -> None:
     for mic in (str(other), "none", "demo", "default"):
         picture, sound = _from_one_movie(PictureSettings(camera=str(path)), SoundSettings(mic=mic))
         assert (picture.epoch, sound.mic) == (None, mic)
+
+
+def test_the_demos_performer_and_speech_begin_at_one_moment(watch: Watch) -> None:
+    picture, sound = _from_one_movie(PictureSettings(camera="demo"), SoundSettings(mic="demo"))
+    assert picture.epoch == sound.epoch
+    assert picture.epoch is not None
+    assert _from_one_movie(PictureSettings(camera="demo"), SoundSettings(mic="none"))[0].epoch is None
+    asked: list[float] = []
+
+    class Performer:
+        def picture(self, t_s: float) -> Picture:
+            asked.append(t_s)
+            return np.zeros((48, 64, 3), np.uint8)
+
+    epoch = now() - 7.0
+    frames = watch(DemoSource(Performer(), epoch=epoch), 0.4)
+    assert len(frames) >= 3
+    assert asked[0] == pytest.approx(7.0, abs=0.3)
+    assert all(any(abs(frame.captured_at - epoch - t_s) < 1e-6 for t_s in asked) for frame in frames)

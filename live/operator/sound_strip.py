@@ -1,0 +1,217 @@
+"""The sound in one strip, the way it goes: microphone, voice, loudspeaker. Levels, faders, limiter, mute.
+
+Runs in the Qt thread; shows a SoundReading, and tells what the operator moves. Knows neither engine nor StageManager.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from PyQt5.QtCore import Qt, QTimer, pyqtSignal
+from PyQt5.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from live.frames import now
+from live.operator import theme
+from live.operator.elided import Elided
+from live.operator.fader import Fader, Range
+from live.operator.level_meter import FLOOR_DB, LevelMeter
+
+TICK_MS = 50
+_ANSWER_S = 0.6
+"""So long the engine's figures may still be of the time before a press."""
+LIMITING = 0.99
+"""Below this gain the limiter is at work: a tenth of a decibel."""
+NOTHING = "–"
+
+INPUT = (
+    Range("sound/input_gain", "Input", "Gain of the microphone", -60, 24, unit=" dB"),
+    Range("sound/gate", "Gate", "What is softer than this is silence", -80, 0, -80, " dB", off=-120.0),
+)
+VOICE = (
+    Range("sound/pitch", "Pitch", "Semitones, until the next cue", -12, 12),
+    Range("sound/formant", "Formant", "Semitones: the size of the mouth, until the next cue", -12, 12),
+)
+OUTPUT = (
+    Range("sound/gain", "Output", "Gain of the loudspeaker", -60, 24, unit=" dB"),
+    Range("sound/monitor", "Monitor", "The performer's own voice mixed in", -60, 0, -60, " dB", off=-60.0),
+)
+MUTE = "sound/mute"
+CUES_OWN = tuple(over.parameter for over in VOICE)
+"""These go back to rest with a cue that does not name them."""
+
+
+@dataclass(frozen=True, slots=True)
+class SoundReading:
+    """What the strip shows. Levels and gain with full scale 1; None is what was not measured."""
+
+    performing: bool = False
+    """There is a microphone, and the engine is up."""
+    microphone: str = ""
+    speaker: str = ""
+    voice: str = ""
+    in_peak: float | None = None
+    in_rms: float | None = None
+    out_peak: float | None = None
+    out_rms: float | None = None
+    limited: float = 1.0
+    mute: bool = False
+
+
+class _Lamp(QLabel):
+    """A word that lights up."""
+
+    def __init__(self, word: str, meaning: str) -> None:
+        super().__init__(word)
+        self.setObjectName("lamp")
+        self.setToolTip(meaning)
+        self.setAccessibleName(meaning)
+        self.setProperty("on", False)
+
+    @property
+    def on(self) -> bool:
+        return bool(self.property("on"))
+
+    def light(self, on: bool) -> None:
+        if on != self.on:
+            self.setProperty("on", on)
+            style = self.style()
+            assert style is not None
+            style.unpolish(self)
+            style.polish(self)
+
+
+class _Part(QFrame):
+    """One of the three: its name and what it is called, perhaps a level, and two faders."""
+
+    def __init__(self, caption: str, ranges: tuple[Range, ...], meter: LevelMeter | None, lamp: QWidget | None) -> None:
+        super().__init__()
+        self.setObjectName("panel")
+        self.faders = [Fader(over) for over in ranges]
+        self.name = Elided()
+        self.name.setFont(theme.font(bold=True))
+        self.name.setAccessibleName(caption)
+        self.peak = theme.label(NOTHING)
+        self.peak.setFont(theme.font(bold=True))
+        self.peak.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)  # type: ignore[arg-type]
+        self.peak.setMinimumWidth(self.peak.fontMetrics().horizontalAdvance("-60 dB"))
+        self.peak.setVisible(meter is not None)
+        self.meter = meter
+        head = QHBoxLayout()
+        head.setSpacing(theme.GAP)
+        head.addWidget(theme.label(caption, "caption"))
+        head.addWidget(self.name, 1)
+        if lamp is not None:
+            head.addWidget(lamp)
+        head.addWidget(self.peak)
+        across = QHBoxLayout()
+        across.setSpacing(theme.SMALL_GAP)
+        for fader in self.faders:
+            across.addWidget(fader, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(theme.GAP, 5, theme.GAP, 8)
+        column.setSpacing(theme.SMALL_GAP)
+        column.addLayout(head)
+        column.addStretch(1)
+        if meter is not None:
+            column.addWidget(meter)
+        column.addLayout(across)
+
+    def show_peak(self) -> None:
+        """What the meter holds, in figures."""
+        assert self.meter is not None
+        held = self.meter.held_db
+        self.peak.setText(f"{held:.0f} dB" if held > FLOOR_DB and self.isEnabled() else NOTHING)
+
+
+class SoundStrip(QWidget):
+    """`show_reading` with every state; the meters fall by a timer of their own, until `stop`."""
+
+    moved = pyqtSignal(str, float)
+    """A parameter the operator moves, and its value; a few a second."""
+
+    def __init__(self, clock: Callable[[], float] = now) -> None:
+        super().__init__()
+        self._clock = clock
+        self._muted = False
+        self._muted_at = -1e9
+        self.limiter = _Lamp("Limit", "The limiter holds the loudspeaker's level back")
+        self.microphone = _Part("Mic", INPUT, LevelMeter("Microphone level", clock), None)
+        self.voice = _Part("Voice", VOICE, None, None)
+        self.voice.name.setFont(theme.font(theme.FIGURE_PX, bold=True))
+        self.speaker = _Part("Out", OUTPUT, LevelMeter("Loudspeaker level", clock), self.limiter)
+        self.mute_button = self._make_mute_button()
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(theme.SMALL_GAP)
+        for part in self._parts():
+            row.addWidget(part, 1)
+        row.addWidget(self.mute_button)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.faders = {fader.range.parameter: fader for part in self._parts() for fader in part.faders}
+        for fader in self.faders.values():
+            fader.moved.connect(self.moved)
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self._tick)
+        self._timer.start(TICK_MS)
+        self.show_reading(SoundReading())
+
+    def _make_mute_button(self) -> QPushButton:
+        button = QPushButton("Mute")
+        button.setObjectName("mute")
+        button.setCheckable(True)
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
+        button.setMinimumWidth(104)
+        button.setAccessibleName("Mute the loudspeaker")
+        button.setToolTip("Mute the loudspeaker: S")
+        button.clicked.connect(lambda: self.toggle_mute())
+        return button
+
+    def _parts(self) -> tuple[_Part, ...]:
+        return self.microphone, self.voice, self.speaker
+
+    def show_reading(self, reading: SoundReading) -> None:
+        """Shows it, greyed where nobody can be heard."""
+        self.setEnabled(reading.performing)
+        self.microphone.name.say(reading.microphone or NOTHING)
+        self.voice.name.say(reading.voice or NOTHING)
+        self.speaker.name.say(reading.speaker or NOTHING)
+        levels = ((self.microphone, reading.in_peak, reading.in_rms), (self.speaker, reading.out_peak, reading.out_rms))
+        for part, peak, rms in levels:
+            assert part.meter is not None
+            part.meter.show_level(peak, rms)
+            part.show_peak()
+        self.limiter.light(reading.performing and reading.limited < LIMITING)
+        if self._clock() - self._muted_at > _ANSWER_S:
+            self._muted = reading.mute
+        self._show_mute()
+
+    def toggle_mute(self) -> None:
+        """Mutes, or takes it back; shown at once, before the engine has answered."""
+        if self.isEnabled():
+            self._muted, self._muted_at = not self._muted, self._clock()
+            self.moved.emit(MUTE, float(self._muted))
+        self._show_mute()
+
+    def _show_mute(self) -> None:
+        self.mute_button.setChecked(self._muted)
+        self.mute_button.setText("Muted" if self._muted else "Mute")
+
+    def show_cue(self, parameters: Mapping[str, float]) -> None:
+        """A cue came on stage: what it sets is where its faders stand."""
+        for name, fader in self.faders.items():
+            if name in parameters:
+                fader.show_value(parameters[name])
+            elif name in CUES_OWN:
+                fader.show_value(0.0)
+
+    def stop(self) -> None:
+        """Ends its timer."""
+        self._timer.stop()
+
+    def _tick(self) -> None:
+        for part in (self.microphone, self.speaker):
+            assert part.meter is not None
+            part.meter.tick()
+            part.show_peak()

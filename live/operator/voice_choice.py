@@ -1,0 +1,82 @@
+"""Which voice a cue gets that is made from a look. Runs in the Qt thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from PyQt5.QtCore import Qt
+from PyQt5.QtGui import QKeyEvent, QPainter, QPaintEvent, QWheelEvent
+from PyQt5.QtWidgets import QComboBox, QSizePolicy
+
+from live.operator import theme
+from live.operator.wording import voice_word
+from live.show import VOICE_PRESETS
+
+_QUICK = "-quick"
+_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+
+
+def voices_at_hand(folders: Iterable[Path], named: Iterable[Path]) -> list[Path]:
+    """The learned voices in these folders' `voices`, then those a show names from elsewhere, each once."""
+    found: dict[Path, None] = {}
+    for folder in folders:
+        try:
+            found |= dict.fromkeys(file.resolve() for file in sorted((folder / "voices").glob("*.onnx")))
+        except OSError:
+            continue
+    return list(found | dict.fromkeys(file.resolve() for file in named if file.is_file()))
+
+
+class VoiceChoice(QComboBox):
+    """The voice on stage first, then the presets, the quick ones, the learned ones. Up and Down choose."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._learned: list[Path] | None = None
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setMaxVisibleItems(30)
+        self.setAccessibleName("Voice of a new cue")
+        self.setToolTip("The voice of the cue that a look becomes")
+        self.show_learned([])
+
+    @property
+    def chosen(self) -> str | Path | None:
+        """A preset or a file; None: the voice on stage stays."""
+        chosen: str | Path | None = self.currentData()
+        return chosen
+
+    def show_learned(self, files: list[Path]) -> None:
+        """Lists these too; what is chosen stays chosen."""
+        if files == self._learned:
+            return
+        self._learned = files
+        before = self.chosen
+        self.clear()
+        self.addItem("as on stage", None)
+        quick = [name for name in VOICE_PRESETS if name.endswith(_QUICK)]
+        for group in ([name for name in VOICE_PRESETS if name not in quick], quick, files):
+            if group:
+                self.insertSeparator(self.count())
+            for voice in group:
+                self.addItem(voice_word(voice), voice)
+        listed = [self.itemData(row) for row in range(self.count())]
+        self.setCurrentIndex(listed.index(before) if before in listed else 0)
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        super().paintEvent(event)
+        painter = QPainter(self)  # the stylesheet's field has no arrow of its own
+        painter.setPen(theme.QUIET)
+        painter.drawText(self.rect().adjusted(0, 0, -10, 0), _RIGHT, "▾")
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        assert event is not None
+        event.ignore()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        assert event is not None
+        if event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
+            super().keyPressEvent(event)
+        else:  # a letter is a command of the window
+            event.ignore()
