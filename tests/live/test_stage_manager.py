@@ -490,11 +490,11 @@ def test_parameters_reach_their_engine_and_stopping_leaves_nothing(make: Make) -
 
 def test_a_mute_holds_through_cues_and_a_restart_and_a_pitch_does_not(make: Make) -> None:
     manager = make("one", "two")
-    assert performs(manager, 0)
+    assert until(lambda: all_settled(manager))
     manager.set_parameter("sound/mute", 1.0)
     manager.set_parameter("sound/pitch", 3.0)
     manager.go()
-    assert performs(manager, 1)
+    assert until(lambda: performs(manager, 1))
     assert manager._road._parameters == {"sound/mute": 1.0}
     pid = manager._sound.process.pid
     assert pid is not None
