@@ -21,7 +21,20 @@ State = Literal["ok", "missing", "note"]
 QT_WITHIN_S = 20.0
 LEAST_PYTHON = (3, 11)
 LEAST_MEMORY = 2e9
-ESSENTIAL_PACKAGES = ("numpy", "cv2", "av", "dlib", "onnxruntime", "onnx", "pydantic", "psutil", "typer", "rich")
+ESSENTIAL_PACKAGES = (
+    "numpy",
+    "cv2",
+    "av",
+    "dlib",
+    "onnxruntime",
+    "onnx",
+    "pydantic",
+    "psutil",
+    "pyworld",
+    "soundfile",
+    "typer",
+    "rich",
+)
 
 
 class Finding(NamedTuple):
@@ -196,6 +209,21 @@ def _sound() -> list[Finding]:
     return found
 
 
+def _real_time() -> list[Finding]:
+    """Whether the sound engine may ask to be run before the others; it works without, but a busy machine is late."""
+    if not sys.platform.startswith("linux"):
+        return []
+    import resource
+
+    from live.sound.priority import ROUND_ROBIN
+
+    allowed, _ = resource.getrlimit(resource.RLIMIT_RTPRIO)
+    if os.geteuid() == 0 or allowed == resource.RLIM_INFINITY or allowed >= ROUND_ROBIN:
+        return [Finding("real-time sound", "ok", "allowed")]
+    advice = "write `@audio - rtprio 20` to /etc/security/limits.d/audio.conf, join the group audio, log in again"
+    return [Finding("real-time sound", "note", "not allowed: a busy machine may be late with the sound", advice)]
+
+
 def _movies() -> list[Finding]:
     import av
 
@@ -302,6 +330,7 @@ CHECKS: tuple[Callable[[], list[Finding]], ...] = (
     _screen,
     _cameras,
     _sound,
+    _real_time,
     _movies,
     _landmarks,
     _providers,
