@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 from live.engine_process import start_forkserver, stop_forkserver
 from live.frames import now
-from live.recorder import Recorder
+from live.movie.recorder import Recorder
 from live.show import BadShow, Show, read_show
 from live.status_line import StatusLine, summary
 

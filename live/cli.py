@@ -102,11 +102,11 @@ def _render(
 ) -> None:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+    from live.movie.render import PERFORMING, RenderFailed
+    from live.movie.render import render as render_movie
     from live.picture.movie_frames import BadSource
     from live.picture.settings import PictureSettings
     from live.profile import BadProfile, read_profile
-    from live.render import PERFORMING, RenderFailed
-    from live.render import render as render_movie
     from live.report import build_report, write_report
     from models.features.face_points import LandmarkFileMissing
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from calibration.bench import CannotMeasure, Options
-from live.movie import MovieWriter
+from live.movie.writer import MovieWriter
 from live.picture.movie_frames import FileFrames
 from models.features.face_points import Picture
 

@@ -42,7 +42,7 @@ from export.evaluate_face import (
 )
 from export.session import open_session
 from live.frames import Frame
-from live.movie import MovieWriter
+from live.movie.writer import MovieWriter
 from live.picture.look import ModelLook
 from live.picture.movie_frames import FileFrames
 from live.picture.tracker import Tracker

@@ -38,6 +38,7 @@ from live.messages import (
     SetParameter,
     Stop,
 )
+from live.parameters import Parameters
 from live.picture.acts import Acts
 from live.picture.camera import BadSource, NoSource, Source, open_source
 from live.picture.composer import Composer
@@ -45,7 +46,6 @@ from live.picture.faults import Faults, one_line
 from live.picture.look import Look, open_look
 from live.picture.lost_face import LostFace
 from live.picture.outputs import DelayLine, PictureOut
-from live.picture.parameters import Parameters
 from live.picture.performance_log import PerformanceLog
 from live.picture.performer_neutral import PerformerNeutral
 from live.picture.preload import take_face_points

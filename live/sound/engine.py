@@ -38,7 +38,7 @@ from live.messages import (
     SetParameter,
     Stop,
 )
-from live.picture.parameters import Parameters
+from live.parameters import Parameters
 from live.slot import NotReady, Slot
 from live.sound.delay import Delay
 from live.sound.desk import Desk

@@ -27,7 +27,7 @@ from models.prepare.speech_parts import (
     sentences,
     speech_level_dbfs,
 )
-from models.prepare.voice_data import Features, measure, measured_frames
+from models.prepare.voice_data import Features, Sentence, measure, measured_frames
 
 FEWEST_S = 2.0
 LITTLE_S = 45.0
@@ -54,15 +54,6 @@ class VoiceOptions:
     minutes: float = 15.0
     """Of speech kept at most, spread evenly over the recordings."""
     denoise: bool = False
-
-
-class Sentence(NamedTuple):
-    """One that may be learned from. `recording` counts the sources; `level_dbfs` is its level before levelling."""
-
-    recording: int
-    start_s: float
-    sound: Sound
-    level_dbfs: float
 
 
 class LeftOut(NamedTuple):

@@ -30,6 +30,16 @@ within 40, because it also falls where a sentence ends. (c0, the mean of the log
 LOUDEST_PERCENT = 95.0
 
 
+class Sentence(NamedTuple):
+    """One that may be learned from, (n,) full scale 1. `recording` counts the sources; `level_dbfs` is its level before
+    levelling."""
+
+    recording: int
+    start_s: float
+    sound: NDArray[np.float32]
+    level_dbfs: float
+
+
 class Features(NamedTuple):
     """A sentence; see the module for shapes."""
 

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.prepare.voice_data import Features
+from models.prepare.voice_data import Features, Sentence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from models.prepare.voice import Sentence
 
 INK, QUIET, PAPER = "#1f2d3d", "#8a97a6", "#fbfaf7"
 KEPT, MARK = "#2f6f8f", "#c8553d"

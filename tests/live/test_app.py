@@ -17,7 +17,7 @@ from live import app
 from live.app import BadInput, LiveOptions, run_live
 from live.audience import STALE_S, Audience, read_safe_picture
 from live.engine_process import start_forkserver, stop_forkserver
-from live.recorder import Recorder
+from live.movie.recorder import Recorder
 from live.report import build_report, empty_report, write_report
 from live.shared_frames import FrameKind, SharedFrames, SharedPicture
 from live.show import Cue, Show

@@ -18,9 +18,9 @@ from live.app import _from_one_movie
 from live.engine_process import EngineLink, start_forkserver
 from live.frames import now
 from live.messages import Finished, Heartbeat, Note, Panic, Played, SetParameter, Stop
+from live.movie.recorder import Recorder
+from live.movie.render import render
 from live.picture.settings import PictureSettings
-from live.recorder import Recorder
-from live.render import render
 from live.shared_frames import SharedPicture
 from live.show import Cue, Show
 from live.sound.settings import SoundSettings

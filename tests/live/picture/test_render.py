@@ -14,14 +14,14 @@ import pytest
 
 import guise
 from live.frames import Samples
-from live.movie import MovieWriter, Sound
+from live.movie.render import LOOKING, PERFORMING, RenderFailed, clip_neutral, render
+from live.movie.render_sound import heard_in
+from live.movie.writer import MovieWriter, Sound
 from live.picture.camera import BadSource
 from live.picture.look import Look
 from live.picture.movie_frames import FileFrames
 from live.picture.settings import PictureSettings
 from live.profile import in_heights, in_pixels
-from live.render import LOOKING, PERFORMING, RenderFailed, clip_neutral, render
-from live.render_sound import heard_in
 from models.features.face_points import FacePoints, Picture, Points
 from models.features.retarget import pose_and_residual
 
@@ -250,7 +250,7 @@ def test_ctrl_c_says_what_there_is(
             progress(what, 1, 2)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("live.render.render", interrupted)
+    monkeypatch.setattr("live.movie.render.render", interrupted)
     given = ["render", "--video", str(take), "--out", str(tmp_path / "out.mp4")]
     for passes, told in (([LOOKING], "stopped\n"), ([LOOKING, PERFORMING], "out.mp4 is playable up to here\n")):
         begun[:] = passes

@@ -240,6 +240,18 @@ def staged(
     return engine, clock, ear, sent
 
 
+def refusal(engine: SoundEngine, sent: list[Event], voice: str) -> str:
+    """Why it will not perform with this voice."""
+    engine.handle(Prepare(voice, "voice"))
+    until = time.monotonic() + 5
+    while not sent and time.monotonic() < until:
+        engine.tell()
+        time.sleep(0.005)
+    engine.close()
+    assert isinstance(sent[0], Refused)
+    return sent[0].why
+
+
 def _raise(samples: Mono) -> Mono:
     raise RuntimeError("the network\nis gone")
 
@@ -324,14 +336,7 @@ def test_a_voice_too_slow_for_the_machine_is_refused_before_it_is_heard(tmp_path
     slow.process = lambda samples: (time.sleep(0.012), samples)[1]  # type: ignore[method-assign]
     sent: list[Event] = []
     engine = SoundEngine(SETTINGS, NoMicrophone(), Ear(), sent.append, Clock(), load=lambda key: slow)
-    engine.handle(Prepare("slow.onnx", "voice"))
-    until = time.monotonic() + 5
-    while not sent and time.monotonic() < until:
-        engine.tell()
-        time.sleep(0.005)
-    engine.close()
-    assert isinstance(sent[0], Refused)
-    assert "too slow for this machine" in sent[0].why
+    assert "too slow for this machine" in refusal(engine, sent, "slow.onnx")
 
 
 def test_a_voice_that_became_too_slow_is_given_up(tmp_path: Path) -> None:
@@ -349,14 +354,7 @@ def test_a_voice_slower_than_the_show_is_refused_with_the_reason(tmp_path: Path)
     late.latency = 5000
     sent: list[Event] = []
     engine = SoundEngine(SETTINGS, NoMicrophone(), Ear(), sent.append, Clock(), load=lambda key: late)
-    engine.handle(Prepare("late.onnx", "voice"))
-    until = time.monotonic() + 5
-    while not sent and time.monotonic() < until:
-        engine.tell()
-        time.sleep(0.005)
-    engine.close()
-    assert isinstance(sent[0], Refused)
-    assert "late.onnx is 104 ms late, and this show's sound 0 ms" in sent[0].why
+    assert "late.onnx is 104 ms late, and this show's sound 0 ms" in refusal(engine, sent, "late.onnx")
 
 
 def test_a_show_read_again_moves_to_its_own_latency(tmp_path: Path) -> None:

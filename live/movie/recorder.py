@@ -17,7 +17,7 @@ from live.frames import now
 from live.messages import Played
 
 if TYPE_CHECKING:
-    from live.movie import MovieWriter
+    from live.movie.writer import MovieWriter
     from live.shared_frames import SharedPicture
     from live.stage_manager import StageManager
 
@@ -33,7 +33,7 @@ class Recorder:
     def __init__(self, path: Path, manager: StageManager, sample_rate: int | None = None) -> None:
         """`sample_rate`: the sound engine's; None: there is no microphone, and the movie gets no sound track."""
         # The encoder's library is imported here, so that the audience's first picture does not wait for it.
-        from live.movie import MovieWriter, Sound, movie_size
+        from live.movie.writer import MovieWriter, Sound, movie_size
         from live.shared_frames import FrameKind
 
         self._make, self._size, self._safe = MovieWriter, movie_size, FrameKind.SAFE

@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from live.movie import MovieWriter, movie_size
+from live.movie.render_sound import AHEAD_S, BLOCK, RATE, RenderedSound, sound_of
+from live.movie.writer import MovieWriter, movie_size
 from live.picture.camera import ScriptedSource
 from live.picture.engine import PictureEngine
 from live.picture.look import Look
@@ -27,7 +28,6 @@ from live.picture.preload import take_face_points
 from live.picture.settings import PictureSettings
 from live.picture.tracker import SEARCH_AREA_PX, shape_is_sane
 from live.profile import in_heights
-from live.render_sound import AHEAD_S, BLOCK, RATE, RenderedSound, sound_of
 from live.shared_frames import FrameKind
 from live.sound.voice import Voice
 from models.features.face_points import Box, Face, FacePoints, Picture, Points

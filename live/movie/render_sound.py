@@ -16,9 +16,9 @@ from av.audio.frame import AudioFrame
 
 from live.figures import Times, in_ms
 from live.frames import Samples
-from live.movie import MovieWriter, Sound
+from live.movie.sound_line import SoundLine
+from live.movie.writer import MovieWriter, Sound
 from live.sound.voice import Voice
-from live.sound_line import SoundLine
 
 RATE = 48_000
 BLOCK = 480

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from live.frames import Samples
-from live.sound_line import FADE_S, SILENCE_S, TOLERANCE_S, SoundLine
+from live.movie.sound_line import FADE_S, SILENCE_S, TOLERANCE_S, SoundLine
 
 RATE = 48_000
 PIECE = 1920

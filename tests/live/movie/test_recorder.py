@@ -14,7 +14,7 @@ import pytest
 from live.engine_process import EngineLink, start_forkserver
 from live.frames import Samples, now
 from live.messages import Finished, Heartbeat, Played, Stop
-from live.recorder import Recorder
+from live.movie.recorder import Recorder
 from live.shared_frames import FrameKind, SharedPicture
 from live.show import Cue, Show
 from live.stage_manager import StageManager
@@ -39,7 +39,7 @@ def manager() -> Iterator[StageManager]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Sets the time at which the recorder is handed pictures."""
     times = [0.0]
-    monkeypatch.setattr("live.recorder.now", lambda: times[0])
+    monkeypatch.setattr("live.movie.recorder.now", lambda: times[0])
 
     def set_(at: float) -> None:
         times[0] = at

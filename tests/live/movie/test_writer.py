@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from live.movie import MovieWriter, Sound, movie_size
+from live.movie.writer import MovieWriter, Sound, movie_size
 from models.features.face_points import Picture
 
 

@@ -1,0 +1,1 @@
+"""Movies: recorded from the stage, or rendered offline, both with their sound."""
