@@ -1,4 +1,4 @@
-"""The verbs `guise calibrate`, `guise doctor` and `guise bench`. Each imports what it needs when it is called."""
+"""The verbs `guise calibrate`, `evaluate`, `doctor` and `bench`. Each imports what it needs when it is called."""
 
 from __future__ import annotations
 
@@ -61,6 +61,79 @@ def calibrate_performer(
     opens = f"the mouth opens from {mouth[0]:.2f} to {mouth[2]:.2f} eye distances"
     print(f"{out}: the median of {profile.faces} faces; {opens}")
     print(f"next: guise live SHOW.toml --camera {camera} --profile {out}")
+
+
+evaluate = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="What a frozen model is worth, on footage it was not made from.",
+)
+
+
+@evaluate.callback()
+def _evaluate() -> None:
+    """Keeps `face` a subcommand."""
+
+
+@evaluate.command("face")
+def evaluate_face(
+    look: Annotated[Path, typer.Option(metavar="FILE", help="The frozen look")],
+    footage: Annotated[list[Path], typer.Option(metavar="VIDEO", help="Who drives it; give it again for more")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where figures.json, movies and contact sheets go")],
+    target: Annotated[
+        list[Path] | None, typer.Option(metavar="VIDEO", help="Footage of whom it is to show, for identity")
+    ] = None,
+) -> None:
+    """Drives a look by footage, and measures whose face it shows and how well it follows.
+
+    Example: guise evaluate face --look anna.onnx --footage ben.mp4 --footage carla.mp4 --target anna.mp4 --out seen
+    """
+    from rich.console import Console
+
+    from calibration.evaluate_face import evaluate_face as run
+    from calibration.look_on_footage import NotEvaluated
+    from export.artifact import BadModel
+    from live.picture.camera import BadSource
+    from models.features.face_points import LandmarkFileMissing
+
+    for path in [*footage, *(target or [])]:
+        if not path.is_file():
+            _refuse(f"{path}: there is no such file")
+    try:
+        with Console(stderr=True).status("opening the look ...") as status:
+
+            def tell(what: str, done: int, of: int) -> None:
+                status.update(f"{what} ({done + 1} of {of}) ...")
+
+            figures = run(look, footage, target or [], out, tell)
+    except (BadModel, BadSource, NotEvaluated, LandmarkFileMissing) as error:
+        _refuse(error)
+    except OSError as error:
+        _refuse(f"{out} cannot be written: {error.strerror or error}")
+    _show_faces(figures, out)
+
+
+def _show_faces(figures: dict[str, Any], out: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    columns = ("identity", "expression", "ssim", "l1", "sharpness", "flicker")
+    table = Table("driven by", *columns, "mouth opens", "eyes open", title=f"{figures['look']}", title_justify="left")
+
+    def number(value: float | None) -> str:
+        return "-" if value is None else f"{value:.3f}"
+
+    for name, clip in [*figures["clips"].items(), ("all", figures)]:
+        gains = {part: clip["openings"][part]["gain"] for part in ("mouth", "left_eye", "right_eye")}
+        eyes = [gains[part] for part in ("left_eye", "right_eye") if gains[part] is not None]
+        table.add_row(
+            name,
+            *(number(clip[column]) for column in columns),
+            number(gains["mouth"]),
+            number(sum(eyes) / len(eyes) if eyes else None),
+        )
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    print(f"figures: {out / 'figures.json'}; movies and contact sheets beside it (they show real people)")
 
 
 def doctor(
