@@ -13,7 +13,7 @@ VERBS = {
     "train": ("models.cli:train", "A data set -> a training run"),
     "export": ("export.cli:export", "A training run -> a frozen model"),
     "inspect": ("export.cli:inspect", "What a frozen model is, and whose likeness it shows"),
-    "evaluate": ("calibration.cli:evaluate", "What a frozen model is worth, on footage"),
+    "evaluate": ("calibration.cli:evaluate", "What a frozen model is worth, on footage or speech"),
     "calibrate": ("calibration.cli:calibrate", "Measure the performer; the result is a profile that live reads"),
     "doctor": ("calibration.cli:doctor", "What this machine has, and what to install"),
     "bench": ("calibration.cli:bench", "Measure speed, switching, likeness and memory, and print the figures"),

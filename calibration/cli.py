@@ -66,13 +66,8 @@ def calibrate_performer(
 evaluate = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
-    help="What a frozen model is worth, on footage it was not made from.",
+    help="What a frozen model is worth, on footage or speech it was not made from.",
 )
-
-
-@evaluate.callback()
-def _evaluate() -> None:
-    """Keeps `face` a subcommand."""
 
 
 @evaluate.command("face")
@@ -111,6 +106,64 @@ def evaluate_face(
     except OSError as error:
         _refuse(f"{out} cannot be written: {error.strerror or error}")
     _show_faces(figures, out)
+
+
+@evaluate.command("voice")
+def evaluate_voice(
+    voice: Annotated[str, typer.Option(metavar="FILE", help="The frozen voice, or a preset's name")],
+    speech: Annotated[list[Path], typer.Option(metavar="AUDIO", help="Who speaks; give it again for more")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where figures.json, sounds and spectrograms go")],
+    target: Annotated[
+        list[Path] | None, typer.Option(metavar="AUDIO", help="Recordings of whom it is to sound like")
+    ] = None,
+    source: Annotated[
+        int, typer.Option(help="Who speaks, for voices that know several: 0 whoever, 1 the first", min=0)
+    ] = 0,
+) -> None:
+    """Plays speech through a voice, block by block as on stage, and measures whose it sounds like and the words kept.
+
+    Example: guise evaluate voice --voice anna.onnx --speech ben.wav --target anna1.wav --target anna2.wav --out heard
+    """
+    from rich.console import Console
+
+    from calibration.evaluate_voice import NotEvaluated
+    from calibration.evaluate_voice import evaluate_voice as run
+    from export.artifact import BadModel
+    from live.sound.files import BadSound
+
+    for path in [*speech, *(target or [])]:
+        if not path.is_file():
+            _refuse(f"{path}: there is no such file")
+    try:
+        with Console(stderr=True).status("opening the voice ...") as status:
+
+            def tell(what: str, done: int, of: int) -> None:
+                status.update(f"{what} ({done + 1} of {of}) ...")
+
+            figures = run(voice, speech, target or [], out, source, tell)
+    except (BadModel, BadSound, NotEvaluated, ValueError) as error:
+        _refuse(error)
+    except OSError as error:
+        _refuse(f"{out} cannot be written: {error.strerror or error}")
+    _show_voices(figures, out)
+
+
+def _show_voices(figures: dict[str, Any], out: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    columns = ("similarity_target", "similarity_source", "stoi", "f0_error_cents", "f0_correlation", "mcd_db", "rtf")
+    heads = ("to the target", "to the source", "STOI", "F0 off, cents", "F0 correlation", "MCD, dB", "rtf")
+    title = f"{figures['voice']}, {figures['latency_ms']:.1f} ms late"
+    table = Table("spoken", *heads, title=title, title_justify="left")
+    for name, clip in [*figures["clips"].items(), ("median", figures)]:
+        table.add_row(name, *("-" if clip[column] is None else f"{clip[column]:.3f}" for column in columns))
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    if figures["nearer_target"] is not None:
+        print(f"nearer the target than the source: {figures['nearer_target']} of {figures['of']}")
+    if figures["missing"]:
+        print(f"not measured: {figures['missing']}")
+    print(f"figures: {out / 'figures.json'}; sounds and spectrograms beside it")
 
 
 def _show_faces(figures: dict[str, Any], out: Path) -> None:
