@@ -83,8 +83,8 @@ class VoiceMixer:
         self._block = block
         self._latency = latency
         self._budget_s = _CATCH_UP_SHARE * block / sample_rate if hurry else float("inf")
-        self._past = np.zeros(round(LONGEST_CONTEXT_S * sample_rate) // block * block, np.float32)
-        self._heard = 0
+        self._past: deque[Mono] = deque(maxlen=round(LONGEST_CONTEXT_S * sample_rate) // block)
+        """The newest blocks, that of now among them."""
         self._on_stage: list[_OnStage] = [self._make(Silence("silence"), 1.0)]
         self._wanted: tuple[Voice, float, Callable[[], None]] | None = None
         self._announce: Callable[[], None] = lambda: None
@@ -125,8 +125,7 @@ class VoiceMixer:
 
     def process(self, block: Mono) -> Mono:
         """(block,) -> (block,)."""
-        self._past = np.concatenate([self._past[len(block) :], block])
-        self._heard = min(self._heard + len(block), len(self._past))
+        self._past.append(block)
         if self._wanted is not None and len(self._on_stage) == 1:
             self._bring_on(*self._wanted)
             self._wanted = None
@@ -158,9 +157,8 @@ class VoiceMixer:
         one = self._make(voice, 0.0)
         settle = round(_SETTLE_S * self._sample_rate)
         wanted = voice.context + self._latency - voice.latency + (settle if voice.latency else 0)
-        count = min(-(-wanted // self._block) * self._block, self._heard)
-        past = self._past[len(self._past) - count :]
-        one.behind.extend(np.split(past, count // self._block) if count else [])
+        count = min(-(-wanted // self._block), len(self._past))
+        one.behind.extend(list(self._past)[len(self._past) - count :])
         one.step = 1.0 / max(round(max(fade_s, SHORTEST_FADE_S) * self._sample_rate), 1)
         self._on_stage.append(one)
         self._announce = announce
