@@ -91,6 +91,8 @@ class SoundEngine:
         self._slot: Slot[Voice] = Slot(self._open, "voice")
         mixer = VoiceMixer(settings.sample_rate, settings.block, self._latency, hurry=wake is not None)
         self._troubles: deque[str] = deque()
+        self._unknown: deque[str] = deque()
+        """Parameters that no voice on stage knows."""
         self._voice: VoiceInLine = (
             VoiceInLine(mixer, self._troubles.append)
             if wake is None
@@ -207,6 +209,8 @@ class SoundEngine:
             self._computed_s += took
         while self._troubles:
             self._give_up(self._troubles.popleft())
+        while self._unknown:
+            self._send(Note(f'neither the sound nor its voice has a parameter "{self._unknown.popleft()}"'))
         while self._arrived:
             self._on_stage(self._arrived.popleft())
 
@@ -249,8 +253,10 @@ class SoundEngine:
         assert voice is not None
         self._missed_before = self._deadline_misses
         self._voice.ask(lambda mixer: mixer.change(voice, go.transition_s, lambda: self._arrived.append(go)))
-        # Pitch and formant are the cue's: what it does not name goes back to nothing.
+        # Pitch, formant and who speaks are the cue's: what it does not name goes back to nothing.
         cue = {f"sound/{name}": 0.0 for name in _VOICE_PARAMETERS} | go.set
+        if "sound/source" not in cue:
+            self._voice.ask(lambda mixer: mixer.set("source", 0.0))
         for name, value in cue.items():
             self._set(name, value, go.transition_s)
         if not self._begun:
@@ -264,7 +270,16 @@ class SoundEngine:
         if short in _VOICE_PARAMETERS:
             self._parameters.ease(name, value, 0.0, self._clock(), over_s)
         elif not self._desk.set(short, value, over_s):
-            self._send(Note(f'the sound has no parameter "{name}"'))
+            self._ask_voice(name, value)
+
+    def _ask_voice(self, name: str, value: float) -> None:
+        """A parameter of a voice's own; one that none on stage knows is told in a note."""
+
+        def ask(mixer: VoiceMixer) -> None:
+            if not mixer.set(name.removeprefix("sound/"), value):
+                self._unknown.append(name)
+
+        self._voice.ask(ask)
 
     def _tell_voice(self, name: str, value: float) -> None:
         self._voice.ask(lambda mixer: mixer.set(name, value))

@@ -177,7 +177,9 @@ def test_a_voice_it_does_not_have_is_refused(stage: tuple[SoundEngine, Clock, Ea
     assert isinstance(sent[0], Refused)
     assert "voice.onnx" in sent[0].why
     engine.handle(SetParameter("sound/colour", 1.0))
+    engine.step()
     assert isinstance(sent[-1], Note)
+    assert "sound/colour" in sent[-1].text
 
 
 def test_a_machine_that_stood_still_counts_what_it_left_out(
@@ -281,6 +283,30 @@ def test_a_voice_that_fails_is_replaced_and_the_operator_told(
     steepest = 0.5 * 2 * np.pi * 440 / RATE
     assert np.abs(np.diff(ear.sound)).max() < 4 * steepest, "no click"
     assert engine.figures()["deadline_misses"] == 1
+
+
+def test_who_speaks_is_the_cue_s_and_a_pitch_is_eased(tmp_path: Path) -> None:
+    told: list[tuple[str, float]] = []
+
+    class Listening(Dry):
+        def set(self, name: str, value: float) -> bool:
+            told.append((name, value))
+            return name in ("pitch", "formant", "source")
+
+    engine, clock, _, sent = staged(tmp_path, Listening("learned"))
+    engine.handle(Go(1, "odd.onnx", 0.1, {"sound/source": 2.0, "sound/pitch": -4.0}))
+    perform(engine, clock, 15)
+    assert ("source", 2.0) in told
+    pitches = [value for name, value in told if name == "pitch"]
+    assert pitches[-1] == -4.0
+    assert len({value for value in pitches if -4.0 < value < 0.0}) > 5, "on its way, block by block"
+    told.clear()
+    engine.handle(Go(2, "odd.onnx", 0.0, {}))
+    perform(engine, clock, 3)
+    engine.close()
+    assert ("source", 0.0) in told
+    assert [value for name, value in told if name == "pitch"][-1] == 0.0
+    assert not any(isinstance(event, Note) for event in sent)
 
 
 def test_a_late_voice_is_covered_by_the_time_aligned_dry_signal(tmp_path: Path) -> None:
