@@ -108,7 +108,7 @@ def _late(path: Path, clicks: NDArray[np.int64]) -> list[float]:
                 if begin + RATE // 2 > file.frames:
                     continue
                 file.seek(begin)
-                heard = np.abs(file.read(round(0.2 * RATE), dtype="float32"))
+                heard = np.abs(file.read(round(0.15 * RATE), dtype="float32"))  # before the speech goes on
                 if heard.max() > 0.1:
                     late.append(float(np.argmax(heard) / RATE * 1e3))
     if not late:
