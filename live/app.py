@@ -111,7 +111,8 @@ def _perform(options: LiveOptions) -> int:
     from live.stage_manager import StageManager
 
     demo = options.show is None
-    sound = SoundSettings.of_show(show, options.mic or ("demo" if demo else "default"), options.speaker or "default")
+    mic, speaker = options.mic or ("demo" if demo else "default"), options.speaker or "default"
+    sound = SoundSettings.of_show(show, mic, speaker, provider=options.provider.lower())
     sound = replace(sound, recorded=options.record is not None)
     picture, sound = _from_one_movie(_picture_settings(options, show), sound)
     manager = StageManager(show, picture, sound, first_cue=first_cue)

@@ -18,9 +18,11 @@ from live.app import BadInput, LiveOptions, run_live
 from live.audience import STALE_S, Audience, read_safe_picture
 from live.engine_process import start_forkserver, stop_forkserver
 from live.movie.recorder import Recorder
+from live.picture.settings import PictureSettings
 from live.report import build_report, empty_report, write_report
 from live.shared_frames import FrameKind, SharedFrames, SharedPicture
 from live.show import Cue, Show
+from live.sound.settings import SoundSettings
 from live.stage_manager import StageManager
 from live.status_line import StatusLine, status_text
 
@@ -72,6 +74,20 @@ def test_a_bad_model_is_refused_before_the_windows_open(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r'cue "one": .*look\.onnx'):
         app._check_models(Show("x", (Cue("one", tmp_path / "look.onnx"),)))
     app._check_models(Show("x", (Cue("one", "safe"),)))
+
+
+def test_both_engines_are_asked_for_the_provider(show: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    class Asked(StageManager):
+        def __init__(self, show: Show, picture: PictureSettings, sound: SoundSettings, *, first_cue: int) -> None:
+            asked.extend((picture.provider, sound.provider))
+            raise BadInput("enough")
+
+    monkeypatch.setattr("live.stage_manager.StageManager", Asked)
+    with pytest.raises(BadInput, match="enough"):
+        app._perform(LiveOptions(show=show, mic="none", speaker="none", headless=True, provider="CPU"))
+    assert asked == ["cpu", "cpu"]
 
 
 def test_a_display_is_there_or_it_is_said_what_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
