@@ -15,18 +15,13 @@ from live.messages import Go, SetParameter
 from live.presses import Presses
 from live.running_order import RunningOrder, Waiting
 from live.show import Cue
+from live.sound.settings import DESKS_OWN
 from live.watched_engine import WatchedEngine
 
 
 def model_of(cue: Cue, engine: WatchedEngine) -> str:
     """What this engine performs in this cue."""
     return str(cue.look if engine.kind == "look" else cue.voice)
-
-
-def _lasts(parameter: str) -> bool:
-    """A mute or a level is the operator's, through all cues and a restart; the cue's are the picture's, and what shapes
-    the voice."""
-    return parameter.startswith("sound/") and parameter not in ("sound/pitch", "sound/formant")
 
 
 class CueRoad:
@@ -64,7 +59,7 @@ class CueRoad:
         self._load()
 
     def set_parameter(self, name: str, value: float) -> None:
-        """It lasts until the next cue; what stands on the sound's desk lasts."""
+        """It lasts until the next cue, be it the picture's or a voice's; what stands on the sound's desk lasts."""
         self._parameters[name] = value
         self._engine_of(name).send(SetParameter(name, value))
 
@@ -112,7 +107,7 @@ class CueRoad:
                 engine.target = Go(
                     waiting.index, model_of(cue, engine), cue.transition_s, self._parameters_of(engine, cue)
                 )
-        self._parameters = {name: value for name, value in self._parameters.items() if _lasts(name)}
+        self._parameters = {name: value for name, value in self._parameters.items() if name in DESKS_OWN}
         self._fired(waiting, cue)
         return True
 

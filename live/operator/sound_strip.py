@@ -16,6 +16,7 @@ from live.operator import theme
 from live.operator.elided import Elided
 from live.operator.fader import Fader, Range
 from live.operator.level_meter import FLOOR_DB, LevelMeter
+from live.sound.settings import CUES_OWN
 
 TICK_MS = 50
 _ANSWER_S = 0.6
@@ -37,8 +38,6 @@ OUTPUT = (
     Range("sound/monitor", "Monitor", "The performer's own voice mixed in", -60, 0, -60, " dB", off=-60.0),
 )
 MUTE = "sound/mute"
-CUES_OWN = tuple(over.parameter for over in VOICE)
-"""These go back to rest with a cue that does not name them."""
 
 
 @dataclass(frozen=True, slots=True)

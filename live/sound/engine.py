@@ -47,7 +47,7 @@ from live.sound.files import NoMicrophone
 from live.sound.mixer import LONGEST_CONTEXT_S, Dry, Silence, VoiceMixer
 from live.sound.played import PlayedNews
 from live.sound.priority import run_first
-from live.sound.settings import SoundSettings
+from live.sound.settings import CUES_OWN, EASED, SoundSettings
 from live.sound.voice import Mono, Voice
 from live.sound.voice_thread import VoiceInLine, VoiceThread
 from live.sound.voices import open_voice, voice_latency
@@ -60,7 +60,6 @@ _TOO_SLOW_S = 2.0
 """So many late blocks within this time, and the voice is too slow for this machine."""
 _DECLICK_S = 0.004
 _WARM_S = 0.2
-_VOICE_PARAMETERS = ("pitch", "formant")
 
 
 class SoundEngine:
@@ -143,7 +142,7 @@ class SoundEngine:
 
     def _hear(self, samples: Mono, captured_at: float) -> None:
         for name, value in self._parameters.move(self._clock()).items():
-            self._tell_voice(name.removeprefix("sound/"), value)
+            self._tell_voice(name, value)
         heard = self._desk.hear(np.ascontiguousarray(samples, np.float32))
         self._waiting.append((self._blocks, self._dry.process(heard), captured_at))
         self._voice.submit(self._blocks, heard)
@@ -253,11 +252,10 @@ class SoundEngine:
         assert voice is not None
         self._missed_before = self._deadline_misses
         self._voice.ask(lambda mixer: mixer.change(voice, go.transition_s, lambda: self._arrived.append(go)))
-        # Pitch, formant and who speaks are the cue's: what it does not name goes back to nothing.
-        cue = {f"sound/{name}": 0.0 for name in _VOICE_PARAMETERS} | go.set
-        if "sound/source" not in cue:
-            self._voice.ask(lambda mixer: mixer.set("source", 0.0))
-        for name, value in cue.items():
+        for name in CUES_OWN:
+            if name not in go.set:
+                self._rest(name, go.transition_s)
+        for name, value in go.set.items():
             self._set(name, value, go.transition_s)
         if not self._begun:
             self._begun = True
@@ -265,11 +263,17 @@ class SoundEngine:
         if isinstance(self._microphone, NoMicrophone):
             self._arrived.append(go)
 
+    def _rest(self, name: str, over_s: float) -> None:
+        """Back to nothing; that a voice has no such parameter is no mistake of a cue that does not name it."""
+        if name in EASED:
+            self._set(name, 0.0, over_s)
+        else:
+            self._tell_voice(name, 0.0)
+
     def _set(self, name: str, value: float, over_s: float) -> None:
-        short = name.removeprefix("sound/")
-        if short in _VOICE_PARAMETERS:
+        if name in EASED:
             self._parameters.ease(name, value, 0.0, self._clock(), over_s)
-        elif not self._desk.set(short, value, over_s):
+        elif not self._desk.set(name.removeprefix("sound/"), value, over_s):
             self._ask_voice(name, value)
 
     def _ask_voice(self, name: str, value: float) -> None:
@@ -282,7 +286,7 @@ class SoundEngine:
         self._voice.ask(ask)
 
     def _tell_voice(self, name: str, value: float) -> None:
-        self._voice.ask(lambda mixer: mixer.set(name, value))
+        self._voice.ask(lambda mixer: mixer.set(name.removeprefix("sound/"), value))
 
     def _reload(self, show: Reload) -> None:
         """A show read again may name slower voices, or only faster ones: all of it moves to the new latency at once."""

@@ -13,6 +13,13 @@ QUICK_BLOCK = 240
 QUICK = "-quick"
 """How the names of the low-latency presets end."""
 
+DESKS_OWN = ("sound/input_gain", "sound/gate", "sound/gain", "sound/monitor", "sound/mute")
+"""Parameters of the desk: the operator's, through all cues and a restart of the engine."""
+EASED = ("sound/pitch", "sound/formant")
+CUES_OWN = (*EASED, "sound/source")
+"""Parameters of a voice that are the cue's: they go back to nothing with a cue that does not name them. EASED move
+there over its transition; who speaks is a number of somebody, with nobody between."""
+
 
 @dataclass(frozen=True, slots=True)
 class SoundSettings:

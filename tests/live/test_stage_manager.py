@@ -488,11 +488,12 @@ def test_parameters_reach_their_engine_and_stopping_leaves_nothing(make: Make) -
     assert not Path("/dev/shm", name.lstrip("/")).exists()
 
 
-def test_a_mute_holds_through_cues_and_a_restart_and_a_pitch_does_not(make: Make) -> None:
+def test_a_mute_holds_through_cues_and_a_restart_and_what_shapes_the_voice_does_not(make: Make) -> None:
     manager = make("one", "two")
     assert until(lambda: all_settled(manager))
     manager.set_parameter("sound/mute", 1.0)
     manager.set_parameter("sound/pitch", 3.0)
+    manager.set_parameter("sound/source", 2.0)
     manager.go()
     assert until(lambda: performs(manager, 1))
     assert manager._road._parameters == {"sound/mute": 1.0}
