@@ -84,7 +84,6 @@ class SoundEngine:
         self._settings = settings
         self._microphone, self._speaker = microphone, speaker
         self._send, self._clock = send, clock
-        self._voices = settings.voices
         self._latency = self._slowest(settings.voices)
         self._load = load
         self._slot: Slot[Voice] = Slot(self._open, "voice")
@@ -289,17 +288,15 @@ class SoundEngine:
         self._voice.ask(lambda mixer: mixer.set(name.removeprefix("sound/"), value))
 
     def _reload(self, show: Reload) -> None:
-        """A show read again may name slower voices, or only faster ones: all of it moves to the new latency at once."""
+        """A show read again may name slower voices: all of it moves to the new latency at once. With faster ones alone
+        it stays as late as it was: a slow voice may still be on stage, fading out or loaded, and sound that comes
+        earlier from one moment to the next loses some of what is said."""
         self._sound_miss = show.sound_miss
-        self._voices = tuple(show.voices)
-        latency = self._slowest(self._voices)
-        current = self._slot.current
-        if current is not None:
-            latency = max(latency, current.latency)
-        if latency != self._latency:
+        latency = self._slowest(show.voices)
+        if latency > self._latency:
             self._latency = latency
             self._dry.set(latency)
-            self._voice.ask(lambda mixer: mixer.set_latency(latency))
+            self._voice.ask(lambda mixer: mixer.raise_latency(latency))
 
     # ---- voices
 

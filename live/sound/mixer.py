@@ -109,13 +109,12 @@ class VoiceMixer:
         self._wanted = None
         self._on_stage = [self._make(voice, 1.0)]
 
-    def set_latency(self, latency: int) -> None:
-        """Raises ValueError when a voice on stage is slower."""
-        if any(one.voice.latency > latency for one in self._on_stage):
-            raise ValueError("a voice on stage is slower than that")
-        self._latency = latency
+    def raise_latency(self, latency: int) -> None:
+        """Be late by so many samples from now on, or by as many as before where that is more: who is on stage, coming
+        on or fading out may need all of them."""
+        self._latency = max(self._latency, latency)
         for one in self._on_stage:
-            one.delay.set(latency - one.voice.latency)
+            one.delay.set(self._latency - one.voice.latency)
 
     def set(self, name: str, value: float) -> bool:
         """A parameter of whoever is on stage, or comes on; False when nobody there has it."""

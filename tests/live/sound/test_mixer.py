@@ -120,6 +120,21 @@ def test_a_slower_voice_is_refused() -> None:
         VoiceMixer(RATE, BLOCK, 100).change(Marks(101), 0.0)
 
 
+def test_latency_is_raised_and_never_lowered() -> None:
+    sound = np.random.default_rng(0).normal(0, 0.1, 90 * BLOCK).astype(np.float32)
+    mixer = VoiceMixer(RATE, BLOCK, 1000, hurry=False)
+    mixer.change(Marks(1000), 0.0)
+    played = []
+    for latency, late in ((1000, 1000), (200, 1000), (1500, 1500)):
+        mixer.raise_latency(latency)
+        assert mixer.latency == late
+        begin = len(played) * 30 * BLOCK
+        played.append(run(mixer, sound[begin : begin + 30 * BLOCK]))
+        settled = slice(begin + 20 * BLOCK, begin + 30 * BLOCK)
+        said = sound[settled.start - late : settled.stop - late]
+        assert np.allclose(np.concatenate(played)[settled], said, atol=1e-6)
+
+
 def test_a_voice_that_failed_is_gone_at_once() -> None:
     mixer = VoiceMixer(RATE, BLOCK, 0)
     mixer.change(Marks(0), 1.0)

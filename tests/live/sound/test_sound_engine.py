@@ -228,15 +228,17 @@ class Odd(Dry):
 
 
 def staged(
-    tmp_path: Path, voice: Voice, sound_miss: str = "dry", **others: object
+    tmp_path: Path, voice: Voice, sound_miss: str = "dry", then: Voice | None = None, **others: object
 ) -> tuple[SoundEngine, Clock, Ear, list[Event]]:
+    """On stage with `voice` as odd.onnx; any other model is `then`."""
     tone(tmp_path / "tone.wav")
     clock, ear = Clock(), Ear()
     sent: list[Event] = []
     microphone = FileMicrophone(tmp_path / "tone.wav", RATE, BLOCK, clock)
     microphone.due_in_s()
     settings = replace(SETTINGS, sound_miss=sound_miss, **others)
-    engine = SoundEngine(settings, microphone, ear, sent.append, clock, load=lambda key: voice)
+    voices = {"odd.onnx": voice}
+    engine = SoundEngine(settings, microphone, ear, sent.append, clock, load=lambda key: voices.get(key, then or voice))
     take_voice(engine, sent, "odd.onnx")
     perform(engine, clock, 10)
     return engine, clock, ear, sent
@@ -395,6 +397,22 @@ def test_a_show_read_again_moves_to_its_own_latency(tmp_path: Path) -> None:
         ear.sound[15 * BLOCK :], sound[15 * BLOCK - late - LIMITER : 30 * BLOCK - late - LIMITER], atol=1e-6
     )
     assert np.abs(np.diff(ear.sound)).max() < 2 * 0.5 * 2 * np.pi * 440 / RATE
+    engine.close()
+
+
+def test_a_show_read_again_with_faster_voices_lets_a_slow_one_speak_on(tmp_path: Path) -> None:
+    slow = Odd(lambda samples: samples)
+    slow.latency = 1000
+    fast = Odd(lambda samples: samples)
+    engine, clock, _, sent = staged(tmp_path, slow, then=fast, voices=("whisper",))
+    late = engine.figures()["latency_parts"]["voice"]
+    take_voice(engine, sent, "fast.onnx", cue=1, transition_s=0.2)
+    perform(engine, clock, 5)
+    engine.handle(Reload(1.0, 0.5, None, "dry", True, ("bypass",)))
+    perform(engine, clock, 30)
+    assert engine.figures()["voice"] == "fast.onnx"
+    assert not any(isinstance(event, Note) for event in sent)
+    assert engine.figures()["latency_parts"]["voice"] == late
     engine.close()
 
 
