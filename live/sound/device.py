@@ -28,6 +28,7 @@ import numpy as np
 from live.frames import Samples, now
 from live.sound.drift import Feed, Resampler
 from live.sound.level import sanitise
+from live.sound.priority import as_any_other
 
 RETRY_S = 2.0
 SILENT_S = 2.5
@@ -614,6 +615,7 @@ def _look_from_outside(name: str, kind: str, closing: threading.Event) -> str:
         )
     except OSError as error:
         return _one_line(error)
+    as_any_other(looking.pid)
     until = now() + _LOOK_S
     while looking.poll() is None and now() < until and not closing.wait(0.05):
         pass

@@ -42,3 +42,16 @@ def run_first() -> str:
                 os.setpriority(os.PRIO_PROCESS, thread, _NICE)
         return "raised"
     return "as any other"
+
+
+def as_any_other(pid: int) -> None:
+    """Have a process that was started just now run as any other: it has inherited the urgency of who started it.
+
+    Said of it afterwards, and not by lowering the thread that starts it: starting a process holds Python's lock, and
+    on a busy machine whoever is urgent would wait with it.
+    """
+    if sys.platform != "linux":
+        return
+    with suppress(ProcessLookupError):  # it may be over already
+        os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
+        os.setpriority(os.PRIO_PROCESS, pid, max(os.getpriority(os.PRIO_PROCESS, pid), 0))
