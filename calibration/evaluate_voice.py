@@ -30,8 +30,9 @@ from export.evaluate_voice import (
 from live.frames import now
 from live.sound.files import SoundFile
 from live.sound.settings import BLOCK
-from live.sound.voice import Mono, Voice
+from live.sound.voice import Mono
 from live.sound.voices import open_voice
+from models.features.convert import streamed
 from models.features.speech import Frames, analyse, encode_envelope
 
 RATE = 48_000
@@ -74,7 +75,7 @@ def evaluate_voice(
         progress(path.name, done, len(heard))
         opened.reset()
         began = now()
-        said = _played(opened, sound)
+        said = streamed(opened, sound, BLOCK)
         took_s = now() - began
         soundfile.write(out / f"{path.stem}.wav", said, RATE, "PCM_16")
         _draw(out / f"{path.stem}.png", sound, said)
@@ -148,14 +149,6 @@ def _wanted(analysed: dict[Path, Frames], whom: tuple[float, float] | None) -> d
         return np.where(f0 > 0, np.exp(lf0), 0.0)
 
     return {path: moved(frames.f0) for path, frames in analysed.items()}
-
-
-def _played(voice: Voice, sound: Mono) -> Mono:
-    """As long as the sound and where it was."""
-    padded = np.concatenate([sound, np.zeros(voice.latency, np.float32)])
-    padded = np.concatenate([padded, np.zeros(-len(padded) % BLOCK, np.float32)])
-    said = np.concatenate([voice.process(padded[at : at + BLOCK]) for at in range(0, len(padded), BLOCK)])
-    return said[voice.latency : voice.latency + len(sound)]
 
 
 def _down(sound: Mono) -> Mono:

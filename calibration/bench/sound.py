@@ -22,7 +22,7 @@ from live.sound.settings import BLOCK, QUICK, QUICK_BLOCK
 from live.sound.voice import Voice
 from live.sound.voices import open_voice
 from live.sound.waveform_voice import WaveformVoice
-from models.features.convert import Convert
+from models.features.convert import Convert, streamed
 from models.features.frame_voice import FrameVoice, Singer
 from models.features.speech import F0_FLOOR_HZ
 
@@ -69,14 +69,6 @@ def _plain(quick: bool) -> Voice:
     return WaveformVoice("unchanged", RATE, _block(True)) if quick else _world(RATE, BLOCK)
 
 
-def _through(voice: Voice, sound: Mono, block: int) -> Mono:
-    """As long as the sound and where it was, its latency taken out."""
-    padded = np.concatenate([sound, np.zeros(voice.latency + block, np.float32)])
-    count = len(padded) // block * block
-    said = np.concatenate([voice.process(padded[at : at + block]) for at in range(0, count, block)])
-    return said[voice.latency : voice.latency + len(sound)]
-
-
 def _total_ms(voice: Voice, quick: bool) -> float:
     """What the screen says of a show of this voice, without devices."""
     block = _block(quick)
@@ -91,7 +83,7 @@ def _unchanged(quick: bool, spoken: dict[str, Mono]) -> dict[str, Any]:
     kept, errors = {}, []
     for name, sound in spoken.items():
         voice = _plain(quick)
-        said = _through(voice, sound, _block(quick))
+        said = streamed(voice, sound, _block(quick))
         kept[name] = float(intelligibility(sound, said, RATE))
         errors.append(1e3 * _lag(sound, said) / RATE)
     voice = _plain(quick)
@@ -128,7 +120,7 @@ def _pitch(quick: bool, spoken: dict[str, Mono]) -> dict[str, dict[str, float]]:
             voice = _plain(quick)
             voice.set("pitch", shift)
             factor = 2.0 ** (shift / 12.0)
-            got = _f0(_through(voice, sound, _block(quick)), F0_FLOOR_HZ * factor)
+            got = _f0(streamed(voice, sound, _block(quick)), F0_FLOOR_HZ * factor)
             wanted = asked[name] * factor
             both = (got > 0) & (wanted > 0)
             off[f"{shift:+d}"][name] = float(np.median(1200 * np.log2(got[both] / wanted[both])))
@@ -148,7 +140,7 @@ def _preset(name: str, spoken: dict[str, Mono]) -> dict[str, Any]:
     quick = name.endswith(QUICK)
     levels, kept = [], []
     for sound in spoken.values():
-        said = _through(open_voice(name, RATE, _block(quick)), sound, _block(quick))
+        said = streamed(open_voice(name, RATE, _block(quick)), sound, _block(quick))
         levels.append(20 * np.log10(np.std(said) / np.std(sound)))
         kept.append(float(intelligibility(sound, said, RATE)))
     voice = open_voice(name, RATE, _block(quick))

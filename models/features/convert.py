@@ -7,7 +7,6 @@ one number, known when it is made, and what comes out does not depend on how the
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +19,16 @@ Mono = NDArray[np.float32]
 
 _BLOCKS_TRIED = 4096
 """So many blocks show every way in which blocks and hops can lie: their least common multiple is shorter."""
+
+
+class BlockVoice(Protocol):
+    """A voice as it is played: blocks in, as many samples out."""
+
+    @property
+    def latency(self) -> int:
+        """Samples by which what comes out is late."""
+
+    def process(self, samples: Mono) -> Mono: ...
 
 
 class HopVoice(Protocol):
@@ -124,14 +133,10 @@ def _most_awaited(voice: HopVoice, sample_rate: int, block: int) -> int:
     return int((taken - given).max())
 
 
-def streamed(voice: Convert, samples: Mono, block: int, cancelled: Callable[[], bool] = lambda: False) -> Mono:
+def streamed(voice: BlockVoice, samples: Mono, block: int) -> Mono:
     """A whole recording through a voice, its latency taken out: as long as it was, and where it was."""
     late = voice.latency
-    padded = np.concatenate([samples, np.zeros(late, np.float32)])
-    padded = np.concatenate([padded, np.zeros(-len(padded) % block, np.float32)])
-    said = []
-    for begin in range(0, len(padded), block):
-        if cancelled():
-            break
-        said.append(voice.process(padded[begin : begin + block]))
-    return np.concatenate(said)[late : late + len(samples)] if said else np.zeros(0, np.float32)
+    whole = late + len(samples)
+    padded = np.concatenate([samples, np.zeros(late + -whole % block, np.float32)])
+    said = [voice.process(padded[begin : begin + block]) for begin in range(0, len(padded), block)]
+    return np.concatenate([np.zeros(0, np.float32), *said])[late:whole]

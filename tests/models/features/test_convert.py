@@ -108,6 +108,23 @@ def test_an_unvoiced_click_is_late_to_the_sample() -> None:
     assert abs(int(np.argmax(np.abs(played))) - 20_000 - converter.latency) <= 1
 
 
+@pytest.mark.parametrize(("latency", "length"), [(0, 480), (0, 0), (700, 1000), (700, 740), (3000, 10)])
+def test_a_whole_recording_comes_out_as_long_as_it_was_and_where_it_was(latency: int, length: int) -> None:
+    class Echo:
+        def __init__(self) -> None:
+            self.latency = latency
+            self.held = np.zeros(latency, np.float32)
+
+        def process(self, samples: np.ndarray) -> np.ndarray:
+            assert len(samples) == 480
+            both = np.concatenate([self.held, samples])
+            self.held = both[480:]
+            return both[:480]
+
+    sound = np.random.default_rng(0).normal(0, 0.1, length).astype(np.float32)
+    assert np.array_equal(streamed(Echo(), sound, 480), sound)
+
+
 def _lag(said: np.ndarray, heard: np.ndarray, rate: int) -> int:
     window = np.hanning(rate // 100)
 
