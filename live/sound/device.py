@@ -16,11 +16,8 @@ from __future__ import annotations
 import contextlib
 import math
 import random
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +25,7 @@ import numpy as np
 from live.frames import Samples, now
 from live.sound.drift import Feed, Resampler
 from live.sound.level import sanitise
-from live.sound.priority import as_any_other
+from live.sound.portaudio import NoDevice, find_device, load_portaudio, look_from_outside, reason
 
 RETRY_S = 2.0
 SILENT_S = 2.5
@@ -39,76 +36,7 @@ WATCH_S = 0.25
 _RING_SAMPLES = 1 << 15
 _SURVEY_S = 1.5
 _SURVEYS = 6
-_LOOK_S = 10.0
 _MOST_LATENCY_S = 1.0
-_HOST_APIS = {
-    *("alsa", "oss", "jack", "pulseaudio", "core audio", "coreaudio", "sndio"),
-    *("mme", "directsound", "windows directsound", "wasapi", "windows wasapi", "wdm-ks", "windows wdm-ks", "asio"),
-}
-
-
-class NoPortAudio(Exception):
-    """The library is not there; the message says what to install."""
-
-
-class NoDevice(Exception):
-    """A device is not to be had now; the message says why and what to do."""
-
-
-def load_portaudio() -> tuple[Any, Any]:
-    """sounddevice and rtmixer. Importing them starts PortAudio, so it is done here and never in the fork
-    server."""
-    try:
-        import rtmixer
-        import sounddevice
-    except (OSError, ImportError) as error:
-        raise NoPortAudio(
-            "no PortAudio library, so no live sound; install it (Debian and Ubuntu: apt install libportaudio2)"
-            if isinstance(error, OSError)
-            else f"no live sound: {error}"
-        ) from None
-    return sounddevice, rtmixer
-
-
-def names_a_host(name: str) -> bool:
-    """Whether this is a "HOSTAPI/NAME" and no path."""
-    return name.partition("/")[0].lower() in _HOST_APIS and "/" in name and not Path(name).exists()
-
-
-def find(sounddevice: Any, name: str, kind: str) -> Any:
-    """The device of this name as PortAudio knows it now.
-
-    Args:
-        name: an index, a name, a part of one, `default`, or one of the last three after a host API and a "/".
-        kind: "input" or "output".
-
-    Raises:
-        NoDevice: with what there is.
-    """
-    hosts = sounddevice.query_hostapis()
-    usable = [device for device in sounddevice.query_devices() if device[f"max_{kind}_channels"] > 0]
-    host, _, rest = name.partition("/")
-    chosen = [index for index, api in enumerate(hosts) if names_a_host(name) and host.lower() in api["name"].lower()]
-    if chosen:
-        listed = [device for device in usable if device["hostapi"] in chosen]
-        defaults = [hosts[index][f"default_{kind}_device"] for index in chosen]
-    else:
-        listed, rest = usable, name
-        defaults = [sounddevice.default.device[kind == "output"]]
-    if rest == "default":
-        found = [device for device in listed if device["index"] in defaults]
-    elif rest.isdigit():
-        found = [device for device in listed if device["index"] == int(rest)]
-    else:
-        found = [device for device in listed if device["name"] == rest]
-        found = found or [device for device in listed if rest.lower() in device["name"].lower()]
-    if found:
-        return found[0]
-    what = "microphone" if kind == "input" else "loudspeaker"
-    if not usable:
-        raise NoDevice(f"there is no {what} on this machine; connect one")
-    names = ", ".join(f"{hosts[device['hostapi']]['name']}/{device['name']}" for device in usable)
-    raise NoDevice(f'no {what} "{name}"; there are: {names}')
 
 
 class _Stream:
@@ -215,7 +143,7 @@ class Devices:
     ) -> None:
         """
         Args:
-            mic, speaker: what `find` finds, or "".
+            mic, speaker: what `find_device` finds, or "".
             say: told ("lost", which and why) and ("open", their names) when all of them are, in a thread of its own.
             set_point_blocks: what the loudspeaker holds in hand when a block arrives in time.
 
@@ -446,7 +374,7 @@ class Devices:
         missing = self._missing()
         if self._sides():
             for kind in missing:
-                if why := _look_from_outside(self._wanted[kind], kind, self._closing):
+                if why := look_from_outside(self._wanted[kind], kind, self._closing):
                     self._lost(kind, why)
                     return
         self._shut(["input", "output"])
@@ -456,7 +384,7 @@ class Devices:
         try:
             self._open()
         except Exception as error:  # PortAudio raises many kinds; all mean that it is not to be had now
-            self._lost(missing[0], _one_line(error))
+            self._lost(missing[0], reason(error))
         if not self._missing() and not self._closing.is_set():
             self._told.clear()
             self._say("open", self.name)
@@ -465,7 +393,7 @@ class Devices:
         found: dict[str, Any] = {}
         for kind, name in self._wanted.items():
             try:
-                found[kind] = find(self._sounddevice, name, kind)
+                found[kind] = find_device(self._sounddevice, name, kind)
             except NoDevice as error:
                 self._lost(kind, str(error))
         sides: dict[str, _Side] = {}
@@ -515,7 +443,7 @@ class Devices:
             side = _Side(self._rtmixer, stream, channels, rate)
             side.grain, side.latency_s = most, heard_s if recorded else played_s
             return side
-        raise NoDevice(f"{self._called(kind)} cannot be opened: {_reason(first)}")
+        raise NoDevice(f"{self._called(kind)} cannot be opened: {reason(first)}")
 
     def _ways(self, device: Any) -> Iterator[tuple[float, int, int]]:
         """Rates and channels (in, out) to try: ours first, then the device's; few channels first, then all."""
@@ -586,56 +514,6 @@ def _shape(rate: float) -> dict[str, Any]:
     return {"samplerate": rate, "blocksize": 0, "latency": "low"}
 
 
-def _one_line(error: Exception | None) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _reason(error: Exception | None) -> str:
-    """PortAudio's words in the operator's."""
-    said = _one_line(error)
-    for words, meant in (
-        ("unavailable", "another program holds it; close that, or choose another device"),
-        ("sample rate", "it takes neither the show's sample rate nor its own; set it to 48000 Hz"),
-        ("channels", "it has no such channels; choose another device"),
-    ):
-        if words in said.lower():
-            return f"{meant} ({said})"
-    return said
-
-
-def _look_from_outside(name: str, kind: str, closing: threading.Event) -> str:
-    """Whether a fresh PortAudio could open the device: "" or why not. Our own knows only what was there before."""
-    try:
-        looking = subprocess.Popen(
-            [sys.executable, "-m", "live.sound.device", kind, name],
-            cwd=Path(__file__).resolve().parents[2],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-    except OSError as error:
-        return _one_line(error)
-    as_any_other(looking.pid)
-    until = now() + _LOOK_S
-    while looking.poll() is None and now() < until and not closing.wait(0.05):
-        pass
-    looking.kill()
-    lines = looking.communicate()[0].strip().splitlines()
-    return "" if looking.returncode == 0 else lines[-1] if lines else f"looking for {name} failed"
-
-
-def _look_here(kind: str, name: str) -> str:
-    """What `_look_from_outside` asks, in that process."""
-    try:
-        sounddevice, _ = load_portaudio()
-        device = find(sounddevice, name, kind)
-        check = sounddevice.check_input_settings if kind == "input" else sounddevice.check_output_settings
-        check(device=device["index"])
-    except Exception as error:  # whatever it is, it is the answer
-        return _reason(error)
-    return ""
-
-
 class DeviceMicrophone:
     """The microphone's side of Devices, as the engine sees any microphone."""
 
@@ -693,9 +571,3 @@ class DeviceSpeaker:
 
     def close(self) -> None:
         self._devices.close()
-
-
-if __name__ == "__main__":
-    if answer := _look_here(*sys.argv[1:]):
-        print(answer)
-        raise SystemExit(1)

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from live.frames import Samples, now
 from live.messages import Event, Fault, Note, Recovered
-from live.sound.device import names_a_host
 from live.sound.files import BadSound, FileMicrophone, FileSpeaker, NoMicrophone, NoSpeaker
+from live.sound.portaudio import NoPortAudio, names_a_host
 from live.sound.settings import SoundSettings
 
 DEMO_SPEECH = Path(__file__).resolve().parent.parent / "demo" / "speech.flac"
@@ -90,7 +90,7 @@ class Doors:
         return microphone, speaker
 
     def _open_devices(self, mic: str, speaker: str) -> None:
-        from live.sound.device import Devices, NoPortAudio
+        from live.sound.device import Devices
 
         settings = self._settings
         try:

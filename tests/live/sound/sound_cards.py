@@ -1,7 +1,8 @@
 """Sound cards that this machine lacks: busy, of another rate, of many channels, unplugged, with a clock of their own.
 
-`System` stands where sounddevice and rtmixer stand: what of them `live.sound.device` uses, with rtmixer's rules (an
-action is dropped when its ring runs dry or full), moved by a thread for each stream at real pace.
+`System` stands where sounddevice and rtmixer stand: what of them `live.sound.device` and `live.sound.portaudio` use,
+with rtmixer's rules (an action is dropped when its ring runs dry or full), moved by a thread for each stream at real
+pace.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from live.sound import device
-from live.sound.device import DeviceMicrophone, Devices, DeviceSpeaker, NoDevice, find, names_a_host
+from live.sound.device import DeviceMicrophone, Devices, DeviceSpeaker
 from tests.live.sound.sound_cards import Card, System
 
 RATE, BLOCK = 48_000, 480
@@ -22,7 +22,7 @@ class Stage:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, system: System, mic: str, speaker: str) -> None:
         monkeypatch.setattr(device, "load_portaudio", lambda: (system, system))
-        monkeypatch.setattr(device, "_look_from_outside", self._look)
+        monkeypatch.setattr(device, "look_from_outside", self._look)
         for name, value in (("RETRY_S", 0.2), ("WATCH_S", 0.05), ("_SURVEYS", 3)):
             monkeypatch.setattr(device, name, value)
         self.system = system
@@ -75,39 +75,6 @@ def loud_part(card: Card) -> np.ndarray:
     """What the card played, from the first sound on, its fade left out."""
     heard = np.concatenate(card.heard)
     return heard[np.flatnonzero(heard)[0] + 1000 :]
-
-
-# ---- which device
-
-
-def test_a_device_is_found_by_number_name_part_and_host() -> None:
-    system = System(Card("hw:0 Scarlett"), Card("HDMI", ins=0), Card("Scarlett"), Card("jack scarlett"))
-    for name, kind, index in (
-        ("2", "input", 2),
-        ("Scarlett", "input", 2),
-        ("scarl", "input", 0),
-        ("hdmi", "output", 1),
-        ("JACK/scarlett", "output", 3),
-        ("alsa/0", "input", 0),
-        ("default", "input", 0),
-        ("default", "output", 3),
-    ):
-        assert find(system, name, kind)["index"] == index, name
-
-
-@pytest.mark.parametrize(("name", "kind"), [("golden", "input"), ("HDMI", "input"), ("7", "output")])
-def test_what_is_not_there_is_answered_with_what_is(name: str, kind: str) -> None:
-    with pytest.raises(NoDevice, match=rf'"{name}"; there are: .*ALSA/Scarlett'):
-        find(System(Card("Scarlett"), Card("HDMI", ins=0)), name, kind)
-    with pytest.raises(NoDevice, match="on this machine"):
-        find(System(), name, kind)
-
-
-def test_a_host_is_told_from_a_path() -> None:
-    assert names_a_host("ALSA/pulse")
-    assert names_a_host("wasapi/Speakers")
-    assert not names_a_host("shows/one.wav")
-    assert not names_a_host("alsa")
 
 
 # ---- what they take

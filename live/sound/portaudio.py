@@ -1,0 +1,142 @@
+"""PortAudio, and the devices it knows: found by name, and looked for by a PortAudio that was started afresh.
+
+What takes its time here belongs to the thread that opens devices, never to the engine's loop. `python -m
+live.sound.portaudio KIND NAME` is the other process that looks.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from live.frames import now
+from live.sound.priority import as_any_other
+
+_LOOK_S = 10.0
+_HOST_APIS = {
+    *("alsa", "oss", "jack", "pulseaudio", "core audio", "coreaudio", "sndio"),
+    *("mme", "directsound", "windows directsound", "wasapi", "windows wasapi", "wdm-ks", "windows wdm-ks", "asio"),
+}
+
+
+class NoPortAudio(Exception):
+    """The library is not there; the message says what to install."""
+
+
+class NoDevice(Exception):
+    """A device is not to be had now; the message says why and what to do."""
+
+
+def load_portaudio() -> tuple[Any, Any]:
+    """sounddevice and rtmixer. Importing them starts PortAudio, so it is done here and never in the fork
+    server."""
+    try:
+        import rtmixer
+        import sounddevice
+    except (OSError, ImportError) as error:
+        raise NoPortAudio(
+            "no PortAudio library, so no live sound; install it (Debian and Ubuntu: apt install libportaudio2)"
+            if isinstance(error, OSError)
+            else f"no live sound: {error}"
+        ) from None
+    return sounddevice, rtmixer
+
+
+def names_a_host(name: str) -> bool:
+    """Whether this is a "HOSTAPI/NAME" and no path."""
+    return name.partition("/")[0].lower() in _HOST_APIS and "/" in name and not Path(name).exists()
+
+
+def find_device(sounddevice: Any, name: str, kind: str) -> Any:
+    """The device of this name as PortAudio knows it now.
+
+    Args:
+        name: an index, a name, a part of one, `default`, or one of the last three after a host API and a "/".
+        kind: "input" or "output".
+
+    Raises:
+        NoDevice: with what there is.
+    """
+    hosts = sounddevice.query_hostapis()
+    usable = [device for device in sounddevice.query_devices() if device[f"max_{kind}_channels"] > 0]
+    host, _, rest = name.partition("/")
+    chosen = [index for index, api in enumerate(hosts) if names_a_host(name) and host.lower() in api["name"].lower()]
+    if chosen:
+        listed = [device for device in usable if device["hostapi"] in chosen]
+        defaults = [hosts[index][f"default_{kind}_device"] for index in chosen]
+    else:
+        listed, rest = usable, name
+        defaults = [sounddevice.default.device[kind == "output"]]
+    if rest == "default":
+        found = [device for device in listed if device["index"] in defaults]
+    elif rest.isdigit():
+        found = [device for device in listed if device["index"] == int(rest)]
+    else:
+        found = [device for device in listed if device["name"] == rest]
+        found = found or [device for device in listed if rest.lower() in device["name"].lower()]
+    if found:
+        return found[0]
+    what = "microphone" if kind == "input" else "loudspeaker"
+    if not usable:
+        raise NoDevice(f"there is no {what} on this machine; connect one")
+    names = ", ".join(f"{hosts[device['hostapi']]['name']}/{device['name']}" for device in usable)
+    raise NoDevice(f'no {what} "{name}"; there are: {names}')
+
+
+def _one_line(error: Exception | None) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def reason(error: Exception | None) -> str:
+    """PortAudio's words in the operator's."""
+    said = _one_line(error)
+    for words, meant in (
+        ("unavailable", "another program holds it; close that, or choose another device"),
+        ("sample rate", "it takes neither the show's sample rate nor its own; set it to 48000 Hz"),
+        ("channels", "it has no such channels; choose another device"),
+    ):
+        if words in said.lower():
+            return f"{meant} ({said})"
+    return said
+
+
+def look_from_outside(name: str, kind: str, closing: threading.Event) -> str:
+    """Whether a fresh PortAudio could open the device: "" or why not. Our own knows only what was there before."""
+    try:
+        looking = subprocess.Popen(
+            [sys.executable, "-m", "live.sound.portaudio", kind, name],
+            cwd=Path(__file__).resolve().parents[2],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+    except OSError as error:
+        return _one_line(error)
+    as_any_other(looking.pid)
+    until = now() + _LOOK_S
+    while looking.poll() is None and now() < until and not closing.wait(0.05):
+        pass
+    looking.kill()
+    lines = looking.communicate()[0].strip().splitlines()
+    return "" if looking.returncode == 0 else lines[-1] if lines else f"looking for {name} failed"
+
+
+def _look_here(kind: str, name: str) -> str:
+    """What `look_from_outside` asks, in that process."""
+    try:
+        sounddevice, _ = load_portaudio()
+        device = find_device(sounddevice, name, kind)
+        check = sounddevice.check_input_settings if kind == "input" else sounddevice.check_output_settings
+        check(device=device["index"])
+    except Exception as error:  # whatever it is, it is the answer
+        return reason(error)
+    return ""
+
+
+if __name__ == "__main__":
+    if answer := _look_here(*sys.argv[1:]):
+        print(answer)
+        raise SystemExit(1)
