@@ -53,19 +53,24 @@ def export(
     target: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which of the run's persons to freeze; for voices of many.")
     ] = None,
-    precision: Annotated[str, typer.Option(help="fp32, or fp16: half the file, the same arithmetic.")] = "fp32",
+    precision: Annotated[
+        str, typer.Option(help="fp32, or fp16: half the file; the same arithmetic on a CPU, tf32 or fp16 on a GPU.")
+    ] = "fp32",
     name: Annotated[str | None, typer.Option(help="Its name in the library; else the person's.")] = None,
     licence: Annotated[str | None, typer.Option(help="On what terms others may use it.")] = None,
-    tensorrt: Annotated[bool, typer.Option("--tensorrt", help="Build this machine's TensorRT engine, too.")] = False,
+    tensorrt: Annotated[
+        bool, typer.Option("--tensorrt", help="Build the TensorRT engine for this machine's GPU, too.")
+    ] = False,
 ) -> None:
     """Freezes a training run into ONE .onnx file that performs, and checks it against the network.
 
     Example: guise export runs/anna --out looks/anna.onnx --subject "self" --precision fp16
 
     Example: guise export runs/voices --target ben --out ben.onnx --subject anna=self --subject "ben=signed, 3 May"
+
+    The engine that --tensorrt builds goes to the user's cache folder. Where it cannot be had, the frozen model is
+    written all the same, and the exit code is 2.
     """
-    if tensorrt:
-        _fail("--tensorrt is not available yet; with TensorRT installed, `guise live` builds its engine by itself")
     if precision not in ("fp32", "fp16"):
         _fail(
             f"--precision {precision} is not available yet: choose fp32 or fp16"
@@ -96,6 +101,30 @@ def export(
     typer.echo(
         f"{out}: {manifest.name}, {out.stat().st_size / 1e6:.1f} MB, {manifest.precision}; differs from the network by "
         f"{json.dumps(found)}{' in 1/255' if manifest.kind == 'look' else ' at most'}"
+    )
+    if tensorrt:
+        _build_engine(out)
+
+
+def _build_engine(model: Path) -> None:
+    """The engine of the frozen model just written, or why there is none and that the model is there nonetheless."""
+    from rich.console import Console
+
+    from export.providers import why_not
+    from export.tensorrt import NotBuilt, build_engine
+
+    reason = why_not("TensorRT")
+    try:
+        if reason is not None:
+            raise NotBuilt(reason)
+        with Console(stderr=True).status("building the TensorRT engine for this GPU, which takes minutes ..."):
+            engine = build_engine(model)
+    except (NotBuilt, OSError) as error:
+        _fail(f"{model} is written; its TensorRT engine is not built: {error}")
+    typer.echo(
+        f"{engine.key.folder}: the engine for {engine.key.gpu}, {engine.megabytes:.1f} MB, {engine.trial.arithmetic}, "
+        f"built in {engine.build_s:.0f} s, loads in {engine.trial.load_s:.1f} s; differs from the model by at most "
+        f"{engine.trial.difference:.1f} in 1/255"
     )
 
 

@@ -7,11 +7,8 @@ same face, so the slot and the transition know only looks.
 
 from __future__ import annotations
 
-import threading
-import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from queue import SimpleQueue
 from time import perf_counter
 from typing import Any
 
@@ -20,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.artifact import Manifest
-from export.session import FrozenSession, open_session, why_not
+from export.session import FrozenSession, open_session
 from live.shared_frames import FrameKind
 from models.features.face_lines import draw_face2face_lines, draw_lines, to_square
 from models.features.face_points import LEFT_EYE, RIGHT_EYE, Picture, Points
@@ -102,7 +99,7 @@ class Safe(Look):
 
 
 class ModelLook(Look):
-    """A frozen model, performing on the CPU in the thread that asks."""
+    """A frozen model. On a GPU its session performs on a thread of its own, and the loop waits for it."""
 
     def __init__(self, key: str, session: FrozenSession, retarget: bool = True) -> None:
         super().__init__(key)
@@ -193,99 +190,19 @@ class ModelLook(Look):
         return draw_face2face_lines(large, (FACE2FACE_SIDE_PX, FACE2FACE_SIDE_PX), self.side), mine
 
 
-class _Worker:
-    """A thread that does one thing after another for whoever waits; ends with `close` or with its owner."""
-
-    def __init__(self, name: str) -> None:
-        self._work: _Work = SimpleQueue()
-        threading.Thread(target=_work_off, args=(self._work,), name=name, daemon=True).start()
-
-    def call(self, work: Callable[[], Any]) -> Any:
-        """Does `work` on the thread and waits for it; what it raises is raised here."""
-        answer: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
-        self._work.put((work, answer))
-        done, value = answer.get()
-        if not done:
-            raise value
-        return value
-
-    def close(self) -> None:
-        self._work.put(None)
-
-
-_Work = SimpleQueue[tuple[Callable[[], Any], SimpleQueue[tuple[bool, Any]]] | None]
-
-
-def _work_off(queue: _Work) -> None:
-    while (item := queue.get()) is not None:
-        work, answer = item
-        try:
-            answer.put((True, work()))
-        except Exception as error:
-            answer.put((False, error))
-        del item, work, answer  # What was worked on must not live until the next piece comes.
-
-
-class GpuLook(Look):
-    """A ModelLook that is built, warmed and run on one thread of its own.
-
-    A provider on a graphics card keeps handles, and graphs, per thread: what the loader warmed would be cold
-    on the loop. Since each look has its thread, another one that is being built does not stand in the way of
-    this one.
-    """
-
-    def __init__(self, look: ModelLook, worker: _Worker) -> None:
-        super().__init__(look.key)
-        self._look, self._worker = look, worker
-        self.needs_face, self.size = look.needs_face, look.size
-        self.provider, self.fallback = look.provider, look.fallback
-        weakref.finalize(self, worker.close)
-
-    @property
-    def parameters(self) -> Mapping[str, float]:
-        return self._look.parameters
-
-    def set_parameter(self, name: str, value: float) -> None:
-        self._look.set_parameter(name, value)
-
-    def perform(self, frame: Picture, points: Points | None, neutral: Points | None) -> Picture:
-        look = self._look
-        picture: Picture = self._worker.call(lambda: look.perform(frame, points, neutral))
-        self.draw_s, self.generate_s = look.draw_s, look.generate_s
-        return picture
-
-    def close(self) -> None:
-        self._worker.call(self._look.close)
-        self._worker.close()
-
-
-def open_look(path: str | Path, provider: str = "auto", retarget: bool = True) -> Look:
+def open_look(path: str | Path, provider: str = "auto", retarget: bool = True) -> ModelLook:
     """The look in the frozen model at `path`, warmed at its real shape. Runs in the loader thread.
 
     Raises BadModel, ValueError (no such provider), or RuntimeError when the provider fails.
     """
 
-    def build() -> ModelLook:
-        session = open_session(path, provider, kind="look")
-        try:
-            session.warm()
-        except BaseException:
-            session.close()
-            raise
-        return ModelLook(str(path), session, retarget)
-
-    if provider.lower() == "cpu" or why_not("CUDA") is not None:
-        return build()
-    worker = _Worker(f"look {Path(path).stem}")
+    session = open_session(path, provider, kind="look")
     try:
-        look: ModelLook = worker.call(build)
+        session.warm()
     except BaseException:
-        worker.close()
+        session.close()
         raise
-    if look.provider == "CPU":
-        worker.close()
-        return look
-    return GpuLook(look, worker)
+    return ModelLook(str(path), session, retarget)
 
 
 def face_square(points: Points, side: int) -> Affine:

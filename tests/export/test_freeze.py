@@ -22,6 +22,7 @@ import guise
 from export import artifact, verify
 from export.freeze import NotFrozen, freeze, freeze_plan, store_half, to_onnx
 from export.session import open_session
+from export.tensorrt import Engine, EngineKey, Trial
 from export.verify import NotFaithful
 from models import checkpoint
 from models.checkpoint import BadRun, Run
@@ -303,7 +304,6 @@ def test_persons_are_named_with_their_consent(run: Path, tmp_path: Path, capfd: 
         (("--subject", "anna="), "on what consent"),
         (("--subject", "self", "--precision", "int8"), "not available yet"),
         (("--subject", "self", "--precision", "fp12"), "not known"),
-        (("--subject", "self", "--tensorrt"), "not available yet"),
         (("--subject", "self", "--target", "ben"), "one person only"),
     ],
 )
@@ -315,6 +315,32 @@ def test_export_refuses_in_one_line(
     assert (code, stdout, err.count("\n")) == (2, "", 1)
     assert said in err
     assert not out.exists()
+
+
+def test_without_tensorrt_the_frozen_model_is_there_all_the_same(
+    run: Path, exported_once: None, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("export.providers.why_not", lambda _: "there is no NVIDIA driver (libcuda.so.1)")
+    out = tmp_path / "look.onnx"
+    code, _, err = _guise(capfd, "export", run, "--out", out, "--subject", "self", "--tensorrt")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "is written; its TensorRT engine is not built: there is no NVIDIA driver" in err
+    assert artifact.check(out).name == "anna"
+
+
+def test_with_tensorrt_its_engine_is_told(
+    run: Path, exported_once: None, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    trial = Trial(load_s=0.8, difference=1.0, arithmetic="fp32")
+    key = EngineKey(model="m", gpu="NVIDIA RTX 4090", capability="8.9", tensorrt=100900, runtime="1.31.1")
+    engine = Engine(key=key, build_s=73.0, trial=trial, files={})
+    monkeypatch.setattr("export.providers.why_not", lambda _: None)
+    monkeypatch.setattr("export.tensorrt.build_engine", lambda _: engine)
+    out = tmp_path / "look.onnx"
+    code, said, err = _guise(capfd, "export", run, "--out", out, "--subject", "self", "--tensorrt")
+    assert code == 0, err
+    assert "the engine for NVIDIA RTX 4090, 0.0 MB, fp32, built in 73 s, loads in 0.8 s; differs" in said
 
 
 def test_export_of_no_run_and_inspect_of_no_model(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

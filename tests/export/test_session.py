@@ -15,6 +15,7 @@ from onnx import ModelProto
 from export import session as session_module
 from export.artifact import BadModel
 from export.session import PROVIDERS, open_session, physical_cores, why_not
+from export.tensorrt import NotBuilt
 from tests.export.tiny_look import SIZE, look_fields, look_model
 
 
@@ -109,29 +110,41 @@ def test_providers_not_there_fall_back_and_say_so(look: Path, monkeypatch: pytes
 
 def test_auto_falls_silently_only_where_there_is_no_gpu(look: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_module, "why_not", lambda name: None if name == "CPU" else "broken")
-    monkeypatch.setattr(session_module, "_why_no_gpu", lambda: "no driver")
+    monkeypatch.setattr(session_module, "why_no_gpu", lambda: "no driver")
     with open_session(look) as session:
         assert (session.provider, session.fallback) == ("CPU", None)
-    monkeypatch.setattr(session_module, "_why_no_gpu", lambda: None)
+    monkeypatch.setattr(session_module, "why_no_gpu", lambda: None)
     with open_session(look) as session:
         assert session.provider == "CPU"
         assert "instead of TensorRT" in str(session.fallback)
 
 
 def test_a_provider_that_breaks_when_built_falls_back(look: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    build = session_module._session
-
-    def breaks_on_a_gpu(path: Path, provider: session_module.Provider, options: object) -> object:
-        if provider != "CPU":
-            raise RuntimeError("CUDA failure 2: out of memory\nand a page more")
-        return build(path, provider, options)
+    def breaks(path: Path, manifest: object) -> object:
+        raise RuntimeError("CUDA failure 2: out of memory\nand a page more")
 
     monkeypatch.setattr(session_module, "why_not", lambda _: None)
-    monkeypatch.setattr(session_module, "_session", breaks_on_a_gpu)
+    monkeypatch.setattr(session_module.cuda, "open_on_cuda", breaks)
     with open_session(look, "cuda") as session:
         assert session.provider == "CPU"
         assert session.fallback is not None
         assert session.fallback.endswith("CUDA: CUDA failure 2: out of memory")
+
+
+def test_tensorrt_builds_only_when_it_is_asked_for(look: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def nothing_there(path: Path, manifest: object, *, may_build: bool) -> object:
+        asked.append(may_build)
+        raise NotBuilt("no engine")
+
+    monkeypatch.setattr(session_module, "why_not", lambda name: "no libcudnn" if name == "CUDA" else None)
+    monkeypatch.setattr(session_module, "why_no_gpu", lambda: None)
+    monkeypatch.setattr(session_module.tensorrt, "open_built", nothing_there)
+    for provider in ("auto", "tensorrt"):
+        with open_session(look, provider) as session:
+            assert session.fallback == "performing on CPU instead of TensorRT: TensorRT: no engine; CUDA: no libcudnn"
+    assert asked == [False, True]
 
 
 def test_an_unknown_provider_is_an_error(look: Path) -> None:
@@ -139,11 +152,19 @@ def test_an_unknown_provider_is_an_error(look: Path) -> None:
         open_session(look, "npu")
 
 
-def test_whatever_this_machine_has_nothing_is_printed(look: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_whatever_this_machine_has_performs_and_nothing_is_printed(
+    look: Path,
+    lines: np.ndarray,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for provider in ("auto", *PROVIDERS):
         with open_session(look, provider, threads=1) as session:
             session.warm()
             assert why_not(session.provider) is None
+            np.testing.assert_array_equal(session.run(lines=lines)["picture"], 255 - lines)
     assert capfd.readouterr() == ("", "")
 
 
