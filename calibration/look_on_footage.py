@@ -18,6 +18,7 @@ from export.evaluate_face import (
     Descriptor,
     FaceMeter,
     aligned_cut,
+    aligned_points,
     expression_error,
     flicker,
     identity_distance,
@@ -77,11 +78,15 @@ class Clip(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """One generated picture, the points it was asked for, and, where it is known, what it should have been."""
+    """One generated picture, the points it was asked for, and the performer at the same place and size."""
 
     picture: Picture
     asked: Points
-    real: Picture | None
+    real: Picture
+    performed: Points
+    """The performer's own points, in the pixels of `real`."""
+    own: bool
+    """The performer is the target: `real` is what should have been painted."""
 
 
 Drive = Callable[[Frame, Points], Drawn]
@@ -153,14 +158,14 @@ def person_of(clips: Iterable[Clip], look: ModelLook, meter: FaceMeter) -> Perso
 
 
 def retargeted(clip: Clip, look: ModelLook, *, own: bool) -> Drive:
-    """The performer's neutral is known, as from a profile. own: the footage is the target's, so what should have been
-    painted is known, too."""
+    """The performer's neutral is known, as from a profile. own: the footage is the target's."""
     wanted = neutral_asked(look)
 
     def drive(frame: Frame, points: Points) -> Drawn:
         _, asked = look.lines(frame.picture, points, clip.neutral)
         made = look.perform(frame.picture, points, clip.neutral).copy()
-        return Drawn(made, asked, aligned_cut(frame.picture, clip.neutral, wanted, look.side) if own else None)
+        real = aligned_cut(frame.picture, clip.neutral, wanted, look.side)
+        return Drawn(made, asked, real, aligned_points(points, clip.neutral, wanted), own)
 
     return drive
 
@@ -208,43 +213,46 @@ class Measured:
         self._identity: list[float] = []
         self._expression: list[float] = []
         self._found: list[Points] = []
-        self._asked: list[Points] = []
+        self._performed: list[Points] = []
+        self._real_found: list[Points] = []
+        self._real_performed: list[Points] = []
         self._ssim: list[float] = []
         self._l1: list[float] = []
         self._sharp: list[float] = []
         self._change: list[float] = []
         self._real_change: list[float] = []
         self._moved: list[float] = []
-        self._asked_moved: list[float] = []
+        self._real_moved: list[float] = []
         self._taken = 0
-        self._last: tuple[Drawn, Points | None] | None = None
+        self._last: tuple[Drawn, Points | None, Points | None] | None = None
 
     def take(self, drawn: Drawn) -> None:
         """A chosen frame."""
         self._taken += 1
-        found = self._meter.both(drawn.picture)
+        found, real_found = self._meter.both(drawn.picture), self._meter.points(drawn.real)
+        points = None if found is None else found[0]
         if self._last is not None:
-            self._follow(drawn, None if found is None else found[0])
-        self._last = drawn, None if found is None else found[0]
+            self._follow(drawn, points, real_found)
+        self._last = drawn, points, real_found
         if self._person is not None:
             self._sharp.append(sharpness(drawn.picture) / max(self._person.sharpness, 1e-9))
         if found is not None:
-            points, described = found
             if self._person is not None:
-                self._identity.append(identity_distance(described, self._person.descriptor))
-            self._expression.append(expression_error(points, drawn.asked))
-            self._found.append(points)
-            self._asked.append(drawn.asked)
-        if drawn.real is not None:
+                self._identity.append(identity_distance(found[1], self._person.descriptor))
+            self._expression.append(expression_error(found[0], drawn.asked))
+            self._found.append(found[0])
+            self._performed.append(drawn.performed)
+        if real_found is not None:
+            self._real_found.append(real_found)
+            self._real_performed.append(drawn.performed)
+        if drawn.own:
             self._ssim.append(ssim(drawn.picture, drawn.real))
             self._l1.append(l1(drawn.picture, drawn.real))
 
     def follow(self, drawn: Drawn) -> None:
         """The frame right after a chosen one: what changed in between."""
-        if self._last is not None and self._last[1] is not None:
-            self._follow(drawn, self._meter.points(drawn.picture))
-        else:
-            self._follow(drawn, None)
+        if self._last is not None:
+            self._follow(drawn, self._meter.points(drawn.picture), self._meter.points(drawn.real))
         self._last = None
 
     def add(self, other: Measured) -> None:
@@ -254,36 +262,33 @@ class Measured:
                 getattr(self, name).extend(getattr(other, name))
         self._taken += other._taken
 
-    def _follow(self, drawn: Drawn, found: Points | None) -> None:
-        if self._last is None:
-            return
-        before, before_found = self._last
+    def _follow(self, drawn: Drawn, found: Points | None, real_found: Points | None) -> None:
+        assert self._last is not None
+        before, before_found, before_real = self._last
         self._last = None
         self._change.append(picture_change(before.picture, drawn.picture))
-        if drawn.real is not None and before.real is not None:
-            self._real_change.append(picture_change(before.real, drawn.real))
-        if found is not None and before_found is not None:
+        self._real_change.append(picture_change(before.real, drawn.real))
+        if found is not None and before_found is not None and real_found is not None and before_real is not None:
             self._moved.append(points_change(before_found, found))
-            self._asked_moved.append(points_change(before.asked, drawn.asked))
+            self._real_moved.append(points_change(before_real, real_found))
 
     def figures(self) -> dict[str, Any]:
         """Medians over the chosen frames; None where nothing could be measured."""
-        own = bool(self._ssim)
-        changes = flicker(self._change, self._real_change) if own else flicker(self._moved, self._asked_moved)
         return {
             "frames": self._taken,
             "face_found": len(self._expression) / max(self._taken, 1),
             "identity": _median(self._identity),
             "identity_p95": float(np.percentile(self._identity, 95)) if self._identity else None,
             "expression": _median(self._expression),
-            "openings": openings_agreement(self._found, self._asked),
+            "openings": openings_agreement(self._found, self._performed),
+            "openings_real": openings_agreement(self._real_found, self._real_performed),
             "ssim": _median(self._ssim),
             "ssim_mean": _mean(self._ssim),
             "l1": _median(self._l1),
             "l1_mean": _mean(self._l1),
             "sharpness": _median(self._sharp),
-            "flicker": changes,
-            "flicker_points": flicker(self._moved, self._asked_moved),
+            "flicker": flicker(self._change, self._real_change),
+            "flicker_points": flicker(self._moved, self._real_moved),
             "change_generated": _mean(self._change),
             "change_real": _mean(self._real_change),
         }

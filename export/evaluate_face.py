@@ -79,15 +79,15 @@ def expression_error(found: Points, asked: Points) -> float:
     return float(np.linalg.norm(found - asked, axis=1).mean() / max(eye_distance(asked), 1e-6))
 
 
-def openings_agreement(found: Sequence[Points], asked: Sequence[Points]) -> dict[str, dict[str, float | None]]:
-    """For mouth and eyes: does the opening found follow the one asked for (correlation), and how far (gain)?
+def openings_agreement(found: Sequence[Points], performed: Sequence[Points]) -> dict[str, dict[str, float | None]]:
+    """For mouth and eyes: does the opening found follow the performer's (correlation), and how far (gain)?
 
-    The gain is the slope of found over asked by least squares: 1 opens as far, 0.5 half as far. None where the
+    The gain is the slope of found over performed by least squares: 1 opens as far, 0.5 half as far. None where the
     performer kept still, or too few faces were found.
     """
     answer: dict[str, dict[str, float | None]] = {}
     got = np.array([openings(p) for p in found], np.float64).reshape(-1, 3)
-    wanted = np.array([openings(p) for p in asked], np.float64).reshape(-1, 3)
+    wanted = np.array([openings(p) for p in performed], np.float64).reshape(-1, 3)
     for i, name in enumerate(OPENINGS):
         x, y = wanted[:, i], got[:, i]
         if len(x) < FEWEST_TO_CORRELATE or x.std() < 1e-6:

@@ -24,6 +24,7 @@ from torch.optim import Adam, Optimizer
 from models.family import FreezePlan, Options, WrongTarget
 from models.prepare.data_error import DataError
 from models.prepare.face_data import FaceData
+from models.prepare.face_moves import MoveOptions
 
 
 class Pix2PixOptions(Options):
@@ -37,6 +38,18 @@ class Pix2PixOptions(Options):
     steps: int = Field(8000, ge=1)
     learning_rate: float = Field(2e-4, gt=0)
     l1: float = Field(100.0, ge=0, description="weight of the L1 term against the adversarial one")
+    details: float = Field(4.0, ge=0, description="how much more eyes and mouth count in the L1 term")
+    features: float = Field(
+        10.0, ge=0, description="weight of feature matching: L1 between what the discriminator sees in both pictures"
+    )
+    critic: int = Field(32, ge=4, le=128, description="channels of the discriminator's first layer: 64 is the paper's")
+    scale: float = Field(0.12, ge=0, le=0.5, description="copies are scaled by up to +- this share")
+    shift: float = Field(0.06, ge=0, le=0.5, description="copies are moved by up to +- this share of the side")
+    turn: float = Field(6.0, ge=0, le=45, description="copies are turned by up to +- so many degrees")
+    stretch: float = Field(
+        0.5, ge=0, le=1, description="eyes and mouth of copies are opened up to e to this power further, or less"
+    )
+    rare: int = Field(4, ge=1, le=16, description="rare openings of eyes and mouth come up to so many times as often")
     alone: int = Field(
         1500, ge=0, description="first steps by L1 alone: half as dear, and the adversary then begins with a picture"
     )
@@ -108,22 +121,27 @@ def _up(inside: int, outside: int, dropout: float) -> nn.Sequential:
 
 
 class Discriminator(nn.Module):
-    """PatchGAN 70x70: (N, 6, 256, 256) lines and picture -> (N, 1, 30, 30) logits; 2.769 M parameters."""
+    """PatchGAN 70x70: (N, 6, 256, 256) lines and picture -> (N, 1, 30, 30) logits; 2.769 M parameters at width 64."""
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.Conv2d(6, width, 4, 2, 1), nn.LeakyReLU(0.2)]
+        self.layers = nn.ModuleList([nn.Sequential(nn.Conv2d(6, width, 4, 2, 1), nn.LeakyReLU(0.2))])
         for inside, outside, stride in ((1, 2, 2), (2, 4, 2), (4, 8, 1)):
-            layers += [
-                nn.Conv2d(inside * width, outside * width, 4, stride, 1, bias=False),
-                nn.InstanceNorm2d(outside * width, affine=True),
-                nn.LeakyReLU(0.2),
-            ]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(8 * width, 1, 4, 1, 1))
+            self.layers.append(
+                nn.Sequential(
+                    nn.Conv2d(inside * width, outside * width, 4, stride, 1, bias=False),
+                    nn.InstanceNorm2d(outside * width, affine=True),
+                    nn.LeakyReLU(0.2),
+                )
+            )
+        self.layers.append(nn.Conv2d(8 * width, 1, 4, 1, 1))
 
-    def forward(self, lines: Tensor, picture: Tensor) -> Tensor:
-        logits: Tensor = self.layers(torch.cat([lines, picture], 1))
-        return logits
+    def forward(self, lines: Tensor, picture: Tensor) -> list[Tensor]:
+        """What each layer sees, the logits last."""
+        seen = [torch.cat([lines, picture], 1)]
+        for layer in self.layers:
+            seen.append(layer(seen[-1]))
+        return seen[1:]
 
 
 class FrozenGenerator(nn.Module):
@@ -150,17 +168,42 @@ class Pix2Pix:
     recipes: Mapping[str, Mapping[str, Any]] = {
         "default": {},
         # The paper's and face2face-demo's, but for its flip: a face is not symmetrical.
-        "classic": {"batch": 1, "steps": 64000, "average": 0.0, "alone": 0},
+        "classic": {
+            "batch": 1,
+            "steps": 64000,
+            "average": 0.0,
+            "alone": 0,
+            "critic": 64,
+            "details": 0.0,
+            "features": 0.0,
+            "scale": 0.0,
+            "turn": 0.0,
+            "stretch": 0.0,
+            "rare": 1,
+            "shift": 0.055,  # Resized to 286 and cropped to 256: up to 15 pixels each way.
+        },
     }
 
     def data(self, folders: Sequence[Path], options: Pix2PixOptions) -> FaceData:
         if len(folders) != 1:
             raise DataError(f"pix2pix learns one face: name one prepared folder, not {len(folders)}")
-        return FaceData(folders[0], options.size, options.lines, flip=options.flip)
+        moves = MoveOptions(options.scale, options.shift, options.turn, options.stretch)
+        return FaceData(
+            folders[0],
+            options.size,
+            options.lines,
+            moves=moves,
+            details=options.details,
+            rare=options.rare,
+            flip=options.flip,
+        )
 
     def networks(self, options: Pix2PixOptions, facts: Mapping[str, Any]) -> nn.ModuleDict:
         networks = nn.ModuleDict(
-            {"generator": Generator(options.ngf, options.size, options.dropout), "discriminator": Discriminator()}
+            {
+                "generator": Generator(options.ngf, options.size, options.dropout),
+                "discriminator": Discriminator(options.critic),
+            }
         )
         networks.apply(_initialise)
         if options.average:
@@ -186,19 +229,27 @@ class Pix2Pix:
         lines, real = batch["lines"], batch["picture"]
         made = generator(lines)
 
-        losses = {}
+        l1 = (batch.get("weight", 1) * (made.float() - real.float()).abs()).mean()
+        losses = {"l1": l1}
+        loss_g = options.l1 * l1
         if step >= options.alone:
-            verdict_real, verdict_made = discriminator(lines, real), discriminator(lines, made.detach())
-            loss_d = (_says(verdict_real, True) + _says(verdict_made, False)) / 2
+            seen_real, seen_made = discriminator(lines, real), discriminator(lines, made.detach())
+            loss_d = (_says(seen_real[-1], True) + _says(seen_made[-1], False)) / 2
             optimizers["discriminator"].zero_grad()
             fabric.backward(loss_d)
             optimizers["discriminator"].step()
-            discriminator.requires_grad_(False)
-            losses = {"adversarial": _says(discriminator(lines, made), True), "discriminator": loss_d}
+            losses["discriminator"] = loss_d
 
-        l1 = F.l1_loss(made.float(), real.float())
+            discriminator.requires_grad_(False)
+            judged = discriminator(lines, made)
+            losses["adversarial"] = _says(judged[-1], True)
+            loss_g = loss_g + losses["adversarial"]
+            if options.features:
+                losses["features"] = _matching(judged[:-1], seen_real[:-1])
+                loss_g = loss_g + options.features * losses["features"]
+
         optimizers["generator"].zero_grad()
-        fabric.backward(options.l1 * l1 + losses.get("adversarial", 0))
+        fabric.backward(loss_g)
         discriminator.requires_grad_(True)
         optimizers["generator"].step()
 
@@ -206,7 +257,7 @@ class Pix2Pix:
             # The average follows fast at first, so that a short run is not an average of noise.
             weight = 1 - min(options.average, (1 + step) / (10 + step))
             _follow(networks["average"], generator, weight)
-        return {name: loss.detach() for name, loss in {"l1": l1, **losses}.items()}
+        return {name: loss.detach() for name, loss in losses.items()}
 
     def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> Tensor:
         generator = networks["average"] if "average" in networks else networks["generator"]
@@ -244,6 +295,12 @@ def _says(verdict: Tensor, real: bool) -> Tensor:
     verdict = verdict.float()
     wanted = torch.ones_like(verdict) if real else torch.zeros_like(verdict)
     return F.binary_cross_entropy_with_logits(verdict, wanted)
+
+
+def _matching(made: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
+    """Feature matching (Wang et al., pix2pixHD, arXiv 1711.11585): the mean L1 between both pictures' features."""
+    apart = [F.l1_loss(a.float(), b.detach().float()) for a, b in zip(made, real, strict=True)]
+    return torch.stack(apart).mean()
 
 
 def _follow(average: nn.Module, module: nn.Module, weight: float) -> None:

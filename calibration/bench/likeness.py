@@ -36,7 +36,7 @@ from calibration.look_on_footage import (
     track,
 )
 from export.artifact import BadModel
-from export.evaluate_face import FaceMeter, aligned_cut
+from export.evaluate_face import FaceMeter, aligned_cut, aligned_points
 from live.frames import Frame
 from live.picture.look import ModelLook
 from models.features.face_lines import to_square
@@ -139,13 +139,14 @@ def _modes(clip: Clip, with_it: ModelLook, without: ModelLook, *, own: bool) -> 
         mine = clip.neutral if neutral is None else neutral
         _, asked = with_it.lines(frame.picture, points, mine)
         made = with_it.perform(frame.picture, points, mine).copy()
-        return Drawn(made, asked, aligned_cut(frame.picture, mine, wanted, side) if own else None)
+        real = aligned_cut(frame.picture, mine, wanted, side)
+        return Drawn(made, asked, real, aligned_points(points, mine, wanted), own)
 
     def squared(frame: Frame, points: Points, square: NDArray[np.float64]) -> Drawn:
         real = cut_picture(frame.picture, square, side)
         asked = to_square(points, square, side)
         # In a frame that is the look's own size, the centre square is the frame.
-        return Drawn(without.perform(real, asked, None).copy(), asked, real if own else None)
+        return Drawn(without.perform(real, asked, None).copy(), asked, real, asked, own)
 
     width, height = clip.size
     short = min(width, height)

@@ -133,6 +133,15 @@ class FacePoints:
         shape = self._predictor(picture, dlib.rectangle(*box))
         return np.array([(p.x, p.y) for p in shape.parts()], np.float32)
 
+    def steady_points(self, picture: Picture, box: Box) -> Points:
+        """The mean of the fine points of seven boxes around `box`: for footage, where there is time.
+
+        The predictor's answer shakes with its box; the mean shakes half as much, and lids and lips move no less.
+        """
+        nudged = [(0, 0, 1), (0.04, 0, 1), (-0.04, 0, 1), (0, 0.04, 1), (0, -0.04, 1), (0, 0, 1.06), (0, 0, 0.94)]
+        found = [self.fine_points(picture, _nudged(box, *nudge)) for nudge in nudged]
+        return np.asarray(np.mean(found, axis=0), np.float32)
+
     def fine_points(self, picture: Picture, box: Box) -> Points:
         """The points of `points`, with the fraction of a pixel that dlib rounds away.
 
@@ -158,6 +167,13 @@ class FacePoints:
         )
         fine = (self.points(large, inner) + 0.5) / zoom - 0.5 + np.array([left, top], np.float32)
         return np.asarray(np.clip(fine, coarse - 0.49, coarse + 0.49), np.float32)
+
+
+def _nudged(box: Box, right: float, down: float, scale: float) -> Box:
+    """`box` moved by shares of its width, and scaled about its centre."""
+    x, y = box.centre[0] + right * box.width, box.centre[1] + down * box.width
+    half = scale * box.width / 2
+    return Box(round(x - half), round(y - half), round(x + half) - 1, round(y + half) - 1)
 
 
 def _scaled(rectangle: dlib.rectangle, factor: float) -> Box:

@@ -22,6 +22,21 @@ WIDENED = 1.15
 """How far beyond what training saw a point may be asked to go: the network extrapolates a little, not a lot."""
 
 
+_INNER_UPPER, _INNER_LOWER = [61, 62, 63], [67, 66, 65]
+_UPPER_SHARE = 0.15
+"""Of an opening, the part that the upper lip rises; the rest the lower lip goes down, and the chin most of it."""
+_WITH_THE_MOUTH = {
+    **dict.fromkeys((50, 51, 52), -_UPPER_SHARE),
+    **dict.fromkeys((56, 57, 58), 1 - _UPPER_SHARE),
+    **dict.fromkeys((55, 59), 0.5),
+    **dict.fromkeys((7, 8, 9), 0.6),
+    **dict.fromkeys((6, 10), 0.45),
+    **dict.fromkeys((5, 11), 0.3),
+    **dict.fromkeys((4, 12), 0.15),
+}
+"""How far the other points go with the lips, in openings, down being positive."""
+
+
 class Pose(NamedTuple):
     """A face against its neutral: shift in the neutral's eye distances, scale as a ratio, roll in radians."""
 
@@ -57,12 +72,29 @@ def pose_back(shape: NDArray[np.float64], neutral: Points, pose: Pose) -> Points
     return np.asarray(np.stack([turned.real, turned.imag], 1) + anchor + shift, np.float32)
 
 
-def target_facts(points: NDArray[np.float32]) -> dict[str, Any]:
+def mouth_shut(points: Points) -> Points:
+    """The face with its lips brought together, and the chin with them: a neutral to which openings are added.
+
+    A neutral is a median, and somebody who talks has it with an open mouth; taken against that, lips that close would
+    be asked to cross, and lips that open to open less far.
+    """
+    shut = points.astype(np.float64)
+    gaps = shut[_INNER_LOWER] - shut[_INNER_UPPER]
+    shut[_INNER_UPPER] += _UPPER_SHARE * gaps
+    shut[_INNER_LOWER] -= (1 - _UPPER_SHARE) * gaps
+    gap = gaps.mean(0)
+    for index, share in _WITH_THE_MOUTH.items():
+        shut[index] -= share * gap
+    return shut.astype(np.float32)
+
+
+def target_facts(points: NDArray[np.float32], neutral: Points | None = None) -> dict[str, Any]:
     """What retargeting must know of a target, from its points (n, 68, 2) in picture pixels; the manifest's `target`.
 
-    Ranges are percentiles (0.5 to 99.5), so that one bad detection does not widen them.
+    Ranges are percentiles (0.5 to 99.5), so that one bad detection does not widen them. `neutral` is the points' own
+    unless given.
     """
-    neutral = neutral_of(points)
+    neutral = neutral_of(points) if neutral is None else neutral
     fitted = [pose_and_residual(p, neutral) for p in points]
     poses = np.array([pose for pose, _ in fitted])
     residuals = np.array([residual for _, residual in fitted])
@@ -91,18 +123,21 @@ class Retarget:
 
     def __init__(self, target: Mapping[str, Any]) -> None:
         self.neutral: Points = np.array(target["neutral"], np.float32)
-        self._low = np.array(target["residual_low"]) * WIDENED
-        self._high = np.array(target["residual_high"]) * WIDENED
+        self._shut = mouth_shut(self.neutral)
+        # The ranges were measured from the neutral as it was; here they count from the one whose mouth is shut.
+        opened = self.neutral - self._shut
+        self._low = np.array(target["residual_low"]) * WIDENED + opened
+        self._high = np.array(target["residual_high"]) * WIDENED + opened
         self._pose_low = np.array([target[name][0] for name in Pose._fields])
         self._pose_high = np.array([target[name][1] for name in Pose._fields])
         self._eyes = eye_distance(self.neutral)
 
     def __call__(self, points: Points, neutral: Points) -> Points:
         """float32 (68, 2); what training never saw is bent back to its border, softly, so that nothing snaps."""
-        pose, residual = pose_and_residual(points, neutral)
+        pose, residual = pose_and_residual(points, mouth_shut(neutral))
         residual = residual * (self._eyes / max(eye_distance(neutral), 1e-6))
-        shape = self.neutral + soft_limit(residual, self._low, self._high)
-        return pose_back(shape, self.neutral, Pose(*soft_limit(np.array(pose), self._pose_low, self._pose_high)))
+        shape = self._shut + soft_limit(residual, self._low, self._high)
+        return pose_back(shape, self._shut, Pose(*soft_limit(np.array(pose), self._pose_low, self._pose_high)))
 
 
 def soft_limit(value: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -34,10 +34,12 @@ FACE_SHARE = 2.15
 """Side of the cut square over the face's height (brows to chin): hair, neck and some room to move."""
 BLURRED = 0.3
 """Sharpness below this share of the footage's median is motion blur."""
-SAME = 0.006
+SAME = 0.0045
 """Mean movement of the points, in eye distances, below which a frame repeats the one kept before it..."""
 SAME_PICTURE = 1.2
 """...if its picture also differs by less than this (mean, of 255)."""
+MARGIN_SHARE = 1 / 8
+"""Of the square's side, kept around it, so that training can move the square about in what was filmed."""
 HELD_OUT_SHARE = 0.08
 BLOCKS = 10
 """The footage is split by time into this many blocks; the end of each is held out, so both parts see all of it."""
@@ -51,14 +53,8 @@ class FaceOptions:
     """What `guise prepare face` can be told."""
 
     size: int = 256
-    copies: int = 1
-    """Further copies of each frame, at other scales and places."""
-    copy_scale: float = 0.12
-    copy_shift: float = 0.06
-    """How far copies go: +- share of the scale, +- share of the square's side."""
     pairs: int = 1500
-    """Frames kept at most, before copies, spread evenly over the footage."""
-    seed: int = 0
+    """Frames kept at most, spread evenly over the footage."""
 
 
 class Seen(NamedTuple):
@@ -142,7 +138,7 @@ def _usable_face(finder: FacePoints, picture: Picture) -> Points | str:
     box = faces[0].box
     if box.width < SMALLEST_FACE_PX:
         return "the face is too small"
-    points = finder.fine_points(picture, box)
+    points = finder.steady_points(picture, box)
     if points.min() < 0 or points[:, 0].max() > width - 1 or points[:, 1].max() > height - 1:
         return "the face leaves the picture"
     return points
@@ -232,11 +228,10 @@ def _write(
         for number in range(len(videos))
     ]
     held_out = _held_out(kept)
-    rng = np.random.default_rng(options.seed)
+    margin = round(MARGIN_SHARE * options.size)
     rows: dict[str, list[tuple[str, Points]]] = {"train": [], "held_out": []}
     for part in rows:
         (work / part).mkdir(parents=True)
-    base: list[Points] = []
     sheet: list[Picture] = []
     done = 0
     for number, video in enumerate(videos):
@@ -248,16 +243,14 @@ def _write(
             say("cutting", done, len(kept))
             order, one = wanted[index]
             part = "held_out" if order in held_out else "train"
-            for copy_number, square in enumerate(_squares(squares[number], part == "train", options, rng)):
-                points = to_square(one.points, square, options.size)
-                cut = cut_picture(picture, square, options.size)
-                file = f"{order:06d}_{copy_number}.png"
-                _save(work / part / file, cut)
-                rows[part].append((file, points))
-                if copy_number == 0:
-                    base.append(points)
-                if order % max(1, len(kept) // 24) == 0 and len(sheet) < 96:
-                    sheet.append(_with_lines(cut, points))
+            square = squares[number]
+            points = to_square(one.points, square, options.size)
+            cut = cut_picture(picture, square, options.size, margin)
+            file = f"{order:06d}.png"
+            _save(work / part / file, cut)
+            rows[part].append((file, points))
+            if order % max(1, len(kept) // 48) == 0 and len(sheet) < 96:
+                sheet.append(_with_lines(cut[margin:-margin, margin:-margin], points))
     for part, pairs in rows.items():
         np.savez(
             work / part / "points.npz",
@@ -269,13 +262,14 @@ def _write(
         "kind": "face",
         "name": name,
         "size": options.size,
+        "margin": margin,
         "sources": [video.name for video in videos],
         "frames_seen": len(kept) + sum(left_out.values()),
         "frames_kept": len(kept),
         "pairs": {part: len(pairs) for part, pairs in rows.items()},
         "left_out": dict(left_out.most_common()),
         "squares": [[round(float(v), 2) for v in square] for square in squares],
-        "target": target_facts(np.array(base)),
+        "target": target_facts(np.array([points for pairs in rows.values() for _, points in pairs])),
         "digest": _digest(work, rows),
     }
     (work / "dataset.json").write_text(json.dumps(facts, indent=1), "utf-8")
@@ -302,24 +296,12 @@ def _held_out(kept: list[Seen]) -> set[int]:
     return {i for i in range(len(kept)) if (i % block) >= block * (1 - HELD_OUT_SHARE)}
 
 
-def _squares(
-    square: NDArray[np.float64], copied: bool, options: FaceOptions, rng: np.random.Generator
-) -> Iterator[NDArray[np.float64]]:
-    yield square
-    if not copied:
-        return
-    left, top, side = square
-    for _ in range(options.copies):
-        other = side * (1 + rng.uniform(-options.copy_scale, options.copy_scale))
-        x = left + (side - other) / 2 + side * rng.uniform(-options.copy_shift, options.copy_shift)
-        y = top + (side - other) / 2 + side * rng.uniform(-options.copy_shift, options.copy_shift)
-        yield np.array([x, y, other])
-
-
-def cut_picture(picture: Picture, square: NDArray[np.float64], size: int) -> Picture:
-    """The square of the picture at `size`; what lies outside the frame is mirrored in."""
+def cut_picture(picture: Picture, square: NDArray[np.float64], size: int, margin: int = 0) -> Picture:
+    """The square of the picture at `size`, and `margin` pixels around it; what lies outside the frame is mirrored
+    in."""
     left, top, side = square
     scale = size / side
+    left, top, side, size = left - margin / scale, top - margin / scale, side + 2 * margin / scale, size + 2 * margin
     if scale < 1:  # averaged first, as INTER_AREA would, because the warp below only looks at four pixels
         picture = np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
         left, top, scale = left * scale, top * scale, 1.0

@@ -15,6 +15,7 @@ from models.features.retarget import (
     Pose,
     Retarget,
     RunningNeutral,
+    mouth_shut,
     neutral_of,
     pose_and_residual,
     pose_back,
@@ -108,3 +109,24 @@ def test_a_fixed_neutral_stays(performer: np.ndarray) -> None:
         assert running.update(points, i / 5) is performer[3] or np.array_equal(
             running.update(points, i / 5), performer[3]
         )
+
+
+def test_lips_open_as_far_as_the_performers_whatever_the_neutral(footage: Path, target: dict[str, Any]) -> None:
+    """She talks all the time, so her median mouth is half open; the target's is shut."""
+    talker = _clip(footage / "talkerC_woman_expressions_33s.mp4")
+    retarget, neutral = Retarget(target), neutral_of(talker)
+    performed = np.array([openings(points)[0] for points in talker])
+    asked = np.array([openings(retarget(points, neutral))[0] for points in talker])
+    assert openings(neutral)[0] > 0.1
+    assert np.corrcoef(performed, asked)[0, 1] > 0.95
+    shut, wide = performed < 0.03, (performed > 0.15) & (performed < 0.3)
+    assert np.median(asked[shut]) < 0.05
+    assert np.median(asked[wide] / performed[wide]) == pytest.approx(1, abs=0.12)
+
+
+def test_a_mouth_is_shut_with_its_chin(performer: np.ndarray) -> None:
+    for points in performer[::9]:
+        shut = mouth_shut(points)
+        assert openings(shut)[0] < 1e-3
+        assert shut[8, 1] <= points[8, 1] + 0.1
+        assert (shut[[0, 16, 27, 36, 45]] == points[[0, 16, 27, 36, 45]]).all()

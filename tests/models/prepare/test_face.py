@@ -12,13 +12,14 @@ import pytest
 
 from models.prepare.data_error import DataError
 from models.prepare.face import FaceOptions, prepare_face, report
-from models.prepare.face_data import FaceData, read_facts
+from models.prepare.face_data import FaceData, read_facts, times_shown
+from models.prepare.face_moves import MoveOptions, draw_move
 
 
 @pytest.fixture(scope="module")
 def prepared(footage: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("data") / "f"
-    prepare_face([_four_seconds(footage, tmp_path_factory.mktemp("cut"))], out, None, FaceOptions(size=128, copies=1))
+    prepare_face([_four_seconds(footage, tmp_path_factory.mktemp("cut"))], out, None, FaceOptions(size=128))
     return out
 
 
@@ -39,30 +40,80 @@ def test_pairs_points_and_report_are_there(prepared: Path) -> None:
 
 
 def test_the_held_out_frames_are_other_frames(prepared: Path) -> None:
-    train = {name.split("_")[0] for name in FaceData(prepared, 128, "smooth").names}
-    held_out = {name.split("_")[0] for name in FaceData(prepared, 128, "smooth").held_out().names}
+    train = set(FaceData(prepared, 128, "smooth").names)
+    held_out = set(FaceData(prepared, 128, "smooth").held_out().names)
     assert held_out
     assert not train & held_out
 
 
-def test_points_lie_on_the_face_of_each_picture_and_copy(prepared: Path) -> None:
+@pytest.mark.parametrize("moves", [MoveOptions(), MoveOptions(scale=0.12, shift=0.06, turn=6, stretch=0.5)])
+def test_points_lie_on_the_face_of_each_picture_and_copy(prepared: Path, moves: MoveOptions) -> None:
     """dlib finds the points again where the data set says they are."""
     from models.features.face_points import FacePoints, eye_distance
 
-    data, finder, errors = FaceData(prepared, 128, "smooth"), FacePoints(), []
-    for index in range(0, len(data), 9):
-        large = cv2.resize(data.picture(index), (384, 384), interpolation=cv2.INTER_CUBIC)
+    data, finder, errors = FaceData(prepared, 128, "smooth", moves=moves), FacePoints(), []
+    for sample in range(0, len(data), 5):
+        picture, wanted = data.copy(sample)
+        large = cv2.resize(picture, (384, 384), interpolation=cv2.INTER_CUBIC)
         found = finder.detect(large)
         if found:
             points = (finder.points(large, found[0].box) + 0.5) / 3 - 0.5
-            errors.append(np.linalg.norm(points - data.points[index], axis=1).mean() / eye_distance(points))
+            errors.append(np.linalg.norm(points - wanted, axis=1).mean() / eye_distance(points))
     assert len(errors) > 10
     assert np.median(errors) < 0.04
 
 
+def test_a_copy_is_the_same_each_time_and_another_in_the_next_round(prepared: Path) -> None:
+    moves = MoveOptions(scale=0.12, shift=0.06, turn=6, stretch=0.5)
+    data, again = FaceData(prepared, 128, "smooth", moves=moves), FaceData(prepared, 128, "smooth", moves=moves)
+    assert (data.copy(7)[0] == again.copy(7)[0]).all()
+    assert (data.copy(7)[1] == again.copy(7)[1]).all()
+    assert np.abs(data.copy(7)[1] - data.copy(7 + len(data))[1]).max() > 0.5
+
+
+def test_a_copy_that_does_not_move_is_what_was_filmed(prepared: Path) -> None:
+    still = FaceData(prepared, 128, "smooth")
+    picture = draw_move(still.points[4], 128, MoveOptions(), np.random.default_rng(0)).picture(
+        still.stored(4), still.margin, 128
+    )
+    assert np.abs(picture.astype(int) - still.picture(4)).max() <= 1
+
+
+def test_copies_widen_what_the_stage_may_ask_for(prepared: Path) -> None:
+    filmed = FaceData(prepared, 128, "smooth").facts["target"]
+    moved = FaceData(prepared, 128, "smooth", moves=MoveOptions(turn=6, stretch=0.5)).facts["target"]
+    assert moved["neutral"] == filmed["neutral"] or np.allclose(moved["neutral"], filmed["neutral"], atol=1.5)
+    assert moved["roll"][0] < filmed["roll"][0] - 0.03
+    assert moved["roll"][1] > filmed["roll"][1] + 0.03
+    lower_lip = 66
+    assert moved["residual_high"][lower_lip][1] > 1.15 * filmed["residual_high"][lower_lip][1]
+
+
+def test_rare_openings_come_up_more_often(prepared: Path) -> None:
+    awake = FaceData(prepared, 128, "smooth").points[0]
+    blink = awake.copy()
+    blink[[37, 38, 43, 44]] = blink[[41, 40, 47, 46]]
+    points = np.array([awake] * 98 + [blink] * 2)
+    assert (times_shown(points, 4)[98:] == 4).all()
+    assert (times_shown(points, 4)[:98] == 1).all()
+    assert (times_shown(points, 1) == 1).all()
+    plain, rare = FaceData(prepared, 128, "smooth"), FaceData(prepared, 128, "smooth", rare=4)
+    assert len(plain) < len(rare) == times_shown(plain.points, 4).sum()
+
+
+def test_eyes_and_mouth_weigh_more(prepared: Path) -> None:
+    data = FaceData(prepared, 128, "smooth", details=4)
+    weight, points = data[3]["weight"][0].numpy(), data.points[3]
+    assert weight.mean() == pytest.approx(1, abs=1e-3)
+    mouth, eye = points[48:60].mean(0).astype(int), points[36:42].mean(0).astype(int)
+    for x, y in (mouth, eye):
+        assert weight[y, x] / weight[2, 2] == pytest.approx(5, rel=0.02)
+    assert "weight" not in FaceData(prepared, 128, "smooth")[3]
+
+
 def test_the_same_footage_gives_the_same_data(footage: Path, tmp_path: Path, prepared: Path) -> None:
     clip = _four_seconds(footage, tmp_path)
-    facts = prepare_face([clip], tmp_path / "again", None, FaceOptions(size=128, copies=1))
+    facts = prepare_face([clip], tmp_path / "again", None, FaceOptions(size=128))
     assert facts["digest"] == read_facts(prepared)["digest"]
 
 
@@ -106,7 +157,7 @@ def test_what_is_no_video_is_refused(tmp_path: Path, data: Path) -> None:
 def test_three_seconds_are_prepared_with_a_warning(footage: Path, tmp_path: Path) -> None:
     short = tmp_path / "short.mp4"
     _cut(footage / "talkerC_woman_expressions_33s.mp4", short, 90)
-    facts = prepare_face([short], tmp_path / "out", None, FaceOptions(size=64, copies=0))
+    facts = prepare_face([short], tmp_path / "out", None, FaceOptions(size=64))
     assert "warning: this is little" in report(facts)
 
 
@@ -117,7 +168,7 @@ def test_a_damaged_file_is_used_as_far_as_it_goes(footage: Path, tmp_path: Path)
     broken[middle : middle + 4000] = bytes(4000)
     path = tmp_path / "broken.mp4"
     path.write_bytes(bytes(broken))
-    facts = prepare_face([path], tmp_path / "out", None, FaceOptions(size=64, copies=0))
+    facts = prepare_face([path], tmp_path / "out", None, FaceOptions(size=64))
     assert 80 < facts["frames_kept"] < 250
 
 
