@@ -103,7 +103,6 @@ def save(
     networks: Mapping[str, nn.Module],
     optimizers: Mapping[str, Optimizer],
     state: Mapping[str, Any],
-    generator_state: Tensor,
 ) -> Path:
     """Writes checkpoint `state["step"]`; the older ones but the last are removed. Raises OSError (full disk)."""
     final = folder / "checkpoints" / f"{int(state['step']):08d}"
@@ -117,7 +116,7 @@ def save(
             for key, value in network.state_dict().items()
         }
         save_file(weights, work / "networks.safetensors")
-        save_file({"random": generator_state} | _flatten(optimizers), work / "optimizers.safetensors")
+        save_file(_flatten(optimizers), work / "optimizers.safetensors")
         _write_text(work / "state.json", json.dumps(dict(state), indent=1))
         shutil.rmtree(final, ignore_errors=True)
         work.rename(final)
@@ -138,8 +137,8 @@ def load_networks(checkpoint: Path, networks: nn.ModuleDict) -> Mapping[str, Any
         raise BadRun(f"{checkpoint} cannot be read: {str(error).splitlines()[0]}") from error
 
 
-def load_optimizers(checkpoint: Path, optimizers: Mapping[str, Optimizer]) -> Tensor:
-    """Fills the optimizers as they were; returns the random generator's state. Raises BadRun."""
+def load_optimizers(checkpoint: Path, optimizers: Mapping[str, Optimizer]) -> None:
+    """Fills the optimizers as they were. Raises BadRun."""
     try:
         stored = load_file(checkpoint / "optimizers.safetensors")
         for name, optimizer in optimizers.items():
@@ -151,7 +150,6 @@ def load_optimizers(checkpoint: Path, optimizers: Mapping[str, Optimizer]) -> Te
                     index, _, entry = rest.partition(".")
                     whole["state"].setdefault(int(index), {})[entry] = value
             optimizer.load_state_dict(whole)
-        return stored["random"]
     except (OSError, SafetensorError, RuntimeError, ValueError, KeyError) as error:
         raise BadRun(f"{checkpoint} cannot be gone on with: {str(error).splitlines()[0]}") from error
 

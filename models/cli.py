@@ -32,10 +32,6 @@ def prepare_face(
     out: Annotated[Path, typer.Option(help="Folder to write; it must not be there yet")],
     name: Annotated[str | None, typer.Option(help="What the person is called; else as the folder")] = None,
     size: Annotated[int, typer.Option(help="Width and height of the pictures", min=64, max=1024)] = 256,
-    copies: Annotated[
-        int, typer.Option(help="Further copies of a frame, at other scales and places", min=0, max=8)
-    ] = 1,
-    seed: Annotated[int, typer.Option(help="Of the copies' places")] = 0,
 ) -> None:
     """Film a person for about a minute -> pairs of landmarks and pictures.
 
@@ -55,7 +51,7 @@ def prepare_face(
             def show(what: str, done: int, of: int) -> None:
                 bar.update(task, description=what, completed=done, total=of)
 
-            facts = run(videos, out, name, FaceOptions(size=size, copies=copies, seed=seed), show)
+            facts = run(videos, out, name, FaceOptions(size=size), show)
     except (DataError, LandmarkFileMissing) as error:
         _refuse(error)
     print(report(facts), end="")
@@ -105,11 +101,18 @@ def train(
         bool, typer.Option("--resume", help="Go on with the run in --out, exactly where it stopped")
     ] = False,
     init: Annotated[Path | None, typer.Option(help="Another run, whose weights this one starts from")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same run")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same run", min=0)] = 0,
     recipe: Annotated[str, typer.Option(help="A named set of options")] = "default",
-    devices: Annotated[int, typer.Option(help="GPUs (or CPU processes) on each host", min=1)] = 1,
-    nodes: Annotated[int, typer.Option(help="Hosts", min=1)] = 1,
-    precision: Annotated[str, typer.Option(help="auto, 32-true or bf16-mixed")] = "auto",
+    devices: Annotated[
+        int, typer.Option(help="GPUs (or CPU processes) on each host; `batch` is what each takes a step", min=1)
+    ] = 1,
+    nodes: Annotated[int, typer.Option(help="Hosts: give the command on each, see below", min=1)] = 1,
+    precision: Annotated[
+        str, typer.Option(help="auto, 32-true or bf16-mixed; auto: bf16 where it is multiplied in hardware")
+    ] = "auto",
+    compile: Annotated[
+        bool, typer.Option("--compile", help="torch.compile first: takes a C++ compiler and some time")
+    ] = False,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the family, see below")
     ] = None,
@@ -117,6 +120,9 @@ def train(
     """A data set -> a training run, with sample pictures for TensorBoard (tensorboard --logdir RUN/log).
 
     Ctrl-C saves and stops; --resume goes on.
+
+    On several hosts DATA and --out must be the same folders for all, and each is told MASTER_ADDR and MASTER_PORT, the
+    first host's address and a free port there, and NODE_RANK, its own number from 0 on.
 
     Example: guise train pix2pix data/me --out runs/me --minutes 40 --set ngf=32
 
@@ -130,9 +136,10 @@ def train(
         _refuse(f"training needs {error.name}: install the extra by `pip install guise[train]`")
 
     from models.checkpoint import BadRun
+    from models.launch import RankFailed
+    from models.launch import train as run
     from models.prepare.data_error import DataError
     from models.train import Advance, Plan
-    from models.train import train as run
 
     if recipe not in kind.recipes:
         _refuse(f"{family_name} has no recipe {recipe!r}: choose one of {', '.join(kind.recipes)}")
@@ -147,7 +154,9 @@ def train(
         first = error.errors()[0]
         key = first["loc"][0] if first["loc"] else "?"
         _refuse(f"--set {key}: {first['msg']}; {family_name} knows {', '.join(kind.options.model_fields)}")
-    plan = Plan(kind, options, tuple(data), out, recipe, minutes, seed, resume, init, devices, nodes, precision)
+    plan = Plan(
+        kind, options, tuple(data), out, recipe, minutes, seed, resume, init, devices, nodes, precision, compile
+    )
     try:
         with _bar() as (bar, task):
 
@@ -162,6 +171,9 @@ def train(
             checkpoint = run(plan, show)
     except (DataError, BadRun) as error:
         _refuse(error)
+    except RankFailed as error:
+        print(f"guise: {error}", file=sys.stderr)
+        raise typer.Exit(1) from error
     except OSError as error:
         _refuse(f"{out} cannot be written: {error.strerror or error}; what was saved before is whole")
     print(f'saved: {checkpoint}\nnext: guise export {out} --out NAME.onnx --subject "who this is, and on what consent"')

@@ -4,6 +4,9 @@
 
 Chance is drawn from the seed and the sample's number alone, and a checkpoint holds everything that the next step
 reads, so a run stopped and resumed goes on exactly as if it had not been.
+
+With several devices every one runs this loop, in a process of its own that models/launch.py started. `batch` is what
+each of them takes a step: n devices with batch b see the samples that one with batch n * b would, and learn the same.
 """
 
 from __future__ import annotations
@@ -12,27 +15,29 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torch.utils.tensorboard import SummaryWriter
 
 from models import checkpoint
+from models.agreement import Agreement
 from models.checkpoint import BadRun, Run
 from models.family import Family, Options
 from models.prepare.data_error import DataError
 
-LOG_EVERY_S = 5.0
 SAMPLES_EVERY_S = 120.0
 SAVE_EVERY_S = 300.0
+READERS_OF_A_CARD = 6
+"""A reader gives some 100 samples of 256 a second; a card that takes more is not kept waiting by so many."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,10 @@ class Plan:
     devices: int = 1
     nodes: int = 1
     precision: str = "auto"
-    workers: int = 0
+    compile: bool = False
+    workers: int | None = None
+    """Processes that read the data, for each device; None: as many as keep it busy."""
+    log_every_s: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -91,15 +99,11 @@ def train(plan: Plan, advance: Callable[[Advance], None]) -> Path:
     """
     fabric = _fabric(plan)
     fabric.launch()
-    run = _begin(plan, fabric)
+    agreement = Agreement(fabric)
+    run, data = _begin(plan, fabric)
     options = run.options
-    data = plan.family.data(plan.data, options)
-    if len(data) == 0:  # type: ignore[arg-type]
-        folders = ", ".join(map(str, plan.data))
-        raise DataError(f"{folders}: there is nothing to learn from; prepare it again with more footage")
-    steps = options.steps or -(-len(data) // (options.batch * fabric.world_size))  # type: ignore[arg-type]
 
-    fabric.seed_everything(plan.seed, verbose=False)
+    fabric.seed_everything(run.seed, verbose=False)
     networks = plan.family.networks(options, run.facts)
     if plan.init is not None:
         _start_from(plan.init, networks)
@@ -109,57 +113,56 @@ def train(plan: Plan, advance: Callable[[Advance], None]) -> Path:
         state |= checkpoint.load_networks(newest, networks)
     networks = networks.to(fabric.device)
     optimizers = plan.family.optimizers(networks, options)
-    chance = checkpoint.load_optimizers(newest, optimizers) if newest is not None else None
-    trained = {}
+    if newest is not None:
+        checkpoint.load_optimizers(newest, optimizers)
+    trained: dict[str, torch.nn.Module] = {}
     for name, network in networks.items():
         if name in optimizers:
-            trained[name], optimizers[name] = fabric.setup(network, optimizers[name])
+            faster: Any = torch.compile(network) if plan.compile else network
+            trained[name], optimizers[name] = fabric.setup(faster, optimizers[name])
         else:
             trained[name] = network
-    loader = _loader(plan, fabric, data, state["samples_seen"])
-    log = SummaryWriter(str(plan.out / "log"), purge_step=state["step"]) if fabric.is_global_zero else None
-    shown = _samples_shown(data, fabric)
+    batches = _batches(plan, run, fabric, data, state["samples_seen"])
+    log = _Log(plan, networks, data, fabric, state["step"]) if fabric.is_global_zero else None
 
-    if chance is not None:
-        torch.set_rng_state(chance)
+    a_step = options.batch * fabric.world_size
+    steps = options.steps or state["step"] + -(-max(0, len(data) - state["samples_seen"]) // a_step)  # type: ignore[arg-type]
     begun, before = time.monotonic(), float(state["seconds"])
     first_step = int(state["step"])
-    limit_s = None if plan.minutes is None else 60 * plan.minutes
+    limit_s = np.inf if plan.minutes is None else 60 * plan.minutes
     logged, sampled, saved = -np.inf, begun, begun
-    losses: Mapping[str, Tensor] = {}
-    with _stop_asked(fabric) as stopped:
-        for batch in loader:
-            if state["step"] >= steps or stopped() or (limit_s is not None and state["seconds"] >= limit_s):
+    with _stop_asked() as asked, closing(batches):
+        for batch in batches:
+            over = asked() or state["seconds"] >= limit_s
+            stop, shown = agreement.any(over, time.monotonic() - logged >= plan.log_every_s)
+            if stop or state["step"] >= steps:
                 break
+            _draw_from(run.seed, state["samples_seen"] + fabric.global_rank)
             losses = plan.family.step(fabric, trained, optimizers, batch, state["step"], options)
             state["step"] += 1
-            state["samples_seen"] += options.batch * fabric.world_size
+            state["samples_seen"] += a_step
             now = time.monotonic()
             state["seconds"] = before + now - begun
-            if not fabric.is_global_zero:
-                continue
-            if now - logged >= LOG_EVERY_S:
+            if shown:
                 logged = now
-                values = {name: float(value) for name, value in losses.items()}
-                for name, value in values.items():
-                    log.add_scalar(f"loss/{name}", value, state["step"])  # type: ignore[union-attr]
+                values = agreement.mean(losses)
                 rate = (state["step"] - first_step) / max(now - begun, 1e-6)
-                left_s = (steps - state["step"]) / rate
-                if limit_s is not None:
-                    left_s = min(left_s, limit_s - state["seconds"])
+                left_s = min((steps - state["step"]) / rate, limit_s - state["seconds"])
                 advance(Advance(state["step"], steps, left_s, values))
-            if now - sampled >= SAMPLES_EVERY_S:
+                if log is not None:
+                    log.losses(values, state["step"])
+            if log is not None and now - sampled >= SAMPLES_EVERY_S:
                 sampled = now
-                _log_samples(plan, trained, shown, log, state["step"])
-            if now - saved >= SAVE_EVERY_S:
+                log.samples(state["step"])
+            if fabric.is_global_zero and now - saved >= SAVE_EVERY_S:
                 saved = now
-                checkpoint.save(plan.out, dict(networks.items()), optimizers, state, torch.get_rng_state())
-    fabric.barrier()
-    if log is not None:
-        _log_samples(plan, trained, shown, log, state["step"])
-        log.close()
-        checkpoint.save(plan.out, dict(networks.items()), optimizers, state, torch.get_rng_state())
-    fabric.barrier()
+                checkpoint.save(plan.out, dict(networks.items()), optimizers, state)
+        if log is not None:
+            log.samples(state["step"])
+            log.close()
+            checkpoint.save(plan.out, dict(networks.items()), optimizers, state)
+        # Nobody goes before the checkpoint is there.
+        fabric.barrier()
     found = checkpoint.newest(plan.out)
     assert found is not None
     return found
@@ -178,6 +181,8 @@ def _fabric(plan: Plan) -> Fabric:
     strategy = "ddp" if plan.devices * plan.nodes > 1 else "auto"
     return Fabric(
         accelerator=accelerator,
+        # No other: a batch system's variables would make it count processes that models/launch.py did not start.
+        plugins=[LightningEnvironment()],
         devices=plan.devices,
         num_nodes=plan.nodes,
         strategy=strategy,
@@ -185,26 +190,49 @@ def _fabric(plan: Plan) -> Fabric:
     )
 
 
-def _begin(plan: Plan, fabric: Fabric) -> Run:
-    """The run's run.json: written, or on resume read; a resumed run keeps its own options but for the steps."""
-    facts = getattr(plan.family.data(plan.data, plan.options), "facts", {})
-    if plan.resume:
-        old = checkpoint.read_run(plan.out)
-        if old.family.name != plan.family.name:
-            raise BadRun(f"{plan.out} is a run of {old.family.name}, not of {plan.family.name}")
-        if old.facts.get("digest") != facts.get("digest"):
-            raise BadRun(f"{plan.out} was begun with other data: go on with that, or name another folder for a new run")
-        options = old.options.model_copy(update={"steps": plan.options.steps})
-        return Run(old.family, options, old.facts, old.seed, old.precision, old.recipe, old.revision)
-    if (plan.out / "run.json").exists():
-        raise BadRun(f"{plan.out} holds a run already: go on with it by --resume, or name another folder")
-    run = Run(plan.family, plan.options, facts, plan.seed, _precision_name(fabric), plan.recipe, _revision())
+def _begin(plan: Plan, fabric: Fabric) -> tuple[Run, Dataset[Any]]:
+    """The run's run.json, which the first process alone writes, or on resume reads: others would find it begun."""
     if fabric.is_global_zero:
-        try:
-            checkpoint.write_run(plan.out, run)
-        except OSError as error:
-            raise BadRun(f"{plan.out} cannot be written: {error.strerror or error}") from error
-    return run
+        run, data = _begun(plan, fabric)
+        fabric.broadcast(run)
+        return run, data
+    run = cast(Run, fabric.broadcast(None))
+    data = plan.family.data(plan.data, run.options)
+    if _facts(data).get("digest") != run.facts.get("digest"):
+        raise DataError(f"{_folders(plan)}: not the data of the first host; every host must find the same folders")
+    return run, data
+
+
+def _begun(plan: Plan, fabric: Fabric) -> tuple[Run, Dataset[Any]]:
+    """A resumed run keeps its own options but for the steps, and its seed."""
+    old = checkpoint.read_run(plan.out) if plan.resume else None
+    if old is not None and old.family.name != plan.family.name:
+        raise BadRun(f"{plan.out} is a run of {old.family.name}, not of {plan.family.name}")
+    if old is None and (plan.out / "run.json").exists():
+        raise BadRun(f"{plan.out} holds a run already: go on with it by --resume, or name another folder")
+    options = old.options.model_copy(update={"steps": plan.options.steps}) if old is not None else plan.options
+    data = plan.family.data(plan.data, options)
+    if len(data) == 0:  # type: ignore[arg-type]
+        raise DataError(f"{_folders(plan)}: there is nothing to learn from; prepare it again with more footage")
+    if old is not None:
+        if old.facts.get("digest") != _facts(data).get("digest"):
+            raise BadRun(f"{plan.out} was begun with other data: go on with that, or name another folder for a new run")
+        return replace(old, options=options), data
+    run = Run(plan.family, options, _facts(data), plan.seed, _precision_name(fabric), plan.recipe, _revision())
+    try:
+        checkpoint.write_run(plan.out, run)
+    except OSError as error:
+        raise BadRun(f"{plan.out} cannot be written: {error.strerror or error}") from error
+    return run, data
+
+
+def _facts(data: Dataset[Any]) -> Mapping[str, Any]:
+    facts: Mapping[str, Any] = getattr(data, "facts", {})
+    return facts
+
+
+def _folders(plan: Plan) -> str:
+    return ", ".join(map(str, plan.data))
 
 
 def _precision_name(fabric: Fabric) -> str:
@@ -219,18 +247,68 @@ def _start_from(init: Path, networks: torch.nn.ModuleDict) -> None:
     checkpoint.load_networks(newest, networks)
 
 
-def _loader(plan: Plan, fabric: Fabric, data: Dataset[Any], seen: int) -> Iterator[Any]:
-    sampler = Shuffled(len(data), plan.seed, seen, fabric.global_rank, fabric.world_size)  # type: ignore[arg-type]
+def _batches(plan: Plan, run: Run, fabric: Fabric, data: Dataset[Any], seen: int) -> Generator[Any, None, None]:
+    """Batches on the device, for ever. Raises DataError."""
+    workers = _readers(plan, fabric) if plan.workers is None else plan.workers
     loader: DataLoader[Any] = DataLoader(
         data,
-        batch_size=plan.options.batch,
-        sampler=sampler,
-        num_workers=plan.workers,
+        batch_size=run.options.batch,
+        sampler=Shuffled(len(data), run.seed, seen, fabric.global_rank, fabric.world_size),  # type: ignore[arg-type]
+        num_workers=workers,
+        # A fork would copy locks that OpenCV's and torch's threads hold; a forkserver's children outlive us.
+        multiprocessing_context="spawn" if workers else None,
+        worker_init_fn=_leave_ctrl_c_to_us if workers else None,
+        prefetch_factor=4 if workers else None,
         pin_memory=fabric.device.type == "cuda",
-        persistent_workers=plan.workers > 0,
-        generator=torch.Generator().manual_seed(plan.seed),  # its own: it would draw from the one training uses
+        generator=torch.Generator().manual_seed(run.seed),  # its own: it would draw from the one training uses
     )
-    return iter(fabric.setup_dataloaders(loader, use_distributed_sampler=False))
+    try:
+        yield from fabric.setup_dataloaders(loader, use_distributed_sampler=False)
+    except DataError as error:
+        # From a reader it comes with that one's traceback before it.
+        raise DataError(str(error).rstrip().splitlines()[-1].rpartition("DataError: ")[2]) from error
+
+
+def _readers(plan: Plan, fabric: Fabric) -> int:
+    """None where the processor itself trains: it has nothing to spare, and reading takes a hundredth of a step."""
+    if fabric.device.type == "cpu":
+        return 0
+    return max(1, min(READERS_OF_A_CARD, (os.cpu_count() or 1) // plan.devices - 1))
+
+
+def _leave_ctrl_c_to_us(worker: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _draw_from(seed: int, sample: int) -> None:
+    """Dropout and the like go on from here: each step anew, so that no device's chance has to be kept for a resume, and
+    another one on each device."""
+    torch.manual_seed(int(np.random.SeedSequence([seed, sample]).generate_state(1, np.uint64)[0]))
+
+
+class _Log:
+    """What TensorBoard shows; written by the first process alone."""
+
+    def __init__(
+        self, plan: Plan, networks: torch.nn.ModuleDict, data: Dataset[Any], fabric: Fabric, step: int
+    ) -> None:
+        self._family = plan.family
+        # Not as they are trained: what is set up for several processes may wait for them all.
+        self._networks = dict(networks.items())
+        self._shown = _samples_shown(data, fabric)
+        self._writer = SummaryWriter(str(plan.out / "log"), purge_step=step)
+
+    def losses(self, values: Mapping[str, float], step: int) -> None:
+        for name, value in values.items():
+            self._writer.add_scalar(f"loss/{name}", value, step)
+
+    def samples(self, step: int) -> None:
+        if (pictures := self._family.samples(self._networks, self._shown)) is not None:
+            self._writer.add_image("held out: read, made, wanted", pictures, step)
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
 
 
 def _samples_shown(data: Dataset[Any], fabric: Fabric, count: int = 4) -> Any:
@@ -242,17 +320,8 @@ def _samples_shown(data: Dataset[Any], fabric: Fabric, count: int = 4) -> Any:
     return fabric.to_device(torch.utils.data.default_collate([source[i] for i in picked]))
 
 
-def _log_samples(
-    plan: Plan, networks: Mapping[str, torch.nn.Module], shown: Any, log: SummaryWriter | None, step: int
-) -> None:
-    assert log is not None
-    if (pictures := plan.family.samples(networks, shown)) is not None:
-        log.add_image("held out: read, made, wanted", pictures, step)
-    log.flush()
-
-
 @contextmanager
-def _stop_asked(fabric: Fabric) -> Iterator[Callable[[], bool]]:
+def _stop_asked() -> Iterator[Callable[[], bool]]:
     """Ctrl-C and SIGTERM end the loop after the step in hand, so that it is saved; a second Ctrl-C ends at once."""
     asked = False
 
@@ -263,15 +332,8 @@ def _stop_asked(fabric: Fabric) -> Iterator[Callable[[], bool]]:
         asked = True
 
     old = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def stopped() -> bool:
-        if fabric.world_size == 1:
-            return asked
-        asking = torch.tensor(float(asked), device=fabric.device)
-        return bool(torch.as_tensor(fabric.all_reduce(asking, reduce_op="sum")) > 0)
-
     try:
-        yield stopped
+        yield lambda: asked
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)

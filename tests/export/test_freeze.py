@@ -81,7 +81,7 @@ def run(tmp_path: Path) -> Path:
     folder = tmp_path / "run"
     checkpoint.write_run(folder, Run(family, options, FACTS, 0, "32-true", "default", "abc123"))
     state = {"step": 3, "samples_seen": 3, "seconds": 6.0}
-    checkpoint.save(folder, networks, family.optimizers(networks, options), state, torch.get_rng_state())
+    checkpoint.save(folder, networks, family.optimizers(networks, options), state)
     return folder
 
 
