@@ -37,6 +37,9 @@ class Pix2PixOptions(Options):
     batch: int = Field(2, ge=1, le=64)
     steps: int = Field(8000, ge=1)
     learning_rate: float = Field(2e-4, gt=0)
+    decay: float = Field(
+        0.4, ge=0, le=1, description="share of the steps, the last, over which the learning rate falls to a tenth"
+    )
     l1: float = Field(100.0, ge=0, description="weight of the L1 term against the adversarial one")
     details: float = Field(4.0, ge=0, description="how much more eyes and mouth count in the L1 term")
     features: float = Field(
@@ -173,6 +176,7 @@ class Pix2Pix:
             "steps": 64000,
             "average": 0.0,
             "alone": 0,
+            "decay": 0.0,
             "critic": 64,
             "details": 0.0,
             "features": 0.0,
@@ -226,6 +230,9 @@ class Pix2Pix:
         options: Pix2PixOptions,
     ) -> dict[str, Tensor]:
         generator, discriminator = networks["generator"], networks["discriminator"]
+        for optimizer in optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(step, options)
         lines, real = batch["lines"], batch["picture"]
         made = generator(lines)
 
@@ -289,6 +296,14 @@ class Pix2Pix:
                 "target": _zoomed(facts["target"], zoom),
             },
         )
+
+
+def learning_rate(step: int, options: Pix2PixOptions) -> float:
+    """Constant, then falling straight to a tenth: what the adversary still tosses about comes to rest."""
+    if not options.decay:
+        return options.learning_rate
+    left = (options.steps - step) / (options.decay * options.steps)
+    return options.learning_rate * min(1.0, max(left, 0.1))
 
 
 def _says(verdict: Tensor, real: bool) -> Tensor:

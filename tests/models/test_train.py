@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 from models import checkpoint
 from models.checkpoint import BadRun, load_run
-from models.pix2pix import Discriminator, Generator, Pix2Pix
+from models.pix2pix import Discriminator, Generator, Pix2Pix, learning_rate
 from models.prepare.data_error import DataError
 from models.registry import UnknownFamily, family
 from models.train import Plan, train
@@ -28,7 +28,8 @@ from tests.models.face_folders import write_face
 SIZE = 64
 torch.set_num_threads(1)
 STILL = {"scale": 0, "shift": 0, "turn": 0, "stretch": 0}
-TINY = {"ngf": 4, "size": SIZE, "batch": 2, "steps": 8, "alone": 2, **STILL}
+# Without decay: the rate depends on how many steps are asked for, and a run asked for more is another run.
+TINY = {"ngf": 4, "size": SIZE, "batch": 2, "steps": 8, "alone": 2, "decay": 0, **STILL}
 
 
 @pytest.fixture
@@ -101,6 +102,14 @@ def test_ctrl_c_saves_and_resume_goes_on(data: Path, tmp_path: Path) -> None:
     assert step > 0
     train(_plan(data, out, resume=True, steps=step + 2), lambda _: None)
     assert load_run(out).state["step"] == step + 2
+
+
+def test_the_learning_rate_falls_to_a_tenth_at_the_end_and_never_lower(data: Path) -> None:
+    kind = family("pix2pix")
+    options = kind.options(steps=1000, decay=0.4, learning_rate=1e-3)  # type: ignore[call-arg]
+    rates = [learning_rate(step, options) for step in (0, 600, 800, 1000, 5000)]  # type: ignore[arg-type]
+    assert rates == pytest.approx([1e-3, 1e-3, 5e-4, 1e-4, 1e-4])
+    assert learning_rate(10**6, options.model_copy(update={"decay": 0.0})) == 1e-3  # type: ignore[arg-type]
 
 
 def test_what_cannot_be_trained_is_refused(data: Path, tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -161,6 +164,48 @@ def test_three_seconds_are_prepared_with_a_warning(footage: Path, tmp_path: Path
     assert "warning: this is little" in report(facts)
 
 
+def test_a_face_half_out_of_the_picture_is_refused_with_the_reason(footage: Path, tmp_path: Path) -> None:
+    half = tmp_path / "half.mp4"
+    _cut(footage / "talkerF_man_glasses_8s.mp4", half, 60, columns=slice(0, 215))
+    said = _refused([half], tmp_path / "out")
+    assert "the face leaves the picture" in said or "no face" in said
+
+
+def test_dim_footage_is_prepared(footage: Path, tmp_path: Path) -> None:
+    dim = tmp_path / "dim.mp4"
+    _cut(footage / "derived_dim_30pct_15s.mp4", dim, 120)
+    facts = prepare_face([dim], tmp_path / "out", None, FaceOptions(size=64))
+    assert facts["frames_kept"] >= 60
+
+
+def test_of_long_footage_the_whole_is_sampled(footage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour takes no longer than a few minutes: frames are passed over, evenly."""
+    monkeypatch.setattr("models.prepare.face.MOST_FRAMES", 50)
+    monkeypatch.setattr("models.prepare.face.FEWEST_PAIRS", 20)
+    facts = prepare_face([_four_seconds(footage, tmp_path)], tmp_path / "out", None, FaceOptions(size=64))
+    assert 35 <= facts["frames_seen"] <= 50
+    stored = np.load(tmp_path / "out" / "train" / "points.npz")["names"]
+    numbers = [int(name.removesuffix(".png")) for name in stored]
+    assert max(numbers) > 0.8 * facts["frames_kept"]
+
+
+def test_a_full_disk_is_said_in_one_line_and_nothing_is_left(footage: Path, tmp_path: Path) -> None:
+    """A file that may not grow beyond 20 kB stands for the disk: the kernel's answer is of the same kind."""
+    clip = _four_seconds(footage, tmp_path)
+    verb = [sys.executable, "guise.py", "prepare", "face", str(clip), "--out", str(tmp_path / "out")]
+    ended = subprocess.run(
+        ["bash", "-c", f"ulimit -f 20; exec {shlex.join(verb)}"],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert "cannot be written: File too large" in ended.stderr.splitlines()[-1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [clip.name]
+
+
 def test_a_damaged_file_is_used_as_far_as_it_goes(footage: Path, tmp_path: Path) -> None:
     whole = footage / "talkerF_man_glasses_8s.mp4"
     broken = bytearray(whole.read_bytes())
@@ -185,13 +230,15 @@ def _four_seconds(footage: Path, folder: Path) -> Path:
     return clip
 
 
-def _cut(source: Path, target: Path, frames: int) -> None:
+def _cut(source: Path, target: Path, frames: int, columns: slice = slice(None)) -> None:
     with av.open(str(source)) as reading, av.open(str(target), "w") as writing:
         stream = reading.streams.video[0]
         out = writing.add_stream("libx264", rate=30, options={"crf": "18", "preset": "ultrafast"})
-        out.width, out.height, out.pix_fmt = stream.width, stream.height, "yuv420p"
+        wide = len(range(stream.width)[columns]) // 2 * 2
+        out.width, out.height, out.pix_fmt = wide, stream.height, "yuv420p"
         for number, frame in enumerate(reading.decode(stream)):
             if number == frames:
                 break
-            writing.mux(out.encode(av.VideoFrame.from_ndarray(frame.to_ndarray(format="rgb24"), format="rgb24")))
+            shown = np.ascontiguousarray(frame.to_ndarray(format="rgb24")[:, columns][:, :wide])
+            writing.mux(out.encode(av.VideoFrame.from_ndarray(shown, format="rgb24")))
         writing.mux(out.encode())
