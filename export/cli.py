@@ -1,4 +1,4 @@
-"""The verbs `guise inspect` and `guise export`. Each imports what it needs when it is called."""
+"""The verbs `guise inspect`, `guise export` and `guise reduce`. Each imports what it needs when it is called."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from export.artifact import Manifest, Port
+    from export.reduce import Reduction
 
 
 def inspect(
@@ -54,7 +55,11 @@ def export(
         str | None, typer.Option(metavar="NAME", help="Which of the run's persons to freeze; for voices of many.")
     ] = None,
     precision: Annotated[
-        str, typer.Option(help="fp32, or fp16: half the file; the same arithmetic on a CPU, tf32 or fp16 on a GPU.")
+        str,
+        typer.Option(
+            help="fp32; fp16: half the file, the same arithmetic on a CPU, tf32 or fp16 on a GPU; int8, for looks: a "
+            "quarter of the file, refused where it is not faster on this machine's CPU."
+        ),
     ] = "fp32",
     name: Annotated[str | None, typer.Option(help="Its name in the library; else the person's.")] = None,
     licence: Annotated[str | None, typer.Option(help="On what terms others may use it.")] = None,
@@ -71,12 +76,10 @@ def export(
     The engine that --tensorrt builds goes to the user's cache folder. Where it cannot be had, the frozen model is
     written all the same, and the exit code is 2.
     """
-    if precision not in ("fp32", "fp16"):
-        _fail(
-            f"--precision {precision} is not available yet: choose fp32 or fp16"
-            if precision == "int8"
-            else f"--precision {precision} is not known: choose fp32 or fp16"
-        )
+    from export.artifact import PRECISIONS
+
+    if precision not in PRECISIONS:
+        _fail(f"--precision {precision} is not known: choose from {', '.join(PRECISIONS)}")
     if not subject or not all(_statement(text) for text in subject):
         _fail("say whose likeness this is and on what consent: --subject fictional, --subject self, or a statement")
 
@@ -94,7 +97,7 @@ def export(
     try:
         with console.status("freezing, and comparing with the network ..."):
             statement = _statement_for(run, subject)
-            manifest = freeze(run, out, statement, "fp16" if precision == "fp16" else "fp32", name, licence, target)
+            manifest = freeze(run, out, statement, precision, name, licence, target)
     except (NotFrozen, NotFaithful, BadRun, BadModel, OSError) as error:
         _fail(str(error))
     found = manifest.training.metrics["parity"]
@@ -104,6 +107,93 @@ def export(
     )
     if tensorrt:
         _build_engine(out)
+
+
+def reduce(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder that `guise train` wrote; of a look.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the frozen models go.")],
+    subject: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Whose likeness this is and on what consent: fictional, self, or a text."),
+    ] = None,
+    student: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="RUN", help="A run of pix2pix_student that this one taught; again for more."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DATA", help="What the run learned from: its held-out part is painted."),
+    ] = None,
+    licence: Annotated[str | None, typer.Option(help="On what terms others may use it.")] = None,
+) -> None:
+    """Freezes a look in every size it can be had in, and prints what each costs and what it is worth.
+
+    fp32, fp16, int8 where that is faster here, and each student in fp16; timed in turn, as the stage would run them.
+
+    Example: guise reduce runs/anna --out looks/anna --subject self --student runs/anna16 --data data/anna
+    """
+    if not subject or not subject.strip():
+        _fail("say whose likeness this is and on what consent: --subject fictional, --subject self, or a statement")
+    if out.exists() and not out.is_dir():
+        _fail(f"--out {out} is a file: name a folder")
+    try:
+        from export.freeze import NotFrozen
+        from export.reduce import reduce as run_it
+        from export.verify import NotFaithful
+        from models.checkpoint import BadRun
+        from models.prepare.data_error import DataError
+    except ModuleNotFoundError as error:
+        _fail(f"reducing needs the train extra, and {error.name} is not installed: pip install 'guise[train]'")
+    from rich.console import Console
+
+    from export.artifact import BadModel
+    from models.features.face_points import LandmarkFileMissing
+
+    try:
+        with Console(stderr=True).status("reading the run ...") as status:
+            reduction = run_it(
+                run,
+                out,
+                subject,
+                students=student or (),
+                data=data,
+                licence=licence,
+                tell=lambda what: status.update(f"{what} ..."),
+            )
+    except (NotFrozen, NotFaithful, BadRun, BadModel, DataError, LandmarkFileMissing, OSError) as error:
+        _fail(str(error))
+    _show_reduction(reduction)
+    typer.echo(f"files and figures: {out}")
+
+
+def _show_reduction(reduction: Reduction) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    title = f"{reduction.name}, {reduction.rounds} runs each in turn on {reduction.provider}; differences in 1/255"
+    table = Table(title=Text(title), title_justify="left")
+    table.add_column("file", overflow="fold")
+    heads = ["MB", "p50, ms", "p95, ms", "differs, mean", "most"]
+    judged = reduction.files[0].quality is not None
+    if judged:
+        heads += ["SSIM", "L1", "expression", "sharpness", "flicker"]
+    for head in heads:
+        table.add_column(head, justify="right")
+    for file in reduction.files:
+        cells = [f"{file.megabytes:.1f}", f"{file.p50_ms:.1f}", f"{file.p95_ms:.1f}"]
+        cells += [f"{file.difference_mean:.2f}", f"{file.difference_max:.0f}"]
+        if file.quality is not None:
+            cells += ["-" if value is None else f"{value:.3f}" for value in file.quality.as_figures().values()]
+        table.add_row(Text(file.file), *cells)
+    console = Console()
+    (console if console.is_terminal else Console(width=140)).print(table)
+    if judged:
+        typer.echo(
+            f"medians over {reduction.pictures} held-out pictures, against film; sharpness and flicker: film is 1"
+        )
+    if reduction.left_out:
+        typer.echo(reduction.left_out)
 
 
 def _build_engine(model: Path) -> None:

@@ -263,7 +263,7 @@ class Pix2Pix:
         if options.average:
             # The average follows fast at first, so that a short run is not an average of noise.
             weight = 1 - min(options.average, (1 + step) / (10 + step))
-            _follow(networks["average"], generator, weight)
+            follow(networks["average"], generator, weight)
         return {name: loss.detach() for name, loss in losses.items()}
 
     def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> Tensor:
@@ -318,7 +318,8 @@ def _matching(made: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
     return torch.stack(apart).mean()
 
 
-def _follow(average: nn.Module, module: nn.Module, weight: float) -> None:
+def follow(average: nn.Module, module: nn.Module, weight: float) -> None:
+    """Moves `average` by `weight` of the way to `module`."""
     with torch.no_grad():
         old: list[Tensor] = list(average.parameters())
         new = [p.detach().to(o.dtype) for p, o in zip(module.parameters(), old, strict=True)]

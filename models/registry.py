@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 FAMILIES = {
     "pix2pix": "models.pix2pix:Pix2Pix",
+    "pix2pix_student": "models.pix2pix_student:Pix2PixStudent",
     "statistics": "models.statistics:Statistics",
 }
 

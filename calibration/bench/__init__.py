@@ -52,6 +52,9 @@ BENCHES: dict[str, Bench] = {
     "likeness": Bench(
         "calibration.bench.likeness:run", "whom a look trained on one take shows, and how well", 60.0, False
     ),
+    "reduction": Bench(
+        "calibration.bench.reduction:run", "looks of every size and precision, against the classic ngf 64", 1.0, False
+    ),
     "sound": Bench(
         "calibration.bench.sound:run", "voices that need no training: latency, cost, pitch, words, changes", 5.0, False
     ),

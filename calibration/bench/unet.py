@@ -2,7 +2,7 @@
 
 Isola et al. (arXiv 1611.07004) as models.pix2pix has it: log2(size) 4x4 stride-2 downs of ngf x 1, 2, 4, 8, 8, ..., as
 many ups with skips, instance norms, none on the first, the last and the bottleneck; uint8 pictures in and out. It
-paints noise over one colour, in the time that a trained one takes.
+paints noise over one colour, in the time that a trained one takes; in `phases`, in the time that a frozen one takes.
 """
 
 from __future__ import annotations
@@ -67,6 +67,31 @@ class _Graph:
         operator = "ConvTranspose" if up else "Conv"
         return self.add(operator, inputs, kernel_shape=[4, 4], strides=[2, 2], pads=[1, 1, 1, 1])
 
+    def up_in_phases(self, x: str, name: str, inside: int, outside: int, side: int, bias: NDArray[np.float32]) -> str:
+        """A transposed convolution of a square of `side` as export.phases has it."""
+        weight = self.random(f"{name}.weight", 4 * outside, inside, 2, 2)
+        four = self.add(
+            "Conv",
+            [x, weight, self.learned(f"{name}.bias", np.tile(bias, 4))],
+            kernel_shape=[2, 2],
+            pads=[1, 1, 1, 1],
+        )
+        rows = []
+        for row in (0, 1):
+            pair = []
+            for column in (0, 1):
+                at = f"{name}.{row}{column}"
+                first = (2 * row + column) * outside
+                starts = self.constant(f"{at}.starts", np.array([first, row, column], np.int64))
+                ends = self.constant(f"{at}.ends", np.array([first + outside, row + side, column + side], np.int64))
+                axes = self.constant(f"{at}.axes", np.array([1, 2, 3], np.int64))
+                last = self.constant(f"{at}.last", np.array([4], np.int64))
+                pair.append(self.add("Unsqueeze", [self.add("Slice", [four, starts, ends, axes]), last]))
+            wide = self.constant(f"{name}.{row}.shape", np.array([1, outside, side, 1, 2 * side], np.int64))
+            rows.append(self.add("Reshape", [self.add("Concat", pair, axis=4), wide]))
+        shape = self.constant(f"{name}.shape", np.array([1, outside, 2 * side, 2 * side], np.int64))
+        return self.add("Reshape", [self.add("Concat", rows, axis=3), shape])
+
     def norm(self, x: str, name: str, channels: int) -> str:
         gain = self.learned(f"{name}.gain", np.ones(channels, np.float32))
         shift = self.learned(f"{name}.shift", np.zeros(channels, np.float32))
@@ -74,10 +99,16 @@ class _Graph:
 
 
 def build(
-    ngf: int, size: int = 256, *, half: bool = False, seed: int = 0, colour: Colour = (128, 128, 128)
+    ngf: int,
+    size: int = 256,
+    *,
+    half: bool = False,
+    seed: int = 0,
+    colour: Colour = (128, 128, 128),
+    phases: bool = False,
 ) -> ModelProto:
     """uint8 `lines` (1, size, size, 3) -> uint8 `picture` of the same shape; `size` is a power of two."""
-    return _assembled(ngf, size, half, seed, colour)[0]
+    return _assembled(ngf, size, half, seed, colour, phases=phases)[0]
 
 
 def parameter_count(ngf: int, size: int = 256) -> int:
@@ -86,7 +117,7 @@ def parameter_count(ngf: int, size: int = 256) -> int:
 
 
 def _assembled(
-    ngf: int, size: int, half: bool, seed: int, colour: Colour, *, counting: bool = False
+    ngf: int, size: int, half: bool, seed: int, colour: Colour, *, counting: bool = False, phases: bool = False
 ) -> tuple[ModelProto, int]:
     if size < 16 or size & (size - 1):
         raise ValueError(f"size {size} is no power of two of 16 or more")
@@ -111,13 +142,21 @@ def _assembled(
     skips.pop()
     for level in reversed(range(depth - 1)):
         x = g.add("Relu", [x])
-        x = g.conv(x, f"up{level}", inside, widths[level], up=True, bias=None)
+        if phases:
+            side = size >> (level + 2)
+            x = g.up_in_phases(x, f"up{level}", inside, widths[level], side, np.zeros(widths[level], np.float32))
+        else:
+            x = g.conv(x, f"up{level}", inside, widths[level], up=True, bias=None)
         x = g.norm(x, f"up{level}", widths[level])
         x = g.add("Concat", [x, skips.pop()], axis=1)
         inside = 2 * widths[level]
     x = g.add("Relu", [x])
     tint = np.arctanh(np.clip(np.array(colour, np.float64) / 127.5 - 1, -0.99, 0.99)).astype(np.float32)
-    x = g.add("Tanh", [g.conv(x, "last", inside, 3, up=True, bias=tint)])
+    if phases:
+        x = g.up_in_phases(x, "last", inside, 3, size // 2, tint)
+    else:
+        x = g.conv(x, "last", inside, 3, up=True, bias=tint)
+    x = g.add("Tanh", [x])
     x = g.add("Add", [x, "one"])
     x = g.add("Mul", [x, g.constant("to_bytes", np.array(127.5, np.float32))])
     x = g.add("Transpose", [x], perm=[0, 2, 3, 1])

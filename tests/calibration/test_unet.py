@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from calibration.bench import unet
+from export import artifact
 from export.artifact import check
 from export.session import open_session
 
@@ -44,3 +45,16 @@ def test_the_plain_face_is_a_face_by_the_trackers_own_rule() -> None:
     points = unet.plain_face(256)
     low, high = points[17:].min(0), points[17:].max(0)
     assert shape_is_sane(points, Box(int(low[0]) - 20, int(low[1]) - 10, int(high[0]) + 20, int(high[1]) + 30))
+
+
+def test_in_phases_it_is_the_same_look_of_plain_convolutions(tmp_path: Path) -> None:
+    path = tmp_path / "orange.onnx"
+    manifest = unet.write_look(path, 8, 64, colour=(230, 120, 30))
+    model = unet.build(8, 64, colour=(230, 120, 30), phases=True)
+    operators = [node.op_type for node in model.graph.node]
+    assert (operators.count("Conv"), operators.count("ConvTranspose")) == (12, 0)
+    artifact.write(path, model, manifest)
+    lines = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
+    with open_session(path, "cpu") as session:
+        picture = session.run(lines=lines)["picture"]
+    assert np.abs(picture.mean((0, 1, 2)) - [230, 120, 30]).max() < 8

@@ -234,7 +234,7 @@ def test_a_nan_is_not_faithful(plan: FreezePlan, fields: dict[str, Any], tmp_pat
     ("change", "said"),
     [
         ({"subject": " "}, "on what consent"),
-        ({"precision": "int8"}, "not available yet"),
+        ({"precision": "int4"}, "not known"),
         ({"out": Path("look.pt")}, "must end in .onnx"),
         ({"name": "a\nb"}, "control characters"),
     ],
@@ -302,7 +302,6 @@ def test_persons_are_named_with_their_consent(run: Path, tmp_path: Path, capfd: 
         ((), "on what consent"),
         (("--subject", " "), "on what consent"),
         (("--subject", "anna="), "on what consent"),
-        (("--subject", "self", "--precision", "int8"), "not available yet"),
         (("--subject", "self", "--precision", "fp12"), "not known"),
         (("--subject", "self", "--target", "ben"), "one person only"),
     ],

@@ -1,0 +1,84 @@
+"""What a smaller look saves: the U-Net in every size and precision, run in turn against the classic one of ngf 64.
+
+Random weights take the time that trained ones take; what a reduced look is worth is told by `guise reduce`, of a
+trained one. As the stage runs them: its session, its threads, on the CPU. The classic one is transposed convolutions,
+as pix2pix was published; the others are in phases, as `guise export` freezes them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calibration.bench import Options
+from calibration.bench.table import Row, at_most, ms, show
+from calibration.bench.unet import build, moving_face, write_look
+from export import artifact
+from export.quantise import to_int8
+from export.session import open_session, physical_cores
+from export.speed import interleaved
+from models.features.face_lines import draw_lines
+
+SIZE = 256
+ROUNDS = 100
+CLASSIC = "ngf 64, fp32, classic"
+DEFAULT_NGF, SMALL_NGF = 32, 16
+WANTED = 0.5
+"""Of the classic one's p95."""
+
+
+def run(options: Options) -> dict[str, Any]:
+    """`runs` times 100 runs of each."""
+    rounds = ROUNDS * (options.runs or 1)
+    inputs = [{"lines": draw_lines(points, SIZE)[None]} for points in moving_face(SIZE, 12)]
+    with tempfile.TemporaryDirectory(prefix="guise-reduction-") as name, ExitStack() as opened:
+        sessions = {
+            what: opened.enter_context(open_session(path, "cpu")) for what, path in _looks(Path(name), inputs).items()
+        }
+        megabytes = {what: session.path.stat().st_size / 1e6 for what, session in sessions.items()}
+        taken = interleaved(sessions, inputs, rounds)
+    classic = float(np.percentile(taken[CLASSIC], 95))
+    figures: dict[str, Any] = {"rounds": rounds, "cores": physical_cores(), "looks": {}}
+    for what, times in taken.items():
+        p50, p95 = (float(value) for value in np.percentile(times, [50, 95]))
+        figures["looks"][what] = {
+            "megabytes": megabytes[what],
+            "p50_ms": p50,
+            "p95_ms": p95,
+            "of_classic_p95": p95 / classic,
+        }
+    _print(figures)
+    return figures
+
+
+def _looks(folder: Path, inputs: list[dict[str, Any]]) -> dict[str, Path]:
+    classic = folder / "classic.onnx"
+    manifest = write_look(classic, 64, SIZE)
+    found = {CLASSIC: classic}
+    for ngf in (DEFAULT_NGF, SMALL_NGF):
+        whole = build(ngf, SIZE, phases=True)
+        models = {
+            "fp32": whole,
+            "fp16 stored": build(ngf, SIZE, half=True, phases=True),
+            "int8": to_int8(whole, inputs),
+        }
+        for precision, model in models.items():
+            path = folder / f"{ngf}-{precision.split()[0]}.onnx"
+            artifact.write(path, model, manifest)
+            found[f"ngf {ngf}, {precision}"] = path
+    return found
+
+
+def _print(figures: dict[str, Any]) -> None:
+    rows = []
+    for what, f in figures["looks"].items():
+        text = f"{f['megabytes']:.1f} MB  p50 {ms(f['p50_ms'])}  p95 {ms(f['p95_ms'])}  x{f['of_classic_p95']:.2f}"
+        reduced = what != CLASSIC
+        held = at_most(f["of_classic_p95"], WANTED) if reduced else None
+        rows.append(Row(what, text, f"p95 x{WANTED:g}" if reduced else "", held))
+    title = f"reduction: {figures['rounds']} runs of each in turn, CPU with {figures['cores']} cores, random weights"
+    show(title, rows, "x: p95 against the classic one's; quality is told by `guise reduce`, of a trained look")
