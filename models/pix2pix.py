@@ -40,10 +40,10 @@ class Pix2PixOptions(Options):
     decay: float = Field(
         0.4, ge=0, le=1, description="share of the steps, the last, over which the learning rate falls to a tenth"
     )
-    l1: float = Field(100.0, ge=0, description="weight of the L1 term against the adversarial one")
+    l1: float = Field(300.0, ge=0, description="weight of the L1 term against the adversarial one")
     details: float = Field(4.0, ge=0, description="how much more eyes and mouth count in the L1 term")
     features: float = Field(
-        10.0, ge=0, description="weight of feature matching: L1 between what the discriminator sees in both pictures"
+        30.0, ge=0, description="weight of feature matching: L1 between what the discriminator sees in both pictures"
     )
     critic: int = Field(32, ge=4, le=128, description="channels of the discriminator's first layer: 64 is the paper's")
     scale: float = Field(0.12, ge=0, le=0.5, description="copies are scaled by up to +- this share")
@@ -177,6 +177,7 @@ class Pix2Pix:
             "average": 0.0,
             "alone": 0,
             "decay": 0.0,
+            "l1": 100.0,
             "critic": 64,
             "details": 0.0,
             "features": 0.0,
