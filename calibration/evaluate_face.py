@@ -7,8 +7,9 @@ caller's thread.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import cv2
@@ -25,7 +26,7 @@ from calibration.look_on_footage import (
     spread,
     track,
 )
-from export.evaluate_face import FaceMeter, identity_distance, mean_descriptor
+from export.evaluate_face import OPENINGS, FaceMeter, identity_distance, mean_descriptor
 
 SAME_PERSON = 0.45
 """Footage nearer than this to the target shows the target himself: two takes of one man lie 0.2 apart, strangers 0.6
@@ -70,10 +71,24 @@ def evaluate_face(
     finally:
         cv2.setNumThreads(before)
     figures = {**everything.figures(), "look": opened.manifest.name, "clips": clips}
+    for openings in ("openings", "openings_real"):
+        figures[openings] = _over_clips([clip[openings] for clip in clips.values()])
     if person is not None:
         figures["target"] = {"own_identity_median": person.own_identity[0], "own_identity_p95": person.own_identity[1]}
     (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
     return figures
+
+
+def _over_clips(openings: Sequence[Mapping[str, Mapping[str, float | None]]]) -> dict[str, dict[str, float | None]]:
+    """The median clip's. Not one line through all clips' frames: every performer's eyes are another size at rest, and
+    the target's are not."""
+    answer: dict[str, dict[str, float | None]] = {}
+    for part in OPENINGS:
+        answer[part] = {}
+        for figure in ("correlation", "gain"):
+            known = [value for clip in openings if (value := clip[part][figure]) is not None]
+            answer[part][figure] = median(known) if known else None
+    return answer
 
 
 def _one_name_each(footage: Sequence[Path]) -> None:

@@ -1,0 +1,61 @@
+"""What dropout costs on stage: how much a look's picture changes from frame to frame with it and without.
+
+face2face-demo froze its generators with dropout on. Here a trained run's generator paints the frames of a movie both
+ways, in torch, through the stage's tracker and retargeting.
+
+    python -m tests.bench.dropout RUN MOVIE [--frames 200]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from calibration.look_on_footage import track
+from export.evaluate_face import aligned_cut, picture_change
+from models.checkpoint import load_run
+from models.features.face_lines import draw_lines
+from models.features.retarget import Retarget
+
+
+def main() -> None:
+    reading = argparse.ArgumentParser(description=__doc__)
+    reading.add_argument("run", type=Path)
+    reading.add_argument("movie", type=Path)
+    reading.add_argument("--frames", type=int, default=200)
+    asked = reading.parse_args()
+    loaded = load_run(asked.run)
+    plan = loaded.run.family.freeze(loaded.networks, loaded.run.options, loaded.run.facts)
+    target, size = plan.manifest["target"], plan.manifest["size"]
+    clip, retarget = track(asked.movie.stem, asked.movie), Retarget(target)
+    wanted = np.array(target["neutral"], np.float32)
+
+    changes: dict[str, list[float]] = {"off": [], "on": [], "filmed": []}
+    last: dict[str, np.ndarray] = {}
+    for number, (_, frame, points) in enumerate(clip.frames()):
+        if number == asked.frames:
+            break
+        lines = torch.from_numpy(draw_lines(retarget(points, clip.neutral), size))[None]
+        shown = {"filmed": aligned_cut(frame.picture, clip.neutral, wanted, size)}
+        for name, on in (("off", False), ("on", True)):
+            for module in plan.module.modules():
+                if isinstance(module, nn.Dropout):
+                    module.train(on)
+            with torch.no_grad():
+                shown[name] = plan.module(lines)[0].numpy()
+        for name, picture in shown.items():
+            if name in last:
+                changes[name].append(picture_change(last[name], picture))
+        last = shown
+    filmed = float(np.mean(changes["filmed"]))
+    for name in ("off", "on"):
+        made = float(np.mean(changes[name]))
+        print(f"dropout {name}: a pixel changes by {made:.2f} of 255 a frame, {made / filmed:.2f} x what was filmed")
+
+
+if __name__ == "__main__":
+    main()
