@@ -54,7 +54,6 @@ def test_a_look_is_measured_on_footage(footage: Path, tmp_path: Path, capsys: py
     assert figures["target"]["own_identity_median"] < 0.3
     assert 0 < figures["expression"] < 0.1
     assert figures["frames"] == figures["clips"]["again.mp4"]["frames"] + figures["clips"]["other.mp4"]["frames"]
-    assert figures["clips"]["again.mp4"]["openings_real"]["left_eye"]["gain"] == pytest.approx(1, abs=0.4)
     for part_of_face, found in figures["openings"].items():
         gains = [clip["openings"][part_of_face]["gain"] for clip in figures["clips"].values()]
         assert found["gain"] == pytest.approx(sum(gains) / 2), "of two clips the median is the mean"
