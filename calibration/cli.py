@@ -1,4 +1,4 @@
-"""The verbs `guise calibrate`, `evaluate`, `doctor` and `bench`. Each imports what it needs when it is called."""
+"""The verbs `guise calibrate`, `evaluate`, `listen`, `doctor` and `bench`. Each imports what it needs when called."""
 
 from __future__ import annotations
 
@@ -110,7 +110,9 @@ def evaluate_face(
 
 @evaluate.command("voice")
 def evaluate_voice(
-    voice: Annotated[str, typer.Option(metavar="FILE", help="The frozen voice, or a preset's name")],
+    voice: Annotated[
+        list[str], typer.Option(metavar="FILE", help="The frozen voice, or a preset's name; again to compare")
+    ],
     speech: Annotated[list[Path], typer.Option(metavar="AUDIO", help="Who speaks; give it again for more")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where figures.json, sounds and spectrograms go")],
     target: Annotated[
@@ -122,12 +124,14 @@ def evaluate_voice(
 ) -> None:
     """Plays speech through a voice, block by block as on stage, and measures whose it sounds like and the words kept.
 
+    Several voices, such as one frozen from each checkpoint, are also drawn side by side, by their training steps.
+
     Example: guise evaluate voice --voice anna.onnx --speech ben.wav --target anna1.wav --target anna2.wav --out heard
     """
     from rich.console import Console
 
-    from calibration.evaluate_voice import NotEvaluated
-    from calibration.evaluate_voice import evaluate_voice as run
+    from calibration.evaluate_voices import evaluate_voices as run
+    from calibration.recordings import NotEvaluated
     from export.artifact import BadModel
     from live.sound.files import BadSound
 
@@ -140,15 +144,16 @@ def evaluate_voice(
             def tell(what: str, done: int, of: int) -> None:
                 status.update(f"{what} ({done + 1} of {of}) ...")
 
-            figures = run(voice, speech, target or [], out, source, tell)
+            found = run(voice, speech, target or [], out, source, tell)
     except (BadModel, BadSound, NotEvaluated, ValueError) as error:
         _refuse(error)
     except OSError as error:
         _refuse(f"{out} cannot be written: {error.strerror or error}")
-    _show_voices(figures, out)
+    for name, figures in found.items():
+        _show_voice(figures, out if len(found) == 1 else out / name)
 
 
-def _show_voices(figures: dict[str, Any], out: Path) -> None:
+def _show_voice(figures: dict[str, Any], out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -161,6 +166,13 @@ def _show_voices(figures: dict[str, Any], out: Path) -> None:
     Console(width=None if sys.stdout.isatty() else 140).print(table)
     if figures["nearer_target"] is not None:
         print(f"nearer the target than the source: {figures['nearer_target']} of {figures['of']}")
+    if figures["coverage"] is not None:
+        four = ("precision", "recall", "density", "coverage")
+        best = figures["prdc_of_target"]
+        of_best = "" if best is None else f" (the target's own: {', '.join(f'{best[name]:.2f}' for name in four)})"
+        print(f"{', '.join(four)}: {', '.join(f'{figures[name]:.2f}' for name in four)}{of_best}")
+    if figures["reconstruction_db"] is not None:
+        print(f"lost on the target's own voice: {figures['reconstruction_db']:.1f} dB")
     if figures["missing"]:
         print(f"not measured: {figures['missing']}")
     print(f"figures: {out / 'figures.json'}; sounds and spectrograms beside it")
@@ -187,6 +199,66 @@ def _show_faces(figures: dict[str, Any], out: Path) -> None:
         )
     Console(width=None if sys.stdout.isatty() else 140).print(table)
     print(f"figures: {out / 'figures.json'}; movies and contact sheets beside it (they show real people)")
+
+
+def listen(
+    sounds: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FOLDER...]", help="One a system, with sounds named alike")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where ranks.csv goes; it may go on there")] = None,
+    question: Annotated[str, typer.Option(help="What listeners are asked")] = "Which sounds most natural?",
+    result: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Instead: what was found, and FOLDER/result.png")
+    ] = None,
+) -> None:
+    """A blind listening test in a browser of this machine: sounds in random order, ranked by ear; Ctrl-C ends it.
+
+    Example: guise listen heard/old heard/new recordings/anna --out test
+
+    Example: guise listen --result test
+    """
+    from calibration.listening import NoTest
+
+    if (result is None) == (out is None) or (result is None) == (not sounds):
+        _refuse("name folders of sounds and --out FOLDER, or --result FOLDER alone")
+    try:
+        if result is not None:
+            _show_listening(result)
+        elif out is not None:
+            _listen(sounds or [], out, question)
+    except NoTest as error:
+        _refuse(error)
+    except OSError as error:
+        _refuse(f"{out or result} cannot be written: {error.strerror or error}")
+
+
+def _listen(sounds: list[Path], out: Path, question: str) -> None:
+    from calibration.listening import Listening
+    from calibration.listening_server import serve
+
+    test = Listening(sounds, out)
+    print(f"{len(test.trials)} trials of {len(test.systems)} sounds: {', '.join(test.systems)}")
+    if test.left_out:
+        print(f"left out, for not all have them: {', '.join(test.left_out)}")
+
+    def tell(url: str) -> None:
+        print(f"open {url} in a browser of this machine, again for each listener; Ctrl-C ends the test", flush=True)
+
+    serve(test, question, tell)
+    print(f"\nranks: {out / 'ranks.csv'}; next: guise listen --result {out}")
+
+
+def _show_listening(folder: Path) -> None:
+    from calibration.listening_result import counted, draw_result, listening_result
+
+    found = listening_result(folder)
+    print(counted(found))
+    for system, (mean, low, high) in found.ranks.items():
+        print(f"  {system}: mean rank {mean:.2f}, 95 % within {low:.2f} to {high:.2f}")
+    if found.listeners == 1:
+        print("one listener: the interval tells of his trials, not of other people")
+    draw_result(found, folder / "result.png")
+    print(f"picture: {folder / 'result.png'}")
 
 
 def doctor(

@@ -1,4 +1,4 @@
-"""`guise evaluate voice`: what a voice is worth on speech: whose it sounds like, and whether the words stay.
+"""`guise evaluate voice`, one voice: whose it sounds like, whether the words stay, and what is lost on the way.
 
 The voice is played as on stage, block by block, its latency taken out. Writes figures.json and, for each recording,
 what the voice made of it and a picture of both spectrograms. Runs in the caller's thread; offline.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from calibration.recordings import FEATURE_RATE, RATE, Heard, NotEvaluated, Recording, likeness
 from export.evaluate_voice import (
     CannotJudge,
     Embedding,
@@ -27,119 +29,162 @@ from export.evaluate_voice import (
     mean_embedding,
     similarity,
 )
+from export.prdc import Prdc
 from live.frames import now
-from live.sound.files import SoundFile
+from live.sound.level import Mono
 from live.sound.settings import BLOCK
-from live.sound.voice import Mono
+from live.sound.voice import Voice
 from live.sound.voices import open_voice
 from models.features.convert import streamed
-from models.features.speech import Frames, analyse, encode_envelope
 
-RATE = 48_000
-FEATURE_RATE = 16_000
-EACH = ("similarity_target", "similarity_source", "nearer_target", "stoi", "f0_error_cents", "f0_correlation", "mcd_db")
-_FEWEST_S = 0.5
+EACH = ("similarity_target", "similarity_source", "stoi", "f0_error_cents", "f0_correlation", "mcd_db", "rtf")
 
 Progress = Callable[[str, int, int], None]
 """(what is being done, done, of how many)"""
 
 
-class NotEvaluated(Exception):
-    """The voice cannot be measured on this; the message is one line."""
+@dataclass(frozen=True)
+class Material:
+    """What voices are measured on: read and analysed once, for all of them."""
+
+    speech: Sequence[Recording]
+    targets: Sequence[Recording]
+    meter: SpeakerMeter | None
+    missing: str | None
+    """Why there is no meter."""
+    speaker: Embedding | None
+    """Who speaks."""
+    person: Embedding | None
+    """Whom it is to sound like."""
+    best: Prdc | None
+    """Every other of the target's recordings against the rest: nothing can be more like the target."""
 
 
-def evaluate_voice(
-    voice: str, speech: Sequence[Path], targets: Sequence[Path], out: Path, source: int, progress: Progress
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Known:
+    """What a voice says of itself. A preset knows nobody."""
+
+    name: str
+    steps: int | None = None
+    speakers: int = 0
+    target: int = 0
+    """Which of the speakers it becomes, from 1 on."""
+    lf0: tuple[float, float] | None = None
+    """Mean and spread of the target's ln F0."""
+
+
+def read_material(speech: Sequence[Path], targets: Sequence[Path]) -> Material:
+    """Raises BadSound, NotEvaluated."""
+    spoken, theirs = [Recording(path) for path in speech], [Recording(path) for path in targets]
+    best = likeness(theirs[::2], theirs[1::2])
+    try:
+        meter = SpeakerMeter()
+    except CannotJudge as error:
+        return Material(spoken, theirs, None, str(error), None, None, best)
+    speaker, person = (
+        mean_embedding(meter.embedding(heard.low, FEATURE_RATE) for heard in sounds) if sounds else None
+        for sounds in (spoken, theirs)
+    )
+    return Material(spoken, theirs, meter, None, speaker, person, best)
+
+
+def known(voice: str) -> Known:
+    """Raises BadModel."""
+    if not voice.lower().endswith(".onnx"):
+        return Known(voice)
+    from export.artifact import check
+
+    manifest = check(voice, "voice")
+    for number, speaker in enumerate(manifest.speakers, 1):
+        if speaker.target:
+            lf0 = (speaker.lf0_mean, speaker.lf0_std)
+            return Known(manifest.name, manifest.training.steps, len(manifest.speakers), number, lf0)
+    return Known(manifest.name, manifest.training.steps)
+
+
+def evaluate_voice(voice: str, material: Material, out: Path, source: int, progress: Progress) -> dict[str, Any]:
     """The figures, also written to OUT/figures.json: medians over the recordings, and `clips` one by one.
 
-    voice: a frozen model's path or a preset. targets: recordings of whom it is to sound like; without them
-    similarity_target, nearer_target and mcd_db are None. mcd_db also wants a target's recording of the same words: one
-    whose name ends as the speech's does (p225_003, p226_003). source: who speaks, for voices that know several.
-    f0_error_cents is against F0 moved to the target's mean and spread, for voices that say theirs. Raises BadModel,
-    ValueError, BadSound, NotEvaluated, OSError.
+    voice: a frozen model's path or a preset. source: who speaks, for voices that know several. None stands for what
+    cannot be had:
+
+    similarity_target, nearer_target, precision, recall, density, coverage, mcd_db: without recordings of the target;
+    mcd_db (what generation loses): also where none of them says the same words, told by the end of its name (p225_003,
+    p226_003). prdc_of_target: the same four of every other of the target's recordings against the rest, the best there
+    is to be had. reconstruction_db (what the voice loses though there is nothing to change): MCD of the target's own
+    recordings played through it, as many as there is speech, for voices that know their target. f0_error_cents: against
+    F0 moved to the target's mean and spread, for voices that say theirs; f0_correlation: of the melody with what was
+    spoken. Raises BadModel, ValueError, NotEvaluated, OSError.
     """
-    meter, missing = _meter()
-    mine, whom = _people(voice)
-    person = None if meter is None or not targets else mean_embedding(_embedding(meter, path) for path in targets)
-    heard = [(path, _sound(path)) for path in speech]
-    speaker = None if meter is None else mean_embedding(meter.embedding(sound, RATE) for _, sound in heard)
-    analysed = {path: analyse(_down(sound), FEATURE_RATE) for path, sound in heard}
-    wanted_hz = _wanted(analysed, whom)
-    out.mkdir(parents=True, exist_ok=True)
-    clips: dict[str, Any] = {}
+    mine = known(voice)
     opened = open_voice(voice, RATE, BLOCK)
-    if source and not opened.set("source", source):
-        raise NotEvaluated(f"{voice} does not ask who speaks: leave --source out")
-    for done, (path, sound) in enumerate(heard):
-        progress(path.name, done, len(heard))
-        opened.reset()
+    _tell_who_speaks(opened, voice, mine, source)
+    wanted_hz = _wanted(material.speech, mine.lf0)
+    out.mkdir(parents=True, exist_ok=True)
+    again = material.targets[: len(material.speech)] if mine.target else ()
+    steps = len(material.speech) + len(again)
+    clips: dict[str, Any] = {}
+    made: list[Heard] = []
+    for done, spoken in enumerate(material.speech):
+        progress(f"{mine.name}: {spoken.path.name}", done, steps)
         began = now()
-        said = streamed(opened, sound, BLOCK)
+        said = _played(opened, spoken)
         took_s = now() - began
-        soundfile.write(out / f"{path.stem}.wav", said, RATE, "PCM_16")
-        _draw(out / f"{path.stem}.png", sound, said)
-        low = _down(said)
-        made = analyse(low, FEATURE_RATE)
-        clip = _judged(meter, low, person, speaker) | {
-            "stoi": _words(sound, said),
-            "f0_error_cents": None if wanted_hz is None else f0_error_cents(wanted_hz[path], made.f0),
-            "f0_correlation": f0_correlation(analysed[path].f0, made.f0),
-            "mcd_db": _distortion(path, targets, made),
-            "rtf": took_s / (len(sound) / RATE),
+        made.append(said)
+        soundfile.write(out / f"{spoken.path.stem}.wav", said.sound, RATE, "PCM_16")
+        _draw(out / f"{spoken.path.stem}.png", spoken.sound, said.sound)
+        clips[spoken.path.name] = _judged(material, said) | {
+            "stoi": _words(spoken, said),
+            "f0_error_cents": None if wanted_hz is None else f0_error_cents(wanted_hz[done], said.frames.f0),
+            "f0_correlation": f0_correlation(spoken.frames.f0, said.frames.f0),
+            "mcd_db": _distortion(_same_words(spoken, material.targets), said),
+            "rtf": took_s / (len(spoken.sound) / RATE),
         }
-        clips[path.name] = clip
-    figures: dict[str, Any] = {
-        key: _median([clip[key] for clip in clips.values()]) for key in (*EACH, "rtf") if key != "nearer_target"
-    }
+    if again and source:
+        opened.set("source", mine.target)
+    lost: list[float | None] = []
+    for done, theirs in enumerate(again, len(material.speech)):
+        progress(f"{mine.name}: the target's own {theirs.path.name}", done, steps)
+        lost.append(_distortion(theirs, _played(opened, theirs)))
+    figures: dict[str, Any] = {key: _median([clip[key] for clip in clips.values()]) for key in EACH}
     nearer = [clip["nearer_target"] for clip in clips.values() if clip["nearer_target"] is not None]
     figures |= {
         "nearer_target": sum(nearer) if nearer else None,
         "of": len(clips),
-        "voice": mine,
+        "reconstruction_db": _median(lost),
+        **_four(likeness(material.targets, [said for said in made if said.sound.any()])),
+        "prdc_of_target": None if material.best is None else _four(material.best),
+        "voice": mine.name,
+        "steps": mine.steps,
         "latency_ms": 1e3 * opened.latency / RATE,
-        "missing": missing,
+        "missing": material.missing,
         "clips": clips,
     }
     (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
     return figures
 
 
-def _meter() -> tuple[SpeakerMeter | None, str | None]:
-    try:
-        return SpeakerMeter(), None
-    except CannotJudge as error:
-        return None, str(error)
+def _four(found: Prdc | None) -> dict[str, float | None]:
+    return dict.fromkeys(Prdc._fields) if found is None else found._asdict()
 
 
-def _people(voice: str) -> tuple[str, tuple[float, float] | None]:
-    """The voice's name, and mean and spread of its target's ln F0 where it says them. Raises BadModel."""
-    if not voice.lower().endswith(".onnx"):
-        return voice, None
-    from export.artifact import check
-
-    manifest = check(voice, "voice")
-    target = next((speaker for speaker in manifest.speakers if speaker.target), None)
-    return manifest.name, None if target is None else (target.lf0_mean, target.lf0_std)
+def _tell_who_speaks(opened: Voice, voice: str, mine: Known, source: int) -> None:
+    if source and not opened.set("source", source):
+        raise NotEvaluated(f"{voice} does not ask who speaks: leave --source out")
+    if source > mine.speakers:
+        raise NotEvaluated(f"{voice} knows {mine.speakers} speakers: --source {source} is none of them")
 
 
-def _sound(path: Path) -> Mono:
-    """(n,) at RATE. Raises BadSound, NotEvaluated."""
-    sound = np.concatenate([np.zeros(0, np.float32), *SoundFile(path, RATE).passages()])
-    if len(sound) < _FEWEST_S * RATE:
-        raise NotEvaluated(f"{path} holds {len(sound) / RATE:.1f} s, and {_FEWEST_S:g} s are the least")
-    return np.asarray(sound, np.float32)
+def _played(opened: Voice, spoken: Heard) -> Heard:
+    opened.reset()
+    return Heard(streamed(opened, spoken.sound, BLOCK))
 
 
-def _embedding(meter: SpeakerMeter, path: Path) -> Embedding:
-    return meter.embedding(_sound(path), RATE)
-
-
-def _wanted(analysed: dict[Path, Frames], whom: tuple[float, float] | None) -> dict[Path, NDArray[np.float64]] | None:
+def _wanted(speech: Sequence[Heard], whom: tuple[float, float] | None) -> list[NDArray[np.float64]] | None:
     """F0 as it should come out of each recording, Hz, 0 where unvoiced."""
     if whom is None:
         return None
-    spoken = np.concatenate([np.log(frames.f0[frames.f0 > 0]) for frames in analysed.values()])
+    spoken = np.concatenate([np.log(heard.frames.f0[heard.frames.f0 > 0]) for heard in speech])
     if len(spoken) < 2:
         return None
     mean, spread = float(spoken.mean()), max(float(spoken.std()), 1e-3)
@@ -148,48 +193,42 @@ def _wanted(analysed: dict[Path, Frames], whom: tuple[float, float] | None) -> d
         lf0 = (np.log(np.maximum(f0, 1.0)) - mean) / spread * whom[1] + whom[0]
         return np.where(f0 > 0, np.exp(lf0), 0.0)
 
-    return {path: moved(frames.f0) for path, frames in analysed.items()}
+    return [moved(heard.frames.f0) for heard in speech]
 
 
-def _down(sound: Mono) -> Mono:
-    import soxr
-
-    return np.asarray(soxr.resample(sound, RATE, FEATURE_RATE), np.float32)
-
-
-def _judged(
-    meter: SpeakerMeter | None, said: Mono, person: Embedding | None, speaker: Embedding | None
-) -> dict[str, Any]:
-    if meter is None or speaker is None:
-        return {"similarity_target": None, "similarity_source": None, "nearer_target": None}
-    whose = meter.embedding(said, FEATURE_RATE)
-    to_source = similarity(whose, speaker)
-    to_target = None if person is None else similarity(whose, person)
+def _judged(material: Material, said: Heard) -> dict[str, Any]:
+    nothing = {"similarity_target": None, "similarity_source": None, "nearer_target": None}
+    if material.meter is None or material.speaker is None:
+        return nothing
+    try:
+        whose = material.meter.embedding(said.low, FEATURE_RATE)
+    except ValueError:  # the voice said nothing
+        return nothing
+    to_source = similarity(whose, material.speaker)
+    to_target = None if material.person is None else similarity(whose, material.person)
     nearer = None if to_target is None else to_target > to_source
     return {"similarity_target": to_target, "similarity_source": to_source, "nearer_target": nearer}
 
 
-def _words(sound: Mono, said: Mono) -> float | None:
+def _words(spoken: Heard, said: Heard) -> float | None:
     try:
-        return intelligibility(sound, said, RATE)
+        return intelligibility(spoken.sound, said.sound, RATE)
     except (CannotJudge, ValueError):
         return None
 
 
-def _distortion(path: Path, targets: Sequence[Path], made: Frames) -> float | None:
-    same = [target for target in targets if _words_of(target) and _words_of(target) == _words_of(path)]
-    if len(same) != 1:
+def _same_words(spoken: Recording, targets: Sequence[Recording]) -> Recording | None:
+    same = [target for target in targets if target.words and target.words == spoken.words]
+    return same[0] if len(same) == 1 else None
+
+
+def _distortion(wanted: Heard | None, said: Heard) -> float | None:
+    if wanted is None or not said.sound.any():
         return None
-    theirs = analyse(_down(_sound(same[0])), FEATURE_RATE)
     try:
-        return mcd_db(encode_envelope(theirs.envelope, FEATURE_RATE), encode_envelope(made.envelope, FEATURE_RATE))
+        return mcd_db(wanted.mcep, said.mcep)
     except CannotJudge:
         return None
-
-
-def _words_of(path: Path) -> str:
-    """What a corpus calls the sentence: the last part of p225_003."""
-    return path.stem.rpartition("_")[2] if "_" in path.stem else ""
 
 
 def _median(values: list[float | None]) -> float | None:

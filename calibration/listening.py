@@ -1,0 +1,202 @@
+"""A blind listening test: which of several systems' sounds is heard as better.
+
+A system is a folder of sounds, a trial the sounds that have one name in all folders. Each listener hears the trials in
+an order of his own and the sounds of each in another, under ids that say nothing; what he ranks is in OUT/ranks.csv
+before his next trial begins. Made in the caller's thread, then called by the server's, under a lock.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import random
+import secrets
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+COLUMNS = ("at", "listener", "trial", "system", "rank", "place")
+"""Of ranks.csv, a row for each sound: rank 1 is the best, place where it stood when the trial was shown, from 1 on."""
+RANKS = "ranks.csv"
+_LEVEL_DBFS, _PEAK = -23.0, 0.98
+_MOST = 9
+"""Systems: each has a digit on the keyboard, and nobody ranks more."""
+
+
+class NoTest(Exception):
+    """These sounds are no listening test; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """`sounds` are ids in the order they are shown, `systems` whose each is."""
+
+    name: str
+    sounds: tuple[str, ...]
+    systems: tuple[str, ...]
+
+
+@dataclass
+class Listener:
+    """Somebody with the page open; `ranked` counts his trials that are saved."""
+
+    trials: Sequence[Trial]
+    ranked: int = 0
+
+
+class Listening:
+    """What is played, to whom, and what they said."""
+
+    def __init__(self, folders: Sequence[Path], out: Path) -> None:
+        """Raises NoTest, OSError."""
+        self.systems = _systems(folders)
+        self.trials, self.left_out = _trials(self.systems)
+        self._out = out / RANKS
+        out.mkdir(parents=True, exist_ok=True)
+        _begin(self._out, set(self.systems))
+        self._listeners: dict[str, Listener] = {}
+        self._paths: dict[str, Path] = {}
+        self._gains = {name: _gains([folder / name for folder in self.systems.values()]) for name in self.trials}
+        self._lock = threading.Lock()
+
+    def arrive(self) -> str:
+        """A new listener's id."""
+        with self._lock:
+            identity = secrets.token_hex(8)
+            chance = random.SystemRandom()
+            self._listeners[identity] = Listener(
+                [self._shuffled(name, chance) for name in chance.sample(self.trials, len(self.trials))]
+            )
+            return identity
+
+    def listener(self, identity: str) -> Listener | None:
+        with self._lock:
+            return self._listeners.get(identity)
+
+    def sound(self, identity: str) -> bytes | None:
+        """A WAV with nothing in it but the sound, as loud as the others of its trial."""
+        with self._lock:
+            path = self._paths.get(identity)
+        if path is None:
+            return None
+        samples, rate = soundfile.read(path, dtype="float32")
+        written = io.BytesIO()
+        soundfile.write(written, samples * self._gains[path.name][path], rate, "PCM_16", format="WAV")
+        return written.getvalue()
+
+    def rank(self, identity: str, number: int, best_first: Sequence[str]) -> bool:
+        """Saves a trial, counted from 0; said twice it is saved once. False where it is none of his, or not his
+        next. Raises OSError."""
+        with self._lock:
+            listener = self._listeners.get(identity)
+            if listener is None or not 0 <= number <= min(listener.ranked, len(listener.trials) - 1):
+                return False
+            trial = listener.trials[number]
+            if sorted(best_first) != sorted(trial.sounds):
+                return False
+            if number == listener.ranked:
+                self._write(identity, trial, best_first)
+                listener.ranked += 1
+            return True
+
+    def _shuffled(self, name: str, chance: random.Random) -> Trial:
+        systems = chance.sample(list(self.systems), len(self.systems))
+        sounds = tuple(secrets.token_hex(8) for _ in systems)
+        self._paths |= {sound: self.systems[system] / name for sound, system in zip(sounds, systems, strict=True)}
+        return Trial(Path(name).stem, sounds, tuple(systems))
+
+    def _write(self, identity: str, trial: Trial, best_first: Sequence[str]) -> None:
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(
+            (at, identity, trial.name, system, best_first.index(sound) + 1, place)
+            for place, (sound, system) in enumerate(zip(trial.sounds, trial.systems, strict=True), 1)
+        )
+        # The rows of a trial by one write, on the disk before the listener goes on: whatever ends us takes none of it.
+        with self._out.open("ab", buffering=0) as file:
+            file.write(text.getvalue().encode())
+            os.fsync(file.fileno())
+
+
+def read_ranks(folder: Path) -> list[dict[str, str]]:
+    """The rows of all trials that are whole. Raises NoTest."""
+    path = folder / RANKS
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            rows = [row for row in reader if None not in row.values() and row.keys() == set(COLUMNS)]
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise NoTest(f"{path} holds no ranks of a listening test")
+    except OSError as error:
+        raise NoTest(f"{path} cannot be read: {error.strerror or error}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise NoTest(f"{path} holds no ranks of a listening test: {error}") from error
+    systems = {row["system"] for row in rows}
+    wanted = [str(rank) for rank in range(1, len(systems) + 1)]
+    trials: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for row in rows:
+        trials.setdefault((row["listener"], row["trial"]), []).append(row)
+    return [
+        row
+        for trial in trials.values()
+        if sorted(row["rank"] for row in trial) == wanted and {row["system"] for row in trial} == systems
+        for row in trial
+    ]
+
+
+def _systems(folders: Sequence[Path]) -> dict[str, Path]:
+    named = {folder.resolve().name: folder.resolve() for folder in folders}
+    if not 2 <= len(folders) <= _MOST:
+        raise NoTest(f"a listening test compares 2 to {_MOST} folders of sounds, not {len(folders)}")
+    if len(named) < len(folders):
+        raise NoTest("two of the folders are called alike, and nobody could tell them apart: rename one")
+    for folder in named.values():
+        if not folder.is_dir():
+            raise NoTest(f"{folder}: there is no such folder")
+    return named
+
+
+def _trials(systems: Mapping[str, Path]) -> tuple[list[str], list[str]]:
+    """Names of the files that all have, and of those that only some have."""
+    each = [{path.name for path in folder.glob("*.wav") if path.is_file()} for folder in systems.values()]
+    common = set.intersection(*each)
+    if not common:
+        raise NoTest(f"no .wav has one name in all of {', '.join(map(str, systems.values()))}")
+    return sorted(common), sorted(set.union(*each) - common)
+
+
+def _gains(paths: Sequence[Path]) -> dict[Path, np.float32]:
+    """What brings the sounds of a trial to one level, at which none of them clips. Raises NoTest."""
+    levels: dict[Path, float] = {}
+    reach = 10 ** (_LEVEL_DBFS / 20)
+    for path in paths:
+        try:
+            samples, _ = soundfile.read(path, dtype="float32")
+        except soundfile.SoundFileError as error:
+            raise NoTest(f"{path} cannot be played: {str(error).rpartition(': ')[2]}") from error
+        rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
+        if not np.isfinite(rms) or rms < 1e-6:
+            raise NoTest(f"{path} is silent")
+        levels[path] = rms
+        reach = min(reach, rms * _PEAK / float(np.abs(samples).max()))
+    return {path: np.float32(reach / rms) for path, rms in levels.items()}
+
+
+def _begin(path: Path, systems: set[str]) -> None:
+    """The head of a new file; after a row that a crash cut short, a line of its own for the next."""
+    if not path.exists():
+        path.write_text(",".join(COLUMNS) + "\n", "utf-8")
+        return
+    before = {row["system"] for row in read_ranks(path.parent)}
+    if before and before != systems:
+        raise NoTest(f"{path} compares {', '.join(sorted(before))}: name another folder for these sounds")
+    written = path.read_bytes()
+    if not written.endswith(b"\n"):
+        with path.open("ab") as file:
+            file.write(b"\n")

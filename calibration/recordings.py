@@ -1,0 +1,96 @@
+"""Recordings as `guise evaluate voice` hears them: decoded and analysed once, however many voices are measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from export.prdc import NEAREST, Prdc, prdc
+from live.sound.files import SoundFile
+from live.sound.level import Mono
+from models.features.speech import Frames, analyse, encode_envelope
+from models.prepare.voice_data import LOUD_NEPERS, LOUDEST_PERCENT
+
+RATE = 48_000
+"""Hz a voice is played at."""
+FEATURE_RATE = 16_000
+"""Hz all that is measured is analysed at."""
+_FEWEST_S = 0.5
+_SILENT = 1e-4
+"""-80 dBFS: a recording whose loudest sample is below holds nothing."""
+_APART = 10
+"""Every so many frames are a point of the cloud (50 ms): nearer ones are so alike that each is the other's nearest
+neighbour, the balls shrink, and halves of one speaker's sentences no longer cover each other."""
+_FEWEST_POINTS, _MOST_POINTS = 20 * NEAREST, 2000
+
+
+class NotEvaluated(Exception):
+    """The voice cannot be measured on this; the message is one line."""
+
+
+class Heard:
+    """Some sound, analysed when first asked. mono, (n,) at RATE."""
+
+    def __init__(self, sound: Mono) -> None:
+        self.sound = sound
+
+    @cached_property
+    def low(self) -> Mono:
+        """At FEATURE_RATE."""
+        return np.asarray(soxr.resample(self.sound, RATE, FEATURE_RATE), np.float32)
+
+    @cached_property
+    def frames(self) -> Frames:
+        return analyse(self.low, FEATURE_RATE)
+
+    @cached_property
+    def mcep(self) -> NDArray[np.float32]:
+        """(t, MCEPS)."""
+        return encode_envelope(self.frames.envelope, FEATURE_RATE)
+
+    @property
+    def timbre(self) -> NDArray[np.float32]:
+        """(points, MCEPS - 1) mel-cepstra without the level, of some of the loud frames."""
+        level = self.mcep[:, 0]
+        loud = np.percentile(level, LOUDEST_PERCENT) - level < LOUD_NEPERS
+        points: NDArray[np.float32] = self.mcep[loud][::_APART, 1:]
+        return points
+
+
+class Recording(Heard):
+    """A file of speech, of any rate and number of channels."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises BadSound; NotEvaluated when it is too short, or silent."""
+        self.path = path
+        super().__init__(np.concatenate([np.zeros(0, np.float32), *SoundFile(path, RATE).passages()]))
+        if len(self.sound) < _FEWEST_S * RATE:
+            raise NotEvaluated(f"{path} holds {len(self.sound) / RATE:.1f} s, and {_FEWEST_S:g} s are the least")
+        if float(np.abs(self.sound).max()) < _SILENT:
+            raise NotEvaluated(f"{path} is silent")
+
+    @property
+    def words(self) -> str:
+        """What a corpus calls the sentence: the last part of p225_003; empty where it says nothing."""
+        return self.path.stem.rpartition("_")[2] if "_" in self.path.stem else ""
+
+
+def likeness(real: Sequence[Heard], made: Sequence[Heard]) -> Prdc | None:
+    """Whether the frames of `made` lie where those of `real` do, by mel-cepstra: MCD's distance, with no need for the
+    same words. None where either holds too little speech."""
+    clouds = [_cloud(real), _cloud(made)]
+    count = min(_MOST_POINTS, *map(len, clouds))
+    if count < _FEWEST_POINTS:
+        return None
+    # As many of each, or density and coverage would tell of the lengths of the recordings.
+    return prdc(*(cloud[np.linspace(0, len(cloud) - 1, count).astype(int)] for cloud in clouds))
+
+
+def _cloud(sounds: Sequence[Heard]) -> NDArray[Any]:
+    return np.concatenate([sound.timbre for sound in sounds]) if sounds else np.zeros((0, 1))
