@@ -313,7 +313,7 @@ class SoundFile:
             raise BadSound(f"{self._path}: not a sound file that can be read ({error})") from None
 
     def _in_turn(self, container: InputContainer, stream: AudioStream) -> Generator[Mono, None, None]:
-        resampler = av.AudioResampler("flt", "mono", self._sample_rate)
+        resampler = av.AudioResampler("fltp", None, self._sample_rate)
         for frame in container.decode(stream):
             yield from _mono(resampler, frame)
         yield from _mono(resampler, None)
@@ -345,7 +345,7 @@ class SoundFile:
                     for piece in _mono(resampler, None):
                         yield at, piece
                         at += len(piece)
-                resampler = av.AudioResampler("flt", "mono", self._sample_rate)
+                resampler = av.AudioResampler("fltp", None, self._sample_rate)
                 at, end_s = round(time_s * self._sample_rate), time_s
             end_s += frame.samples / frame.sample_rate
             for piece in _mono(resampler, frame):
@@ -431,9 +431,13 @@ class FileSpeaker(NoSpeaker):
 
 
 def _mono(resampler: av.AudioResampler, frame: av.AudioFrame | None) -> Generator[Mono, None, None]:
-    """What comes out of the resampler for this frame; for None, what it still holds."""
+    """What comes out of the resampler for this frame, the mean of its channels; for None, what it still holds.
+
+    Not the resampler's own mono: it keeps the power of two different channels, so two alike come out 3 dB louder and
+    clip.
+    """
     for part in resampler.resample(frame):
-        yield np.asarray(part.to_ndarray(), np.float32).reshape(-1)
+        yield np.asarray(part.to_ndarray().mean(0), np.float32)
 
 
 def _zero_s(container: InputContainer, stream: AudioStream) -> float:

@@ -173,6 +173,18 @@ def test_another_rate_is_not_shifted(tmp_path: Path) -> None:
     assert abs(int(np.argmax(heard[:RATE])) - 24_000) <= 2
 
 
+def test_stereo_is_as_loud_as_the_same_sound_in_mono(tmp_path: Path) -> None:
+    sound, heard = 2 * noise(1), []
+    for name, channels in (("mono", 1), ("stereo", 2)):
+        file = wav(tmp_path / f"{name}.wav", np.repeat(sound[:, None], channels, 1))
+        clock = Clock()
+        microphone = FileMicrophone(file, RATE, BLOCK, clock)
+        heard.append(hear(microphone, clock, 20)[0])
+        microphone.close()
+    assert np.abs(heard[0] - heard[1]).max() < 1e-6
+    assert np.abs(heard[1]).max() <= 1
+
+
 def test_samples_that_are_no_numbers_are_silence(tmp_path: Path) -> None:
     sound = noise(0.5)
     sound[1000:1010], sound[2000] = np.nan, np.inf
