@@ -9,8 +9,11 @@ if TYPE_CHECKING:
     from models.family import Family
 
 FAMILIES = {
+    "cyclegan_vc": "models.cyclegan_vc:CycleGanVc",
     "pix2pix": "models.pix2pix:Pix2Pix",
     "pix2pix_student": "models.pix2pix_student:Pix2PixStudent",
+    "stargan_vc": "models.stargan_vc:StarGanVc",
+    "stargan_vc2": "models.stargan_vc2:StarGanVc2",
     "statistics": "models.statistics:Statistics",
 }
 

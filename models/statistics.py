@@ -19,35 +19,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import Dataset
 
-from models.family import FreezePlan, Options, WrongTarget
+from models.family import FreezePlan, Options
 from models.features.speech import MCEPS, frame_samples
-from models.prepare.voice_data import AUDIBLE_NEPERS, LOUD_NEPERS, Features, VoiceData, measured_frames
-
-WHOEVER = "whoever speaks"
-LOWEST_HZ, HIGHEST_HZ = 50.0, 1000.0
-
-PRIOR_LF0 = (5.087, 0.227)
-"""Mean and spread of ln F0 of nobody in particular: averages over 9 speakers, 7 of LibriSpeech and 2 of VCTK, measured
-as models.prepare.voice_data.measure does; likewise the MCEPs at 16 kHz below, c0 first."""
-PRIOR_16K_MEAN = (
-    -8.439, 2.679, 0.141, 0.672, -0.048, -0.176, -0.128, -0.152, 0.055, -0.001, 0.09, -0.024, 0.0, 0.06, -0.072, 0.024,
-    -0.043, 0.04, -0.027, 0.007, 0.006, -0.009, 0.002, 0.024, -0.009, 0.0, -0.019, 0.015, -0.003, 0.0, -0.004, 0.018,
-    -0.012, -0.001, 0.001, -0.002,
-)  # fmt: skip
-PRIOR_16K_STD = (
-    1.221, 1.574, 0.829, 0.7, 0.545, 0.485, 0.415, 0.36, 0.326, 0.308, 0.282, 0.275, 0.268, 0.252, 0.232, 0.212, 0.21,
-    0.201, 0.184, 0.173, 0.166, 0.163, 0.156, 0.146, 0.139, 0.133, 0.127, 0.122, 0.117, 0.112, 0.109, 0.104, 0.099,
-    0.095, 0.092, 0.09,
-)  # fmt: skip
-
-PRIOR_MEAN_FRAMES, PRIOR_SPREAD_FRAMES = 50.0, 200.0
-"""What the prior is worth in loud frames: a quarter of a second for means, a second for spreads. A second of speech
-leaves the pitch 150 cents off (median of 9 speakers), 4 s 45, half a minute 25."""
-MEMORY_FRAMES = 12000.0
-"""A minute of loud frames: what was said before it is forgotten, as another performer may have taken the microphone."""
-LEVEL_RISE, LEVEL_FALL = 0.1, 0.0005
-"""How fast the running loud level follows louder voiced frames (a share of the way), and sinks (nepers) at the others:
-it then stands about where the 95th percentile of a sentence does."""
+from models.prepare.voice_data import Features, VoiceData, measured_frames
+from models.speakers import STATES, Becoming, RunningSpeaker, chosen_of, names_of, not_still, prior_of, speaker_fields
 
 
 class StatisticsOptions(Options):
@@ -159,14 +134,13 @@ class Statistics:
     def freeze(
         self, networks: nn.ModuleDict, options: StatisticsOptions, facts: Mapping[str, Any], target: str | None = None
     ) -> FreezePlan:
-        names = [speaker["name"] for speaker in facts["speakers"]]
-        chosen = _chosen(names, target)
+        names = names_of(facts)
+        chosen = chosen_of(names, target)
         speakers = networks["speakers"]
         assert isinstance(speakers, Speakers)
         means, spreads = speakers.means_and_spreads()
-        # Somebody who never moved would be divided by nothing: a hundredth of what people do is the least.
-        prior = _prior(facts["sample_rate"], means, spreads)
-        spreads = torch.maximum(spreads, prior[1] / 100)
+        prior = prior_of(facts["sample_rate"], means, spreads)
+        spreads = not_still(spreads, prior)
         module = StatisticsVoice(chosen, means, spreads, prior)
         frames = options.hop_frames
         rate = facts["sample_rate"]
@@ -190,49 +164,19 @@ class Statistics:
                 "hop": frames * frame_samples(rate),
                 "lookahead": 0,
                 "context": 0,
-                "conditioning": {"source": [WHOEVER, *names]},
-                "speakers": [
-                    {
-                        "name": name,
-                        "lf0_mean": float(means[number, 0]),
-                        "lf0_std": float(spreads[number, 0]),
-                        "target": number == chosen,
-                    }
-                    for number, name in enumerate(names)
-                ],
+                **speaker_fields(names, means, spreads, chosen),
             },
         )
 
 
-STATES = {"heard": MCEPS, "mean_off": MCEPS, "variance_off": MCEPS, "level": 1}
-"""What the frozen voice carries on, each float32 (1, width), zeros at the start: loud frames counted, how far mean and
-variance lie from the prior's, and the running loud level. Entry 0 of the first three is ln F0's."""
-
-
 class StatisticsVoice(nn.Module):
-    """Some frames in a row -> the target's, and the states: what the stage runs. See export.artifact.Manifest.
-
-    It takes one frame after the other, so that the same frames in calls of any length give the same. Source 0 is
-    whoever speaks: his means and variances are followed, each loud frame with the weight 1 / (what was heard + what the
-    prior is worth), so that they begin at the prior, settle in seconds, and forget after a minute of speech.
-    """
-
-    target_mean: Tensor
-    target_spread: Tensor
-    means: Tensor
-    spreads: Tensor
-    prior_mean: Tensor
-    prior_variance: Tensor
+    """Some frames in a row -> the target's, and the states: what the stage runs. See export.artifact.Manifest."""
 
     def __init__(self, target: int, means: Tensor, spreads: Tensor, prior: tuple[Tensor, Tensor]) -> None:
         """means, spreads: (speakers, MCEPS), ln F0 in place of c0; prior: likewise, each (MCEPS,)."""
         super().__init__()
-        self.register_buffer("target_mean", means[target : target + 1].float())
-        self.register_buffer("target_spread", spreads[target : target + 1].float())
-        self.register_buffer("prior_mean", prior[0][None].float())
-        self.register_buffer("prior_variance", prior[1][None].float() ** 2)
-        self.register_buffer("means", torch.cat([self.prior_mean, means.float()]))
-        self.register_buffer("spreads", torch.cat([self.prior_variance.sqrt(), spreads.float()]))
+        self.speaker = RunningSpeaker(means, spreads, prior)
+        self.becoming = Becoming(means[target], spreads[target])
 
     def forward(
         self,
@@ -245,61 +189,7 @@ class StatisticsVoice(nn.Module):
         variance_off: Tensor,
         level: Tensor,
     ) -> tuple[Tensor, ...]:
-        known = source.clamp(0, len(self.means) - 1)
-        values = torch.cat([lf0[..., None], mcep[..., 1:]], -1)
-        means, spreads = [], []
-        for frame in range(mcep.shape[1]):
-            counts, level = self._counts(mcep[:, frame, :1], voiced[:, frame : frame + 1], heard, level)
-            off = values[:, frame] - self.prior_mean
-            # About his own mean, the prior's part undone: else a voice far from the prior seems to move much.
-            own = off - mean_off * ((heard + PRIOR_MEAN_FRAMES) / heard.clamp(min=1))
-            square = own**2 * (heard / (heard + 1)) - self.prior_variance
-            variance_off = variance_off + counts * (square - variance_off) / (heard + (1 + PRIOR_SPREAD_FRAMES))
-            mean_off = mean_off + counts * (off - mean_off) / (heard + (1 + PRIOR_MEAN_FRAMES))
-            heard = (heard + counts).clamp(max=MEMORY_FRAMES)
-            means.append(self.prior_mean + mean_off)
-            spreads.append((self.prior_variance + variance_off).sqrt())
-        anybody = known[:, None, None] == 0
-        mean = torch.where(anybody, torch.stack(means, 1), self.means[known][:, None])
-        spread = torch.where(anybody, torch.stack(spreads, 1), self.spreads[known][:, None])
-        moved = (values - mean) / spread * self.target_spread + self.target_mean
-        pitch = moved[..., 0].clamp(float(np.log(LOWEST_HZ)), float(np.log(HIGHEST_HZ))) * voiced
-        return (
-            torch.cat([mcep[..., :1], moved[..., 1:]], -1),
-            pitch,
-            voiced + 0,
-            heard,
-            mean_off,
-            variance_off,
-            level,
-        )
-
-    def _counts(self, c0: Tensor, voiced: Tensor, heard: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
-        """By which values the frame is measured, 1 or 0 (1, MCEPS), and the running level (1, 1); by none before the
-        first voiced frame. See models.prepare.voice_data.measured_frames."""
-        begun = heard[:, :1] > 0
-        rise = torch.where(c0 > level, LEVEL_RISE * (c0 - level), torch.full_like(c0, -LEVEL_FALL))
-        level = torch.where(voiced > 0, torch.where(begun, level + rise, c0), level)
-        sung = (c0 > level - AUDIBLE_NEPERS) & (voiced > 0)
-        loud = (c0 > level - LOUD_NEPERS) & (begun | (voiced > 0))
-        return torch.cat([sung, loud.expand(-1, MCEPS - 1)], 1).to(c0.dtype), level
-
-
-def _chosen(names: Sequence[str], target: str | None) -> int:
-    if target is None and len(names) > 1:
-        raise WrongTarget(f"say whose voice to become: --target with one of {', '.join(names)}")
-    if target is not None and target not in names:
-        raise WrongTarget(f"--target {target}: this run knows {', '.join(names)}")
-    return 0 if target is None else names.index(target)
-
-
-def _prior(sample_rate: int, means: Tensor, spreads: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and spread of nobody in particular, float64 (MCEPS,) each; at other rates than 16 kHz the run's own speakers
-    stand for everybody's MCEPs."""
-    if sample_rate == 16000:
-        mean = torch.tensor(PRIOR_16K_MEAN, dtype=torch.float64)
-        spread = torch.tensor(PRIOR_16K_STD, dtype=torch.float64)
-    else:
-        mean, spread = means.mean(0), spreads.square().mean(0).sqrt()
-    mean[0], spread[0] = PRIOR_LF0
-    return mean, spread
+        states = (heard, mean_off, variance_off, level)
+        found, states = self.speaker(mcep, lf0, voiced, source, states)
+        moved, pitch = self.becoming(found.values, voiced)
+        return torch.cat([mcep[..., :1], moved], -1), pitch, voiced + 0, *states

@@ -19,7 +19,7 @@ from export.verify import NotFaithful
 from models.checkpoint import load_run
 from models.family import FreezePlan
 from models.features.speech import MCEPS
-from models.statistics import STATES, WHOEVER
+from models.speakers import STATES, WHOEVER
 from tests.models.voice_folders import drawn_sentence, write_voice
 
 torch.set_num_threads(1)

@@ -13,15 +13,8 @@ from models.checkpoint import load_run
 from models.family import WrongTarget
 from models.features.speech import MCEPS
 from models.prepare.voice_data import Features, VoiceData, measure
-from models.statistics import (
-    PRIOR_16K_MEAN,
-    PRIOR_16K_STD,
-    PRIOR_LF0,
-    STATES,
-    Statistics,
-    StatisticsVoice,
-    moments,
-)
+from models.speakers import PRIOR_16K_MEAN, PRIOR_16K_STD, PRIOR_LF0, STATES
+from models.statistics import Statistics, StatisticsVoice, moments
 from models.train import Plan, train
 from tests.models.voice_folders import drawn_sentence, write_voice
 

@@ -1,0 +1,273 @@
+"""What the learned voices share: what a network that converts must offer, how it is frozen, and what is seen of it.
+
+A network reads mel-cepstra normalised by whoever speaks, see models.speakers, so that the identity already is the
+conversion of the family `statistics`; the level, c0, it reads and leaves alone. F0 goes by ln statistics.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from models.family import FreezePlan, Options
+from models.features.speech import MCEPS, decode_envelope, frame_samples
+from models.prepare.data_error import DataError
+from models.prepare.voice_segments import VoiceSegments
+from models.speakers import (
+    PRIOR_16K_MEAN,
+    PRIOR_16K_STD,
+    STATES,
+    Becoming,
+    RunningSpeaker,
+    chosen_of,
+    levelled,
+    names_of,
+    not_still,
+    prior_of,
+    speaker_fields,
+)
+from models.voice_layers import Memory
+
+STRIDES = 4
+"""Frames that the networks take at once: the product of their strides along time."""
+QUIET = -18.0
+"""The level of what WORLD makes of digital silence, about: what is said before anything was."""
+UNSEEN = 6.0
+"""Spreads beyond which no network was ever taught: noise must not drive it there."""
+
+
+class LearnedOptions(Options):
+    """What all learned voices take by `--set`."""
+
+    lookahead: int = Field(4, ge=0, le=16, multiple_of=STRIDES, description="frames of 5 ms it waits before it answers")
+    hop_frames: int = Field(
+        4, ge=STRIDES, le=16, multiple_of=STRIDES, description="frames of 5 ms that the frozen voice takes at once"
+    )
+    frames: int = Field(128, ge=32, le=1024, multiple_of=16, description="frames of a crop")
+    skip: bool = Field(
+        True, description="the network learns what to add to its input, nothing at first; False is the paper's"
+    )
+    identity_steps: int = Field(
+        10000, ge=0, description="first steps in which a target's own speech must stay as it is"
+    )
+    settle: int = Field(
+        1000, ge=1, description="first steps in which norms go by each crop, as in the paper; then as they are frozen"
+    )
+    average: float = Field(
+        0.999, ge=0, lt=1, description="decay of the averaged generator that is frozen; 0 freezes the last one"
+    )
+
+
+class Converter(nn.Module):
+    """(N, MCEPS, T) normalised frames of somebody -> (N, MCEPS, T), the target's; T is a multiple of STRIDES.
+
+    Subclasses give `answers`, and `last`, the layer whose weights are 0 at first where it learns what to add.
+    """
+
+    last: nn.Module
+
+    def __init__(self, lookahead: int, skip: bool) -> None:
+        super().__init__()
+        self.lookahead, self.skip = lookahead, skip
+
+    def begin(self) -> None:
+        """Makes it the identity, where it adds to its input; else it stays as it was drawn."""
+        if self.skip:
+            for weights in self.last.parameters():
+                nn.init.zeros_(weights)
+
+    def answers(self, x: Tensor, source: Tensor, target: Tensor, memory: Memory) -> Tensor:
+        """What it says at a frame of the frame `lookahead` before. source: (N,) int64, 0 for whoever speaks, then the
+        speakers; target: (N,) int64, from 0 on."""
+        raise NotImplementedError
+
+    def said(self, x: Tensor, answer: Tensor) -> Tensor:
+        """The conversion of x by the answer to just these frames."""
+        made = x + answer if self.skip else answer
+        return torch.cat([x[:, :1], made[:, 1:]], 1)
+
+    def forward(self, x: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        """Of crops; beyond their ends they are mirrored."""
+        beyond = F.pad(x, (0, self.lookahead), mode="reflect") if self.lookahead else x
+        answer = self.answers(beyond.clamp(-UNSEEN, UNSEEN), source, target, Memory())
+        return self.said(x, answer[..., self.lookahead :].float())
+
+
+class KnownSpeakers(nn.Module):
+    """Means and spreads of a run's speakers, as models.prepare.voice_segments measured them: part of a checkpoint."""
+
+    normal: Tensor
+
+    def __init__(self, facts: Mapping[str, Any]) -> None:
+        super().__init__()
+        normal = torch.tensor([speaker["normal"] for speaker in facts["speakers"]], dtype=torch.float64)
+        self.register_buffer("normal", normal)
+
+    def drawn(self, like: Tensor) -> Tensor:
+        """Numbers of any of them, as many as `like` has."""
+        return torch.randint(0, len(self.normal), like.shape, device=like.device)
+
+    @property
+    def means(self) -> Tensor:
+        """float64 (speakers, MCEPS), ln F0 in place of c0."""
+        return self.normal[:, 0]
+
+    @property
+    def spreads(self) -> Tensor:
+        return self.normal[:, 1]
+
+
+def averaged(networks: nn.ModuleDict, name: str, options: LearnedOptions) -> None:
+    """Gives network `name` another beside it that follows, where the options ask for one."""
+    if options.average:
+        networks[f"{name}_average"] = copy.deepcopy(networks[name]).requires_grad_(False)
+
+
+def best(networks: nn.ModuleDict | Mapping[str, nn.Module], name: str) -> Converter:
+    """The network that is frozen: the average, where there is one."""
+    average = f"{name}_average"
+    found = networks[average] if average in networks else networks[name]
+    assert isinstance(found, Converter)
+    return found
+
+
+class LearnedVoice(nn.Module):
+    """Some frames in a row -> the target's, and the states: what the stage runs. See export.artifact.Manifest."""
+
+    def __init__(self, converter: Converter, target: int, speaker: RunningSpeaker, becoming: Becoming) -> None:
+        super().__init__()
+        self.converter, self.target = converter, target
+        self.speaker, self.becoming = speaker, becoming
+
+    def forward(self, mcep: Tensor, lf0: Tensor, voiced: Tensor, source: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+        """`states`: those of STATES, `late` where there is a lookahead, and the network's memory."""
+        (values, levels), running = self.speaker(mcep, lf0, voiced, source, states[: len(STATES)])
+        past = states[len(STATES) :]
+        spoken = levels != 0
+        loudest = torch.where(spoken, levels, torch.full_like(levels, PRIOR_16K_MEAN[0] + 1.5 * PRIOR_16K_STD[0]))
+        x = torch.cat([levelled(mcep[..., :1], loudest), values[..., 1:]], -1)
+        _, pitch = self.becoming(values, voiced)
+        now = torch.cat([x, mcep[..., :1] - QUIET, pitch[..., None], voiced[..., None]], -1)
+
+        late: tuple[Tensor, ...] = ()
+        if self.converter.lookahead:
+            whole = torch.cat([past[0], now], 1)
+            now, late, past = whole[:, : x.shape[1]], (whole[:, x.shape[1] :],), past[1:]
+        memory = Memory(past)
+        known = source.clamp(0, len(self.speaker.means) - 1)
+        heard = x.transpose(1, 2).clamp(-UNSEEN, UNSEEN)
+        answer = self.converter.answers(heard, known, torch.full_like(source, self.target), memory)
+        said = self.converter.said(now[..., :MCEPS].transpose(1, 2), answer).transpose(1, 2)
+        moved, _ = self.becoming(said, voiced)
+        return (
+            torch.cat([now[..., MCEPS : MCEPS + 1] + QUIET, moved], -1),
+            now[..., MCEPS + 1] + 0,
+            now[..., MCEPS + 2] + 0,
+            *running,
+            *late,
+            *memory.kept,
+        )
+
+
+def freeze_voice(
+    converter: Converter, speakers: nn.Module, options: LearnedOptions, facts: Mapping[str, Any], target: int
+) -> FreezePlan:
+    """The plan for `converter` to become speaker `target` of the run."""
+    assert isinstance(speakers, KnownSpeakers)
+    rate, names, frames = facts["sample_rate"], names_of(facts), options.hop_frames
+    means, spreads = speakers.means, speakers.spreads
+    prior = prior_of(rate, means, spreads)
+    spreads = not_still(spreads, prior)
+    # Copies: freezing must leave the run's networks as they were.
+    converter = copy.deepcopy(converter).float().eval().requires_grad_(False)
+    voice = LearnedVoice(
+        converter, target, RunningSpeaker(means, spreads, prior), Becoming(means[target], spreads[target])
+    )
+
+    memory = Memory()
+    one = torch.zeros(1, dtype=torch.int64)
+    with torch.no_grad():
+        converter.answers(torch.zeros(1, MCEPS, frames), one, one, memory)
+    states = {name: torch.zeros(1, width) for name, width in STATES.items()}
+    if options.lookahead:
+        states["late"] = torch.zeros(1, options.lookahead, MCEPS + 3)
+    states |= {f"memory_{number}": torch.zeros_like(kept) for number, kept in enumerate(memory.kept)}
+    gives = ("converted_mcep", "converted_lf0", "converted_voiced")
+    frame = frame_samples(rate)
+    return FreezePlan(
+        module=voice.eval(),
+        inputs={
+            "mcep": torch.zeros(1, frames, MCEPS),
+            "lf0": torch.zeros(1, frames),
+            "voiced": torch.zeros(1, frames),
+            "source": torch.zeros(1, dtype=torch.int64),
+            **states,
+        },
+        outputs=(*gives, *(f"next_{name}" for name in states)),
+        manifest={
+            "reads": ["mcep", "lf0", "voiced"],
+            "gives": list(gives),
+            "states": {name: f"next_{name}" for name in states},
+            "sample_rate": rate,
+            "hop": frames * frame,
+            "lookahead": options.lookahead * frame,
+            "context": round(memory.reach * frames) * frame,
+            **speaker_fields(names, means, spreads, target),
+        },
+    )
+
+
+def pictures(rows: Sequence[Sequence[Tensor]]) -> Tensor:
+    """(3, height, width) in 0..1: a row of spectrograms for each of `rows`, normalised (MCEPS, T) of nobody in
+    particular, high frequencies on top."""
+    drawn = [np.concatenate([_spectrogram(one) for one in row], 1) for row in rows]
+    return torch.from_numpy(np.concatenate(drawn, 0))[None].expand(3, -1, -1).clone()
+
+
+def _spectrogram(values: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """(MCEPS, T) -> (height, T), 60 dB from black to white."""
+    mcep = values.float().cpu().numpy().T * np.array(PRIOR_16K_STD) + np.array(PRIOR_16K_MEAN)
+    db = 10 * np.log10(np.maximum(decode_envelope(mcep, 16000), 1e-20))
+    shade = np.clip((db - db.max() + 60) / 60, 0, 1).astype(np.float32)
+    # A quarter of the bins: the cepstra hold no more.
+    return np.ascontiguousarray(np.pad(shade[:, ::4].T[::-1], 1))
+
+
+def converted(converter: Converter, x: Tensor, source: Tensor, target: Tensor) -> Tensor:
+    """What `converter` says when it is as it would be frozen."""
+    training = converter.training
+    converter.eval()
+    with torch.no_grad():
+        said: Tensor = converter(x, source, target)
+    converter.train(training)
+    return said
+
+
+def shown(converter: Converter, batch: Mapping[str, Tensor]) -> Tensor:
+    """Of a generator of many: a row for each of the batch, who becomes the next one; the last is one of his own."""
+    x, speaker = batch["mcep"], batch["speaker"]
+    wanted = torch.roll(speaker, -1)
+    made = converted(converter, x, speaker + 1, wanted)
+    return pictures(list(zip(x, made, torch.roll(x, -1, 0), strict=True)))
+
+
+def several_speakers(family: str, folders: Sequence[Path], options: LearnedOptions) -> VoiceSegments:
+    """The data of a family that learns any number of voices. Raises DataError."""
+    if len(folders) < 2:
+        raise DataError(f"{family} learns voices from each other: name two prepared folders or more")
+    return VoiceSegments(folders, options.frames)
+
+
+def frozen_to(
+    converter: Converter, speakers: nn.Module, options: LearnedOptions, facts: Mapping[str, Any], target: str | None
+) -> FreezePlan:
+    """freeze_voice for the person named. Raises WrongTarget."""
+    return freeze_voice(converter, speakers, options, facts, chosen_of(names_of(facts), target))

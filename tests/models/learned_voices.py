@@ -1,0 +1,100 @@
+"""What the tests of the learned voices share: drawn speakers, tiny runs, and frozen voices hop by hop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from export.session import FrozenSession
+from models.family import Family, FreezePlan
+from models.features.speech import MCEPS
+from models.prepare.voice_data import Features
+from models.train import Advance, Plan, train
+from tests.models.voice_folders import drawn_sentence, write_voice
+
+WHO = {"anna": (5.3, 0.2, 2.0), "ben": (4.7, 0.15, -1.0), "carl": (4.9, 0.1, 0.5)}
+
+
+def write_voices(root: Path, names: Sequence[str]) -> list[Path]:
+    """A prepared folder for each of `names`, as WHO has them."""
+    return [write_voice(root / n, n, [spoken(n, 160 + 20 * i, i) for i in range(4)]) for n in names]
+
+
+def learned(kind: Family, folders: Sequence[Path], out: Path, *, resume: bool = False, **options: Any) -> list[Advance]:
+    """Trains by THE loop; what it said of every step."""
+    seen: list[Advance] = []
+    plan = Plan(kind, kind.options(**options), tuple(folders), out, resume=resume, precision="32-true")
+    train(replace(plan, log_every_s=0.0), seen.append)
+    return seen
+
+
+def on_one_batch(kind: Family, folders: Sequence[Path], steps: int, **options: Any) -> list[dict[str, float]]:
+    """The losses of so many steps on the same few crops: what a network cannot learn of these it learns of none."""
+    chosen = kind.options(**options)
+    data: Any = kind.data(folders, chosen)
+    torch.manual_seed(0)
+    networks = kind.networks(chosen, data.facts)
+    optimizers = kind.optimizers(networks, chosen)
+    fabric = Fabric(accelerator="cpu", devices=1)
+    for name, optimizer in optimizers.items():
+        fabric.setup(networks[name], optimizer)
+    batch = torch.utils.data.default_collate([data[i] for i in range(chosen.batch)])
+    modules = dict(networks.items())
+    seen = [kind.step(fabric, modules, optimizers, batch, step, chosen) for step in range(steps)]
+    return [{name: float(loss) for name, loss in losses.items()} for losses in seen]
+
+
+def spoken(name: str, frames: int = 160, seed: int = 7) -> Features:
+    """A sentence that a small network can follow: cepstra that three slow waves move, each in its own way."""
+    rng = np.random.default_rng(seed)
+    sentence = drawn_sentence(rng, *WHO[name], frames)
+    waves = np.sin(2 * np.pi * (np.arange(frames)[:, None] * 0.005 * (1.5, 2.3, 3.1) + rng.uniform(0, 1, 3)))
+    ways = np.random.default_rng(len(name)).standard_normal((3, MCEPS))
+    mcep = 0.5 * waves @ ways + 0.05 * rng.standard_normal((frames, MCEPS))
+    mcep[:, 0] = sentence.mcep[:, 0]
+    mcep[:, 1] += WHO[name][2]
+    return sentence._replace(mcep=mcep.astype(np.float32))
+
+
+def whole(plan: FreezePlan, sentence: Features, source: int) -> list[Tensor]:
+    """mcep (t, MCEPS), lf0 (t,) and voiced (t,) of the network, asked once for all frames."""
+    columns = [torch.from_numpy(np.asarray(x, np.float32))[None] for x in sentence[:3]]
+    states = [plan.inputs[name] for name in plan.manifest["states"]]
+    with torch.no_grad():
+        answer = plan.module(*columns, torch.tensor([source]), *states)
+    return [part[0] for part in answer[:3]]
+
+
+def hop_by_hop(session: FrozenSession, sentence: Features, source: int) -> list[np.ndarray]:
+    """The same of the frozen model, its states carried on."""
+    manifest = session.manifest
+    states: dict[str, Any] = {
+        name: np.zeros(manifest.inputs[name].shape, manifest.inputs[name].dtype) for name in manifest.states
+    }
+    hop = manifest.inputs["lf0"].shape[1]
+    given: list[list[np.ndarray]] = [[], [], []]
+    for begin in range(0, len(sentence.lf0), hop):
+        part = [np.asarray(x[begin : begin + hop], np.float32)[None] for x in sentence[:3]]
+        read = dict(zip(("mcep", "lf0", "voiced"), part, strict=True))
+        answer = session.run(**read, **states, source=np.array([source]))
+        for row, name in zip(given, manifest.gives, strict=True):
+            row.append(answer[name][0].copy())
+        states = {name: answer[after].copy() for name, after in manifest.states.items()}
+    return [np.concatenate(row) for row in given]
+
+
+def by_statistics(facts: Any, sentence: Features, source: str, target: str) -> np.ndarray:
+    """(t, MCEPS): what the family `statistics` makes of it, told who speaks."""
+    normal = {s["name"]: np.array(s["normal"]) for s in facts["speakers"]}
+    (mean, spread), (to_mean, to_spread) = normal[source], normal[target]
+    moved = (sentence.mcep - mean) / spread * to_spread + to_mean
+    moved[:, 0] = sentence.mcep[:, 0]
+    assert moved.shape[1] == MCEPS
+    return moved
