@@ -47,7 +47,7 @@ BOUNDS: Mapping[Precision, Bound] = {
     "fp16": Bound(mean=1.0, maximum=16.0),
     # 8 bits of every activation but the last: the picture is grained by a level, as film is by several. Noise, which
     # lies outside of what was calibrated, is the worst of it; the target's own face differs by a third of that.
-    "int8": Bound(mean=2.0, maximum=32.0),
+    "int8": Bound(mean=2.0, maximum=64.0),
 }
 VOICE_BOUNDS: Mapping[Precision, Mapping[str, float]] = {
     # A tenth of what an ear can tell apart: 5 cents and 1 dB.
