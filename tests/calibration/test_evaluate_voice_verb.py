@@ -136,7 +136,9 @@ def test_a_voice_that_says_nothing_is_measured(data: Path, tmp_path: Path) -> No
         assert figures[name] is None, name
 
 
+@pytest.mark.slow
 def test_several_voices_are_measured_and_drawn_together(data: Path, tmp_path: Path) -> None:
+    """Slow: `make slow PYTEST_ARGS=tests/calibration/test_evaluate_voice_verb.py`."""
     said = [cut(speech(data, "p226_003.wav", 1)[0], tmp_path / "p226_003.wav", 2)]
     whom = speech(data, "p225_0*.wav", 2)
     out = tmp_path / "both"
@@ -162,9 +164,11 @@ def test_checkpoints_are_drawn_by_their_steps(tmp_path: Path) -> None:
     assert len(set(pictures)) == 2, "by steps where they tell voices apart, else by name"
 
 
+@pytest.mark.slow
 def test_a_voice_that_knows_its_target_is_also_heard_on_him(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Slow: `make slow PYTEST_ARGS=tests/calibration/test_evaluate_voice_verb.py`."""
     pytest.importorskip("torch")
     whom = speech(data, "p225_0*.wav", 2)
     said = cut(speech(data, "p226_003.wav", 1)[0], tmp_path / "p226_003.wav", 2)

@@ -217,8 +217,8 @@ def main():
         ("test_engine_process:echo", ()), ("test_engine_process:deaf", ()), ("fake_engine:main", ("",
         frames.handle)))]
     for engine in engines: engine.start()
-    print(frames.handle.name, *(engine.pid for engine in engines), flush=True)
     try:
+        print(frames.handle.name, *(engine.pid for engine in engines), flush=True)  # From here on Ctrl-C may come.
         while True: time.sleep(0.1)
     except KeyboardInterrupt:
         for engine in engines: engine.stop(0.5)

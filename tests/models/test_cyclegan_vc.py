@@ -63,7 +63,9 @@ def test_the_second_version_judges_what_came_back_too(folders: list[Path], versi
     assert len(networks["judges"].judges) == judges  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_frozen_it_says_hop_by_hop_what_the_network_says_at_once(run: Path, tmp_path: Path) -> None:
+    """Slow: `make slow PYTEST_ARGS=tests/models/test_cyclegan_vc.py`."""
     out = tmp_path / "ben.onnx"
     manifest = freeze(run, out, "anna=self; ben=self", target="ben")
     assert (manifest.hop, manifest.lookahead) == (1280, 320)

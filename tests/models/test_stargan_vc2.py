@@ -54,7 +54,9 @@ def test_it_shows_who_became_whom(folders: list[Path], run: Path) -> None:
     assert 0 <= float(picture.min()) < float(picture.max()) <= 1
 
 
+@pytest.mark.slow
 def test_frozen_it_says_hop_by_hop_what_the_network_says_at_once(run: Path, tmp_path: Path) -> None:
+    """Slow: `make slow PYTEST_ARGS=tests/models/test_stargan_vc2.py`."""
     out = tmp_path / "ben.onnx"
     manifest = freeze(run, out, "anna=self; ben=self; carl=self", target="ben")
     assert manifest.conditioning["source"] == ["whoever speaks", "anna", "ben", "carl"]

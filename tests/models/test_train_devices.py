@@ -114,7 +114,9 @@ def test_ctrl_c_leaves_a_checkpoint_and_no_process(data: Path, tmp_path: Path) -
     assert not any(rank.is_running() for rank in ranks)
 
 
+@pytest.mark.slow
 def test_a_killed_parent_leaves_no_process(data: Path, tmp_path: Path) -> None:
+    """Slow: `make slow PYTEST_ARGS=tests/models/test_train_devices.py`."""
     with _guise(data, tmp_path / "run", "--devices", "2", "--steps", "1000000") as process:
         ranks = _ranks(process)
         process.kill()
@@ -131,7 +133,9 @@ def test_a_killed_process_ends_all_with_one_line(data: Path, tmp_path: Path) -> 
         launch.train(_plan(data, tmp_path / "run", devices=2, batch=1, steps=10**6), kill)
 
 
+@pytest.mark.slow
 def test_what_one_process_meets_ends_all_with_one_line(data: Path, tmp_path: Path) -> None:
+    """Slow: `make slow PYTEST_ARGS=tests/models/test_train_devices.py`."""
     lost = data / "train" / "000003.png"
     lost.unlink()
     with pytest.raises(DataError, match=rf"^{re.escape(str(lost))} cannot be read") as told:

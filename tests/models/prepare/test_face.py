@@ -171,7 +171,9 @@ def test_a_face_half_out_of_the_picture_is_refused_with_the_reason(footage: Path
     assert "the face leaves the picture" in said or "no face" in said
 
 
+@pytest.mark.slow
 def test_dim_footage_is_prepared(footage: Path, tmp_path: Path) -> None:
+    """Slow: `make slow PYTEST_ARGS=tests/models/prepare/test_face.py`."""
     dim = tmp_path / "dim.mp4"
     _cut(footage / "derived_dim_30pct_15s.mp4", dim, 120)
     facts = prepare_face([dim], tmp_path / "out", None, FaceOptions(size=64))
