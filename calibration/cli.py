@@ -300,7 +300,7 @@ def bench(
     footage: Annotated[Path | None, typer.Option(help="Folder of real footage; else $GUISE_DATA/video")] = None,
     work: Annotated[Path | None, typer.Option(help="likeness: where it trains, and goes on from")] = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0.2, help="memory, soak: of performing (10); likeness: of training (40)")
+        float | None, typer.Option(min=0.2, help="memory, soak: of performing (10); likeness: of training (60)")
     ] = None,
     runs: Annotated[int | None, typer.Option(min=1, max=100, help="speed (1), start (3): how often")] = None,
 ) -> None:

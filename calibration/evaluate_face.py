@@ -47,6 +47,7 @@ def evaluate_face(
     BadModel, BadSource, NotEvaluated, LandmarkFileMissing, OSError.
     """
     _one_name_each(footage)
+    _nothing_overwritten(out, footage, targets)
     opened = open_look(look)
     meter = FaceMeter()
     out.mkdir(parents=True, exist_ok=True)
@@ -96,6 +97,14 @@ def _one_name_each(footage: Sequence[Path]) -> None:
     for path in footage:
         if names.count(path.stem) > 1:
             raise NotEvaluated(f"two clips are called {path.stem}, and what is written is named by them: rename one")
+
+
+def _nothing_overwritten(out: Path, footage: Sequence[Path], targets: Sequence[Path]) -> None:
+    kept = {path.resolve() for path in (*footage, *targets)}
+    for path in footage:
+        for written in (out / f"{path.stem}.mp4", out / f"{path.stem}.jpg"):
+            if written.resolve() in kept:
+                raise NotEvaluated(f"{written} would be written over: name another folder than your footage's")
 
 
 def _shows(clip: Clip, person: Person, meter: FaceMeter) -> bool:

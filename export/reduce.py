@@ -2,7 +2,7 @@
 
     NAME.onnx           the network as it was trained, fp32
     NAME-fp16.onnx      half the file, the same arithmetic on a CPU
-    NAME-int8.onnx      a quarter of the file; only where it is sooner, see export.freeze
+    NAME-int8.onnx      a quarter of the file; only where it is sooner and faithful
     NAME-ngf16.onnx     a smaller network of the same face, fp16; see models.pix2pix_student
     reduction.json      the figures
 

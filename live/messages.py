@@ -78,7 +78,7 @@ class Reload:
     sound_miss: str
     sync: bool
     voices: tuple[str, ...] = ()
-    """Those the show names: the slowest decides the sound's latency."""
+    """Those the show names: a slower one than before raises the sound's latency; nothing lowers it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,7 +249,7 @@ class StageManager:
             return True
 
     def set_parameter(self, name: str, value: float) -> None:
-        """Set "picture/..." or "sound/..."; it lasts until the next cue."""
+        """Set "picture/..." or "sound/..."; the desk's last, the others until the next cue."""
         with self._lock:
             self._road.set_parameter(name, value)
 

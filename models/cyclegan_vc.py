@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 from torch.utils.data import Dataset
 
+from models.averaging import follow
 from models.family import FreezePlan
 from models.features.speech import MCEPS
 from models.learned_voice import (
@@ -43,7 +44,6 @@ from models.voice_layers import (
     JudgingConv,
     Memory,
     Normed,
-    follow,
     least_squares,
     scaled,
     settle,

@@ -21,6 +21,7 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from models.averaging import follow
 from models.family import FreezePlan, Options, WrongTarget
 from models.prepare.data_error import DataError
 from models.prepare.face_data import FaceData
@@ -262,9 +263,7 @@ class Pix2Pix:
         optimizers["generator"].step()
 
         if options.average:
-            # The average follows fast at first, so that a short run is not an average of noise.
-            weight = 1 - min(options.average, (1 + step) / (10 + step))
-            follow(networks["average"], generator, weight)
+            follow(networks["average"], generator, step, options.average)
         return {name: loss.detach() for name, loss in losses.items()}
 
     def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> Tensor:
@@ -317,14 +316,6 @@ def _matching(made: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
     """Feature matching (Wang et al., pix2pixHD, arXiv 1711.11585): the mean L1 between both pictures' features."""
     apart = [F.l1_loss(a.float(), b.detach().float()) for a, b in zip(made, real, strict=True)]
     return torch.stack(apart).mean()
-
-
-def follow(average: nn.Module, module: nn.Module, weight: float) -> None:
-    """Moves `average` by `weight` of the way to `module`."""
-    with torch.no_grad():
-        old: list[Tensor] = list(average.parameters())
-        new = [p.detach().to(o.dtype) for p, o in zip(module.parameters(), old, strict=True)]
-        torch._foreach_lerp_(old, new, weight)
 
 
 def _initialise(module: nn.Module) -> None:

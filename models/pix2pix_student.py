@@ -21,9 +21,10 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from models import checkpoint
+from models.averaging import follow
 from models.checkpoint import BadRun
 from models.family import FreezePlan, Options
-from models.pix2pix import Pix2Pix, Pix2PixOptions, follow
+from models.pix2pix import Pix2Pix, Pix2PixOptions
 from models.prepare.data_error import DataError
 from models.prepare.face_data import FaceData
 
@@ -134,8 +135,7 @@ class Pix2PixStudent:
         fabric.backward(loss)
         optimizers["generator"].step()
         if options.average:
-            # The average follows fast at first, so that a short run is not an average of noise.
-            follow(networks["average"], generator, 1 - min(options.average, (1 + step) / (10 + step)))
+            follow(networks["average"], generator, step, options.average)
         return {"l1": loss.detach()}
 
     def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> Tensor:

@@ -20,6 +20,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from models.averaging import follow
 from models.family import FreezePlan
 from models.learned_voice import (
     Converter,
@@ -38,7 +39,6 @@ from models.voice_layers import (
     Gated,
     JudgingConv,
     Memory,
-    follow,
     gradient_penalty,
     scaled,
     settle,

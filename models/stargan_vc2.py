@@ -21,6 +21,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from models.averaging import follow
 from models.family import FreezePlan
 from models.features.speech import MCEPS
 from models.learned_voice import (
@@ -41,7 +42,6 @@ from models.voice_layers import (
     Memory,
     Normed,
     code_of,
-    follow,
     gradient_penalty,
     least_squares,
     scaled,

@@ -6,7 +6,7 @@ to block, so that block by block equals whole. x is (N, C, T) or (N, C, F, T): t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -235,18 +235,6 @@ def gradient_penalty(judge: Any, real: Tensor, made: Tensor) -> Tensor:
     (slope,) = torch.autograd.grad(judge(between).float().sum(), between, create_graph=True)
     penalty: Tensor = (slope.flatten(1).norm(dim=1) - 1).square().mean()
     return penalty
-
-
-def follow(average: nn.Module, network: nn.Module, step: int, decay: float) -> None:
-    """The averaged network, which is what is frozen; it follows fast at first, so that a short run is no average of
-    noise. What norms measured is an average already."""
-    weight = 1 - min(decay, (1 + step) / (10 + step))
-    with torch.no_grad():
-        pairs: Iterable[tuple[Tensor, Tensor]] = zip(average.parameters(), network.parameters(), strict=True)
-        for old, new in pairs:
-            old.lerp_(new.detach().to(old.dtype), weight)
-        for old, new in zip(average.buffers(), network.buffers(), strict=True):
-            old.copy_(new)
 
 
 def _as(x: Tensor, values: Tensor) -> Tensor:

@@ -96,6 +96,11 @@ def test_what_cannot_be_evaluated_is_refused_in_one_line(
         assert code == 2, told
         assert said in told
         assert len(told.splitlines()) == 1
+    before = nobody.read_bytes()
+    code, _ = evaluated(nobody.parent, "--footage", str(nobody))
+    assert code == 2
+    assert "nobody.mp4 would be written over" in capsys.readouterr().err
+    assert nobody.read_bytes() == before
     code = guise.main(["evaluate", "face", "--look", str(text), "--footage", str(nobody), "--out", str(tmp_path / "x")])
     assert code == 2
     assert "text.mp4" in capsys.readouterr().err

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models import cyclegan_vc, stargan_vc, stargan_vc2
+from models.averaging import follow
 from models.learned_voice import STRIDES, Converter
 from models.voice_layers import (
     FURTHEST,
@@ -19,7 +20,6 @@ from models.voice_layers import (
     Gated,
     MeasuredNorm,
     Memory,
-    follow,
     gradient_penalty,
     scaled,
     settle,

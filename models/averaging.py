@@ -1,0 +1,18 @@
+"""The average of a network's weights over its training, which is what is frozen: calmer than the last ones."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def follow(average: nn.Module, network: nn.Module, step: int, decay: float) -> None:
+    """Moves `average` towards `network` after step number `step`; fast at first, so that a short run is not an average
+    of noise. What norms measured, their buffers, is an average already and is taken as it is."""
+    weight = 1 - min(decay, (1 + step) / (10 + step))
+    with torch.no_grad():
+        old: list[Tensor] = list(average.parameters())
+        new = [p.detach().to(o.dtype) for p, o in zip(network.parameters(), old, strict=True)]
+        torch._foreach_lerp_(old, new, weight)
+        for kept, measured in zip(average.buffers(), network.buffers(), strict=True):
+            kept.copy_(measured)
