@@ -10,7 +10,8 @@ they are frozen.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,10 +35,12 @@ from models.learned_voice import (
     converted,
     freeze_voice,
     pictures,
+    started,
 )
 from models.prepare.data_error import DataError
 from models.prepare.voice_segments import VoiceSegments
 from models.speakers import chosen_of, names_of
+from models.transport import Transport
 from models.voice_layers import (
     CausalConv,
     Gated,
@@ -50,6 +53,7 @@ from models.voice_layers import (
 )
 
 BLOCKS = 6
+FIRST, SECOND = 0, 1
 
 
 class CycleOptions(LearnedOptions):
@@ -104,8 +108,8 @@ class Residual(nn.Module):
 class Generator1(Converter):
     """CycleGAN-VC's: MCEPs are channels of convolutions along time."""
 
-    def __init__(self, width: float, lookahead: int, skip: bool) -> None:
-        super().__init__(lookahead, skip)
+    def __init__(self, width: float, lookahead: int, start: Transport | None) -> None:
+        super().__init__(lookahead, start)
         a, b, c, d = (scaled(channels, width) for channels in (128, 256, 512, 1024))
         self.down = nn.ModuleList(
             [
@@ -135,8 +139,8 @@ class Generator1(Converter):
 class Generator2(Converter):
     """CycleGAN-VC2's: 2-D down and up, along time alone between."""
 
-    def __init__(self, width: float, lookahead: int, skip: bool) -> None:
-        super().__init__(lookahead, skip)
+    def __init__(self, width: float, lookahead: int, start: Transport | None) -> None:
+        super().__init__(lookahead, start)
         a, b, c = (scaled(channels, width) for channels in (128, 256, 512))
         rows = MCEPS // 4
         self.down = nn.ModuleList(
@@ -268,7 +272,7 @@ class CycleGanVc:
         networks = nn.ModuleDict({"speakers": KnownSpeakers(facts)})
         for name in ("to_first", "to_second"):
             generator = Generator1 if options.version == 1 else Generator2
-            networks[name] = generator(options.width, options.lookahead, options.skip)
+            networks[name] = generator(options.width, options.lookahead, started(options, facts))
             averaged(networks, name, options)
         networks["judges"] = Judges(options)
         return networks
@@ -294,9 +298,9 @@ class CycleGanVc:
             settle(generator, step >= options.settle)
         first, second = batch["first"], batch["second"]
         keeping = step < options.identity_steps and options.identity > 0
-        made_first, *kept_first = _made(to_first, second, *([first] if keeping else []))
-        made_second, *kept_second = _made(to_second, first, *([second] if keeping else []))
-        (back_first,), (back_second,) = _made(to_first, made_second), _made(to_second, made_first)
+        made_first, *kept_first = _made(to_first, FIRST, second, *([first] if keeping else []))
+        made_second, *kept_second = _made(to_second, SECOND, first, *([second] if keeping else []))
+        (back_first,), (back_second,) = _made(to_first, FIRST, made_second), _made(to_second, SECOND, made_first)
         real = {"first": first, "second": second}
         made = {"first": made_first, "second": made_second}
         if options.version == 2:
@@ -330,8 +334,11 @@ class CycleGanVc:
 
     def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> Tensor:
         rows = []
-        for name, was, wanted in (("to_second", "first", "second"), ("to_first", "second", "first")):
-            made = converted(best(networks, name), batch[was], *_whoever(batch[was]))
+        for name, was, wanted, target in (
+            ("to_second", "first", "second", SECOND),
+            ("to_first", "second", "first", FIRST),
+        ):
+            (made,) = _made(partial(converted, best(networks, name)), target, batch[was])
             rows += [[a, b, c] for a, b, c in zip(batch[was][:2], made[:2], batch[wanted][:2], strict=True)]
         return pictures(rows)
 
@@ -347,14 +354,9 @@ def _sum(losses: Iterable[Tensor]) -> Tensor:
     return torch.stack(list(losses)).sum()
 
 
-def _made(generator: nn.Module, *crops: Tensor) -> tuple[Tensor, ...]:
-    """What the generator makes of each of `crops`, in one go."""
-    together = torch.cat(crops)
-    made: Tensor = generator(together, *_whoever(together))
-    return made.chunk(len(crops))
-
-
-def _whoever(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Source and target, which these generators do not ask for."""
-    nobody = torch.zeros(len(x), dtype=torch.int64, device=x.device)
-    return nobody, nobody
+def _made(generator: Callable[..., Tensor], target: int, other: Tensor, *own: Tensor) -> tuple[Tensor, ...]:
+    """What the generator to `target` makes of the other's crops, and of the target's own, in one go."""
+    together = torch.cat([other, *own])
+    targets = torch.full((len(together),), target, device=together.device)
+    sources = 1 + torch.cat([1 - targets[: len(other)], targets[len(other) :]])
+    return generator(together, sources, targets).chunk(1 + len(own))

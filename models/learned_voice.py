@@ -1,7 +1,7 @@
 """What the learned voices share: what a network that converts must offer, how it is frozen, and what is seen of it.
 
-A network reads mel-cepstra normalised by whoever speaks, see models.speakers, so that the identity already is the
-conversion of the family `statistics`; the level, c0, it reads and leaves alone. F0 goes by ln statistics.
+A network reads mel-cepstra normalised by whoever speaks, see models.speakers, and learns what is to be added to what
+models.transport makes of them, which is the conversion of the family `statistics`. F0 goes by ln statistics.
 """
 
 from __future__ import annotations
@@ -22,18 +22,20 @@ from models.features.speech import MCEPS, decode_envelope, frame_samples
 from models.prepare.data_error import DataError
 from models.prepare.voice_segments import VoiceSegments
 from models.speakers import (
+    LEVEL_SPREAD,
     PRIOR_16K_MEAN,
     PRIOR_16K_STD,
     STATES,
     Becoming,
     RunningSpeaker,
+    as_networks_read,
     chosen_of,
-    levelled,
     names_of,
     not_still,
     prior_of,
     speaker_fields,
 )
+from models.transport import FURTHEST_NEPERS, People, Transport, anybody
 from models.voice_layers import Memory
 
 STRIDES = 4
@@ -53,7 +55,8 @@ class LearnedOptions(Options):
     )
     frames: int = Field(128, ge=32, le=1024, multiple_of=16, description="frames of a crop")
     skip: bool = Field(
-        True, description="the network learns what to add to its input, nothing at first; False is the paper's"
+        True,
+        description="the network learns what to add to the voice by statistics, nothing at first; False is the paper's",
     )
     identity_steps: int = Field(
         10000, ge=0, description="first steps in which a target's own speech must stay as it is"
@@ -74,13 +77,14 @@ class Converter(nn.Module):
 
     last: nn.Module
 
-    def __init__(self, lookahead: int, skip: bool) -> None:
+    def __init__(self, lookahead: int, start: Transport | None) -> None:
+        """start: what its answer is added to; None: the answer is all it says."""
         super().__init__()
-        self.lookahead, self.skip = lookahead, skip
+        self.lookahead, self.start = lookahead, start
 
     def begin(self) -> None:
-        """Makes it the identity, where it adds to its input; else it stays as it was drawn."""
-        if self.skip:
+        """Makes it add nothing, where it adds to something; else it stays as it was drawn."""
+        if self.start is not None:
             for weights in self.last.parameters():
                 nn.init.zeros_(weights)
 
@@ -89,16 +93,15 @@ class Converter(nn.Module):
         speakers; target: (N,) int64, from 0 on."""
         raise NotImplementedError
 
-    def said(self, x: Tensor, answer: Tensor) -> Tensor:
+    def said(self, x: Tensor, answer: Tensor, source: Tensor, target: Tensor) -> Tensor:
         """The conversion of x by the answer to just these frames."""
-        made = x + answer if self.skip else answer
-        return torch.cat([x[:, :1], made[:, 1:]], 1)
+        return answer if self.start is None else self.start(x, source, target) + answer
 
     def forward(self, x: Tensor, source: Tensor, target: Tensor) -> Tensor:
         """Of crops; beyond their ends they are mirrored."""
         beyond = F.pad(x, (0, self.lookahead), mode="reflect") if self.lookahead else x
         answer = self.answers(beyond.clamp(-UNSEEN, UNSEEN), source, target, Memory())
-        return self.said(x, answer[..., self.lookahead :].float())
+        return self.said(x, answer[..., self.lookahead :].float(), source, target)
 
 
 class KnownSpeakers(nn.Module):
@@ -108,8 +111,7 @@ class KnownSpeakers(nn.Module):
 
     def __init__(self, facts: Mapping[str, Any]) -> None:
         super().__init__()
-        normal = torch.tensor([speaker["normal"] for speaker in facts["speakers"]], dtype=torch.float64)
-        self.register_buffer("normal", normal)
+        self.register_buffer("normal", _normal_of(facts))
 
     def drawn(self, like: Tensor) -> Tensor:
         """Numbers of any of them, as many as `like` has."""
@@ -123,6 +125,26 @@ class KnownSpeakers(nn.Module):
     @property
     def spreads(self) -> Tensor:
         return self.normal[:, 1]
+
+
+def _normal_of(facts: Mapping[str, Any]) -> Tensor:
+    return torch.tensor([speaker["normal"] for speaker in facts["speakers"]], dtype=torch.float64)
+
+
+def started(options: LearnedOptions, facts: Mapping[str, Any]) -> Transport | None:
+    """What a converter is to add to; None where the options say that it adds to nothing."""
+    if not options.skip:
+        return None
+    speakers, normal = facts["speakers"], _normal_of(facts)
+    lower = torch.tril_indices(MCEPS - 1, MCEPS - 1, -1)
+    correlations = torch.eye(MCEPS - 1, dtype=torch.float64).repeat(len(speakers), 1, 1)
+    for correlation, speaker in zip(correlations, speakers, strict=True):
+        correlation[lower[0], lower[1]] = correlation[lower[1], lower[0]] = torch.tensor(
+            speaker["correlation"]
+        ).double()
+    levels = torch.tensor([speaker["levels"] for speaker in speakers], dtype=torch.float64)
+    people = People(normal[:, 0], normal[:, 1], correlations, levels)
+    return Transport(people, anybody(facts["sample_rate"], people))
 
 
 def averaged(networks: nn.ModuleDict, name: str, options: LearnedOptions) -> None:
@@ -149,12 +171,10 @@ class LearnedVoice(nn.Module):
 
     def forward(self, mcep: Tensor, lf0: Tensor, voiced: Tensor, source: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """`states`: those of STATES, `late` where there is a lookahead, and the network's memory."""
-        (values, levels), running = self.speaker(mcep, lf0, voiced, source, states[: len(STATES)])
+        found, running = self.speaker(mcep, lf0, voiced, source, states[: len(STATES)])
         past = states[len(STATES) :]
-        spoken = levels != 0
-        loudest = torch.where(spoken, levels, torch.full_like(levels, PRIOR_16K_MEAN[0] + 1.5 * PRIOR_16K_STD[0]))
-        x = torch.cat([levelled(mcep[..., :1], loudest), values[..., 1:]], -1)
-        _, pitch = self.becoming(values, voiced)
+        x = as_networks_read(mcep, found)
+        _, pitch = self.becoming(found.values, voiced)
         now = torch.cat([x, mcep[..., :1] - QUIET, pitch[..., None], voiced[..., None]], -1)
 
         late: tuple[Tensor, ...] = ()
@@ -163,12 +183,16 @@ class LearnedVoice(nn.Module):
             now, late, past = whole[:, : x.shape[1]], (whole[:, x.shape[1] :],), past[1:]
         memory = Memory(past)
         known = source.clamp(0, len(self.speaker.means) - 1)
+        target = torch.full_like(source, self.target)
         heard = x.transpose(1, 2).clamp(-UNSEEN, UNSEEN)
-        answer = self.converter.answers(heard, known, torch.full_like(source, self.target), memory)
-        said = self.converter.said(now[..., :MCEPS].transpose(1, 2), answer).transpose(1, 2)
+        answer = self.converter.answers(heard, known, target, memory)
+        answered = now[..., :MCEPS]
+        said = self.converter.said(answered.transpose(1, 2), answer, known, target).transpose(1, 2)
         moved, _ = self.becoming(said, voiced)
+        louder = (LEVEL_SPREAD * (said - answered)[..., :1]).clamp(-FURTHEST_NEPERS, FURTHEST_NEPERS)
+        level = now[..., MCEPS : MCEPS + 1] + QUIET + louder
         return (
-            torch.cat([now[..., MCEPS : MCEPS + 1] + QUIET, moved], -1),
+            torch.cat([level, moved], -1),
             now[..., MCEPS + 1] + 0,
             now[..., MCEPS + 2] + 0,
             *running,

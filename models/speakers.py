@@ -148,6 +148,15 @@ def levelled(c0: Level, loudest: Level) -> Level:
     return ((c0 - loudest) / LEVEL_SPREAD + LOUDEST_AT).clip(QUIETEST)
 
 
+def as_networks_read(mcep: Tensor, heard: Heard) -> Tensor:
+    """(1, F, MCEPS): the frames `mcep`, of which `heard` was made, with the level in its place. Until somebody spoke
+    the loud level is nobody's in particular."""
+    spoken = heard.levels != 0
+    nobody = PRIOR_16K_MEAN[0] + LOUDEST_AT * PRIOR_16K_STD[0]
+    loudest = torch.where(spoken, heard.levels, torch.full_like(heard.levels, nobody))
+    return torch.cat([levelled(mcep[..., :1], loudest), heard.values[..., 1:]], -1)
+
+
 def not_still(spreads: Tensor, prior: tuple[Tensor, Tensor]) -> Tensor:
     """Somebody who never moved would be divided by nothing: a hundredth of what people do is the least."""
     return torch.maximum(spreads, prior[1] / 100)

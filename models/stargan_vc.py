@@ -31,8 +31,10 @@ from models.learned_voice import (
     frozen_to,
     several_speakers,
     shown,
+    started,
 )
 from models.prepare.voice_segments import VoiceSegments
+from models.transport import Transport
 from models.voice_layers import (
     CausalConv,
     CausalUp,
@@ -78,8 +80,8 @@ def with_code(x: Tensor, target: Tensor, targets: int) -> Tensor:
 class Generator(Converter):
     """Down to 5 channels of one row, the code joined at every layer up."""
 
-    def __init__(self, width: float, targets: int, lookahead: int, skip: bool) -> None:
-        super().__init__(lookahead, skip)
+    def __init__(self, width: float, targets: int, lookahead: int, start: Transport | None) -> None:
+        super().__init__(lookahead, start)
         self.targets = targets
         a, b, c = (scaled(channels, width) for channels in (32, 64, 128))
         self.down = nn.ModuleList(
@@ -185,7 +187,7 @@ class StarGanVc:
         networks = nn.ModuleDict(
             {
                 "speakers": KnownSpeakers(facts),
-                "generator": Generator(options.width, count, options.lookahead, options.skip),
+                "generator": Generator(options.width, count, options.lookahead, started(options, facts)),
                 "discriminator": Discriminator(options.critic, count),
                 "classifier": Classifier(count),
             }

@@ -33,8 +33,10 @@ from models.learned_voice import (
     frozen_to,
     several_speakers,
     shown,
+    started,
 )
 from models.prepare.voice_segments import VoiceSegments
+from models.transport import Transport
 from models.voice_layers import (
     CausalConv,
     Gated,
@@ -83,8 +85,8 @@ class Told(nn.Module):
 class Generator(Converter):
     """2-D down and up, along time alone between; there it is told."""
 
-    def __init__(self, width: float, targets: int, lookahead: int, skip: bool) -> None:
-        super().__init__(lookahead, skip)
+    def __init__(self, width: float, targets: int, lookahead: int, start: Transport | None) -> None:
+        super().__init__(lookahead, start)
         # The paper counts channels before the gate halves them.
         a, b, c = (scaled(channels, width) for channels in (64, 128, 256))
         rows = MCEPS // 4
@@ -166,7 +168,7 @@ class StarGanVc2:
         networks = nn.ModuleDict(
             {
                 "speakers": KnownSpeakers(facts),
-                "generator": Generator(options.width, count, options.lookahead, options.skip),
+                "generator": Generator(options.width, count, options.lookahead, started(options, facts)),
                 "discriminator": Discriminator(options.critic, count),
             }
         )

@@ -1,8 +1,9 @@
-"""statistics: another voice by its F0, and by mean and spread of its mel-cepstra, moved frame by frame; learned in one
-pass over the sentences.
+"""statistics: another voice by its F0, and by how its mel-cepstra lie, moved frame by frame; learned in one pass over
+the sentences.
 
-F0: ln f0' = (ln f0 - mean_s) / std_s * std_t + mean_t on voiced frames; each MCEP but the level likewise on all frames.
-The level, c0, stays the performer's. Frozen, it also measures whoever speaks while he speaks, so that anybody may.
+F0: ln f0' = (ln f0 - mean_s) / std_s * std_t + mean_t on voiced frames. The MCEPs go as models.transport says; with
+`--recipe spread` each but the level likewise by mean and spread alone, and the level stays the performer's. Frozen, it
+also measures whoever speaks while he speaks, so that anybody may.
 """
 
 from __future__ import annotations
@@ -21,8 +22,23 @@ from torch.utils.data import Dataset
 
 from models.family import FreezePlan, Options
 from models.features.speech import MCEPS, frame_samples
-from models.prepare.voice_data import Features, VoiceData, measured_frames
-from models.speakers import STATES, Becoming, RunningSpeaker, chosen_of, names_of, not_still, prior_of, speaker_fields
+from models.prepare.voice_data import LEVELS, Features, VoiceData, below_loudest, measured_frames
+from models.speakers import (
+    LEVEL_SPREAD,
+    STATES,
+    Becoming,
+    RunningSpeaker,
+    as_networks_read,
+    chosen_of,
+    names_of,
+    not_still,
+    prior_of,
+    speaker_fields,
+)
+from models.transport import People, Transport, anybody
+
+BINS, LOWEST, HIGHEST = 1000, -18.0, 2.0
+"""Levels are counted so finely, in nepers below the loudest."""
 
 
 class StatisticsOptions(Options):
@@ -30,6 +46,7 @@ class StatisticsOptions(Options):
 
     batch: int = Field(8, ge=1, le=1024, description="sentences a step")
     steps: int = Field(0, ge=0, description="0: one pass over all sentences")
+    transport: bool = Field(True, description="move the cepstra together, and the level; False: each for itself")
     hop_frames: int = Field(4, ge=1, le=16, description="frames of 5 ms that the frozen voice takes at once")
 
 
@@ -44,49 +61,65 @@ class SentenceMoments(Dataset[dict[str, Tensor]]):
         return len(self.data)
 
     def __getitem__(self, sample: int) -> dict[str, Tensor]:
-        """speaker () int64; mcep, lf0: see `moments`."""
-        mcep, lf0 = moments(self.data.features(sample % len(self)))
+        """speaker () int64; mcep, lf0, levels: see `moments`."""
         weight = float(sample < len(self))
         speaker = self.data.sentences[sample % len(self)][0]
-        return {"speaker": torch.tensor(speaker), "mcep": weight * mcep, "lf0": weight * lf0}
+        found = moments(self.data.features(sample % len(self)))
+        return {"speaker": torch.tensor(speaker), **{name: weight * part for name, part in found.items()}}
 
     def held_out(self) -> SentenceMoments:
         return SentenceMoments(self.data.held_out())
 
 
-def moments(sentence: Features) -> tuple[Tensor, Tensor]:
-    """float64 (3, MCEPS) and (3,): count, sum and sum of squares over the frames by which MCEPs and ln F0 are
-    measured."""
+def moments(sentence: Features) -> dict[str, Tensor]:
+    """What a sentence adds to its speaker, float64. mcep: (1 + MCEPS, 1 + MCEPS), the sum over loud frames of each
+    number times each other, 1 among them; lf0: (3,) count, sum and sum of squares; levels: (BINS,) frames at each level
+    below the loudest."""
     loud, sung = measured_frames(sentence)
     mcep, lf0 = sentence.mcep[loud].astype(np.float64), sentence.lf0[sung].astype(np.float64)
-    return (
-        torch.from_numpy(np.stack([np.full(MCEPS, float(len(mcep))), mcep.sum(0), (mcep**2).sum(0)])),
-        torch.tensor([len(lf0), lf0.sum(), (lf0**2).sum()], dtype=torch.float64),
-    )
+    with_one = np.concatenate([np.ones((len(mcep), 1)), mcep], 1)
+    levels, _ = np.histogram(np.clip(below_loudest(sentence), LOWEST, HIGHEST), BINS, (LOWEST, HIGHEST))
+    return {
+        "mcep": torch.from_numpy(with_one.T @ with_one),
+        "lf0": torch.tensor([len(lf0), lf0.sum(), (lf0**2).sum()], dtype=torch.float64),
+        "levels": torch.from_numpy(levels.astype(np.float64)),
+    }
 
 
 class Speakers(nn.Module):
-    """What was heard of each speaker so far, in float64: sums of squares of an hour leave float32."""
+    """What was heard of each speaker so far, see `moments`, in float64: sums of squares of an hour leave float32."""
 
     mcep: Tensor
     lf0: Tensor
+    levels: Tensor
 
     def __init__(self, speakers: int) -> None:
         super().__init__()
-        self.register_buffer("mcep", torch.zeros(speakers, 3, MCEPS, dtype=torch.float64))
-        self.register_buffer("lf0", torch.zeros(speakers, 3, dtype=torch.float64))
+        for name, size in (("mcep", (1 + MCEPS, 1 + MCEPS)), ("lf0", (3,)), ("levels", (BINS,))):
+            self.register_buffer(name, torch.zeros(speakers, *size, dtype=torch.float64))
 
-    def add(self, mcep: Tensor, lf0: Tensor) -> None:
-        self.mcep += mcep
-        self.lf0 += lf0
+    def add(self, found: Mapping[str, Tensor]) -> None:
+        """found: as `moments`, for each speaker."""
+        for name, part in found.items():
+            getattr(self, name).add_(part)
 
-    def means_and_spreads(self) -> tuple[Tensor, Tensor]:
-        """Two float64 (speakers, MCEPS): ln F0 stands where c0, which is not moved, would."""
-        total = self.mcep.clone()
-        total[:, :, 0] = self.lf0
-        count = total[:, 0].clamp(min=1)
-        mean = total[:, 1] / count
-        return mean, (total[:, 2] / count - mean**2).clamp(min=0).sqrt()
+    def people(self) -> People:
+        sums = self.mcep / self.mcep[:, :1, :1].clamp(min=1)
+        means = sums[:, 0, 1:].clone()
+        covariances = sums[:, 1:, 1:] - means[:, :, None] * means[:, None]
+        spreads = covariances.diagonal(dim1=1, dim2=2).clamp(min=0).sqrt()
+        apart = spreads.clamp(min=1e-6)
+        correlations = (covariances / apart[:, :, None] / apart[:, None])[:, 1:, 1:]
+        lf0 = self.lf0 / self.lf0[:, :1].clamp(min=1)
+        means[:, 0], spreads[:, 0] = lf0[:, 1], (lf0[:, 2] - lf0[:, 1] ** 2).clamp(min=0).sqrt()
+        return People(means, spreads, correlations, self._quantiles())
+
+    def _quantiles(self) -> Tensor:
+        """Of the levels, see LEVELS: within a bin as if they were even there."""
+        edges = np.linspace(LOWEST, HIGHEST, BINS + 1)
+        below = np.concatenate([np.zeros((len(self.levels), 1)), self.levels.cpu().numpy().cumsum(1)], 1)
+        rows = [np.interp(np.array(LEVELS) * row[-1], row, edges) for row in below]
+        return torch.from_numpy(np.stack(rows))
 
 
 class Statistics:
@@ -95,7 +128,7 @@ class Statistics:
     name = "statistics"
     kind = "voice"
     options = StatisticsOptions
-    recipes: Mapping[str, Mapping[str, Any]] = {"default": {}}
+    recipes: Mapping[str, Mapping[str, Any]] = {"default": {}, "spread": {"transport": False}}
 
     def data(self, folders: Sequence[Path], options: StatisticsOptions) -> SentenceMoments:
         return SentenceMoments(VoiceData(folders))
@@ -117,16 +150,15 @@ class Statistics:
     ) -> dict[str, Tensor]:
         speakers = networks["speakers"]
         assert isinstance(speakers, Speakers)
-        before, _ = speakers.means_and_spreads()
-        mcep, lf0 = (
-            torch.zeros_like(total).index_add_(0, batch["speaker"], batch[name])
-            for name, total in (("mcep", speakers.mcep), ("lf0", speakers.lf0))
-        )
+        before = speakers.people().means
+        added = {
+            name: torch.zeros_like(getattr(speakers, name)).index_add_(0, batch["speaker"], batch[name])
+            for name in ("mcep", "lf0", "levels")
+        }
         if fabric.world_size > 1:
-            mcep, lf0 = (torch.as_tensor(fabric.all_reduce(part, reduce_op="sum")) for part in (mcep, lf0))
-        speakers.add(mcep, lf0)
-        after, _ = speakers.means_and_spreads()
-        return {"means_moved": (after - before).abs().amax()}
+            added = {name: torch.as_tensor(fabric.all_reduce(part, reduce_op="sum")) for name, part in added.items()}
+        speakers.add(added)
+        return {"means_moved": (speakers.people().means - before).abs().amax()}
 
     def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> None:
         return None
@@ -138,12 +170,13 @@ class Statistics:
         chosen = chosen_of(names, target)
         speakers = networks["speakers"]
         assert isinstance(speakers, Speakers)
-        means, spreads = speakers.means_and_spreads()
-        prior = prior_of(facts["sample_rate"], means, spreads)
-        spreads = not_still(spreads, prior)
-        module = StatisticsVoice(chosen, means, spreads, prior)
-        frames = options.hop_frames
-        rate = facts["sample_rate"]
+        people, rate, frames = speakers.people(), facts["sample_rate"], options.hop_frames
+        means = people.means
+        prior = prior_of(rate, means, people.spreads)
+        spreads = not_still(people.spreads, prior)
+        people = people._replace(spreads=spreads)
+        transport = Transport(people, anybody(rate, people)) if options.transport else None
+        module = StatisticsVoice(chosen, means, spreads, prior, transport)
         inputs = {
             "mcep": torch.zeros(1, frames, MCEPS),
             "lf0": torch.zeros(1, frames),
@@ -172,10 +205,19 @@ class Statistics:
 class StatisticsVoice(nn.Module):
     """Some frames in a row -> the target's, and the states: what the stage runs. See export.artifact.Manifest."""
 
-    def __init__(self, target: int, means: Tensor, spreads: Tensor, prior: tuple[Tensor, Tensor]) -> None:
+    def __init__(
+        self,
+        target: int,
+        means: Tensor,
+        spreads: Tensor,
+        prior: tuple[Tensor, Tensor],
+        transport: Transport | None,
+    ) -> None:
         """means, spreads: (speakers, MCEPS), ln F0 in place of c0; prior: likewise, each (MCEPS,)."""
         super().__init__()
+        self.target = target
         self.speaker = RunningSpeaker(means, spreads, prior)
+        self.transport = transport
         self.becoming = Becoming(means[target], spreads[target])
 
     def forward(
@@ -191,5 +233,12 @@ class StatisticsVoice(nn.Module):
     ) -> tuple[Tensor, ...]:
         states = (heard, mean_off, variance_off, level)
         found, states = self.speaker(mcep, lf0, voiced, source, states)
-        moved, pitch = self.becoming(found.values, voiced)
-        return torch.cat([mcep[..., :1], moved], -1), pitch, voiced + 0, *states
+        _, pitch = self.becoming(found.values, voiced)
+        x, level = found.values, mcep[..., :1]
+        if self.transport is not None:
+            x = as_networks_read(mcep, found)
+            known = source.clamp(0, len(self.speaker.means) - 1)
+            said = self.transport(x.mT, known, torch.full_like(source, self.target)).mT
+            x, level = said, level + LEVEL_SPREAD * (said - x)[..., :1]
+        moved, _ = self.becoming(x, voiced)
+        return torch.cat([level, moved], -1), pitch, voiced + 0, *states

@@ -200,9 +200,8 @@ def freeze_statistics(folder: Path, learned: list[list[Features]]) -> list[Path]
     heard = networks["speakers"]
     for number, sentences in enumerate(learned):
         for sentence in sentences:
-            mcep, lf0 = moments(sentence)
-            heard.mcep[number] += mcep  # type: ignore[index,operator]
-            heard.lf0[number] += lf0  # type: ignore[index,operator]
+            for part, found in moments(sentence).items():
+                getattr(heard, part)[number] += found
     training = {"data_digest": "bench", "steps": 1, "samples_seen": LEARNED * len(learned), "minutes": 0.0}
     paths = []
     for name in SPEAKERS:

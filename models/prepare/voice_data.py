@@ -28,6 +28,8 @@ LOUD_NEPERS, AUDIBLE_NEPERS = 15.0 * np.log(10) / 10, 40.0 * np.log(10) / 10
 """Below a sentence's loudest: MCEPs are measured within 15 dB, because pauses and breath say more about the room, F0
 within 40, because it also falls where a sentence ends. (c0, the mean of the log power, is in nepers of power.)"""
 LOUDEST_PERCENT = 95.0
+LEVELS = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+"""The quantiles by which it is known how loud somebody is how often; the last is what is taken for loud."""
 
 
 class Sentence(NamedTuple):
@@ -50,31 +52,51 @@ class Features(NamedTuple):
 
 
 class Statistics(NamedTuple):
-    """A speaker: mean and standard deviation of ln F0 over voiced audible frames, of the MCEPs over loud ones."""
+    """A speaker: mean and standard deviation of ln F0 over voiced audible frames, of the MCEPs over loud ones, and how
+    the MCEPs but c0 move together there, (MCEPS - 1, MCEPS - 1); levels: the quantiles LEVELS of c0 over all frames,
+    nepers below each sentence's loudest."""
 
     lf0_mean: float
     lf0_std: float
     mcep_mean: NDArray[np.float64]
     mcep_std: NDArray[np.float64]
+    correlation: NDArray[np.float64]
+    levels: NDArray[np.float64]
+
+
+def below_loudest(sentence: Features) -> NDArray[np.floating[Any]]:
+    """(t,) c0 below the sentence's loudest, nepers: negative, but for the loudest frames."""
+    level = sentence.mcep[:, 0]
+    return np.asarray(level - np.percentile(level, LOUDEST_PERCENT))
 
 
 def measured_frames(sentence: Features) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(t,) each: the frames a speaker's MCEPs are measured by, and those his F0 is."""
-    below = np.percentile(sentence.mcep[:, 0], LOUDEST_PERCENT) - sentence.mcep[:, 0]
-    return below < LOUD_NEPERS, sentence.voiced & (below < AUDIBLE_NEPERS)
+    level = below_loudest(sentence)
+    return level > -LOUD_NEPERS, sentence.voiced & (level > -AUDIBLE_NEPERS)
 
 
 def measure(sentences: Iterable[Features]) -> Statistics:
     """The speaker of `sentences`. Raises ValueError when nothing in them is voiced."""
-    mceps, lf0s = [], []
+    mceps, lf0s, levels = [], [], []
     for one in sentences:
+        levels.append(below_loudest(one))
         loud, sung = measured_frames(one)
         mceps.append(one.mcep[loud].astype(np.float64))
         lf0s.append(one.lf0[sung].astype(np.float64))
     lf0, mcep = np.concatenate(lf0s or [np.zeros(0)]), np.concatenate(mceps or [np.zeros((0, 1))])
     if len(lf0) == 0:
         raise ValueError("nothing is voiced")
-    return Statistics(float(lf0.mean()), float(lf0.std()), mcep.mean(0), mcep.std(0))
+    spread = mcep.std(0)
+    away = (mcep - mcep.mean(0))[:, 1:] / np.maximum(spread[1:], 1e-6)
+    return Statistics(
+        float(lf0.mean()),
+        float(lf0.std()),
+        mcep.mean(0),
+        spread,
+        away.T @ away / len(away),
+        np.quantile(np.concatenate(levels), LEVELS),
+    )
 
 
 class VoiceData:

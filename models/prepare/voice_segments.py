@@ -16,16 +16,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from models.features.speech import MCEPS
 from models.prepare.data_error import DataError
-from models.prepare.voice_data import LOUDEST_PERCENT, Features, VoiceData, measure
+from models.prepare.voice_data import LOUDEST_PERCENT, Features, Statistics, VoiceData, measure
 from models.speakers import levelled
 
 
 class VoiceSegments(Dataset[dict[str, Tensor]]):
     """`frames` frames of a speaker, the speakers in turn; the sentences lie in memory, 15 minutes of speech are 26 MB.
 
-    `facts` are the data's, with the means and spreads that its crops are normalised by under
-    `speakers[n]["normal"]`, (mean, spread), each MCEPS numbers, ln F0's in place of c0's.
+    `facts` are the data's, with what its crops are normalised by under `speakers[n]["normal"]`, (mean, spread), each
+    MCEPS numbers, ln F0's in place of c0's; `["correlation"]`, the lower triangle without its ones, row by row, and
+    `["levels"]` are as models.prepare.voice_data.Statistics has them.
     """
 
     def __init__(self, folders: Sequence[Path], frames: int) -> None:
@@ -38,13 +40,18 @@ class VoiceSegments(Dataset[dict[str, Tensor]]):
                 raise DataError(
                     f"{name} has no sentence of {frames * 5 / 1000:g} s to learn from: prepare longer recordings"
                 )
-        self._normal = [
-            _normal(sentences, name) for name, sentences in zip(data.speakers, self._sentences, strict=True)
-        ]
+        found = [_measured(sentences, name) for name, sentences in zip(data.speakers, self._sentences, strict=True)]
+        self._normal = [_normal(speaker) for speaker in found]
         self.facts: dict[str, Any] = data.facts | {
             "speakers": [
-                {**speaker, "normal": [row.tolist() for row in normal]}
-                for speaker, normal in zip(data.facts["speakers"], self._normal, strict=True)
+                {
+                    **facts,
+                    "normal": [row.tolist() for row in normal],
+                    # Four digits: they stand in a file that people read.
+                    "correlation": speaker.correlation[np.tril_indices(MCEPS - 1, -1)].round(4).tolist(),
+                    "levels": speaker.levels.round(4).tolist(),
+                }
+                for facts, normal, speaker in zip(data.facts["speakers"], self._normal, found, strict=True)
             ]
         }
         self._held_out = data
@@ -97,12 +104,15 @@ def _by_speaker(data: VoiceData, frames: int) -> list[list[Features]]:
     return found
 
 
-def _normal(sentences: list[Features], name: str) -> NDArray[np.float64]:
-    """(2, MCEPS): mean and spread, ln F0's in place of c0's."""
+def _measured(sentences: list[Features], name: str) -> Statistics:
     try:
-        found = measure(sentences)
+        return measure(sentences)
     except ValueError as error:
         raise DataError(f"{name}: {error}; prepare recordings of somebody who speaks") from error
-    normal = np.stack([found.mcep_mean, np.maximum(found.mcep_std, 1e-3)])
-    normal[:, 0] = found.lf0_mean, found.lf0_std
+
+
+def _normal(speaker: Statistics) -> NDArray[np.float64]:
+    """(2, MCEPS): mean and spread, ln F0's in place of c0's."""
+    normal = np.stack([speaker.mcep_mean, np.maximum(speaker.mcep_std, 1e-3)])
+    normal[:, 0] = speaker.lf0_mean, speaker.lf0_std
     return normal

@@ -15,6 +15,7 @@ from torch import Tensor
 from export.session import FrozenSession
 from models.family import Family, FreezePlan
 from models.features.speech import MCEPS
+from models.learned_voice import LearnedOptions, started
 from models.prepare.voice_data import Features
 from models.train import Advance, Plan, train
 from tests.models.voice_folders import drawn_sentence, write_voice
@@ -91,10 +92,16 @@ def hop_by_hop(session: FrozenSession, sentence: Features, source: int) -> list[
 
 
 def by_statistics(facts: Any, sentence: Features, source: str, target: str) -> np.ndarray:
-    """(t, MCEPS): what the family `statistics` makes of it, told who speaks."""
-    normal = {s["name"]: np.array(s["normal"]) for s in facts["speakers"]}
-    (mean, spread), (to_mean, to_spread) = normal[source], normal[target]
-    moved = (sentence.mcep - mean) / spread * to_spread + to_mean
+    """(t, MCEPS): what the family `statistics` makes of it, told who speaks; but for the level, which is left."""
+    names = [s["name"] for s in facts["speakers"]]
+    (mean, spread), (to_mean, to_spread) = (
+        np.array(facts["speakers"][names.index(n)]["normal"]) for n in (source, target)
+    )
+    transport = started(LearnedOptions(), facts)
+    assert transport is not None
+    x = torch.from_numpy((sentence.mcep - mean) / spread).float().T[None]
+    said = transport(x, torch.tensor([1 + names.index(source)]), torch.tensor([names.index(target)]))[0].T.numpy()
+    moved = said * to_spread + to_mean
     moved[:, 0] = sentence.mcep[:, 0]
     assert moved.shape[1] == MCEPS
     return moved

@@ -14,6 +14,7 @@ from models.checkpoint import load_run
 from models.family import FreezePlan, WrongTarget
 from models.prepare.data_error import DataError
 from models.stargan_vc import StarGanVc
+from models.transport import FURTHEST_NEPERS
 from tests.models.learned_voices import by_statistics, hop_by_hop, learned, spoken, whole, write_voices
 
 torch.set_num_threads(1)
@@ -43,7 +44,7 @@ def test_it_learns_to_leave_everybody_as_he_is(folders: list[Path], tmp_path: Pa
     seen = learned(StarGanVc(), folders, tmp_path / "run", steps=30, **options)
     assert all(np.isfinite(list(now.losses.values())).all() for now in seen)
     identity = [now.losses["identity"] for now in seen]
-    assert np.mean(identity[-3:]) < 0.9 * np.mean(identity[:3])
+    assert np.mean(identity[-3:]) < 0.95 * np.mean(identity[:3])
     loaded = load_run(tmp_path / "run")
     data = loaded.run.family.data(folders, loaded.run.options)
     picture = loaded.run.family.samples(loaded.networks, torch.utils.data.default_collate([data[i] for i in range(3)]))
@@ -64,7 +65,7 @@ def test_frozen_it_says_hop_by_hop_what_the_network_says_at_once(run: Path, tmp_
             got, wanted = hop_by_hop(session, sentence, source), whole(plan, sentence, source)
             for mine, theirs in zip(got, wanted, strict=True):
                 np.testing.assert_allclose(mine, theirs.numpy(), atol=1e-3)
-    np.testing.assert_allclose(got[0][4:, 0], sentence.mcep[:-4, 0], atol=1e-4)
+    assert np.abs(got[0][4:, 0] - sentence.mcep[:-4, 0]).max() < FURTHEST_NEPERS + 1e-3
     assert np.array_equal(got[2][4:] > 0.5, sentence.voiced[:-4])
 
 
@@ -89,7 +90,7 @@ def test_before_it_learned_it_is_the_voice_by_statistics(folders: list[Path]) ->
     plan = kind.freeze(kind.networks(options, facts), options, facts, "carl")
     sentence = spoken("anna")
     wanted = by_statistics(facts, sentence, "anna", "carl")
-    np.testing.assert_allclose(whole(plan, sentence, 1)[0][4:], wanted[:-4], atol=1e-3)
+    np.testing.assert_allclose(whole(plan, sentence, 1)[0][4:, 1:], wanted[:-4, 1:], atol=2e-3)
 
 
 def test_one_voice_alone_is_refused(folders: list[Path], tmp_path: Path) -> None:

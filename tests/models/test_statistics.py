@@ -43,12 +43,14 @@ def test_one_pass_learns_what_numpy_measures(folders: list[Path], tmp_path: Path
     loaded = load_run(tmp_path / "run")
     # 10 sentences of two speakers, 3 a step: the fourth step begins a second pass, which adds nothing.
     assert loaded.state["step"] == 4
-    means, spreads = loaded.networks["speakers"].means_and_spreads()  # type: ignore[operator]
+    means, spreads, correlations, levels = loaded.networks["speakers"].people()  # type: ignore[operator]
     data = VoiceData(folders)
     for number in range(2):
         found = measure(data.features(i) for i, (speaker, _) in enumerate(data.sentences) if speaker == number)
         np.testing.assert_allclose(means[number, 1:], found.mcep_mean[1:], rtol=1e-9)
         np.testing.assert_allclose(spreads[number, 1:], found.mcep_std[1:], rtol=1e-6)
+        np.testing.assert_allclose(correlations[number], found.correlation, atol=1e-6)
+        np.testing.assert_allclose(levels[number], found.levels, atol=0.05)
         assert float(means[number, 0]) == pytest.approx(found.lf0_mean)
         assert float(spreads[number, 0]) == pytest.approx(found.lf0_std, rel=1e-6)
 
@@ -64,15 +66,14 @@ def test_a_pass_stopped_and_resumed_is_the_pass_not_stopped(folders: list[Path],
     assert not torch.equal(half, parts.mcep)  # type: ignore[arg-type]
 
 
-def _voice(folders: list[Path], target: str | None) -> tuple[StatisticsVoice, list[Features]]:
+def _voice(folders: list[Path], target: str | None, recipe: str = "default") -> tuple[StatisticsVoice, list[Features]]:
     data = VoiceData(folders)
     kind = Statistics()
-    options = kind.options(batch=1, steps=0)
+    options = kind.options(batch=1, steps=0, **kind.recipes[recipe])
     networks = kind.networks(options, data.facts)
     for index, (speaker, _) in enumerate(data.sentences):
-        mcep, lf0 = moments(data.features(index))
-        networks["speakers"].mcep[speaker] += mcep  # type: ignore[index,operator]
-        networks["speakers"].lf0[speaker] += lf0  # type: ignore[index,operator]
+        for name, part in moments(data.features(index)).items():
+            getattr(networks["speakers"], name)[speaker] += part
     module = kind.freeze(networks, options, data.facts, target).module
     assert isinstance(module, StatisticsVoice)
     return module, [data.features(i) for i, (speaker, _) in enumerate(data.sentences) if speaker == 0]
@@ -96,7 +97,7 @@ def _run(
 
 
 def test_told_who_speaks_it_moves_f0_and_cepstra_by_the_formula(folders: list[Path]) -> None:
-    voice, sentences = _voice(folders, "ben")
+    voice, sentences = _voice(folders, "ben", "spread")
     data = VoiceData(folders)
     anna, ben = (
         measure(data.features(i) for i, (speaker, _) in enumerate(data.sentences) if speaker == number)
