@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 INK, QUIET, PAPER = "#1f2d3d", "#8a97a6", "#fbfaf7"
+WIDE = 10
+"""Times as many steps from the first checkpoint to the last, and they are drawn on a logarithmic scale."""
 PANELS = {
     "precision": ("precision", "made frames that the target could have said"),
     "recall": ("recall", "of the target's frames, reached"),
@@ -85,6 +87,9 @@ def _panel(axes: Axes, found: dict[str, dict[str, Any]], key: str) -> None:
         axes.legend(frameon=False, fontsize=8, labelcolor=QUIET)
     if by_steps:
         axes.set_xlabel("steps", color=QUIET, fontsize=8)
+        if min(at) > 0 and max(at) > WIDE * min(at):
+            # Kept checkpoints lie further and further apart.
+            axes.set_xscale("log")
     else:
         axes.set_xticks(at, list(found), rotation=20, ha="right")
         axes.set_xlim(-0.5, len(found) - 0.5)
@@ -92,7 +97,7 @@ def _panel(axes: Axes, found: dict[str, dict[str, Any]], key: str) -> None:
         axes.set_ylim(0, 1.02)
     if not points:
         axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, color=QUIET, ha="center")
-    axes.tick_params(colors=QUIET, labelsize=8)
+    axes.tick_params(which="both", colors=QUIET, labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(QUIET)
     axes.set_facecolor(PAPER)

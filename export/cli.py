@@ -61,6 +61,9 @@ def export(
             "quarter of the file, refused where it is not faster on this machine's CPU."
         ),
     ] = "fp32",
+    step: Annotated[
+        int | None, typer.Option(help="One of the checkpoints kept on the way, in RUN/kept; else the newest.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Its name in the library; else the person's.")] = None,
     licence: Annotated[str | None, typer.Option(help="On what terms others may use it.")] = None,
     tensorrt: Annotated[
@@ -72,6 +75,8 @@ def export(
     Example: guise export runs/anna --out looks/anna.onnx --subject "self" --precision fp16
 
     Example: guise export runs/voices --target ben --out ben.onnx --subject anna=self --subject "ben=signed, 3 May"
+
+    Example: guise export runs/anna --step 2000 --out looks/anna-2000.onnx --subject "self"
 
     The engine that --tensorrt builds goes to the user's cache folder. Where it cannot be had, the frozen model is
     written all the same, and the exit code is 2.
@@ -97,7 +102,7 @@ def export(
     try:
         with console.status("freezing, and comparing with the network ..."):
             statement = _statement_for(run, subject)
-            manifest = freeze(run, out, statement, precision, name, licence, target)
+            manifest = freeze(run, out, statement, precision, name, licence, target, step)
     except (NotFrozen, NotFaithful, BadRun, BadModel, OSError) as error:
         _fail(str(error))
     found = manifest.training.metrics["parity"]

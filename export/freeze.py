@@ -65,15 +65,17 @@ def freeze(
     name: str | None = None,
     licence: str | None = None,
     target: str | None = None,
+    step: int | None = None,
 ) -> Manifest:
-    """Freezes the newest checkpoint of the training run in folder `run` to the file `out`, and returns its manifest.
+    """Freezes a checkpoint of the training run in folder `run` to the file `out`, and returns its manifest: the newest,
+    or that of `step`.
 
     Nothing is written unless it is whole, passes artifact.check, and says what the network says. `name` defaults to
     the name of `target`, of the data's person, or of the file. Raises NotFrozen, models.checkpoint.BadRun,
     export.verify.NotFaithful, artifact.BadModel, OSError.
     """
     _refuse(out, subject, precision)
-    loaded = load_run(run)
+    loaded = load_run(run, step)
     try:
         plan = loaded.run.family.freeze(loaded.networks, loaded.run.options, loaded.run.facts, target)
     except WrongTarget as error:

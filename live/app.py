@@ -22,7 +22,6 @@ from __future__ import annotations
 import math
 import os
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -30,8 +29,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from live.display import XCB_PACKAGES, missing_library, no_display
 from live.engine_process import start_forkserver, stop_forkserver
 from live.frames import now
 from live.movie.recorder import Recorder
@@ -81,13 +81,25 @@ def run_live(options: LiveOptions) -> int:
     """Perform; the exit code. See the module. Raises BadInput, with nothing left running."""
     start_forkserver()
     try:
-        if not options.headless and (trouble := _no_display()):
-            options = _without_display(options, trouble)
+        if not options.headless:
+            options = _where_there_are_windows(options)
         return _perform(options)
     except BadShow as error:
         raise BadInput(str(error)) from None
     finally:
         stop_forkserver()
+
+
+def _where_there_are_windows(options: LiveOptions) -> LiveOptions:
+    """Without a display a movie instead. Raises BadInput where Qt could have one and lacks a library for it."""
+    if trouble := no_display():
+        return _without_display(options, trouble)
+    if library := missing_library():
+        raise BadInput(
+            f"the windows need {library}, which is not installed (Debian and Ubuntu: apt install {XCB_PACKAGES}); "
+            "--headless performs without them"
+        )
+    return options
 
 
 def _without_display(options: LiveOptions, trouble: str) -> LiveOptions:
@@ -215,31 +227,6 @@ def _check_models(show: Show) -> None:
                     check(path, "look" if kind == "look" else "voice")
                 except (BadModel, OSError) as error:
                     raise BadInput(f'cue "{cue.name}": {error}') from None
-
-
-def _no_display() -> str | None:
-    """Why there can be no window, or None. Qt itself would end the process."""
-    if sys.platform != "linux" or os.environ.get("QT_QPA_PLATFORM") or os.environ.get("WAYLAND_DISPLAY"):
-        return None
-    display = os.environ.get("DISPLAY", "")
-    if not display:
-        return "there is no display"
-    host, _, rest = display.rpartition(":")
-    number = rest.partition(".")[0]
-    if not number.isdigit():
-        return f"there is no display {display}"
-    if host not in ("", "unix"):
-        return (
-            None if _answers(socket.AF_INET, (host, 6000 + int(number))) else f"the display {display} does not answer"
-        )
-    paths = (f"/tmp/.X11-unix/X{number}", f"\0/tmp/.X11-unix/X{number}")
-    return None if any(_answers(socket.AF_UNIX, path) for path in paths) else f"the display {display} does not answer"
-
-
-def _answers(family: socket.AddressFamily, address: Any) -> bool:
-    with socket.socket(family, socket.SOCK_STREAM) as knock:
-        knock.settimeout(2.0)
-        return knock.connect_ex(address) == 0
 
 
 # ---- while performing

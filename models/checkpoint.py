@@ -1,7 +1,9 @@
 """Checkpoints of a training run: weights and optimizer as safetensors, everything else as JSON. No pickle.
 
     RUN/run.json                        family, options, precision, seed, the data's facts, git revision
-    RUN/checkpoints/00000500/           networks.safetensors, optimizers.safetensors, state.json
+    RUN/checkpoints/00000500/           networks.safetensors, optimizers.safetensors, state.json: the newest two
+    RUN/kept/00000200/                  networks.safetensors, state.json: on the way, to be frozen and compared; nobody
+                                        goes on from them, and who wants the space may remove them
 
 A checkpoint is written beside its place and renamed into it, so a stop at any moment leaves the one before.
 """
@@ -25,7 +27,7 @@ from torch.optim import Optimizer
 from models.family import Family, Options
 from models.registry import UnknownFamily, family
 
-KEPT = 2
+NEWEST = 2
 
 
 class BadRun(Exception):
@@ -47,7 +49,7 @@ class Run:
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """A run with its newest weights, in memory, on the CPU; `state` is state.json."""
+    """A run with the weights of one of its checkpoints, in memory, on the CPU; `state` is state.json."""
 
     run: Run
     networks: nn.ModuleDict
@@ -94,8 +96,8 @@ def read_run(folder: Path) -> Run:
 
 def newest(folder: Path) -> Path | None:
     """The newest checkpoint of a run."""
-    found = sorted(p for p in (folder / "checkpoints").glob("[0-9]*") if (p / "state.json").is_file())
-    return found[-1] if found else None
+    found = _whole(folder / "checkpoints")
+    return found[max(found)] if found else None
 
 
 def save(
@@ -105,7 +107,26 @@ def save(
     state: Mapping[str, Any],
 ) -> Path:
     """Writes checkpoint `state["step"]`; the older ones but the last are removed. Raises OSError (full disk)."""
-    final = folder / "checkpoints" / f"{int(state['step']):08d}"
+    final = _write(folder / "checkpoints", networks, optimizers, state)
+    for old in sorted((folder / "checkpoints").glob("[0-9]*"))[:-NEWEST]:
+        shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def is_kept(step: int) -> bool:
+    """100, 200, 500, 1000 and so on: a run of 60,000 steps keeps nine, one of a million thirteen."""
+    return step >= 100 and str(step).rstrip("0") in ("1", "2", "5")
+
+
+def keep(folder: Path, networks: Mapping[str, nn.Module], state: Mapping[str, Any]) -> Path:
+    """Writes what the run is at `state["step"]`, without the optimizers; it stays. Raises OSError (full disk)."""
+    return _write(folder / "kept", networks, None, state)
+
+
+def _write(
+    place: Path, networks: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer] | None, state: Mapping[str, Any]
+) -> Path:
+    final = place / f"{int(state['step']):08d}"
     work = final.with_name(final.name + ".part")
     shutil.rmtree(work, ignore_errors=True)
     try:
@@ -116,15 +137,19 @@ def save(
             for key, value in network.state_dict().items()
         }
         save_file(weights, work / "networks.safetensors")
-        save_file(_flatten(optimizers), work / "optimizers.safetensors")
+        if optimizers is not None:
+            save_file(_flatten(optimizers), work / "optimizers.safetensors")
         _write_text(work / "state.json", json.dumps(dict(state), indent=1))
         shutil.rmtree(final, ignore_errors=True)
         work.rename(final)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    for old in sorted((folder / "checkpoints").glob("[0-9]*"))[:-KEPT]:
-        shutil.rmtree(old, ignore_errors=True)
     return final
+
+
+def _whole(place: Path) -> dict[int, Path]:
+    """The checkpoints in a folder, by their steps."""
+    return {int(p.name): p for p in place.glob("*") if p.name.isdigit() and (p / "state.json").is_file()}
 
 
 def load_networks(checkpoint: Path, networks: nn.ModuleDict) -> Mapping[str, Any]:
@@ -139,6 +164,8 @@ def load_networks(checkpoint: Path, networks: nn.ModuleDict) -> Mapping[str, Any
 
 def load_optimizers(checkpoint: Path, optimizers: Mapping[str, Optimizer]) -> None:
     """Fills the optimizers as they were. Raises BadRun."""
+    if not optimizers:
+        return
     try:
         stored = load_file(checkpoint / "optimizers.safetensors")
         for name, optimizer in optimizers.items():
@@ -154,10 +181,13 @@ def load_optimizers(checkpoint: Path, optimizers: Mapping[str, Optimizer]) -> No
         raise BadRun(f"{checkpoint} cannot be gone on with: {str(error).splitlines()[0]}") from error
 
 
-def load_run(folder: Path) -> LoadedRun:
-    """A run with its newest weights; raises BadRun."""
+def load_run(folder: Path, step: int | None = None) -> LoadedRun:
+    """A run with its newest weights, or those after so many steps. Raises BadRun."""
     run = read_run(folder)
-    checkpoint = newest(folder)
+    found = _whole(folder / "kept") | _whole(folder / "checkpoints")
+    checkpoint = newest(folder) if step is None else found.get(step)
+    if checkpoint is None and step is not None and found:
+        raise BadRun(f"{folder} has no checkpoint of step {step}: choose from {', '.join(map(str, sorted(found)))}")
     if checkpoint is None:
         raise BadRun(f"{folder} has no checkpoint yet: let the training run longer")
     networks = run.family.networks(run.options, run.facts)

@@ -40,6 +40,7 @@ from models.learned_voice import (
 from models.prepare.data_error import DataError
 from models.prepare.voice_segments import VoiceSegments
 from models.speakers import chosen_of, names_of
+from models.spoken_samples import Crop, Sound, spoken
 from models.transport import Transport
 from models.voice_layers import (
     CausalConv,
@@ -75,7 +76,7 @@ class CycleOptions(LearnedOptions):
 
 
 class BothSpeakers(Dataset[dict[str, Tensor]]):
-    """first, second: (MCEPS, frames) of either speaker."""
+    """first, second: (MCEPS, frames) of either speaker; first_lf0, second_lf0: (frames,), see VoiceSegments.crop."""
 
     def __init__(self, segments: VoiceSegments) -> None:
         self._segments = segments
@@ -85,7 +86,10 @@ class BothSpeakers(Dataset[dict[str, Tensor]]):
         return len(self._segments)
 
     def __getitem__(self, sample: int) -> dict[str, Tensor]:
-        return {name: self._segments.crop(sample, number)["mcep"] for number, name in enumerate(("first", "second"))}
+        crops = {name: self._segments.crop(sample, number) for number, name in enumerate(("first", "second"))}
+        return {name: crop["mcep"] for name, crop in crops.items()} | {
+            f"{name}_lf0": crop["lf0"] for name, crop in crops.items()
+        }
 
     def held_out(self) -> BothSpeakers:
         return BothSpeakers(self._segments.held_out())
@@ -341,6 +345,20 @@ class CycleGanVc:
             (made,) = _made(partial(converted, best(networks, name)), target, batch[was])
             rows += [[a, b, c] for a, b, c in zip(batch[was][:2], made[:2], batch[wanted][:2], strict=True)]
         return pictures(rows)
+
+    def sounds(
+        self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor], facts: Mapping[str, Any]
+    ) -> dict[str, Sound]:
+        heard: dict[str, Sound] = {}
+        for name, was, wanted, target in (
+            ("to_second", "first", "second", SECOND),
+            ("to_first", "second", "first", FIRST),
+        ):
+            (made,) = _made(partial(converted, best(networks, name)), target, batch[was][:1])
+            read = Crop(batch[was][0], batch[f"{was}_lf0"][0], 1 - target)
+            own = Crop(batch[wanted][0], batch[f"{wanted}_lf0"][0], target)
+            heard |= spoken(read, made[0], own, facts)
+        return heard
 
     def freeze(
         self, networks: nn.ModuleDict, options: CycleOptions, facts: Mapping[str, Any], target: str | None = None

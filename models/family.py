@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -89,6 +91,17 @@ class Family(Protocol):
 
         Raises WrongTarget.
         """
+
+
+@runtime_checkable
+class Audible(Protocol):
+    """A family that may also be listened to while it learns."""
+
+    def sounds(
+        self, networks: Mapping[str, nn.Module], batch: Any, facts: Mapping[str, Any]
+    ) -> Mapping[str, tuple[NDArray[np.float32], int]]:
+        """Sounds for the log by their names: samples (n,) within -1..1, and Hz; of each what was read, made and wanted,
+        one after the other. `facts` are the data's."""
 
 
 def freeze_batch(inputs: Mapping[str, Tensor], module: nn.Module) -> tuple[Tensor, ...]:

@@ -22,6 +22,7 @@ from models.features.speech import MCEPS, decode_envelope, frame_samples
 from models.prepare.data_error import DataError
 from models.prepare.voice_segments import VoiceSegments
 from models.speakers import (
+    GIVES,
     LEVEL_SPREAD,
     PRIOR_16K_MEAN,
     PRIOR_16K_STD,
@@ -35,7 +36,7 @@ from models.speakers import (
     prior_of,
     speaker_fields,
 )
-from models.transport import FURTHEST_NEPERS, People, Transport, anybody
+from models.transport import LOUDER_NEPERS, QUIETER_NEPERS, People, Transport, anybody
 from models.voice_layers import Memory
 
 STRIDES = 4
@@ -133,15 +134,17 @@ def _normal_of(facts: Mapping[str, Any]) -> Tensor:
 
 def started(options: LearnedOptions, facts: Mapping[str, Any]) -> Transport | None:
     """What a converter is to add to; None where the options say that it adds to nothing."""
-    if not options.skip:
-        return None
+    return transport_of(facts) if options.skip else None
+
+
+def transport_of(facts: Mapping[str, Any]) -> Transport:
+    """From anybody, or a speaker of the run, to each of its speakers."""
     speakers, normal = facts["speakers"], _normal_of(facts)
     lower = torch.tril_indices(MCEPS - 1, MCEPS - 1, -1)
     correlations = torch.eye(MCEPS - 1, dtype=torch.float64).repeat(len(speakers), 1, 1)
     for correlation, speaker in zip(correlations, speakers, strict=True):
-        correlation[lower[0], lower[1]] = correlation[lower[1], lower[0]] = torch.tensor(
-            speaker["correlation"]
-        ).double()
+        found = torch.tensor(speaker["correlation"], dtype=torch.float64)
+        correlation[lower[0], lower[1]] = correlation[lower[1], lower[0]] = found
     levels = torch.tensor([speaker["levels"] for speaker in speakers], dtype=torch.float64)
     people = People(normal[:, 0], normal[:, 1], correlations, levels)
     return Transport(people, anybody(facts["sample_rate"], people))
@@ -189,12 +192,13 @@ class LearnedVoice(nn.Module):
         answered = now[..., :MCEPS]
         said = self.converter.said(answered.transpose(1, 2), answer, known, target).transpose(1, 2)
         moved, _ = self.becoming(said, voiced)
-        louder = (LEVEL_SPREAD * (said - answered)[..., :1]).clamp(-FURTHEST_NEPERS, FURTHEST_NEPERS)
+        louder = (LEVEL_SPREAD * (said - answered)[..., :1]).clamp(-QUIETER_NEPERS, LOUDER_NEPERS)
         level = now[..., MCEPS : MCEPS + 1] + QUIET + louder
         return (
             torch.cat([level, moved], -1),
             now[..., MCEPS + 1] + 0,
             now[..., MCEPS + 2] + 0,
+            self.becoming.breath(now[..., MCEPS + 2]),
             *running,
             *late,
             *memory.kept,
@@ -212,9 +216,9 @@ def freeze_voice(
     spreads = not_still(spreads, prior)
     # Copies: freezing must leave the run's networks as they were.
     converter = copy.deepcopy(converter).float().eval().requires_grad_(False)
-    voice = LearnedVoice(
-        converter, target, RunningSpeaker(means, spreads, prior), Becoming(means[target], spreads[target])
-    )
+    breath = torch.tensor(facts["speakers"][target]["aperiodicity"])
+    becoming = Becoming(means[target], spreads[target], breath)
+    voice = LearnedVoice(converter, target, RunningSpeaker(means, spreads, prior), becoming)
 
     memory = Memory()
     one = torch.zeros(1, dtype=torch.int64)
@@ -224,7 +228,6 @@ def freeze_voice(
     if options.lookahead:
         states["late"] = torch.zeros(1, options.lookahead, MCEPS + 3)
     states |= {f"memory_{number}": torch.zeros_like(kept) for number, kept in enumerate(memory.kept)}
-    gives = ("converted_mcep", "converted_lf0", "converted_voiced")
     frame = frame_samples(rate)
     return FreezePlan(
         module=voice.eval(),
@@ -235,10 +238,10 @@ def freeze_voice(
             "source": torch.zeros(1, dtype=torch.int64),
             **states,
         },
-        outputs=(*gives, *(f"next_{name}" for name in states)),
+        outputs=(*GIVES, *(f"next_{name}" for name in states)),
         manifest={
             "reads": ["mcep", "lf0", "voiced"],
-            "gives": list(gives),
+            "gives": list(GIVES),
             "states": {name: f"next_{name}" for name in states},
             "sample_rate": rate,
             "hop": frames * frame,
@@ -283,11 +286,11 @@ def shown(converter: Converter, batch: Mapping[str, Tensor]) -> Tensor:
     return pictures(list(zip(x, made, torch.roll(x, -1, 0), strict=True)))
 
 
-def several_speakers(family: str, folders: Sequence[Path], options: LearnedOptions) -> VoiceSegments:
-    """The data of a family that learns any number of voices. Raises DataError."""
+def several_speakers(family: str, folders: Sequence[Path], frames: int) -> VoiceSegments:
+    """The data of a family that learns any number of voices, in crops of so many frames. Raises DataError."""
     if len(folders) < 2:
         raise DataError(f"{family} learns voices from each other: name two prepared folders or more")
-    return VoiceSegments(folders, options.frames)
+    return VoiceSegments(folders, frames)
 
 
 def frozen_to(

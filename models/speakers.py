@@ -50,6 +50,10 @@ STATES = {"heard": MCEPS, "mean_off": MCEPS, "variance_off": MCEPS, "level": 1}
 variance lie from the prior's, and the running loud level. Entry 0 of the first three is ln F0's."""
 
 
+GIVES = ("converted_mcep", "converted_lf0", "converted_voiced", "converted_aperiodicity")
+"""What such a frozen voice answers, before its states."""
+
+
 class Heard(NamedTuple):
     """Some frames of somebody. values: (1, F, MCEPS) by his own means and spreads, ln F0 in place of c0; levels:
     (1, F, 1) the running loud level, c0 in nepers, 0 until somebody spoke."""
@@ -121,18 +125,24 @@ class Becoming(nn.Module):
 
     mean: Tensor
     spread: Tensor
+    aperiodicity: Tensor
 
-    def __init__(self, mean: Tensor, spread: Tensor) -> None:
-        """(MCEPS,) each, ln F0 in place of c0."""
+    def __init__(self, mean: Tensor, spread: Tensor, aperiodicity: Tensor | None = None) -> None:
+        """mean, spread: (MCEPS,), ln F0 in place of c0; aperiodicity: (bands,) of voiced frames, for `breath`."""
         super().__init__()
         self.register_buffer("mean", mean[None].float())
         self.register_buffer("spread", spread[None].float())
+        self.register_buffer("aperiodicity", torch.zeros(0) if aperiodicity is None else aperiodicity.float())
 
     def forward(self, values: Tensor, voiced: Tensor) -> tuple[Tensor, Tensor]:
         """(1, F, MCEPS) and (1, F) -> the MCEPs without the level (1, F, MCEPS - 1), and ln F0 (1, F)."""
         moved = values * self.spread + self.mean
         pitch = moved[..., 0].clamp(float(np.log(LOWEST_HZ)), float(np.log(HIGHEST_HZ))) * voiced
         return moved[..., 1:], pitch
+
+    def breath(self, voiced: Tensor) -> Tensor:
+        """(1, F) -> (1, F, bands): how noisy the target's voice is, as WORLD codes it; 0 where nobody voices."""
+        return voiced[..., None] * self.aperiodicity
 
 
 LOUDEST_AT, LEVEL_SPREAD = 1.5, 1.2
@@ -143,18 +153,18 @@ QUIETEST = -4.0
 Level = TypeVar("Level", Tensor, NDArray[np.floating[Any]])
 
 
-def levelled(c0: Level, loudest: Level) -> Level:
+def levelled(c0: Level, loudest: Level, quietest: float = QUIETEST) -> Level:
     """c0 as networks read it: how far below the loud level, whatever the microphone's gain."""
-    return ((c0 - loudest) / LEVEL_SPREAD + LOUDEST_AT).clip(QUIETEST)
+    return ((c0 - loudest) / LEVEL_SPREAD + LOUDEST_AT).clip(quietest)
 
 
-def as_networks_read(mcep: Tensor, heard: Heard) -> Tensor:
+def as_networks_read(mcep: Tensor, heard: Heard, quietest: float = QUIETEST) -> Tensor:
     """(1, F, MCEPS): the frames `mcep`, of which `heard` was made, with the level in its place. Until somebody spoke
     the loud level is nobody's in particular."""
     spoken = heard.levels != 0
     nobody = PRIOR_16K_MEAN[0] + LOUDEST_AT * PRIOR_16K_STD[0]
     loudest = torch.where(spoken, heard.levels, torch.full_like(heard.levels, nobody))
-    return torch.cat([levelled(mcep[..., :1], loudest), heard.values[..., 1:]], -1)
+    return torch.cat([levelled(mcep[..., :1], loudest, quietest), heard.values[..., 1:]], -1)
 
 
 def not_still(spreads: Tensor, prior: tuple[Tensor, Tensor]) -> Tensor:

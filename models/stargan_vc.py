@@ -34,6 +34,7 @@ from models.learned_voice import (
     started,
 )
 from models.prepare.voice_segments import VoiceSegments
+from models.spoken_samples import Sound, spoken_of_many
 from models.transport import Transport
 from models.voice_layers import (
     CausalConv,
@@ -180,7 +181,7 @@ class StarGanVc:
     }
 
     def data(self, folders: Sequence[Path], options: StarOptions) -> VoiceSegments:
-        return several_speakers(self.name, folders, options)
+        return several_speakers(self.name, folders, options.frames)
 
     def networks(self, options: StarOptions, facts: Mapping[str, Any]) -> nn.ModuleDict:
         count = len(facts["speakers"])
@@ -254,6 +255,11 @@ class StarGanVc:
 
     def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> Tensor:
         return shown(best(networks, "generator"), batch)
+
+    def sounds(
+        self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor], facts: Mapping[str, Any]
+    ) -> dict[str, Sound]:
+        return spoken_of_many(best(networks, "generator"), batch, facts)
 
     def freeze(
         self, networks: nn.ModuleDict, options: StarOptions, facts: Mapping[str, Any], target: str | None = None

@@ -36,6 +36,7 @@ from models.learned_voice import (
     started,
 )
 from models.prepare.voice_segments import VoiceSegments
+from models.spoken_samples import Sound, spoken_of_many
 from models.transport import Transport
 from models.voice_layers import (
     CausalConv,
@@ -161,7 +162,7 @@ class StarGanVc2:
     }
 
     def data(self, folders: Sequence[Path], options: Star2Options) -> VoiceSegments:
-        return several_speakers(self.name, folders, options)
+        return several_speakers(self.name, folders, options.frames)
 
     def networks(self, options: Star2Options, facts: Mapping[str, Any]) -> nn.ModuleDict:
         count = len(facts["speakers"])
@@ -233,6 +234,11 @@ class StarGanVc2:
 
     def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> Tensor:
         return shown(best(networks, "generator"), batch)
+
+    def sounds(
+        self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor], facts: Mapping[str, Any]
+    ) -> dict[str, Sound]:
+        return spoken_of_many(best(networks, "generator"), batch, facts)
 
     def freeze(
         self, networks: nn.ModuleDict, options: Star2Options, facts: Mapping[str, Any], target: str | None = None

@@ -21,19 +21,16 @@ from torch.optim import Optimizer
 from torch.utils.data import Dataset
 
 from models.family import FreezePlan, Options
-from models.features.speech import MCEPS, frame_samples
+from models.features.speech import MCEPS, aperiodicity_bands
+from models.framewise_voice import FramewiseVoice, freeze_framewise
 from models.prepare.voice_data import LEVELS, Features, VoiceData, below_loudest, measured_frames
 from models.speakers import (
-    LEVEL_SPREAD,
-    STATES,
     Becoming,
     RunningSpeaker,
-    as_networks_read,
     chosen_of,
     names_of,
     not_still,
     prior_of,
-    speaker_fields,
 )
 from models.transport import People, Transport, anybody
 
@@ -74,7 +71,7 @@ class SentenceMoments(Dataset[dict[str, Tensor]]):
 def moments(sentence: Features) -> dict[str, Tensor]:
     """What a sentence adds to its speaker, float64. mcep: (1 + MCEPS, 1 + MCEPS), the sum over loud frames of each
     number times each other, 1 among them; lf0: (3,) count, sum and sum of squares; levels: (BINS,) frames at each level
-    below the loudest."""
+    below the loudest; aperiodicity: (bands,) its sum over the frames that lf0 counts."""
     loud, sung = measured_frames(sentence)
     mcep, lf0 = sentence.mcep[loud].astype(np.float64), sentence.lf0[sung].astype(np.float64)
     with_one = np.concatenate([np.ones((len(mcep), 1)), mcep], 1)
@@ -83,6 +80,7 @@ def moments(sentence: Features) -> dict[str, Tensor]:
         "mcep": torch.from_numpy(with_one.T @ with_one),
         "lf0": torch.tensor([len(lf0), lf0.sum(), (lf0**2).sum()], dtype=torch.float64),
         "levels": torch.from_numpy(levels.astype(np.float64)),
+        "aperiodicity": torch.from_numpy(sentence.aperiodicity[sung].astype(np.float64).sum(0)),
     }
 
 
@@ -92,10 +90,12 @@ class Speakers(nn.Module):
     mcep: Tensor
     lf0: Tensor
     levels: Tensor
+    aperiodicity: Tensor
 
-    def __init__(self, speakers: int) -> None:
+    def __init__(self, speakers: int, bands: int) -> None:
         super().__init__()
-        for name, size in (("mcep", (1 + MCEPS, 1 + MCEPS)), ("lf0", (3,)), ("levels", (BINS,))):
+        sizes = {"mcep": (1 + MCEPS, 1 + MCEPS), "lf0": (3,), "levels": (BINS,), "aperiodicity": (bands,)}
+        for name, size in sizes.items():
             self.register_buffer(name, torch.zeros(speakers, *size, dtype=torch.float64))
 
     def add(self, found: Mapping[str, Tensor]) -> None:
@@ -113,6 +113,10 @@ class Speakers(nn.Module):
         lf0 = self.lf0 / self.lf0[:, :1].clamp(min=1)
         means[:, 0], spreads[:, 0] = lf0[:, 1], (lf0[:, 2] - lf0[:, 1] ** 2).clamp(min=0).sqrt()
         return People(means, spreads, correlations, self._quantiles())
+
+    def breath(self) -> Tensor:
+        """(speakers, bands): the aperiodicity of each's voice, dB."""
+        return self.aperiodicity / self.lf0[:, :1].clamp(min=1)
 
     def _quantiles(self) -> Tensor:
         """Of the levels, see LEVELS: within a bin as if they were even there."""
@@ -134,7 +138,7 @@ class Statistics:
         return SentenceMoments(VoiceData(folders))
 
     def networks(self, options: StatisticsOptions, facts: Mapping[str, Any]) -> nn.ModuleDict:
-        return nn.ModuleDict({"speakers": Speakers(len(facts["speakers"]))})
+        return nn.ModuleDict({"speakers": Speakers(len(facts["speakers"]), aperiodicity_bands(facts["sample_rate"]))})
 
     def optimizers(self, networks: nn.ModuleDict, options: StatisticsOptions) -> dict[str, Optimizer]:
         return {}
@@ -153,7 +157,7 @@ class Statistics:
         before = speakers.people().means
         added = {
             name: torch.zeros_like(getattr(speakers, name)).index_add_(0, batch["speaker"], batch[name])
-            for name in ("mcep", "lf0", "levels")
+            for name in ("mcep", "lf0", "levels", "aperiodicity")
         }
         if fabric.world_size > 1:
             added = {name: torch.as_tensor(fabric.all_reduce(part, reduce_op="sum")) for name, part in added.items()}
@@ -170,75 +174,12 @@ class Statistics:
         chosen = chosen_of(names, target)
         speakers = networks["speakers"]
         assert isinstance(speakers, Speakers)
-        people, rate, frames = speakers.people(), facts["sample_rate"], options.hop_frames
+        people, rate = speakers.people(), facts["sample_rate"]
         means = people.means
         prior = prior_of(rate, means, people.spreads)
         spreads = not_still(people.spreads, prior)
         people = people._replace(spreads=spreads)
         transport = Transport(people, anybody(rate, people)) if options.transport else None
-        module = StatisticsVoice(chosen, means, spreads, prior, transport)
-        inputs = {
-            "mcep": torch.zeros(1, frames, MCEPS),
-            "lf0": torch.zeros(1, frames),
-            "voiced": torch.zeros(1, frames),
-            "source": torch.zeros(1, dtype=torch.int64),
-            **{name: torch.zeros(1, width) for name, width in STATES.items()},
-        }
-        gives = ("converted_mcep", "converted_lf0", "converted_voiced")
-        return FreezePlan(
-            module=module.eval(),
-            inputs=inputs,
-            outputs=(*gives, *(f"next_{name}" for name in STATES)),
-            manifest={
-                "reads": ["mcep", "lf0", "voiced"],
-                "gives": list(gives),
-                "states": {name: f"next_{name}" for name in STATES},
-                "sample_rate": rate,
-                "hop": frames * frame_samples(rate),
-                "lookahead": 0,
-                "context": 0,
-                **speaker_fields(names, means, spreads, chosen),
-            },
-        )
-
-
-class StatisticsVoice(nn.Module):
-    """Some frames in a row -> the target's, and the states: what the stage runs. See export.artifact.Manifest."""
-
-    def __init__(
-        self,
-        target: int,
-        means: Tensor,
-        spreads: Tensor,
-        prior: tuple[Tensor, Tensor],
-        transport: Transport | None,
-    ) -> None:
-        """means, spreads: (speakers, MCEPS), ln F0 in place of c0; prior: likewise, each (MCEPS,)."""
-        super().__init__()
-        self.target = target
-        self.speaker = RunningSpeaker(means, spreads, prior)
-        self.transport = transport
-        self.becoming = Becoming(means[target], spreads[target])
-
-    def forward(
-        self,
-        mcep: Tensor,
-        lf0: Tensor,
-        voiced: Tensor,
-        source: Tensor,
-        heard: Tensor,
-        mean_off: Tensor,
-        variance_off: Tensor,
-        level: Tensor,
-    ) -> tuple[Tensor, ...]:
-        states = (heard, mean_off, variance_off, level)
-        found, states = self.speaker(mcep, lf0, voiced, source, states)
-        _, pitch = self.becoming(found.values, voiced)
-        x, level = found.values, mcep[..., :1]
-        if self.transport is not None:
-            x = as_networks_read(mcep, found)
-            known = source.clamp(0, len(self.speaker.means) - 1)
-            said = self.transport(x.mT, known, torch.full_like(source, self.target)).mT
-            x, level = said, level + LEVEL_SPREAD * (said - x)[..., :1]
-        moved, _ = self.becoming(x, voiced)
-        return torch.cat([level, moved], -1), pitch, voiced + 0, *states
+        becoming = Becoming(means[chosen], spreads[chosen], speakers.breath()[chosen])
+        module = FramewiseVoice(chosen, RunningSpeaker(means, spreads, prior), becoming, transport)
+        return freeze_framewise(module, facts, (means, spreads), options.hop_frames)

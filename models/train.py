@@ -16,7 +16,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -31,7 +31,7 @@ from torch.utils.tensorboard import SummaryWriter
 from models import checkpoint
 from models.agreement import Agreement
 from models.checkpoint import BadRun, Run
-from models.family import Family, Options
+from models.family import Audible, Family, Options
 from models.prepare.data_error import DataError
 
 SAMPLES_EVERY_S = 120.0
@@ -123,7 +123,7 @@ def train(plan: Plan, advance: Callable[[Advance], None]) -> Path:
         else:
             trained[name] = network
     batches = _batches(plan, run, fabric, data, state["samples_seen"])
-    log = _Log(plan, networks, data, fabric, state["step"]) if fabric.is_global_zero else None
+    opened = closing(_Log(plan, run, networks, data, fabric, state["step"])) if fabric.is_global_zero else nullcontext()
 
     a_step = options.batch * fabric.world_size
     steps = options.steps or state["step"] + -(-max(0, len(data) - state["samples_seen"]) // a_step)  # type: ignore[arg-type]
@@ -131,7 +131,7 @@ def train(plan: Plan, advance: Callable[[Advance], None]) -> Path:
     first_step = int(state["step"])
     limit_s = np.inf if plan.minutes is None else 60 * plan.minutes
     logged, sampled, saved = -np.inf, begun, begun
-    with _stop_asked() as asked, closing(batches):
+    with _stop_asked() as asked, closing(batches), opened as log:
         for batch in batches:
             over = asked() or state["seconds"] >= limit_s
             stop, shown = agreement.any(over, time.monotonic() - logged >= plan.log_every_s)
@@ -154,13 +154,14 @@ def train(plan: Plan, advance: Callable[[Advance], None]) -> Path:
             if log is not None and now - sampled >= SAMPLES_EVERY_S:
                 sampled = now
                 log.samples(state["step"])
+            if fabric.is_global_zero and checkpoint.is_kept(state["step"]):
+                checkpoint.keep(plan.out, dict(networks.items()), state)
             if fabric.is_global_zero and now - saved >= SAVE_EVERY_S:
                 saved = now
                 checkpoint.save(plan.out, dict(networks.items()), optimizers, state)
         if log is not None:
-            log.samples(state["step"])
-            log.close()
             checkpoint.save(plan.out, dict(networks.items()), optimizers, state)
+            log.samples(state["step"])
         # Nobody goes before the checkpoint is there.
         fabric.barrier()
     found = checkpoint.newest(plan.out)
@@ -176,7 +177,6 @@ def best_precision() -> str:
 
 
 def _fabric(plan: Plan) -> Fabric:
-    precision = best_precision() if plan.precision == "auto" else plan.precision
     accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     strategy = "ddp" if plan.devices * plan.nodes > 1 else "auto"
     return Fabric(
@@ -186,8 +186,18 @@ def _fabric(plan: Plan) -> Fabric:
         devices=plan.devices,
         num_nodes=plan.nodes,
         strategy=strategy,
-        precision=precision,  # type: ignore[arg-type]
+        precision=_precision(plan),  # type: ignore[arg-type]
     )
+
+
+def _precision(plan: Plan) -> str:
+    """What was asked for; a resumed run keeps its own. Raises BadRun."""
+    own = checkpoint.read_run(plan.out).precision if plan.resume else None
+    if plan.precision == "auto":
+        return own or best_precision()
+    if own is not None and own != plan.precision:
+        raise BadRun(f"{plan.out} learns in {own}: leave --precision out, or begin another run with --init {plan.out}")
+    return plan.precision
 
 
 def _begin(plan: Plan, fabric: Fabric) -> tuple[Run, Dataset[Any]]:
@@ -290,9 +300,9 @@ class _Log:
     """What TensorBoard shows; written by the first process alone."""
 
     def __init__(
-        self, plan: Plan, networks: torch.nn.ModuleDict, data: Dataset[Any], fabric: Fabric, step: int
+        self, plan: Plan, run: Run, networks: torch.nn.ModuleDict, data: Dataset[Any], fabric: Fabric, step: int
     ) -> None:
-        self._family = plan.family
+        self._family, self._facts = plan.family, run.facts
         # Not as they are trained: what is set up for several processes may wait for them all.
         self._networks = dict(networks.items())
         self._shown = _samples_shown(data, fabric)
@@ -305,6 +315,9 @@ class _Log:
     def samples(self, step: int) -> None:
         if (pictures := self._family.samples(self._networks, self._shown)) is not None:
             self._writer.add_image("held out: read, made, wanted", pictures, step)
+        if isinstance(self._family, Audible):
+            for name, (sound, rate) in self._family.sounds(self._networks, self._shown, self._facts).items():
+                self._writer.add_audio(f"held out: read, made, wanted/{name}", sound, step, rate)
         self._writer.flush()
 
     def close(self) -> None:

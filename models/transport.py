@@ -21,13 +21,13 @@ from models.speakers import LEVEL_SPREAD, LOUDEST_AT, prior_of
 ANYBODY = Path(__file__).with_name("anybody_16k.npz")
 """correlation, levels: averages over 6 speakers, 3 of LibriSpeech, 2 of VCTK and LJ, each measured as
 models.prepare.voice_data.measure does."""
-KEPT_APART = 0.02
+KEPT_APART = 0.01
 """Of a correlation this share is taken away: a minute of speech does not know the last percents."""
-STEEPEST = 1.5
+STEEPEST = 2.0
 """A decibel of the performer's becomes at most so many of the target's, or one of so many: more would make a pause's
 noise flutter."""
-FURTHEST_NEPERS = 3.0
-"""No level is moved further: 13 dB."""
+QUIETER_NEPERS, LOUDER_NEPERS = 8.0, 3.0
+"""No level is moved further, 35 dB down or 13 up: pauses may become as still as the target's, noise not a roar."""
 
 
 class People(NamedTuple):
@@ -73,7 +73,7 @@ class Transport(nn.Module):
         # What is read and given is normalised by mean and spread.
         read, given = sources.spreads[:, None, None, 1:], people.spreads[:, 1:, None]
         self.register_buffer("turns", (turns * read / given).float())
-        offsets = (people.levels - sources.levels[:, None]).clamp(-FURTHEST_NEPERS, FURTHEST_NEPERS)
+        offsets = (people.levels - sources.levels[:, None]).clamp(-QUIETER_NEPERS, LOUDER_NEPERS)
         places = sources.levels
         slopes = torch.diff(offsets) / torch.diff(places).clamp(min=1e-3)[:, None]
         slopes = slopes.clamp(1 / STEEPEST - 1, STEEPEST - 1)

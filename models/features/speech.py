@@ -105,6 +105,23 @@ def decode_envelope(mcep: NDArray[np.floating], sample_rate: int) -> Signal:
     return np.asarray(pyworld.decode_spectral_envelope(coded, sample_rate, fft_size(sample_rate)))
 
 
+def aperiodicity_bands(sample_rate: int) -> int:
+    """In how many numbers WORLD codes the aperiodicity of a frame."""
+    return int(pyworld.get_num_aperiodicities(sample_rate))
+
+
+def encode_aperiodicity(aperiodicity: Signal, sample_rate: int) -> NDArray[np.float32]:
+    """(t, bins) 0..1 -> (t, bands), dB."""
+    coded = pyworld.code_aperiodicity(np.ascontiguousarray(aperiodicity, np.float64), sample_rate)
+    return np.asarray(coded, np.float32)
+
+
+def decode_aperiodicity(coded: NDArray[np.floating], sample_rate: int) -> Signal:
+    """(t, bands), dB -> (t, bins) 0..1."""
+    bands = np.ascontiguousarray(coded, np.float64)
+    return np.asarray(pyworld.decode_aperiodicity(bands, sample_rate, fft_size(sample_rate)))
+
+
 class Analyser:
     """Speech as it is spoken, a hop of some frames at a time.
 

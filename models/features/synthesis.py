@@ -19,8 +19,8 @@ from models.features.speech import Frames, Signal, fft_size, frame_samples, join
 _NOISE_HZ = 500.0
 """Where a voice is to whisper, noise is made in pieces of so many a second."""
 _LEAST_POWER = 1e-16
-_MOST_CHANGE = 1e3
-"""Power by which the speaker's own sound may be raised or lowered: 30 dB."""
+_MOST_CHANGE = 1e6
+"""Power by which the speaker's own sound may be raised or lowered: 60 dB."""
 _LOWEST_HZ = 40.0
 """Below, a voice has nothing to say: the pulses are freed of their constant part."""
 _PIECES = 2

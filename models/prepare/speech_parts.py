@@ -24,7 +24,7 @@ Sound = NDArray[np.float32]
 SHORTEST_S, LONGEST_S = 0.5, 12.0
 PAUSE_S = 0.35
 """A silence of this length parts two sentences."""
-MARGIN_S = 0.08
+MARGIN_S = 0.15
 """Kept before and after a sentence: consonants begin before a detector hears them."""
 QUIETEST_DBFS = -50.0
 LEAST_RANGE_DB = 18.0

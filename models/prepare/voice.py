@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.features.speech import FRAME_S, analyse, encode_envelope
+from models.features.speech import FRAME_S, analyse, encode_aperiodicity, encode_envelope
 from models.prepare.data_error import DataError
 from models.prepare.speech_parts import (
     Recording,
@@ -54,6 +54,8 @@ class VoiceOptions:
     minutes: float = 15.0
     """Of speech kept at most, spread evenly over the recordings."""
     denoise: bool = False
+    learn_all: bool = False
+    """Nothing is held out."""
 
 
 class LeftOut(NamedTuple):
@@ -109,13 +111,11 @@ def prepare_voice(
 
 def features_of(sound: Sound, sample_rate: int) -> Features:
     """The frames of a whole sentence, as training keeps them."""
-    import pyworld
-
     frames = analyse(sound, sample_rate)
     voiced = frames.f0 > 0
     lf0 = np.log(np.where(voiced, frames.f0, 1.0)).astype(np.float32)
-    coded = pyworld.code_aperiodicity(np.ascontiguousarray(frames.aperiodicity), sample_rate)
-    return Features(encode_envelope(frames.envelope, sample_rate), lf0, voiced, coded.astype(np.float32))
+    aperiodicity = encode_aperiodicity(frames.aperiodicity, sample_rate)
+    return Features(encode_envelope(frames.envelope, sample_rate), lf0, voiced, aperiodicity)
 
 
 def report(facts: dict[str, Any]) -> str:
@@ -238,7 +238,7 @@ def _write(
 
     from models.prepare.voice_plots import draw
 
-    held_out = _held_out([s for s, _ in learned], len(recordings))
+    held_out = set() if options.learn_all else _held_out([s for s, _ in learned], len(recordings))
     digest = hashlib.sha256(str(options.sample_rate).encode())
     counts, lengths = {"train": 0, "held_out": 0}, {"train": 0.0, "held_out": 0.0}
     for part in counts:

@@ -54,7 +54,7 @@ class Features(NamedTuple):
 class Statistics(NamedTuple):
     """A speaker: mean and standard deviation of ln F0 over voiced audible frames, of the MCEPs over loud ones, and how
     the MCEPs but c0 move together there, (MCEPS - 1, MCEPS - 1); levels: the quantiles LEVELS of c0 over all frames,
-    nepers below each sentence's loudest."""
+    nepers below each sentence's loudest; aperiodicity: (bands,) its mean over the frames that F0 is measured by."""
 
     lf0_mean: float
     lf0_std: float
@@ -62,6 +62,7 @@ class Statistics(NamedTuple):
     mcep_std: NDArray[np.float64]
     correlation: NDArray[np.float64]
     levels: NDArray[np.float64]
+    aperiodicity: NDArray[np.float64]
 
 
 def below_loudest(sentence: Features) -> NDArray[np.floating[Any]]:
@@ -78,12 +79,13 @@ def measured_frames(sentence: Features) -> tuple[NDArray[np.bool_], NDArray[np.b
 
 def measure(sentences: Iterable[Features]) -> Statistics:
     """The speaker of `sentences`. Raises ValueError when nothing in them is voiced."""
-    mceps, lf0s, levels = [], [], []
+    mceps, lf0s, levels, noisy = [], [], [], []
     for one in sentences:
         levels.append(below_loudest(one))
         loud, sung = measured_frames(one)
         mceps.append(one.mcep[loud].astype(np.float64))
         lf0s.append(one.lf0[sung].astype(np.float64))
+        noisy.append(one.aperiodicity[sung].astype(np.float64))
     lf0, mcep = np.concatenate(lf0s or [np.zeros(0)]), np.concatenate(mceps or [np.zeros((0, 1))])
     if len(lf0) == 0:
         raise ValueError("nothing is voiced")
@@ -96,6 +98,7 @@ def measure(sentences: Iterable[Features]) -> Statistics:
         spread,
         away.T @ away / len(away),
         np.quantile(np.concatenate(levels), LEVELS),
+        np.concatenate(noisy).mean(0),
     )
 
 

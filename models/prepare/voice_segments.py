@@ -26,8 +26,8 @@ class VoiceSegments(Dataset[dict[str, Tensor]]):
     """`frames` frames of a speaker, the speakers in turn; the sentences lie in memory, 15 minutes of speech are 26 MB.
 
     `facts` are the data's, with what its crops are normalised by under `speakers[n]["normal"]`, (mean, spread), each
-    MCEPS numbers, ln F0's in place of c0's; `["correlation"]`, the lower triangle without its ones, row by row, and
-    `["levels"]` are as models.prepare.voice_data.Statistics has them.
+    MCEPS numbers, ln F0's in place of c0's; `["correlation"]`, the lower triangle without its ones, row by row,
+    `["levels"]` and `["aperiodicity"]` are as models.prepare.voice_data.Statistics has them.
     """
 
     def __init__(self, folders: Sequence[Path], frames: int) -> None:
@@ -50,6 +50,7 @@ class VoiceSegments(Dataset[dict[str, Tensor]]):
                     # Four digits: they stand in a file that people read.
                     "correlation": speaker.correlation[np.tril_indices(MCEPS - 1, -1)].round(4).tolist(),
                     "levels": speaker.levels.round(4).tolist(),
+                    "aperiodicity": speaker.aperiodicity.round(4).tolist(),
                 }
                 for facts, normal, speaker in zip(data.facts["speakers"], self._normal, found, strict=True)
             ]
@@ -69,7 +70,8 @@ class VoiceSegments(Dataset[dict[str, Tensor]]):
 
     def crop(self, sample: int, speaker: int) -> dict[str, Tensor]:
         """mcep: float32 (MCEPS, frames) as networks read it, c0 below the sentence's loudest, see
-        models.speakers.levelled; lf0: (frames,) ln Hz, 0 where unvoiced; speaker: () int64."""
+        models.speakers.levelled; lf0: (frames,) ln Hz, 0 where unvoiced; aperiodicity: (bands, frames), as WORLD codes
+        it; speaker: () int64."""
         rng = np.random.default_rng([sample, speaker])
         sentences = self._sentences[speaker]
         sentence = sentences[rng.integers(len(sentences))]
@@ -82,6 +84,7 @@ class VoiceSegments(Dataset[dict[str, Tensor]]):
         return {
             "mcep": torch.from_numpy(np.ascontiguousarray(values.T, np.float32)),
             "lf0": torch.from_numpy(sentence.lf0[part].copy()),
+            "aperiodicity": torch.from_numpy(np.ascontiguousarray(sentence.aperiodicity[part].T, np.float32)),
             "speaker": torch.tensor(speaker),
         }
 

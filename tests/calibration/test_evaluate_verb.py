@@ -39,9 +39,9 @@ def evaluated(out: Path, *arguments: str) -> tuple[int, dict]:
 
 def test_a_look_is_measured_on_footage(footage: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The fictional character is nobody filmed; the man's own footage, as target, is known to be his."""
-    he = part(footage / "talkerA_webcam_second_30s.mp4", tmp_path / "he.mp4", 0, 24)
-    again = part(footage / "talkerA_webcam_second_30s.mp4", tmp_path / "again.mp4", 300, 24)
-    other = part(footage / "talkerF_man_glasses_8s.mp4", tmp_path / "other.mp4", 0, 24)
+    he = part(footage / "talkerA_webcam_second_30s.mp4", tmp_path / "he.mp4", 0, 12)
+    again = part(footage / "talkerA_webcam_second_30s.mp4", tmp_path / "again.mp4", 60, 12)
+    other = part(footage / "talkerF_man_glasses_8s.mp4", tmp_path / "other.mp4", 0, 12)
     out = tmp_path / "seen"
     code, figures = evaluated(out, "--footage", str(again), "--footage", str(other), "--target", str(he))
     assert code == 0
@@ -66,7 +66,7 @@ def test_a_look_is_measured_on_footage(footage: Path, tmp_path: Path, capsys: py
 
 
 def test_without_a_target_nobody_is_compared(footage: Path, tmp_path: Path) -> None:
-    clip = part(footage / "talkerG_man_dim_outdoor_7s.mp4", tmp_path / "g.mp4", 0, 20)
+    clip = part(footage / "talkerG_man_dim_outdoor_7s.mp4", tmp_path / "g.mp4", 0, 12)
     code, figures = evaluated(tmp_path / "seen", "--footage", str(clip))
     assert code == 0
     assert figures["identity"] is None
@@ -79,7 +79,7 @@ def test_without_a_target_nobody_is_compared(footage: Path, tmp_path: Path) -> N
 def test_what_cannot_be_evaluated_is_refused_in_one_line(
     footage: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    nobody = part(footage / "negative_noface_bottles.mp4", tmp_path / "nobody.mp4", 0, 12)
+    nobody = part(footage / "negative_noface_bottles.mp4", tmp_path / "nobody.mp4", 0, 3)
     text = tmp_path / "text.mp4"
     text.write_text("no movie")
     twice = tmp_path / "b" / "nobody.mp4"

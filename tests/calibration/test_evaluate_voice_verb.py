@@ -49,9 +49,12 @@ def targets(paths: list[str]) -> list[str]:
     return [part for path in paths for part in ("--target", path)]
 
 
-def test_a_preset_on_two_sentences(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = speech(data, "p226_0*.wav", 2)
-    whom = speech(data, "p225_0*.wav", 4)
+def test_a_preset_on_two_sentences(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("calibration.recordings._FEWEST_POINTS", 40)
+    said = [cut(path, tmp_path / Path(path).name, 3) for path in speech(data, "p226_0*.wav", 2)]
+    whom = [cut(path, tmp_path / Path(path).name, 4) for path in speech(data, "p225_0*.wav", 4)]
     figures = evaluated(tmp_path / "heard", "monotone", said, *targets(whom))
     assert figures["voice"] == "monotone"
     assert 0.7 < figures["stoi"] <= 1.0
@@ -162,6 +165,19 @@ def test_checkpoints_are_drawn_by_their_steps(tmp_path: Path) -> None:
         evaluate_voices.plot({name: figures | {"steps": at} for name, at in steps.items()}, tmp_path / f"{steps}.png")
     pictures = [path.read_bytes() for path in tmp_path.iterdir()]
     assert len(set(pictures)) == 2, "by steps where they tell voices apart, else by name"
+
+
+def test_checkpoints_kept_further_and_further_apart_are_drawn_as_far_apart() -> None:
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    from calibration import evaluate_voices
+
+    for steps, scale in (((100, 500), "linear"), ((100, 500, 2000), "log"), ((0, 500, 2000), "linear")):
+        axes = Figure().subplots()
+        found = {f"after {at}": {"stoi": 0.5, "steps": at, "prdc_of_target": None} for at in steps}
+        evaluate_voices._panel(axes, found, "stoi")
+        assert axes.get_xscale() == scale
 
 
 @pytest.mark.slow

@@ -246,6 +246,25 @@ def test_what_cannot_be_frozen_as_asked(run: Path, tmp_path: Path, change: dict[
     assert not (tmp_path / "new").exists()
 
 
+def test_a_checkpoint_kept_on_the_way_is_frozen_by_its_step(
+    run: Path, exported_once: None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    loaded = checkpoint.load_run(run)
+    checkpoint.keep(run, loaded.networks, {"step": 2, "samples_seen": 2, "seconds": 4.0})
+    loaded.networks["average"].last[1].weight.data.mul_(0.5)  # type: ignore[union-attr,index,operator]
+    checkpoint.save(run, loaded.networks, {}, {"step": 4, "samples_seen": 4, "seconds": 8.0})
+    out = tmp_path / "anna.onnx"
+    arguments = ("export", run, "--out", out, "--subject", "self", "--step")
+    assert _guise(capfd, *arguments, 2)[0] == 0
+    assert artifact.check(out).training.steps == 2
+    # The graph exported once has the kept weights: of others it would not be the network.
+    with pytest.raises(NotFaithful):
+        freeze(run, out, "self")
+    code, _, err = _guise(capfd, *arguments, 1)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "has no checkpoint of step 1: choose from 2, 3, 4" in err
+
+
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(BadRun, match="not a training run"):
         freeze(tmp_path / "nothing", tmp_path / "look.onnx", "fictional")
@@ -289,7 +308,9 @@ def test_export_then_inspect(
     assert code == 0
 
 
-def test_persons_are_named_with_their_consent(run: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_persons_are_named_with_their_consent(
+    run: Path, exported_once: None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "two.onnx"
     code, _, err = _guise(capfd, "export", run, "--out", out, "--subject", "anna=self", "--subject", "ben=signed")
     assert code == 0, err

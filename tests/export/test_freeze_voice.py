@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from export.verify import NotFaithful
 from models.checkpoint import load_run
 from models.family import FreezePlan
 from models.features.speech import MCEPS
-from models.speakers import STATES, WHOEVER
+from models.speakers import GIVES, STATES, WHOEVER
 from tests.models.voice_folders import drawn_sentence, write_voice
 
 torch.set_num_threads(1)
@@ -77,7 +78,7 @@ def test_carried_on_it_says_what_the_network_says(frozen: Path, plan: FreezePlan
         for begin in range(0, 400, 4):
             part = [column[:, begin : begin + 4] for column in columns]
             wanted = plan.module(*(torch.from_numpy(p) for p in part), torch.tensor([0]), *theirs)
-            theirs = list(wanted[3:])
+            theirs = list(wanted[len(GIVES) :])
             got = session.run(**dict(zip(("mcep", "lf0", "voiced"), part, strict=True)), source=np.array([0]), **ours)
             ours = {name: got[f"next_{name}"].copy() for name in STATES}
             np.testing.assert_allclose(got["converted_mcep"], wanted[0].numpy(), atol=1e-4)
@@ -87,9 +88,13 @@ def test_carried_on_it_says_what_the_network_says(frozen: Path, plan: FreezePlan
     assert moved > 0.5
 
 
-def test_fp16_is_faithful_too(run: Path, tmp_path: Path) -> None:
+def test_fp16_is_faithful_too(run: Path, frozen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = onnx.load(frozen)
+    del graph.metadata_props[:]
+    # Exporting takes seconds, and the graph is the same.
+    monkeypatch.setattr("export.freeze.to_onnx", lambda _: graph)
     out = tmp_path / "half.onnx"
-    arguments = ["--target", "anna", "--subject", "anna=self", "--subject", "ben=self", "--precision", "fp16"]
+    arguments = ["--target", "ben", "--subject", "anna=self", "--subject", "ben=self", "--precision", "fp16"]
     assert guise.main(["export", str(run), "--out", str(out), *arguments]) == 0
     assert artifact.check(out).precision == "fp16"
 

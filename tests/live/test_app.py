@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from live import app
+from live import app, display
 from live.app import BadInput, LiveOptions, run_live
 from live.audience import STALE_S, Audience, read_safe_picture
 from live.engine_process import start_forkserver, stop_forkserver
@@ -93,18 +96,51 @@ def test_both_engines_are_asked_for_the_provider(show: Path, monkeypatch: pytest
 def test_a_display_is_there_or_it_is_said_what_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("QT_QPA_PLATFORM", "WAYLAND_DISPLAY", "DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(app.sys, "platform", "linux")
-    assert app._no_display() == "there is no display"
+    monkeypatch.setattr(display.sys, "platform", "linux")
+    assert display.no_display() == "there is no display"
     monkeypatch.setenv("DISPLAY", "nonsense")
-    assert "nonsense" in (app._no_display() or "")
+    assert "nonsense" in (display.no_display() or "")
     monkeypatch.setenv("DISPLAY", ":64999")
-    assert "does not answer" in (app._no_display() or "")
+    assert "does not answer" in (display.no_display() or "")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind("\0/tmp/.X11-unix/X64999")
         server.listen()
-        assert app._no_display() is None
+        assert display.no_display() is None
     monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
-    assert app._no_display() is None
+    assert display.no_display() is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="X11")
+def test_a_library_that_qt_lacks_is_named_before_qt_ends_the_process(tmp_path: Path) -> None:
+    """PyQt5's own plugin, but that it wants a library that nobody has."""
+    import PyQt5
+
+    theirs = Path(PyQt5.__file__).parent / "Qt5"
+    platforms = tmp_path / "PyQt5" / "Qt5" / "plugins" / "platforms"
+    platforms.mkdir(parents=True)
+    (tmp_path / "PyQt5" / "__init__.py").touch()
+    (tmp_path / "PyQt5" / "Qt5" / "lib").symlink_to(theirs / "lib")
+    plugin = (theirs / "plugins" / "platforms" / "libqxcb.so").read_bytes()
+    assert plugin.count(b"libxcb-icccm.so.4") == 1
+    (platforms / "libqxcb.so").write_bytes(plugin.replace(b"libxcb-icccm.so.4", b"libxcb-nowhere.so"))
+
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("QT_", "XDG_", "WAYLAND_"))}
+    environment |= {"DISPLAY": ":64998", "PYTHONPATH": str(tmp_path)}
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("\0/tmp/.X11-unix/X64998")
+        server.listen()
+        ended = subprocess.run(
+            [sys.executable, "-m", "guise", "live"],
+            cwd=Path(__file__).resolve().parents[2],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("guise: the windows need libxcb-nowhere.so, which is not installed")
+    assert "apt install libxcb-icccm4 " in ended.stderr
+    assert ended.stderr.count("\n") == 1
 
 
 def test_a_show_that_ends_before_an_engine_has_started_has_no_fault(
@@ -243,7 +279,7 @@ def test_a_panic_hides_whatever_the_engine_sends(frames: SharedFrames) -> None:
 def test_a_panic_is_seen_at_once_also_when_no_engine_is_there(
     frames: SharedFrames, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("live.audience._SAFE_EVERY_S", 5.0)
+    monkeypatch.setattr("live.audience._SAFE_EVERY_S", 2.0)
     audience = Audience(frames)
     safe = threading.Event()
     audience.start()
@@ -251,7 +287,7 @@ def test_a_panic_is_seen_at_once_also_when_no_engine_is_there(
     time.sleep(0.02)
     audience.subscribe(lambda picture: safe.set() if picture.kind is FrameKind.SAFE else None)
     audience.panic(True)
-    assert safe.wait(2.0)
+    assert safe.wait(1.5)
     audience.stop()
 
 

@@ -12,6 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from export.artifact import CONVERTED_FEATURES
 from export.session import FrozenSession
 from models.family import Family, FreezePlan
 from models.features.speech import MCEPS
@@ -85,7 +86,7 @@ def hop_by_hop(session: FrozenSession, sentence: Features, source: int) -> list[
         part = [np.asarray(x[begin : begin + hop], np.float32)[None] for x in sentence[:3]]
         read = dict(zip(("mcep", "lf0", "voiced"), part, strict=True))
         answer = session.run(**read, **states, source=np.array([source]))
-        for row, name in zip(given, manifest.gives, strict=True):
+        for row, name in zip(given, CONVERTED_FEATURES, strict=True):
             row.append(answer[name][0].copy())
         states = {name: answer[after].copy() for name, after in manifest.states.items()}
     return [np.concatenate(row) for row in given]

@@ -12,9 +12,10 @@ from torch import Tensor
 from models.checkpoint import load_run
 from models.family import WrongTarget
 from models.features.speech import MCEPS
+from models.framewise_voice import FramewiseVoice
 from models.prepare.voice_data import Features, VoiceData, measure
 from models.speakers import PRIOR_16K_MEAN, PRIOR_16K_STD, PRIOR_LF0, STATES
-from models.statistics import Statistics, StatisticsVoice, moments
+from models.statistics import Statistics, moments
 from models.train import Plan, train
 from tests.models.voice_folders import drawn_sentence, write_voice
 
@@ -66,7 +67,7 @@ def test_a_pass_stopped_and_resumed_is_the_pass_not_stopped(folders: list[Path],
     assert not torch.equal(half, parts.mcep)  # type: ignore[arg-type]
 
 
-def _voice(folders: list[Path], target: str | None, recipe: str = "default") -> tuple[StatisticsVoice, list[Features]]:
+def _voice(folders: list[Path], target: str | None, recipe: str = "default") -> tuple[FramewiseVoice, list[Features]]:
     data = VoiceData(folders)
     kind = Statistics()
     options = kind.options(batch=1, steps=0, **kind.recipes[recipe])
@@ -75,12 +76,12 @@ def _voice(folders: list[Path], target: str | None, recipe: str = "default") -> 
         for name, part in moments(data.features(index)).items():
             getattr(networks["speakers"], name)[speaker] += part
     module = kind.freeze(networks, options, data.facts, target).module
-    assert isinstance(module, StatisticsVoice)
+    assert isinstance(module, FramewiseVoice)
     return module, [data.features(i) for i, (speaker, _) in enumerate(data.sentences) if speaker == 0]
 
 
 def _run(
-    voice: StatisticsVoice, sentence: Features, source: int, hop: int, states: list[Tensor] | None = None
+    voice: FramewiseVoice, sentence: Features, source: int, hop: int, states: list[Tensor] | None = None
 ) -> tuple[np.ndarray, np.ndarray, list[Tensor]]:
     """(t, MCEPS) and (t,) of a sentence in hops, and the states after it."""
     carried = states or [torch.zeros(1, width) for width in STATES.values()]
@@ -89,7 +90,7 @@ def _run(
     with torch.no_grad():
         for begin in range(0, len(sentence.lf0), hop):
             part = [column[:, begin : begin + hop] for column in columns]
-            mcep, lf0, voiced, *carried = voice(*part, torch.tensor([source]), *carried)
+            mcep, lf0, voiced, _, *carried = voice(*part, torch.tensor([source]), *carried)
             assert torch.equal(voiced, part[2])
             mceps.append(mcep[0].numpy())
             lf0s.append(lf0[0].numpy())

@@ -11,11 +11,14 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from models import checkpoint
 from models.checkpoint import BadRun, load_run
@@ -67,7 +70,7 @@ def test_another_seed_is_another_run(data: Path, tmp_path: Path) -> None:
     assert not _same(_weights(tmp_path / "a"), _weights(tmp_path / "b"))
 
 
-def test_it_learns(data: Path, tmp_path: Path) -> None:
+def test_it_learns_and_what_it_was_on_the_way_is_kept(data: Path, tmp_path: Path) -> None:
     seen: list[float] = []
 
     def advance(now: object) -> None:
@@ -80,6 +83,69 @@ def test_it_learns(data: Path, tmp_path: Path) -> None:
     loaded = load_run(tmp_path / "run")
     assert loaded.state["step"] == 200
     assert loaded.state["samples_seen"] == 400
+
+    kept = load_run(tmp_path / "run", 100)
+    assert kept.state == kept.state | {"step": 100, "samples_seen": 200}
+    assert not _same(kept.networks.state_dict(), loaded.networks.state_dict())
+    assert _same(load_run(tmp_path / "run", 200).networks.state_dict(), loaded.networks.state_dict())
+    assert [path.name for path in sorted((tmp_path / "run" / "kept" / "00000100").iterdir())] == [
+        "networks.safetensors",
+        "state.json",
+    ]
+    with pytest.raises(BadRun, match=r"no checkpoint of step 150: choose from 100, 200$"):
+        load_run(tmp_path / "run", 150)
+
+
+def test_a_long_run_keeps_few() -> None:
+    assert [step for step in range(60_001) if checkpoint.is_kept(step)] == [
+        *(100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000)
+    ]
+
+
+def test_what_was_left_half_written_is_no_checkpoint(data: Path, tmp_path: Path) -> None:
+    train(_plan(data, tmp_path / "run", steps=1), lambda _: None)
+    whole = checkpoint.newest(tmp_path / "run")
+    assert whole is not None
+    shutil.copytree(whole, whole.with_name("00000002.part"))
+    assert checkpoint.newest(tmp_path / "run") == whole
+
+
+def test_a_step_that_fails_leaves_its_log_whole(data: Path, tmp_path: Path) -> None:
+    """And no thread of TensorBoard's, which the watch over all tests would see."""
+
+    class Failing(Pix2Pix):
+        def step(self, *given: Any) -> dict[str, torch.Tensor]:
+            if given[4] == 2:
+                raise RuntimeError("enough")
+            return super().step(*given)
+
+    plan = replace(_plan(data, tmp_path / "run"), family=Failing(), log_every_s=0.0)
+    with pytest.raises(RuntimeError, match="enough"):
+        train(plan, lambda _: None)
+    (events,) = (tmp_path / "run" / "log").glob("events.*")
+    log = EventAccumulator(str(events))
+    log.Reload()
+    assert [value.step for value in log.Scalars("loss/l1")] == [1, 2]
+
+
+def test_a_resumed_run_keeps_its_precision(data: Path, tmp_path: Path) -> None:
+    begun = replace(_plan(data, tmp_path / "run", steps=1), precision="bf16-mixed")
+    train(begun, lambda _: None)
+    on = _plan(data, tmp_path / "run", steps=2, resume=True)
+    with pytest.raises(BadRun, match="learns in bf16-mixed") as refused:
+        train(replace(on, precision="32-true"), lambda _: None)
+    assert "\n" not in str(refused.value)
+    asked: list[str] = []
+
+    class Asked(Pix2Pix):
+        def step(self, fabric: Fabric, *given: Any) -> dict[str, torch.Tensor]:
+            asked.append(str(fabric._precision.precision))
+            return super().step(fabric, *given)
+
+    for number, precision in ((2, "auto"), (3, "bf16-mixed")):
+        options = on.options.model_copy(update={"steps": number})
+        train(replace(on, family=Asked(), options=options, precision=precision), lambda _: None)
+    assert asked == ["bf16-mixed", "bf16-mixed"]
 
 
 def test_ctrl_c_saves_and_resume_goes_on(data: Path, tmp_path: Path) -> None:

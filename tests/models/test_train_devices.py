@@ -100,18 +100,23 @@ def _ranks(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return psutil.Process(process.pid).children(recursive=True)
 
 
-def test_ctrl_c_leaves_a_checkpoint_and_no_process(data: Path, tmp_path: Path) -> None:
+def test_ctrl_c_leaves_a_checkpoint_and_no_process(
+    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ranks: list[psutil.Process] = []
+
+    def stop(_: Advance) -> None:
+        if not ranks:
+            ranks.extend(psutil.Process().children())
+            signal.raise_signal(signal.SIGINT)
+
     out = tmp_path / "run"
-    with _guise(data, out, "--devices", "2", "--steps", "1000000") as process:
-        ranks = _ranks(process)
-        assert len(ranks) == 2
-        process.send_signal(signal.SIGINT)
-        printed, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
-    assert printed.count("saved:") == 1
-    assert "Traceback" not in errors
-    assert load_run(out).state["step"] > 0
+    saved = launch.train(_plan(data, out, devices=2, batch=1, steps=10**6), stop)
+    assert len(ranks) == 2
     assert not any(rank.is_running() for rank in ranks)
+    assert saved == checkpoint.newest(out)
+    assert load_run(out).state["step"] > 0
+    assert "Traceback" not in capfd.readouterr().err
 
 
 @pytest.mark.slow
@@ -143,21 +148,20 @@ def test_what_one_process_meets_ends_all_with_one_line(data: Path, tmp_path: Pat
     assert "\n" not in str(told.value)
 
 
-def test_two_hosts_are_one_training(data: Path, tmp_path: Path) -> None:
+def test_two_hosts_are_one_training(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process is the first host's."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     out = tmp_path / "run"
     host = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    several = ("--nodes", "2", "--steps", "3")
-    with (
-        _guise(data, out, *several, NODE_RANK="0", **host) as first,
-        _guise(data, out, *several, NODE_RANK="1", **host) as second,
-    ):
-        for process in (first, second):
-            printed, errors = process.communicate(timeout=60)
-            assert process.returncode == 0, errors
-            assert "saved:" in printed
+    with _guise(data, out, "--nodes", "2", "--steps", "3", NODE_RANK="1", **host) as second:
+        for name, value in (host | {"NODE_RANK": "0"}).items():
+            monkeypatch.setenv(name, value)
+        assert len(_losses(_plan(data, out, devices=1, batch=1, steps=3, nodes=2))) == 3
+        printed, errors = second.communicate(timeout=60)
+        assert second.returncode == 0, errors
+        assert "saved:" in printed
     assert load_run(out).state == load_run(out).state | {"step": 3, "samples_seen": 6}
 
 

@@ -170,9 +170,14 @@ def heard(movie: Path, channels: int = 1) -> Samples:
     return whole
 
 
-@pytest.mark.parametrize("talker", ["talkerJ_man_with_speech_6s.mp4", "talkerK_woman_with_speech_6s.mp4"])
+@pytest.mark.parametrize(
+    "talker",
+    ["talkerJ_man_with_speech_6s.mp4", pytest.param("talkerK_woman_with_speech_6s.mp4", marks=pytest.mark.slow)],
+)
 def test_speech_stays_where_and_as_it_was(talker: str, footage: Path, tmp_path: Path, face_points: FacePoints) -> None:
-    """Two real recordings; the first has a variable frame rate, and its sound begins before its picture."""
+    """Two real recordings; the first has a variable frame rate, and its sound begins before its picture.
+
+    The second is slow: `make slow PYTEST_ARGS=tests/live/picture/test_render.py`."""
     report = render(footage / talker, tmp_path / "out.mp4", "safe", face_points=face_points)
     assert "audio" not in report
     before, after = heard(footage / talker)[:, 0], heard(tmp_path / "out.mp4")[:, 0]

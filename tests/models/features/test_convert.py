@@ -151,16 +151,15 @@ def test_words_stay_and_nothing_is_a_telephone(data: Path, speaker: str) -> None
 
 
 def test_the_pitch_lands_where_it_is_asked(data: Path) -> None:
-    sounds = [speech(data, speaker, 24_000, 2.5) for speaker in SPEAKERS[:3]]
-    spoken = [_f0(sound.astype(np.float64)) for sound in sounds]
-    for semitones in (-12, -5, 5, 12):
-        off = []
-        for sound, f0 in zip(sounds, spoken, strict=True):
+    for speaker, asked in ((SPEAKERS[0], (-12, 5)), (SPEAKERS[1], (-5, 12))):
+        sound = speech(data, speaker, 24_000, 2.0)
+        spoken = _f0(sound.astype(np.float64))
+        for semitones in asked:
             converter = Convert(FrameVoice(24_000, (Singer(Same()),)), "voice", 24_000, 480)
             assert converter.set("pitch", semitones)
             played = streamed(converter, sound, 480).astype(np.float64)
-            off.append(_cents(f0 * 2 ** (semitones / 12), _f0(played)))
-        assert max(map(abs, off)) < 20, (semitones, off)
+            off = _cents(spoken * 2 ** (semitones / 12), _f0(played))
+            assert abs(off) < 20, (speaker, semitones)
 
 
 def _f0(sound: np.ndarray) -> np.ndarray:
