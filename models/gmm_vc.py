@@ -224,7 +224,7 @@ class GmmVc:
         finding = 2 * options.steps // 3
         moved, sure = [], []
         with torch.no_grad():
-            for speaker in batch["speaker"].unique().tolist():
+            for speaker in sorted(set(batch["speaker"].tolist())):
                 chosen = batch["speaker"] == speaker
                 x, voiced = batch["mcep"][chosen], (batch["lf0"][chosen] > 0).float()
                 if step < finding:

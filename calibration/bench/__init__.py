@@ -21,7 +21,7 @@ class Options:
     work: Path | None = None
     """Where long measurements keep what they made, and go on from."""
     minutes: float | None = None
-    """memory, soak: of performing; likeness: of training."""
+    """memory, soak: of performing; likeness, voices: of training."""
     runs: int | None = None
 
 
@@ -60,6 +60,9 @@ BENCHES: dict[str, Bench] = {
     ),
     "soak": Bench("calibration.bench.soak:run", "ten minutes or an hour of speech beside the picture", 11.0, False),
     "voices": Bench(
-        "calibration.bench.voices:run", "whom voices that need no network sound like, and words kept", 3.0, False
+        "calibration.bench.voices:run",
+        "whom learned voices sound like, and words kept; with --work, trained ones too",
+        3.0,
+        False,
     ),
 }

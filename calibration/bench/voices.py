@@ -1,7 +1,8 @@
-"""Whom the voices that need no network sound like: 4 speakers of LibriSpeech become each other.
+"""Whom learned voices sound like: 4 speakers of LibriSpeech become each other.
 
 8 sentences of each are learned from, the 2 others converted to each of the 3 others: 24 conversions a row, at 16 kHz.
-In each row a little more is moved; the last ones are the frozen voice itself. A row is one function of a Case, in ROWS.
+In each row a little more is moved, up to the frozen voice by statistics; with --work the families that are trained
+follow, block by block as on stage. A row is one function of a Case.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from calibration.bench import CannotMeasure, Options
 from calibration.bench.table import Row, show
+from calibration.bench.voice_families import TRAINING_MINUTES, Voice, train_families
 from export.evaluate_voice import (
     CannotJudge,
     Embedding,
@@ -44,7 +46,7 @@ SPEAKERS = ("1688", "1998", "2414", "533")
 LEARNED = 8
 RATE = 16000
 BLOCK = 160
-FLOOR = {"target": 0.70, "nearer": 19, "stoi": 0.81}
+FLOOR = {"target": 0.70, "nearer": 19, "stoi": 0.75}
 
 
 class Sentence:
@@ -133,11 +135,19 @@ def frozen_warm(case: Case) -> Signal:
 
 
 def live_told(case: Case) -> Signal:
-    return _live(case, case.source + 1, None)
+    return _live(case, Voice(case.frozen.path, case.source + 1))
 
 
 def live_warm(case: Case) -> Signal:
-    return _live(case, 0, case.before)
+    return _live(case, Voice(case.frozen.path, 0))
+
+
+def _trained(voices: Mapping[tuple[int, int], Voice], *, told: bool) -> Callable[[Case], Signal]:
+    def row(case: Case) -> Signal:
+        voice = voices[case.source, case.target]
+        return _live(case, voice if told else voice._replace(source=0))
+
+    return row
 
 
 ROWS: dict[str, Callable[[Case], Signal]] = {
@@ -187,6 +197,14 @@ def run(options: Options) -> dict[str, Any]:
             figures[row] = _judged(cases, convert, meter, persons)
         for session in sessions:
             session.close()
+    if options.work is not None:
+        recordings = {name: sorted(folder.glob(f"{name}-*.flac"))[:LEARNED] for name in SPEAKERS}
+        minutes = options.minutes or TRAINING_MINUTES
+        for family, voices in train_families(options.work, minutes, recordings):
+            if all(voice.source for voice in voices.values()):
+                told = f"{family}, live, told who speaks"
+                figures[told] = _judged(cases, _trained(voices, told=True), meter, persons)
+            figures[f"{family}, live, not told"] = _judged(cases, _trained(voices, told=False), meter, persons)
     _print(figures, len(cases))
     return figures
 
@@ -247,13 +265,13 @@ def _frozen(case: Case, source: int, before: list[Features]) -> Signal:
     return _spoken(case, _hz(lf0), mcep)
 
 
-def _live(case: Case, source: int, before: NDArray[np.float32] | None) -> Signal:
-    """As on stage: blocks of 10 ms, analysed as they come, after it has heard `before`."""
-    voice = Convert(open_frozen_voice(case.frozen.path, "cpu"), "live", RATE, BLOCK)
-    voice.set("source", source)
-    if before is not None:
-        voice.process(before[: len(before) // BLOCK * BLOCK])
-    return np.asarray(streamed(voice, case.sentence.sound, BLOCK), np.float64)
+def _live(case: Case, voice: Voice) -> Signal:
+    """As on stage: blocks of 10 ms, analysed as they come; who is not told who speaks has heard his other sentences."""
+    played = Convert(open_frozen_voice(voice.path, "cpu"), "live", RATE, BLOCK)
+    played.set("source", voice.source)
+    if voice.source == 0:
+        played.process(case.before[: len(case.before) // BLOCK * BLOCK])
+    return np.asarray(streamed(played, case.sentence.sound, BLOCK), np.float64)
 
 
 def _through(
@@ -302,7 +320,7 @@ def _print(figures: Mapping[str, Any], conversions: int) -> None:
             f"{found['to_target']:.3f}  {found['to_source']:.3f}  {found['nearer_target']:2d} of {conversions}  "
             f"{found['stoi']:.3f}  {found['f0_error_cents']:5.0f}"
         )
-        if name not in AT_LEAST_THE_FLOOR:
+        if name not in AT_LEAST_THE_FLOOR and ", live, " not in name:
             rows.append(Row(name, said))
             continue
         held = (
