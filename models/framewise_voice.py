@@ -21,6 +21,7 @@ from models.speakers import (
     names_of,
     speaker_fields,
 )
+from models.together import STATE, WIDTH, RunningCorrelation
 from models.transport import Transport
 
 SILENT = -15.0
@@ -51,31 +52,28 @@ class FramewiseVoice(nn.Module):
         super().__init__()
         self.target = target
         self.speaker, self.becoming, self.transport, self.finer = speaker, becoming, transport, finer
+        self.together = None if transport is None else RunningCorrelation(transport.prior)
 
-    def forward(
-        self,
-        mcep: Tensor,
-        lf0: Tensor,
-        voiced: Tensor,
-        source: Tensor,
-        heard: Tensor,
-        mean_off: Tensor,
-        variance_off: Tensor,
-        level: Tensor,
-    ) -> tuple[Tensor, ...]:
-        states = (heard, mean_off, variance_off, level)
-        found, states = self.speaker(mcep, lf0, voiced, source, states)
+    @property
+    def states(self) -> dict[str, int]:
+        """What is carried on, each float32 (1, width), zeros at the start."""
+        return STATES if self.together is None else STATES | {STATE: WIDTH}
+
+    def forward(self, mcep: Tensor, lf0: Tensor, voiced: Tensor, source: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+        found, running = self.speaker(mcep, lf0, voiced, source, states[: len(STATES)])
         _, pitch = self.becoming(found.values, voiced)
         said, level, breath = found.values, mcep[..., :1], self.becoming.breath(voiced)
-        if self.transport is not None:
+        if self.transport is not None and self.together is not None:
+            correlations, off = self.together(found, states[-1])
+            running = (*running, off)
             x = as_networks_read(mcep, found, SILENT)
             known = source.clamp(0, len(self.speaker.means) - 1)
-            said = self.transport(x.mT, known, torch.full_like(source, self.target)).mT
+            said = self.transport(x.mT, known, torch.full_like(source, self.target), correlations).mT
             level = level + LEVEL_SPREAD * (said - x)[..., :1]
             if self.finer is not None:
                 said, breath = self.finer(said, voiced, known)
         moved, _ = self.becoming(said, voiced)
-        return torch.cat([level, moved], -1), pitch, voiced + 0, breath * voiced[..., None], *states
+        return torch.cat([level, moved], -1), pitch, voiced + 0, breath * voiced[..., None], *running
 
 
 def freeze_framewise(
@@ -89,16 +87,16 @@ def freeze_framewise(
         "lf0": torch.zeros(1, frames),
         "voiced": torch.zeros(1, frames),
         "source": torch.zeros(1, dtype=torch.int64),
-        **{name: torch.zeros(1, width) for name, width in STATES.items()},
+        **{name: torch.zeros(1, width) for name, width in voice.states.items()},
     }
     return FreezePlan(
         module=voice.eval(),
         inputs=inputs,
-        outputs=(*GIVES, *(f"next_{name}" for name in STATES)),
+        outputs=(*GIVES, *(f"next_{name}" for name in voice.states)),
         manifest={
             "reads": ["mcep", "lf0", "voiced"],
             "gives": list(GIVES),
-            "states": {name: f"next_{name}" for name in STATES},
+            "states": {name: f"next_{name}" for name in voice.states},
             "sample_rate": rate,
             "hop": frames * frame_samples(rate),
             "lookahead": 0,

@@ -36,6 +36,7 @@ from models.speakers import (
     prior_of,
     speaker_fields,
 )
+from models.together import STATE, WIDTH, RunningCorrelation
 from models.transport import LOUDER_NEPERS, QUIETER_NEPERS, People, Transport, anybody
 from models.voice_layers import Memory
 
@@ -94,9 +95,9 @@ class Converter(nn.Module):
         speakers; target: (N,) int64, from 0 on."""
         raise NotImplementedError
 
-    def said(self, x: Tensor, answer: Tensor, source: Tensor, target: Tensor) -> Tensor:
-        """The conversion of x by the answer to just these frames."""
-        return answer if self.start is None else self.start(x, source, target) + answer
+    def said(self, x: Tensor, answer: Tensor, source: Tensor, target: Tensor, found: Tensor | None = None) -> Tensor:
+        """The conversion of x by the answer to just these frames; found: see Transport."""
+        return answer if self.start is None else self.start(x, source, target, found) + answer
 
     def forward(self, x: Tensor, source: Tensor, target: Tensor) -> Tensor:
         """Of crops; beyond their ends they are mirrored."""
@@ -171,11 +172,20 @@ class LearnedVoice(nn.Module):
         super().__init__()
         self.converter, self.target = converter, target
         self.speaker, self.becoming = speaker, becoming
+        self.together = None if converter.start is None else RunningCorrelation(converter.start.prior)
+
+    @property
+    def states(self) -> dict[str, int]:
+        """What is carried on of who speaks, each float32 (1, width), zeros at the start."""
+        return STATES if self.together is None else STATES | {STATE: WIDTH}
 
     def forward(self, mcep: Tensor, lf0: Tensor, voiced: Tensor, source: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        """`states`: those of STATES, `late` where there is a lookahead, and the network's memory."""
+        """`states`: those of `self.states`, `late` where there is a lookahead, and the network's memory."""
         found, running = self.speaker(mcep, lf0, voiced, source, states[: len(STATES)])
-        past = states[len(STATES) :]
+        past, correlations = states[len(self.states) :], None
+        if self.together is not None:
+            correlations, off = self.together(found, states[len(STATES)])
+            running = (*running, off)
         x = as_networks_read(mcep, found)
         _, pitch = self.becoming(found.values, voiced)
         now = torch.cat([x, mcep[..., :1] - QUIET, pitch[..., None], voiced[..., None]], -1)
@@ -190,7 +200,7 @@ class LearnedVoice(nn.Module):
         heard = x.transpose(1, 2).clamp(-UNSEEN, UNSEEN)
         answer = self.converter.answers(heard, known, target, memory)
         answered = now[..., :MCEPS]
-        said = self.converter.said(answered.transpose(1, 2), answer, known, target).transpose(1, 2)
+        said = self.converter.said(answered.mT, answer, known, target, correlations).mT
         moved, _ = self.becoming(said, voiced)
         louder = (LEVEL_SPREAD * (said - answered)[..., :1]).clamp(-QUIETER_NEPERS, LOUDER_NEPERS)
         level = now[..., MCEPS : MCEPS + 1] + QUIET + louder
@@ -224,7 +234,7 @@ def freeze_voice(
     one = torch.zeros(1, dtype=torch.int64)
     with torch.no_grad():
         converter.answers(torch.zeros(1, MCEPS, frames), one, one, memory)
-    states = {name: torch.zeros(1, width) for name, width in STATES.items()}
+    states = {name: torch.zeros(1, width) for name, width in voice.states.items()}
     if options.lookahead:
         states["late"] = torch.zeros(1, options.lookahead, MCEPS + 3)
     states |= {f"memory_{number}": torch.zeros_like(kept) for number, kept in enumerate(memory.kept)}

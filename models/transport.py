@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from models.features.speech import MCEPS
 from models.speakers import LEVEL_SPREAD, LOUDEST_AT, prior_of
+from models.together import inverse_root
 
 ANYBODY = Path(__file__).with_name("anybody_16k.npz")
 """correlation, levels: averages over 6 speakers, 3 of LibriSpeech, 2 of VCTK and LJ, each measured as
@@ -60,6 +61,10 @@ class Transport(nn.Module):
     """
 
     turns: Tensor
+    roots: Tensor
+    read: Tensor
+    given: Tensor
+    prior: Tensor
     places: Tensor
     begins: Tensor
     slopes: Tensor
@@ -73,6 +78,12 @@ class Transport(nn.Module):
         # What is read and given is normalised by mean and spread.
         read, given = sources.spreads[:, None, None, 1:], people.spreads[:, 1:, None]
         self.register_buffer("turns", (turns * read / given).float())
+        # For a source whose correlations are told: the same turn, written from the target's side, see `_turned`.
+        roots = torch.stack([_power(covariance, 0.5) for covariance in covariances[1:]])
+        self.register_buffer("roots", roots.float())
+        self.register_buffer("read", prior.spreads[0, 1:].float())
+        self.register_buffer("given", people.spreads[:, 1:].float())
+        self.register_buffer("prior", prior.correlations[0].float())
         offsets = (people.levels - sources.levels[:, None]).clamp(-QUIETER_NEPERS, LOUDER_NEPERS)
         places = sources.levels
         slopes = torch.diff(offsets) / torch.diff(places).clamp(min=1e-3)[:, None]
@@ -84,10 +95,23 @@ class Transport(nn.Module):
         self.register_buffer("slopes", slopes.float())
         self.register_buffer("begins", begins.float())
 
-    def forward(self, x: Tensor, source: Tensor, target: Tensor) -> Tensor:
-        """source: (N,) int64, 0 for whoever speaks, then the speakers; target: (N,) int64, from 0 on."""
+    def forward(self, x: Tensor, source: Tensor, target: Tensor, found: Tensor | None = None) -> Tensor:
+        """source: (N,) int64, 0 for whoever speaks, then the speakers; target: (N,) int64, from 0 on; found: what is
+        known by now of whoever speaks, (T, MCEPS - 1, MCEPS - 1), his correlations at each frame; N is then 1."""
         moved = torch.matmul(self.turns[source, target], x[:, 1:])
+        if found is not None:
+            moved = torch.where((source == 0)[:, None, None], self._turned(x[:, 1:], target, found), moved)
         return torch.cat([self._level(x[:, :1], source, target), moved], 1)
+
+    def _turned(self, x: Tensor, target: Tensor, found: Tensor) -> Tensor:
+        """By what was found. With T the target's covariance and S the source's, T^1/2 (T^1/2 S T^1/2)^-1/2 T^1/2 is the
+        turn from S to T, as S^-1/2 (S^1/2 T S^1/2)^1/2 S^-1/2 is; but only one root depends on the source."""
+        apart = KEPT_APART * torch.eye(MCEPS - 1, dtype=found.dtype, device=found.device)
+        source = ((1 - KEPT_APART) * found + apart) * self.read[:, None] * self.read
+        root = self.roots[target]
+        turn = torch.matmul(torch.matmul(root, inverse_root(torch.matmul(torch.matmul(root, source), root))), root)
+        moved = torch.matmul(turn, (x[0] * self.read[:, None]).mT[:, :, None])[:, :, 0].mT
+        return (moved / self.given[target].mT)[None]
 
     def _level(self, x: Tensor, source: Tensor, target: Tensor) -> Tensor:
         """(N, 1, T) -> (N, 1, T)"""

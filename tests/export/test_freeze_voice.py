@@ -20,11 +20,16 @@ from export.verify import NotFaithful
 from models.checkpoint import load_run
 from models.family import FreezePlan
 from models.features.speech import MCEPS
-from models.speakers import GIVES, STATES, WHOEVER
+from models.speakers import GIVES, WHOEVER
+from models.speakers import STATES as SPEAKER
+from models.together import STATE, WIDTH
 from tests.models.voice_folders import drawn_sentence, write_voice
 
 torch.set_num_threads(1)
 Capture = pytest.CaptureFixture[str]
+
+
+STATES = SPEAKER | {STATE: WIDTH}
 
 
 @pytest.fixture(scope="module")

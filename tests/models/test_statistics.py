@@ -14,7 +14,7 @@ from models.family import WrongTarget
 from models.features.speech import MCEPS
 from models.framewise_voice import FramewiseVoice
 from models.prepare.voice_data import Features, VoiceData, measure
-from models.speakers import PRIOR_16K_MEAN, PRIOR_16K_STD, PRIOR_LF0, STATES
+from models.speakers import PRIOR_16K_MEAN, PRIOR_16K_STD, PRIOR_LF0
 from models.statistics import Statistics, moments
 from models.train import Plan, train
 from tests.models.voice_folders import drawn_sentence, write_voice
@@ -84,7 +84,7 @@ def _run(
     voice: FramewiseVoice, sentence: Features, source: int, hop: int, states: list[Tensor] | None = None
 ) -> tuple[np.ndarray, np.ndarray, list[Tensor]]:
     """(t, MCEPS) and (t,) of a sentence in hops, and the states after it."""
-    carried = states or [torch.zeros(1, width) for width in STATES.values()]
+    carried = states or [torch.zeros(1, width) for width in voice.states.values()]
     columns = [torch.from_numpy(np.asarray(x, np.float32))[None] for x in sentence[:3]]
     mceps, lf0s = [], []
     with torch.no_grad():
@@ -158,8 +158,8 @@ def test_silence_and_noise_teach_it_nothing(folders: list[Path]) -> None:
 def test_an_hour_stays_finite_and_forgets(folders: list[Path]) -> None:
     voice, sentences = _voice(folders, "ben")
     heard = torch.full((1, MCEPS), 12000.0)
-    states = [heard, *(torch.zeros(1, width) for width in list(STATES.values())[1:])]
-    states[-1] += -5
+    states = [heard, *(torch.zeros(1, width) for width in list(voice.states.values())[1:])]
+    states[list(voice.states).index("level")] += -5
     _, _, after = _run(voice, sentences[0], 0, 4, states)
     assert float(after[0].max()) == 12000
     assert all(bool(torch.isfinite(state).all()) for state in after)

@@ -7,7 +7,8 @@ import torch
 
 from models.features.speech import MCEPS
 from models.prepare.voice_data import LEVELS
-from models.speakers import LEVEL_SPREAD, LOUDEST_AT
+from models.speakers import LEVEL_SPREAD, LOUDEST_AT, Heard
+from models.together import WIDTH, RunningCorrelation, inverse_root
 from models.transport import QUIETER_NEPERS, STEEPEST, People, Transport, anybody
 
 rng = np.random.default_rng(0)
@@ -78,3 +79,45 @@ def test_at_other_rates_anybody_is_who_the_run_knows() -> None:
     measured = anybody(16000, people)
     assert measured.correlations.shape == (1, MCEPS - 1, MCEPS - 1)
     torch.testing.assert_close(measured.correlations.diagonal(dim1=1, dim2=2), torch.ones(1, MCEPS - 1).double())
+
+
+def test_found_while_he_speaks_it_is_the_turn_that_was_measured() -> None:
+    """Source 0 with source 1's correlations, at the prior's spreads, is source 1."""
+    people = _people(2)
+    people.spreads[0] = people.spreads[1]
+    transport = Transport(people, _one(people, 1))
+    x = torch.from_numpy(rng.standard_normal((1, MCEPS, 12))).float()
+    found = people.correlations[:1].float().expand(12, -1, -1)
+    told = transport(x, torch.tensor([1]), torch.tensor([1]))
+    running = transport(x, torch.tensor([0]), torch.tensor([1]), found)
+    torch.testing.assert_close(running[:, 1:], told[:, 1:], atol=0.02, rtol=0.01)
+    # Whoever is told is not asked again.
+    torch.testing.assert_close(transport(x, torch.tensor([1]), torch.tensor([1]), -found), told)
+
+
+def test_what_times_itself_is_the_inverse() -> None:
+    mixed = torch.from_numpy(rng.standard_normal((3, 35, 35))).float()
+    matrices = mixed @ mixed.mT * torch.logspace(0, -1.5, 35)[:, None] * torch.logspace(0, -1.5, 35) + 1e-3 * torch.eye(
+        35
+    )
+    root = inverse_root(matrices)
+    torch.testing.assert_close(root @ root @ matrices, torch.eye(35).expand(3, -1, -1), atol=0.02, rtol=0)
+
+
+def test_correlations_are_found_in_some_seconds_and_pauses_teach_nothing() -> None:
+    people = _people(2)
+    running = RunningCorrelation(people.correlations[0])
+    frames = rng.multivariate_normal(np.zeros(MCEPS - 1), people.correlations[1].numpy(), 4000)
+    values = torch.from_numpy(np.concatenate([np.zeros((4000, 1)), frames], 1)).float()[None]
+    shares = (1 / torch.arange(601, 4601))[None, :, None]
+    found, state = running(Heard(values, shares, shares), torch.zeros(1, WIDTH))
+    before, after = ((found[at] - people.correlations[1]).abs().mean() for at in (0, -1))
+    assert after < 0.35 * before
+    _, still = running(Heard(values, shares, 0 * shares), state)
+    assert torch.equal(still, state)
+    # In hops as at once.
+    parts, state = [], torch.zeros(1, WIDTH)
+    for begin in range(0, 40, 4):
+        part, state = running(Heard(*(x[:, begin : begin + 4] for x in (values, shares, shares))), state)
+        parts.append(part)
+    torch.testing.assert_close(torch.cat(parts), found[:40])
