@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from models.family import WrongTarget
 from models.features.speech import MCEPS
-from models.prepare.voice_data import AUDIBLE_NEPERS, LOUD_NEPERS
+from models.prepare.voice_data import AUDIBLE_NEPERS, LOUD_NEPERS, OUTLYING, STILLEST_LF0
 
 WHOEVER = "whoever speaks"
 LOWEST_HZ, HIGHEST_HZ = 50.0, 1000.0
@@ -41,6 +41,8 @@ move together. A second of speech
 leaves the pitch 150 cents off (median of 9 speakers), 4 s 45, half a minute 25."""
 MEMORY_FRAMES = 12000.0
 """A minute of loud frames: what was said before it is forgotten, as another performer may have taken the microphone."""
+OUTLIERS_COUNT = 0.2
+"""What an F0 counts that lies more than OUTLYING spreads away: not nothing, for another may have begun to speak."""
 LEVEL_RISE, LEVEL_FALL = 0.1, 0.0005
 """How fast the running loud level follows louder voiced frames (a share of the way), and sinks (nepers) at the others:
 it then stands about where the 95th percentile of a sentence does."""
@@ -99,6 +101,7 @@ class RunningSpeaker(nn.Module):
             off = values[:, frame] - self.prior_mean
             # About his own mean, the prior's part undone: else a voice far from the prior seems to move much.
             own = off - mean_off * ((heard + PRIOR_MEAN_FRAMES) / heard.clamp(min=1))
+            counts = counts * self._believed(own, variance_off, heard)
             square = own**2 * (heard / (heard + 1)) - self.prior_variance
             variance_off = variance_off + counts * (square - variance_off) / (heard + (1 + PRIOR_SPREAD_FRAMES))
             mean_off = mean_off + counts * (off - mean_off) / (heard + (1 + PRIOR_MEAN_FRAMES))
@@ -112,6 +115,12 @@ class RunningSpeaker(nn.Module):
         spread = torch.where(anybody, torch.stack(spreads, 1), self.spreads[known][:, None])
         given = Heard((values - mean) / spread, torch.stack(levels, 1), torch.stack(shares, 1))
         return given, (heard, mean_off, variance_off, level)
+
+    def _believed(self, own: Tensor, variance_off: Tensor, heard: Tensor) -> Tensor:
+        """(1, MCEPS): 1, but for an F0 so far from his that it is an octave's error, or somebody else's: less."""
+        spread = (self.prior_variance + variance_off)[:, :1].sqrt().clamp(min=STILLEST_LF0)
+        far = (own[:, :1].abs() > OUTLYING * spread) & (heard[:, :1] > PRIOR_SPREAD_FRAMES)
+        return torch.cat([torch.where(far, OUTLIERS_COUNT, 1.0).to(own.dtype), torch.ones_like(own[:, 1:])], 1)
 
     def _counts(self, c0: Tensor, voiced: Tensor, heard: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
         """By which values the frame is measured, 1 or 0 (1, MCEPS), and the running level (1, 1); by none before the

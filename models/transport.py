@@ -70,20 +70,21 @@ class Transport(nn.Module):
     slopes: Tensor
 
     def __init__(self, people: People, prior: People) -> None:
-        """Targets are `people`, numbered from 0 on; sources are `prior`, 0, and then `people`."""
+        """Targets are `people`, numbered from 0 on; sources are `prior`, 0, and then these. No checkpoint need hold it:
+        it follows from the run's facts."""
         super().__init__()
         sources = People(*(torch.cat(both) for both in zip(prior, people, strict=True)))
         covariances = [_covariance(sources, number) for number in range(len(sources.means))]
         turns = torch.stack([torch.stack([_turn(one, other) for other in covariances[1:]]) for one in covariances])
         # What is read and given is normalised by mean and spread.
         read, given = sources.spreads[:, None, None, 1:], people.spreads[:, 1:, None]
-        self.register_buffer("turns", (turns * read / given).float())
+        self.register_buffer("turns", (turns * read / given).float(), persistent=False)
         # For a source whose correlations are told: the same turn, written from the target's side, see `_turned`.
         roots = torch.stack([_power(covariance, 0.5) for covariance in covariances[1:]])
-        self.register_buffer("roots", roots.float())
-        self.register_buffer("read", prior.spreads[0, 1:].float())
-        self.register_buffer("given", people.spreads[:, 1:].float())
-        self.register_buffer("prior", prior.correlations[0].float())
+        self.register_buffer("roots", roots.float(), persistent=False)
+        self.register_buffer("read", prior.spreads[0, 1:].float(), persistent=False)
+        self.register_buffer("given", people.spreads[:, 1:].float(), persistent=False)
+        self.register_buffer("prior", prior.correlations[0].float(), persistent=False)
         offsets = (people.levels - sources.levels[:, None]).clamp(-QUIETER_NEPERS, LOUDER_NEPERS)
         places = sources.levels
         slopes = torch.diff(offsets) / torch.diff(places).clamp(min=1e-3)[:, None]
@@ -91,9 +92,9 @@ class Transport(nn.Module):
         # The loud level stays where it is; slopes that were held add up from there down.
         widths = torch.diff(places)[:, None]
         begins = offsets[..., -1] - (slopes * widths).sum(-1)
-        self.register_buffer("places", places.float())
-        self.register_buffer("slopes", slopes.float())
-        self.register_buffer("begins", begins.float())
+        self.register_buffer("places", places.float(), persistent=False)
+        self.register_buffer("slopes", slopes.float(), persistent=False)
+        self.register_buffer("begins", begins.float(), persistent=False)
 
     def forward(self, x: Tensor, source: Tensor, target: Tensor, found: Tensor | None = None) -> Tensor:
         """source: (N,) int64, 0 for whoever speaks, then the speakers; target: (N,) int64, from 0 on; found: what is

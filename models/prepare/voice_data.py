@@ -28,6 +28,9 @@ LOUD_NEPERS, AUDIBLE_NEPERS = 15.0 * np.log(10) / 10, 40.0 * np.log(10) / 10
 """Below a sentence's loudest: MCEPs are measured within 15 dB, because pauses and breath say more about the room, F0
 within 40, because it also falls where a sentence ends. (c0, the mean of the log power, is in nepers of power.)"""
 LOUDEST_PERCENT = 95.0
+OUTLYING, STILLEST_LF0 = 2.5, 0.1
+"""F0 further from a sentence's median than so many of its spreads, by its quartiles, is an octave's error and measured
+by nobody; a spread of so much (1.7 semitones) at least."""
 LEVELS = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """The quantiles by which it is known how loud somebody is how often; the last is what is taken for loud."""
 
@@ -74,7 +77,12 @@ def below_loudest(sentence: Features) -> NDArray[np.floating[Any]]:
 def measured_frames(sentence: Features) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(t,) each: the frames a speaker's MCEPs are measured by, and those his F0 is."""
     level = below_loudest(sentence)
-    return level > -LOUD_NEPERS, sentence.voiced & (level > -AUDIBLE_NEPERS)
+    sung = sentence.voiced & (level > -AUDIBLE_NEPERS)
+    if sung.any():
+        low, middle, high = np.percentile(sentence.lf0[sung], (25, 50, 75))
+        # The quartiles of a Gaussian lie 1.35 spreads apart.
+        sung &= np.abs(sentence.lf0 - middle) < OUTLYING * max((high - low) / 1.35, STILLEST_LF0)
+    return level > -LOUD_NEPERS, sung
 
 
 def measure(sentences: Iterable[Features]) -> Statistics:
