@@ -52,11 +52,23 @@ LARGEST_PICTURE = 4096
 Kind = Literal["look", "voice"]
 Precision = Literal["fp32", "fp16", "int8"]
 Reads = Literal["lines", "face", "frame", "mcep", "lf0", "voiced", "sound"]
-Gives = Literal["picture", "mask", "converted_mcep", "converted_lf0", "converted_voiced", "converted_sound"]
+Gives = Literal[
+    "picture",
+    "mask",
+    "converted_mcep",
+    "converted_lf0",
+    "converted_voiced",
+    "converted_aperiodicity",
+    "converted_sound",
+    "mcep_change",
+]
 DType = Literal["uint8", "bool", "int32", "int64", "float16", "float32"]
 
 FEATURES: tuple[Reads, ...] = ("mcep", "lf0", "voiced")
 CONVERTED_FEATURES: tuple[Gives, ...] = ("converted_mcep", "converted_lf0", "converted_voiced")
+FILTER_RATE = 16000
+"""Hz: of a voice that says by what filter a sound is to go, as models.features.filtered_voice plays it."""
+FILTER_LOOKAHEAD_MS = (10, 40)
 MCEPS = 36
 """As models.features.speech has it, which this file, free of numpy, may not ask."""
 FRAMES_A_SECOND = 200
@@ -202,11 +214,14 @@ class Manifest(_Part):
     `subject` says whose likeness it is and on what consent: `fictional`, `self`, or a statement.
 
     A voice is run once a hop; `hop`, `lookahead` and `context` are in samples at `sample_rate` Hz. One of features
-    reads and gives F frames of 5 ms: float32 `mcep` (1, F, 36), `lf0` (1, F), ln Hz and 0 where unvoiced, `voiced`
-    (1, F), 1 or 0; what it says at a frame belongs to the frame `lookahead` before. One of sound reads `sound` and
-    gives `converted_sound`, float32 (1, hop). `states` names each input that carries on an output of the run before;
-    all begin with zeros. The conditioning `source`, int64 (1,), says who speaks: an index into its list, 0 for whoever
-    it may be, then the `speakers` in their order.
+    reads and gives F frames of 5 ms: float32 `mcep` (1, F, 36), `lf0` (1, F), ln Hz and 0 where unvoiced, `voiced` (1,
+    F), 1 or 0; it may give `converted_aperiodicity` (1, F, bands), as WORLD codes it, too. What it says at a frame
+    belongs to the frame `lookahead` before. One of sound reads `sound` and gives `converted_sound`, float32 (1, hop).
+    One of a filter is run every 5 ms on `sound`, (1, 80), and `lf0`, (1, 1), of the place `lookahead` before that
+    sound's end, and gives what is to be added there to the mel-cepstra, `mcep_change` (1, 1, 36), and `converted_lf0`.
+    `states` names each input that carries on an output of the run before; all begin with zeros. The conditioning
+    `source`, int64 (1,), says who speaks: an index into its list, 0 for whoever it may be, then the `speakers` in their
+    order.
     """
 
     version: Literal[1] = 1
@@ -272,13 +287,19 @@ def _check_voice(m: Manifest) -> None:
     if m.size is not None or m.lines is not None or m.target is not None:
         raise ValueError("a voice has no size, lines or target")
     _check_ports(m)
-    if (set(m.reads), set(m.gives)) == (set(FEATURES), set(CONVERTED_FEATURES)):
+    features = {*m.gives} - {"converted_aperiodicity"}
+    if (set(m.reads), features) == (set(FEATURES), set(CONVERTED_FEATURES)):
         _check_features(m, m.sample_rate, m.hop, m.lookahead)
     elif (m.reads, m.gives) == (("sound",), ("converted_sound",)):
         for name, port in (("sound", m.inputs["sound"]), ("converted_sound", m.outputs["converted_sound"])):
             _check_port(name, port, "float32", (1, m.hop))
+    elif (set(m.reads), set(m.gives)) == ({"sound", "lf0"}, {"mcep_change", "converted_lf0"}):
+        _check_filter(m, m.sample_rate, m.hop, m.lookahead)
     else:
-        raise ValueError("a voice reads mcep, lf0, voiced and gives them converted, or reads and gives sound")
+        raise ValueError(
+            "a voice reads mcep, lf0, voiced and gives them converted, reads and gives sound, or reads sound and lf0 "
+            "and gives mcep_change and converted_lf0"
+        )
     for before, after in m.states.items():
         old, new = m.inputs[before], m.outputs[after]
         if old != new:
@@ -295,6 +316,23 @@ def _check_features(m: Manifest, sample_rate: int, hop: int, lookahead: int) -> 
         bare = name.removeprefix("converted_")
         if bare in FEATURES:
             _check_port(name, port, "float32", (1, frames, MCEPS) if bare == "mcep" else (1, frames))
+    if "converted_aperiodicity" in m.gives:
+        bands = min(15_000, sample_rate // 2 - 3000) // 3000
+        _check_port("converted_aperiodicity", m.outputs["converted_aperiodicity"], "float32", (1, frames, bands))
+
+
+def _check_filter(m: Manifest, sample_rate: int, hop: int, lookahead: int) -> None:
+    if sample_rate != FILTER_RATE or hop * FRAMES_A_SECOND != sample_rate:
+        raise ValueError(f"a voice of a filter is run every 5 ms, at {FILTER_RATE} Hz")
+    least, most = FILTER_LOOKAHEAD_MS
+    if not least * sample_rate <= 1000 * lookahead <= most * sample_rate:
+        raise ValueError(
+            f"a voice of a filter needs a lookahead of {least} to {most} ms: its periods are laid meanwhile"
+        )
+    _check_port("sound", m.inputs["sound"], "float32", (1, hop))
+    _check_port("lf0", m.inputs["lf0"], "float32", (1, 1))
+    _check_port("mcep_change", m.outputs["mcep_change"], "float32", (1, 1, MCEPS))
+    _check_port("converted_lf0", m.outputs["converted_lf0"], "float32", (1, 1))
 
 
 def _check_speakers(m: Manifest) -> None:

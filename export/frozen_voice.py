@@ -13,8 +13,17 @@ from numpy.typing import NDArray
 from export.artifact import Manifest, check
 from export.session import FrozenSession, open_session
 from models.features.convert import HopVoice, Mono
+from models.features.filtered_voice import FilteredVoice
 from models.features.frame_voice import FrameVoice, Singer
-from models.features.speech import FrameDelay, Frames, Signal, decode_envelope, encode_envelope, frame_samples
+from models.features.speech import (
+    FrameDelay,
+    Frames,
+    Signal,
+    decode_aperiodicity,
+    decode_envelope,
+    encode_envelope,
+    frame_samples,
+)
 
 THREADS = 1
 """A hop is small: a second thread costs more than it brings, and the picture needs it."""
@@ -33,6 +42,8 @@ def frozen_voice_outline(path: Path) -> HopVoice:
 
 
 def _voice(manifest: Manifest, session: FrozenSession | None) -> HopVoice:
+    if "mcep_change" in manifest.gives:
+        return FilteredVoice(FrozenFilter(manifest, session))
     if "sound" in manifest.reads:
         return SoundVoice(manifest, session)
     assert manifest.sample_rate is not None
@@ -100,6 +111,24 @@ class SoundVoice:
         return self._run.set(name, value)
 
 
+class FrozenFilter:
+    """filtered_voice.Network: a network that hears the waveform and says how it is to be changed."""
+
+    def __init__(self, manifest: Manifest, session: FrozenSession | None) -> None:
+        self.lookahead, self.context = manifest.lookahead or 0, manifest.context or 0
+        self._run = _Run(manifest, session)
+
+    def hear(self, samples: Mono, lf0: float) -> tuple[NDArray[np.float32], float]:
+        given = self._run(sound=samples[None], lf0=np.full((1, 1), lf0, np.float32))
+        return given["mcep_change"][0, 0], float(given["converted_lf0"][0, 0])
+
+    def reset(self) -> None:
+        self._run.reset()
+
+    def set(self, name: str, value: float) -> bool:
+        return self._run.set(name, value)
+
+
 class FrozenMapping:
     """frame_voice.Mapping: a network that reads mel-cepstra and F0."""
 
@@ -128,7 +157,14 @@ class FrozenMapping:
             mcep = encode_envelope(source.envelope, self._sample_rate)
         f0 = np.where(given["converted_voiced"][0] > 0.5, np.exp(given["converted_lf0"][0].astype(np.float64)), 0.0)
         change = self._change(mcep, given["converted_mcep"][0])
-        return Frames(f0, source.envelope * change, source.aperiodicity)
+        return Frames(f0, source.envelope * change, self._aperiodicity(source, given))
+
+    def _aperiodicity(self, source: Frames, given: dict[str, NDArray[np.float32]]) -> Signal:
+        """The source's own, but where it is voiced and the network says another."""
+        if "converted_aperiodicity" not in given:
+            return source.aperiodicity
+        said = decode_aperiodicity(given["converted_aperiodicity"][0], self._sample_rate)
+        return np.where(source.f0[:, None] > 0, said, source.aperiodicity)
 
     def _change(self, mcep: NDArray[np.float32], converted: NDArray[np.float32]) -> Signal:
         """By what the envelope is to be multiplied: so that what 36 coefficients do not hold stays as it was spoken."""

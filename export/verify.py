@@ -154,7 +154,7 @@ def _heard(name: str, wanted: NDArray[Any], got: NDArray[Any]) -> tuple[str, flo
     difference = np.abs(wanted.astype(np.float64) - got.astype(np.float64))
     if name == "converted_lf0":
         return "cents", float(difference.max() * 1200 / np.log(2))
-    if name == "converted_mcep":
+    if name in ("converted_mcep", "mcep_change"):
         return "db", float(10 / np.log(10) * np.sqrt(2 * (difference**2).sum(-1)).max())
     loudest = max(float(np.abs(wanted).max()), 1.0 if name == "converted_voiced" else 1e-2)
     return "of_255", float(difference.max() * 255 / loudest)
@@ -245,7 +245,7 @@ def _babble(manifest: Manifest, rng: np.random.Generator) -> Iterator[dict[str, 
 
 
 def _buzz(manifest: Manifest, rng: np.random.Generator) -> Iterator[dict[str, NDArray[Any]]]:
-    """A gliding pulse train with formants, and hiss between its syllables."""
+    """A gliding pulse train with formants, and hiss between its syllables; and its ln F0, where that is read."""
     rate, hop = manifest.sample_rate or 16000, manifest.hop or 1
     hops = max(1, round(SPOKEN_S * rate / hop))
     time_s = np.arange(hops * hop) / rate
@@ -255,7 +255,10 @@ def _buzz(manifest: Manifest, rng: np.random.Generator) -> Iterator[dict[str, ND
     loud = np.maximum(np.sin(2 * np.pi * 2 * time_s), 0)
     sound = 0.1 * tone * loud + 0.01 * rng.standard_normal(len(time_s))
     for number in range(hops):
-        yield {"sound": sound[None, number * hop : (number + 1) * hop].astype(np.float32)}
+        said = {"sound": sound[None, number * hop : (number + 1) * hop].astype(np.float32)}
+        if "lf0" in manifest.reads:
+            said["lf0"] = np.full((1, 1), np.log(hz[number * hop]), np.float32)
+        yield said
 
 
 def _drawings(manifest: Manifest, rng: np.random.Generator, count: int) -> Iterator[NDArray[np.uint8]]:

@@ -23,7 +23,7 @@ console = Console(stderr=True)
 
 @prepare.callback()
 def _prepare() -> None:
-    """`face` and `voice` are subcommands."""
+    """`face`, `voice` and `phonemes` are subcommands."""
 
 
 @prepare.command("face")
@@ -66,6 +66,9 @@ def prepare_voice(
     rate: Annotated[int, typer.Option(help="Hz that the voice is learned at: 16000 or 24000")] = 16000,
     minutes: Annotated[float, typer.Option(help="Speech kept at most, spread evenly over what there is", min=0.1)] = 15,
     denoise: Annotated[bool, typer.Option("--denoise", help="Reduce steady noise first (FFmpeg's afftdn)")] = False,
+    learn_all: Annotated[
+        bool, typer.Option("--learn-all", help="Hold no sentence out: where there is hardly a minute")
+    ] = False,
 ) -> None:
     """About a minute of speech -> sentences, each with its WORLD features; and the speaker's statistics.
 
@@ -83,12 +86,41 @@ def prepare_voice(
             def show(what: str, done: int, of: int) -> None:
                 bar.update(task, description=what, completed=done, total=of)
 
-            options = VoiceOptions(sample_rate=rate, minutes=minutes, denoise=denoise)
+            options = VoiceOptions(sample_rate=rate, minutes=minutes, denoise=denoise, learn_all=learn_all)
             facts = run(recordings, out, name, options, show)
     except DataError as error:
         _refuse(error)
     print(report(facts), end="")
     print(f"a look at it: {out / 'plots.png'}")
+
+
+@prepare.command("phonemes")
+def prepare_phonemes(
+    out: Annotated[Path, typer.Option(help="Folder to write; it must not be there yet")],
+    minutes: Annotated[float, typer.Option(help="Speech to synthesise", min=1)] = 120,
+    corpus: Annotated[
+        Path | None, typer.Option(help="Instead: a folder of recordings with TIMIT's labels beside them (.PHN)")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same voices, words and rooms", min=0)] = 0,
+) -> None:
+    """Speech with a known phoneme at every moment, for `guise train recogniser`: espeak-ng says it in many voices.
+
+    Example: guise prepare phonemes --out data/phonemes
+    """
+    from models.prepare.data_error import DataError
+    from models.prepare.spoken_corpus import prepare_phonemes as run
+    from models.prepare.spoken_corpus import report
+
+    try:
+        with _bar() as (bar, task):
+
+            def show(what: str, done: int, of: int) -> None:
+                bar.update(task, description=what, completed=done, total=of)
+
+            facts = run(out, minutes, corpus, seed, show)
+    except DataError as error:
+        _refuse(error)
+    print(report(facts), end="")
 
 
 def train(
@@ -108,7 +140,11 @@ def train(
     ] = 1,
     nodes: Annotated[int, typer.Option(help="Hosts: give the command on each, see below", min=1)] = 1,
     precision: Annotated[
-        str, typer.Option(help="auto, 32-true or bf16-mixed; auto: bf16 where it is multiplied in hardware")
+        str,
+        typer.Option(
+            help="auto, 32-true or bf16-mixed; auto: bf16 where it is multiplied in hardware; a resumed run keeps its "
+            "own"
+        ),
     ] = "auto",
     compile: Annotated[
         bool, typer.Option("--compile", help="torch.compile first: takes a C++ compiler and some time")
@@ -117,9 +153,10 @@ def train(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the family, see below")
     ] = None,
 ) -> None:
-    """A data set -> a training run, with sample pictures for TensorBoard (tensorboard --logdir RUN/log).
+    """A data set -> a training run, with sample pictures and sounds for TensorBoard (tensorboard --logdir RUN/log).
 
-    Ctrl-C saves and stops; --resume goes on.
+    Ctrl-C saves and stops; --resume goes on. RUN/kept holds what it was after 100, 200, 500, 1000 steps and so on:
+    `guise export --step` freezes one of them. Whoever wants the space may remove them.
 
     On several hosts DATA and --out must be the same folders for all, and each is told MASTER_ADDR and MASTER_PORT, the
     first host's address and a free port there, and NODE_RANK, its own number from 0 on.

@@ -10,11 +10,15 @@ if TYPE_CHECKING:
 
 FAMILIES = {
     "cyclegan_vc": "models.cyclegan_vc:CycleGanVc",
+    "gmm_vc": "models.gmm_vc:GmmVc",
     "pix2pix": "models.pix2pix:Pix2Pix",
     "pix2pix_student": "models.pix2pix_student:Pix2PixStudent",
+    "ppg_vc": "models.ppg_vc:PpgVc",
+    "recogniser": "models.recogniser:RecogniserFamily",
     "stargan_vc": "models.stargan_vc:StarGanVc",
     "stargan_vc2": "models.stargan_vc2:StarGanVc2",
     "statistics": "models.statistics:Statistics",
+    "voice_student": "models.voice_student:VoiceStudent",
 }
 
 

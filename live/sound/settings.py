@@ -78,4 +78,16 @@ def show_voices(show: Show) -> tuple[str, ...]:
 
 def is_quick(voices: tuple[str, ...]) -> bool:
     """Whether all of them are low-latency voices."""
-    return all(voice in ("bypass", "silence") or voice.endswith(QUICK) for voice in voices)
+    return all(voice in ("bypass", "silence") or voice.endswith(QUICK) or _filters(voice) for voice in voices)
+
+
+def _filters(voice: str) -> bool:
+    """Whether it is a frozen model that says by what filter a sound is to go. A bad file is refused later."""
+    if not voice.lower().endswith(".onnx"):
+        return False
+    from export.artifact import BadModel, read_manifest
+
+    try:
+        return "mcep_change" in read_manifest(voice).gives
+    except BadModel:
+        return False

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from live.sound.grains import Heard, Noise, Periods, Stretch
-from live.sound.pitch_marks import CERTAIN_MS, PitchMarks
 from live.sound.voice import Mono
+from models.features.as_loud import LEVEL_S, AsLoud
+from models.features.grains import Heard, Noise, Periods, Stretch
+from models.features.pitch_marks import CERTAIN_MS, PitchMarks
 
 DELAY_MS = 15.0
 """Of this, the marks take CERTAIN_MS; the rest is what a grain may take to rise: a period of 87 Hz."""
 _HOPS = {16000: (80, 2), 44100: (147, 7), 48000: (240, 8)}
 """Samples a hop, and the decimation of the pitch analysis, which divides it."""
 _KEEP_S, _LONGEST_COPY_S = 0.16, 0.06
-_LEVEL_S, _LEVEL_FLOOR, _LEVEL_RANGE = 0.3, 1e-5, 2.0
 _PITCH_RANGE, _FORMANT_RANGE = 24.0, 12.0
 _LOUDEST = 2.0
 
@@ -79,7 +79,7 @@ class WaveformVoice:
         lead = self._delay - CERTAIN_MS * 1e-3 * sample_rate
         self._lines = [_Line(sample_rate, lead, self._delay, copy) for copy in (Copy(), *preset.copies)]
         self._noise = Noise(sample_rate) if preset.breath > 0.0 else None
-        self._level = _Level(sample_rate, self._hop)
+        self._level = AsLoud(sample_rate, self._hop)
         self.set("pitch", preset.pitch)
         self.set("formant", preset.formant)
         self.reset()
@@ -92,7 +92,7 @@ class WaveformVoice:
     @property
     def context(self) -> int:
         """Samples; what takes longest is the level."""
-        return self.latency + round(_LEVEL_S * self._sample_rate)
+        return self.latency + round(LEVEL_S * self._sample_rate)
 
     def reset(self) -> None:
         """Forget everything heard; the noise begins anew."""
@@ -161,28 +161,3 @@ class _Line:
         self.copy = copy
         self.late = round(min(copy.delay_ms * 1e-3, _LONGEST_COPY_S) * sample_rate)
         self.periods = Periods(sample_rate, lead, delay)
-
-
-class _Level:
-    """Makes what was laid as loud as what was heard, of voiced and unvoiced sound each for itself."""
-
-    def __init__(self, sample_rate: int, hop: int) -> None:
-        self._keep = math.exp(-hop / sample_rate / _LEVEL_S)
-        self._floor = hop * _LEVEL_FLOOR
-        self._way = (np.arange(1, hop + 1) / hop).astype(np.float32)
-        self.reset()
-
-    def reset(self) -> None:
-        self._heard = {True: 0.0, False: 0.0}
-        self._laid = {True: 0.0, False: 0.0}
-        self._gain = 1.0
-
-    def match(self, laid: Mono, heard: Mono, voiced: bool) -> Mono:
-        """One hop."""
-        self._heard[voiced] = self._keep * self._heard[voiced] + float(heard @ heard)
-        self._laid[voiced] = self._keep * self._laid[voiced] + float(laid @ laid)
-        wanted = math.sqrt((self._heard[voiced] + self._floor) / (self._laid[voiced] + self._floor))
-        wanted = min(max(wanted, 1.0 / _LEVEL_RANGE), _LEVEL_RANGE)
-        gain = np.float32(self._gain) + np.float32(wanted - self._gain) * self._way
-        self._gain = wanted
-        return laid * gain

@@ -99,3 +99,58 @@ def test_sound_in_and_sound_out() -> None:
     ):
         with pytest.raises(ValidationError, match=said.replace("(", r"\(").replace(")", r"\)")):
             _read(fields | changes)
+
+
+def _filter_fields() -> dict[str, Any]:
+    """A voice that says by what filter a sound is to go."""
+    one = {"shape": [1, 1], "dtype": "float32"}
+    inputs = voice_fields()["inputs"]
+    return voice_fields() | {
+        "reads": ["sound", "lf0"],
+        "gives": ["mcep_change", "converted_lf0"],
+        "inputs": {
+            "sound": {"shape": [1, 80], "dtype": "float32"},
+            "lf0": one,
+            "heard": inputs["heard"],
+            "source": inputs["source"],
+        },
+        "outputs": {
+            "mcep_change": {"shape": [1, 1, 36], "dtype": "float32"},
+            "converted_lf0": one,
+            "next_heard": inputs["heard"],
+        },
+        "hop": 80,
+        "lookahead": 240,
+        "context": 800,
+    }
+
+
+def test_sound_in_and_a_filter_out() -> None:
+    manifest = _read(_filter_fields())
+    assert (manifest.hop, manifest.lookahead) == (80, 240)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"hop": 160}, "every 5 ms, at 16000 Hz"),
+        ({"sample_rate": 48000, "hop": 240}, "every 5 ms, at 16000 Hz"),
+        ({"lookahead": 0}, "a lookahead of 10 to 40 ms"),
+        ({"lookahead": 16000}, "a lookahead of 10 to 40 ms"),
+        ({"gives": ["mcep_change"]}, "outputs"),
+        ({"reads": ["sound"]}, "inputs"),
+        ({"inputs": _filter_fields()["inputs"] | {"sound": ROW}}, "sound must be float32 (1, 80)"),
+        ({"inputs": _filter_fields()["inputs"] | {"lf0": ROW}}, "lf0 must be float32 (1, 1)"),
+        ({"outputs": _filter_fields()["outputs"] | {"mcep_change": ROW}}, "mcep_change must be float32 (1, 1, 36)"),
+        ({"outputs": _filter_fields()["outputs"] | {"converted_lf0": ROW}}, "converted_lf0 must be float32 (1, 1)"),
+        ({"outputs": _filter_fields()["outputs"] | {"next_heard": ROW}}, "the state heard"),
+        ({"conditioning": {"source": 3}}, "then the speakers"),
+    ],
+    ids=lambda value: repr(value)[:50],
+)
+def test_a_filter_that_promises_what_does_not_hold(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        _read(_filter_fields() | changes)
+    line = first_complaint(refused.value)
+    assert said in line
+    assert "\n" not in line

@@ -1,12 +1,33 @@
-"""What a parameter's name says: whose it is, and whether it lasts."""
+"""What a parameter's name says: whose it is, and whether it lasts; and which voices make a show quick."""
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
+import pytest
+
+from export import artifact
 from live.sound.desk import Desk
-from live.sound.settings import CUES_OWN, DESKS_OWN
+from live.sound.settings import CUES_OWN, DESKS_OWN, is_quick
 
 
 def test_the_desk_knows_its_own_and_no_voice_s() -> None:
     desk = Desk(48_000)
     assert [desk.set(name.removeprefix("sound/"), 0.0) for name in DESKS_OWN] == [True] * len(DESKS_OWN)
     assert [desk.set(name.removeprefix("sound/"), 0.0) for name in CUES_OWN] == [False] * len(CUES_OWN)
+
+
+def test_a_show_is_quick_where_all_its_voices_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frozen voice that filters is; one that goes by a vocoder, or cannot be read, is not."""
+    gives = {"filter.onnx": ("mcep_change", "converted_lf0"), "world.onnx": ("converted_mcep",)}
+
+    def read_manifest(path: str) -> Mock:
+        if path not in gives:
+            raise artifact.BadModel(path, "does not exist")
+        return Mock(gives=gives[path])
+
+    monkeypatch.setattr(artifact, "read_manifest", read_manifest)
+    assert is_quick(("bypass", "octave-up-quick", "filter.onnx"))
+    assert not is_quick(("bypass", "octave-up-quick", "world.onnx"))
+    assert not is_quick(("filter.onnx", "gone.onnx"))
+    assert not is_quick(("filter.onnx", "octave-up"))

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from live.sound.pitch_marks import PitchMarks
-from live.sound.voice import Mono
+from models.features.convert import Mono
+from models.features.pitch_marks import PitchMarks
 
 _TAPS, _FINE = 16, 4
 """Of the interpolation; it reads straight lines between samples four times as close."""

@@ -1,0 +1,183 @@
+"""The voice without a vocoder: what its network hears and when, what comes of what it says, and that nothing clicks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pyworld
+import soundfile
+import soxr
+
+from models.features.convert import Convert, Mono, streamed
+from models.features.filtered_voice import SAMPLE_RATE, FilteredVoice
+from models.features.speech import MCEPS
+
+LATE, HOP = 240, 80
+Says = Callable[[int, float], tuple[np.ndarray, float]]
+
+
+class Scripted:
+    """A network that says what a test wants, of the sample it is asked about."""
+
+    context = 0
+
+    def __init__(self, says: Says, lookahead: int = LATE) -> None:
+        self.lookahead, self._says = lookahead, says
+        self.heard: list[tuple[int, float]] = []
+        self.ended = 0
+
+    def hear(self, samples: Mono, lf0: float) -> tuple[np.ndarray, float]:
+        self.ended += len(samples)
+        self.heard.append((self.ended - self.lookahead, lf0))
+        return self._says(*self.heard[-1])
+
+    def reset(self) -> None:
+        self.ended = 0
+        self.heard.clear()
+
+    def set(self, name: str, value: float) -> bool:
+        return name == "source"
+
+
+def nothing(at: int, lf0: float) -> tuple[np.ndarray, float]:
+    return np.zeros(MCEPS, np.float32), lf0
+
+
+def a_fifth_up(at: int, lf0: float) -> tuple[np.ndarray, float]:
+    return np.zeros(MCEPS, np.float32), lf0 + float(np.log(1.5))
+
+
+def restless(at: int, lf0: float) -> tuple[np.ndarray, float]:
+    """Another filter and another pitch with each hop."""
+    rng = np.random.default_rng(abs(at))
+    return (rng.standard_normal(MCEPS) / np.arange(1, MCEPS + 1)).astype(np.float32), lf0 + 0.1 * rng.standard_normal()
+
+
+@cache
+def _read(path: Path) -> Mono:
+    samples, rate = soundfile.read(path, dtype="float32")
+    assert rate == SAMPLE_RATE
+    return np.asarray(samples[rate // 2 : 3 * rate], np.float32)
+
+
+@pytest.fixture
+def woman(data: Path) -> Mono:
+    return _read(data / "speech" / "librispeech_test-other" / "1998-15444-0001.flac")
+
+
+def played(says: Says, sound: Mono, block: int = HOP) -> Mono:
+    """Its latency taken out."""
+    return streamed(Convert(FilteredVoice(Scripted(says)), "test", SAMPLE_RATE, block), sound, block)
+
+
+def test_where_nothing_is_asked_the_sound_comes_as_it_was_and_as_late_as_declared(woman: Mono) -> None:
+    voice = Convert(FilteredVoice(Scripted(nothing)), "test", SAMPLE_RATE, HOP)
+    assert voice.latency == LATE
+    said = voice.process(woman[: len(woman) // HOP * HOP])
+    np.testing.assert_allclose(said[LATE:], woman[: len(said) - LATE], atol=1e-5)
+
+
+def test_the_network_is_told_the_pitch_of_the_place_it_is_asked_about() -> None:
+    """A voice that rises an octave a second: 15 ms beside the place would be 18 cents off."""
+    time = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    turns = 120 * (2**time - 1) / np.log(2)
+    buzz = sum(np.cos(2 * np.pi * k * turns) for k in range(1, 9)) / 16
+    network = Scripted(nothing)
+    voice = FilteredVoice(network)
+    for begin in range(0, len(buzz), HOP):
+        voice.hear(buzz[begin : begin + HOP].astype(np.float32))
+    at, lf0 = (np.array(column) for column in zip(*network.heard, strict=True))
+    known = (lf0 > 0) & (at > 0.1 * SAMPLE_RATE)
+    assert known.sum() > 0.95 * (at > 0.1 * SAMPLE_RATE).sum()
+    off = (lf0 - np.log(120) - np.log(2) * at / SAMPLE_RATE)[known] * 1200 / np.log(2)
+    assert abs(np.median(off)) < 9
+    assert np.percentile(np.abs(off), 95) < 20
+
+
+def test_the_pitch_lands_where_it_is_to_be(woman: Mono) -> None:
+    said = played(a_fifth_up, woman)
+    before, after = (pyworld.harvest(sound.astype(np.float64), SAMPLE_RATE)[0] for sound in (woman, said))
+    both = (before > 0) & (after > 0)
+    assert both.sum() > 0.7 * (before > 0).sum()
+    assert abs(1200 * np.median(np.log2(after[both] / before[both])) - 702) < 20
+
+
+def test_the_filter_is_on_the_sound_that_it_was_said_of(woman: Mono) -> None:
+    """Twice as loud from one sample on, and that sample is found in what comes out."""
+    change = np.zeros(MCEPS, np.float32)
+    change[0] = 4.0
+    begins = 16000
+
+    def louder(at: int, lf0: float) -> tuple[np.ndarray, float]:
+        return change * (at >= begins), lf0
+
+    said, as_it_was = played(louder, woman), played(nothing, woman)
+    assert np.array_equal(said[: begins - HOP], as_it_was[: begins - HOP])
+    gain = np.abs(said[begins:]).sum() / np.abs(as_it_was[begins:]).sum()
+    assert gain > 1.2
+    np.testing.assert_allclose(said[begins + 300 :], gain * as_it_was[begins + 300 :], atol=0.01)
+
+
+@pytest.mark.parametrize("rate", [16000, 44100, 48000])
+def test_blocks_are_not_heard(woman: Mono, rate: int) -> None:
+    sound = soxr.resample(woman[:16000], SAMPLE_RATE, rate).astype(np.float32)
+
+    def made(block: int) -> Convert:
+        return Convert(FilteredVoice(Scripted(restless)), "test", rate, block)
+
+    for block in (128, 240, 441, 512):
+        count = len(sound) // block * block
+        blocks = made(block)
+        said = np.concatenate([blocks.process(sound[at : at + block]) for at in range(0, count, block)])
+        assert np.abs(said).max() > 0.02
+        np.testing.assert_array_equal(said, made(block).process(sound[:count]))
+
+
+def test_it_is_as_late_as_the_house_allows() -> None:
+    """Block, two in hand, the limiter's millisecond and the voice: within 40 ms."""
+    voice = Convert(FilteredVoice(Scripted(nothing)), "test", 48000, 240)
+    assert 1e3 * (3 * 240 + 48 + voice.latency) / 48000 <= 33.0
+
+
+def test_no_click_however_the_filter_changes(woman: Mono) -> None:
+    """Kinks at the borders of hops are no sharper than those within."""
+    said = played(restless, woman)
+    kinks = np.abs(np.diff(said, 2))[HOP - 2 :]
+    hops = kinks[: len(kinks) // HOP * HOP].reshape(-1, HOP)
+    loud = hops.max(axis=1) > np.quantile(hops.max(axis=1), 0.5)
+    borders, within = hops[loud, :2].max(axis=1), hops[loud, 2:].max(axis=1)
+    assert (borders > within).mean() < 0.1
+    assert (borders / within).max() < 2.5
+
+
+def test_pitch_and_formant_are_the_operators_too(woman: Mono) -> None:
+    voice = Convert(FilteredVoice(Scripted(nothing)), "test", SAMPLE_RATE, HOP)
+    assert voice.set("pitch", 7.0)
+    assert voice.set("formant", 2.0)
+    assert voice.set("source", 1.0)
+    assert not voice.set("breath", 1.0)
+    said = streamed(voice, woman, HOP)
+    before, after = (pyworld.harvest(sound.astype(np.float64), SAMPLE_RATE)[0] for sound in (woman, said))
+    both = (before > 0) & (after > 0)
+    assert abs(1200 * np.median(np.log2(after[both] / before[both])) - 700) < 25
+
+
+def test_reset_forgets(woman: Mono) -> None:
+    voice = Convert(FilteredVoice(Scripted(restless)), "test", SAMPLE_RATE, HOP)
+    first = voice.process(woman[:8000])
+    assert not np.array_equal(voice.process(woman[:8000]), first)
+    voice.reset()
+    assert np.array_equal(voice.process(woman[:8000]), first)
+
+
+def test_silence_stays_silence_and_nothing_breaks_it() -> None:
+    voice = FilteredVoice(Scripted(restless))
+    assert not any(voice.hear(np.zeros(HOP, np.float32)).any() for _ in range(50))
+    for sound in (np.full(HOP, 0.9, np.float32), np.eye(1, HOP, 30, dtype=np.float32)[0]):
+        said = np.concatenate([voice.hear(sound) for _ in range(50)])
+        assert np.isfinite(said).all()
+        assert np.abs(said).max() <= 2.0
