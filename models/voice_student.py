@@ -50,7 +50,7 @@ from models.speakers import (
 )
 
 UNCOUNTED = 24
-"""Frames of a crop that are heard but not judged: as long as its memory reaches, no more."""
+"""Frames of a crop that are heard but not judged: its memory begins empty."""
 QUIET_COUNTS = 0.1
 """What a frame in a pause weighs; a loud one weighs 1."""
 
