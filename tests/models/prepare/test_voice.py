@@ -85,6 +85,12 @@ def test_whole_recordings_are_held_out(prepared: Path, recordings: list[Path]) -
     assert len(whose["train"] | whose["held_out"]) == len(recordings)
 
 
+def test_of_hardly_a_minute_all_may_be_learned_from(recordings: list[Path], tmp_path: Path) -> None:
+    facts = prepare_voice(recordings, tmp_path / "all", None, VoiceOptions(learn_all=True))
+    assert facts["sentences"]["held_out"] == 0
+    assert facts["sentences"]["train"] == len(list((tmp_path / "all" / "train").glob("*.npz"))) > 1
+
+
 def test_sentences_come_to_one_level(prepared: Path, recordings: list[Path], tmp_path: Path) -> None:
     quiet = [_written(tmp_path / path.name, 0.1 * soundfile.read(path)[0]) for path in recordings[:1]]
     prepare_voice(quiet, tmp_path / "quiet", None, VoiceOptions())
