@@ -25,8 +25,8 @@ from models.features.speech import (
     frame_samples,
 )
 
-LOUDEST_CHANGE = 2.0
-"""Power: 3 dB."""
+LOUDEST_CHANGE = 4.0
+"""Power: 6 dB."""
 THREADS = 1
 """A hop is small: a second thread costs more than it brings, and the picture needs it."""
 
@@ -159,7 +159,7 @@ class FrozenMapping:
             mcep = encode_envelope(source.envelope, self._sample_rate)
         f0 = np.where(given["converted_voiced"][0] > 0.5, np.exp(given["converted_lf0"][0].astype(np.float64)), 0.0)
         change = self._change(mcep, given["converted_mcep"][0])
-        envelope = _no_louder(source.envelope * change, source.envelope)
+        envelope = _no_blast(source.envelope * change, source)
         return Frames(f0, envelope, self._aperiodicity(source, given))
 
     def _aperiodicity(self, source: Frames, given: dict[str, NDArray[np.float32]]) -> Signal:
@@ -176,8 +176,8 @@ class FrozenMapping:
         return np.asarray(after / np.maximum(before, 1e-20))
 
 
-def _no_louder(envelope: Signal, source: Signal) -> Signal:
-    """(t, bins) each: frames that would be more than LOUDEST_CHANGE times as powerful as the source's, brought down to
-    that: the cepstra's level is a mean over logarithms, and a hiss that nobody was taught may have all above it."""
-    power, most = envelope.sum(1, keepdims=True), LOUDEST_CHANGE * source.sum(1, keepdims=True)
-    return np.asarray(envelope * np.minimum(1.0, most / np.maximum(power, 1e-20)))
+def _no_blast(envelope: Signal, source: Frames) -> Signal:
+    """(t, bins): frames more than LOUDEST_CHANGE times as powerful as the source's brought down to that. The level of
+    cepstra is a mean over logarithms, and a hiss that nobody was taught may have all above it."""
+    most = LOUDEST_CHANGE * source.envelope.sum(1, keepdims=True)
+    return np.asarray(envelope * np.minimum(1.0, most / np.maximum(envelope.sum(1, keepdims=True), 1e-20)))

@@ -15,11 +15,12 @@ from torch import Tensor, nn
 
 import guise
 from export import artifact, verify
+from export.frozen_voice import open_frozen_voice
 from export.session import open_session
 from export.verify import NotFaithful
 from models.checkpoint import load_run
 from models.family import FreezePlan
-from models.features.speech import MCEPS
+from models.features.speech import MCEPS, Frames
 from models.speakers import GIVES, WHOEVER
 from models.speakers import STATES as SPEAKER
 from models.together import STATE, WIDTH
@@ -180,3 +181,15 @@ def test_export_refuses_in_one_line(run: Path, tmp_path: Path, capfd: Capture, a
 def test_training_on_what_is_no_voice_is_refused(tmp_path: Path, capfd: Capture) -> None:
     assert guise.main(["train", "statistics", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
     assert "guise prepare voice" in capfd.readouterr().err
+
+
+def test_a_hiss_that_nobody_was_taught_is_no_blast(frozen: Path) -> None:
+    """Between two pitches, far from all that was learned: at most 6 dB more powerful than it was spoken."""
+    mapping = open_frozen_voice(frozen, "cpu")._singers[0].mapping  # type: ignore[attr-defined]
+    bins = np.arange(513)
+    for tilt in (-0.03, 0.0, 0.03):
+        envelope = np.exp(tilt * (bins - 256))[None].repeat(4, 0) * 1e-3
+        for f0 in (0.0, 150.0):
+            source = Frames(np.full(4, f0), envelope, np.full((4, 513), 0.5))
+            said = mapping.convert(source)
+            assert (said.envelope.sum(1) <= 4.001 * envelope.sum(1)).all()
