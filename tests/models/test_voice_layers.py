@@ -28,10 +28,10 @@ from models.voice_layers import (
 
 torch.set_num_threads(1)
 GENERATORS = {
-    "cyclegan_vc": lambda: cyclegan_vc.Generator1(0.03, 4, skip=False),
-    "cyclegan_vc2": lambda: cyclegan_vc.Generator2(0.03, 4, skip=False),
-    "stargan_vc": lambda: stargan_vc.Generator(0.1, 3, 4, skip=False),
-    "stargan_vc2": lambda: stargan_vc2.Generator(0.03, 3, 4, skip=False),
+    "cyclegan_vc": lambda: cyclegan_vc.Generator1(0.03, 4, None),
+    "cyclegan_vc2": lambda: cyclegan_vc.Generator2(0.03, 4, None),
+    "stargan_vc": lambda: stargan_vc.Generator(0.1, 3, 4, None),
+    "stargan_vc2": lambda: stargan_vc2.Generator(0.03, 3, 4, None),
 }
 
 
