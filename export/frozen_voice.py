@@ -25,10 +25,8 @@ from models.features.speech import (
     frame_samples,
 )
 
-LOUDEST_CHANGE = 1.4
-"""Nepers of power, 6 dB: beyond what is usual, no frame is made louder than that."""
-USUAL_FRAMES = 300.0
-"""Over so many voiced frames it is learned by how much voiced frames usually become more powerful."""
+LOUDEST_CHANGE = 2.0
+"""Power: 3 dB."""
 THREADS = 1
 """A hop is small: a second thread costs more than it brings, and the picture needs it."""
 
@@ -143,12 +141,10 @@ class FrozenMapping:
         self.lookahead, self.context = (manifest.lookahead or 0) // frame, -(-(manifest.context or 0) // frame)
         self._run = _Run(manifest, session)
         self._source = FrameDelay(self.lookahead)
-        self._usual = 0.0
 
     def reset(self) -> None:
         self._run.reset()
         self._source.reset()
-        self._usual = 0.0
 
     def set(self, name: str, value: float) -> bool:
         return self._run.set(name, value)
@@ -163,20 +159,8 @@ class FrozenMapping:
             mcep = encode_envelope(source.envelope, self._sample_rate)
         f0 = np.where(given["converted_voiced"][0] > 0.5, np.exp(given["converted_lf0"][0].astype(np.float64)), 0.0)
         change = self._change(mcep, given["converted_mcep"][0])
-        envelope = self._as_loud(source.envelope * change, source)
+        envelope = _no_louder(source.envelope * change, source.envelope)
         return Frames(f0, envelope, self._aperiodicity(source, given))
-
-    def _as_loud(self, envelope: Signal, source: Frames) -> Signal:
-        """(t, bins): as loud as the performer spoke, on the whole, and no frame far louder. The level of cepstra is a
-        mean over logarithms: two envelopes of one level may differ by 10 dB in power, and a hiss that nobody was taught
-        may have all above it."""
-        more = np.log(np.maximum(envelope.sum(1), 1e-20) / np.maximum(source.envelope.sum(1), 1e-20))
-        gain = np.empty(len(more))
-        for frame, (nepers, voiced) in enumerate(zip(more, source.f0 > 0, strict=True)):
-            if voiced:
-                self._usual += (nepers - self._usual) / USUAL_FRAMES
-            gain[frame] = -self._usual + min(0.0, self._usual + LOUDEST_CHANGE - nepers)
-        return np.asarray(envelope * np.exp(gain)[:, None])
 
     def _aperiodicity(self, source: Frames, given: dict[str, NDArray[np.float32]]) -> Signal:
         """The source's own, but where it is voiced and the network says another."""
@@ -190,3 +174,10 @@ class FrozenMapping:
         both = decode_envelope(np.concatenate([mcep, converted]), self._sample_rate)
         before, after = both[: len(mcep)], both[len(mcep) :]
         return np.asarray(after / np.maximum(before, 1e-20))
+
+
+def _no_louder(envelope: Signal, source: Signal) -> Signal:
+    """(t, bins) each: frames that would be more than LOUDEST_CHANGE times as powerful as the source's, brought down to
+    that: the cepstra's level is a mean over logarithms, and a hiss that nobody was taught may have all above it."""
+    power, most = envelope.sum(1, keepdims=True), LOUDEST_CHANGE * source.sum(1, keepdims=True)
+    return np.asarray(envelope * np.minimum(1.0, most / np.maximum(power, 1e-20)))

