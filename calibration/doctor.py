@@ -17,6 +17,8 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any, Literal, NamedTuple
 
+from live.display import XCB_PACKAGES
+
 State = Literal["ok", "missing", "note"]
 QT_WITHIN_S = 20.0
 LEAST_PYTHON = (3, 11)
@@ -162,7 +164,7 @@ def _qt(chosen: str) -> Finding:
     if asked.returncode == 0:
         return Finding("windows (Qt)", "ok", asked.stdout.strip())
     said = next((line for line in asked.stderr.splitlines() if line.strip()), "it said nothing")
-    advice = "apt-get install libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxkbcommon-x11-0 libgl1"
+    advice = f"apt-get install {XCB_PACKAGES} libgl1"
     return Finding("windows (Qt)", "missing", said.strip(), f"{advice}; or use --headless")
 
 

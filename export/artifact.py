@@ -317,6 +317,7 @@ def _check_features(m: Manifest, sample_rate: int, hop: int, lookahead: int) -> 
         if bare in FEATURES:
             _check_port(name, port, "float32", (1, frames, MCEPS) if bare == "mcep" else (1, frames))
     if "converted_aperiodicity" in m.gives:
+        # pyworld's count, which this file, free of numpy, may not ask.
         bands = min(15_000, sample_rate // 2 - 3000) // 3000
         _check_port("converted_aperiodicity", m.outputs["converted_aperiodicity"], "float32", (1, frames, bands))
 

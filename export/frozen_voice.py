@@ -26,7 +26,7 @@ from models.features.speech import (
 )
 
 LOUDEST_CHANGE = 2.0
-"""Power: 3 dB."""
+"""Power, 3 dB: less takes from what a target's own envelope has, more lets a stranger's frames drive the limiter."""
 THREADS = 1
 """A hop is small: a second thread costs more than it brings, and the picture needs it."""
 
