@@ -187,12 +187,14 @@ class Parameter(_Part):
 
 
 class Speaker(_Part):
-    """One whom a voice knows: mean and standard deviation of ln F0 (Hz); `target` marks the one it becomes."""
+    """One whom a voice knows: mean and standard deviation of ln F0 (Hz); `target` marks the one it becomes; `room` is
+    what was heard under the voice, see models.features.room_tone: its densities, dB, or nothing where not measured."""
 
     name: Line
     lf0_mean: FiniteFloat
     lf0_std: Annotated[FiniteFloat, Field(gt=0)]
     target: bool = False
+    room: tuple[()] | tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat] = ()
 
 
 class Training(_Part):

@@ -15,6 +15,7 @@ from export.session import FrozenSession, open_session
 from models.features.convert import HopVoice, Mono
 from models.features.filtered_voice import FilteredVoice
 from models.features.frame_voice import FrameVoice, Singer
+from models.features.room_tone import RoomTone
 from models.features.speech import (
     FrameDelay,
     Frames,
@@ -51,7 +52,14 @@ def _voice(manifest: Manifest, session: FrozenSession | None) -> HopVoice:
     assert manifest.sample_rate is not None
     assert manifest.hop is not None
     hop_frames = manifest.hop // frame_samples(manifest.sample_rate)
-    return FrameVoice(manifest.sample_rate, (Singer(FrozenMapping(manifest, session)),), hop_frames)
+    return FrameVoice(manifest.sample_rate, (Singer(FrozenMapping(manifest, session)),), hop_frames, _room(manifest))
+
+
+def _room(manifest: Manifest) -> RoomTone | None:
+    """What is heard under the target's voice, where it was measured."""
+    assert manifest.sample_rate is not None
+    heard = next((speaker.room for speaker in manifest.speakers if speaker.target), ())
+    return RoomTone(manifest.sample_rate, heard) if heard else None
 
 
 class _Run:

@@ -18,7 +18,6 @@ from models.speakers import (
     Becoming,
     RunningSpeaker,
     as_networks_read,
-    names_of,
     speaker_fields,
 )
 from models.together import STATE, WIDTH, RunningCorrelation
@@ -101,6 +100,6 @@ def freeze_framewise(
             "hop": frames * frame_samples(rate),
             "lookahead": 0,
             "context": 0,
-            **speaker_fields(names_of(facts), *normal, voice.target),
+            **speaker_fields(facts, *normal, voice.target),
         },
     )

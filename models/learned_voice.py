@@ -220,7 +220,7 @@ def freeze_voice(
 ) -> FreezePlan:
     """The plan for `converter` to become speaker `target` of the run."""
     assert isinstance(speakers, KnownSpeakers)
-    rate, names, frames = facts["sample_rate"], names_of(facts), options.hop_frames
+    rate, frames = facts["sample_rate"], options.hop_frames
     means, spreads = speakers.means, speakers.spreads
     prior = prior_of(rate, means, spreads)
     spreads = not_still(spreads, prior)
@@ -257,7 +257,7 @@ def freeze_voice(
             "hop": frames * frame,
             "lookahead": options.lookahead * frame,
             "context": round(memory.reach * frames) * frame,
-            **speaker_fields(names, means, spreads, target),
+            **speaker_fields(facts, means, spreads, target),
         },
     )
 

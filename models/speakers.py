@@ -185,18 +185,19 @@ def not_still(spreads: Tensor, prior: tuple[Tensor, Tensor]) -> Tensor:
     return torch.maximum(spreads, prior[1] / 100)
 
 
-def speaker_fields(names: Sequence[str], means: Tensor, spreads: Tensor, chosen: int) -> dict[str, Any]:
-    """The manifest's fields about persons; means and spreads: (speakers, MCEPS), ln F0 in place of c0."""
+def speaker_fields(facts: Mapping[str, Any], means: Tensor, spreads: Tensor, chosen: int) -> dict[str, Any]:
+    """The manifest's fields about a run's persons; means and spreads: (speakers, MCEPS), ln F0 in place of c0."""
     return {
-        "conditioning": {"source": [WHOEVER, *names]},
+        "conditioning": {"source": [WHOEVER, *names_of(facts)]},
         "speakers": [
             {
-                "name": name,
+                "name": str(speaker["name"]),
                 "lf0_mean": float(means[number, 0]),
                 "lf0_std": float(spreads[number, 0]),
                 "target": number == chosen,
+                "room": speaker.get("room", []),
             }
-            for number, name in enumerate(names)
+            for number, speaker in enumerate(facts["speakers"])
         ],
     }
 

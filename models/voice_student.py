@@ -165,7 +165,7 @@ class VoiceStudent:
                 "hop": HOP,
                 "lookahead": AHEAD,
                 "context": BEHIND + 2 * (options.blocks + 1) * (options.kernel - 1) * HOP,
-                **speaker_fields(names, means, spreads, chosen),
+                **speaker_fields(facts, means, spreads, chosen),
             },
         )
 

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from models.features.convert import Mono
+from models.features.room_tone import RoomTone
 from models.features.speech import Analyser, FrameDelay, Frames, Signal, frame_samples
 from models.features.synthesis import Synthesiser
 
@@ -50,13 +51,16 @@ class Singer:
 class FrameVoice:
     """HopVoice: analysis, a mapping, synthesis; `pitch` and `formant` move what the mapping gives, in semitones."""
 
-    def __init__(self, sample_rate: int, singers: tuple[Singer, ...], hop_frames: int = 4) -> None:
-        """All singers' mappings have the same lookahead."""
+    def __init__(
+        self, sample_rate: int, singers: tuple[Singer, ...], hop_frames: int = 4, room: RoomTone | None = None
+    ) -> None:
+        """All singers' mappings have the same lookahead. room: what is heard under the target's voice."""
         self.sample_rate = sample_rate
         self.hop = hop_frames * frame_samples(sample_rate)
         self._frame = frame_samples(sample_rate)
         self._analyser = Analyser(sample_rate, hop_frames)
         self._singers = tuple(_Singing(singer, sample_rate, seed) for seed, singer in enumerate(singers))
+        self._room = room
         late = singers[0].mapping.lookahead
         self._source = FrameDelay(late)
         self.latency = self._analyser.lookahead + late * self._frame + round(_PULSES_LATE_S * sample_rate)
@@ -68,6 +72,8 @@ class FrameVoice:
         self._analyser.reset()
         self._sound = np.zeros(self.latency, np.float32)
         self._source.reset()
+        if self._room is not None:
+            self._room.reset()
         for singing in self._singers:
             singing.reset()
 
@@ -88,6 +94,8 @@ class FrameVoice:
         said = np.zeros(self.hop, np.float32)
         for singing in self._singers:
             said += singing.speak(frames, source, sound, pitch, formant)
+        if self._room is not None:
+            said += self._room.push(sound, bool((source.f0 > 0).any()))
         return said
 
 

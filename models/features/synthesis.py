@@ -21,8 +21,13 @@ _NOISE_HZ = 500.0
 _LEAST_POWER = 1e-16
 _MOST_CHANGE = 1e6
 """Power by which the speaker's own sound may be raised or lowered: 60 dB."""
+_BELOW_VOICE = 0.7
+"""Under this share of its pitch a voice has nothing to say. What WORLD's envelope has there is mirrored from above, and
+pulses that change speak it as rumble, by which listeners to whole sentences tell speakers apart."""
+_BELOW_SPEECH_HZ = 120.0
+"""Under it, what is kept of the speaker's own sound where nobody voices is his room."""
 _LOWEST_HZ = 40.0
-"""Below, a voice has nothing to say: the pulses are freed of their constant part."""
+"""Under it, a whisper."""
 _PIECES = 2
 """Filters a frame for the speaker's own sound."""
 
@@ -36,8 +41,7 @@ class Synthesiser:
         self._size = fft_size(sample_rate)
         self._bins = self._size // 2 + 1
         self._seed = seed
-        at_hz = np.arange(self._bins) * sample_rate / self._size
-        self._highpass = 1.0 / (1.0 + (_LOWEST_HZ / np.maximum(at_hz, 1e-3)) ** 4)
+        self._at_hz = np.arange(self._bins) * sample_rate / self._size
         self._turn = -2j * np.pi * np.arange(self._bins) / self._size
         self._fold = np.zeros(self._size)
         self._fold[[0, self._size // 2]] = 1.0
@@ -88,7 +92,8 @@ class Synthesiser:
         if np.abs(change - 1.0).max() < 1e-6:
             out[: len(sound)] += kept
             return
-        filters = self._minimum_phase(np.clip(change, 1 / _MOST_CHANGE, _MOST_CHANGE))
+        speech = self._above(np.full(len(change), _BELOW_SPEECH_HZ))
+        filters = self._minimum_phase(np.clip(change, 1 / _MOST_CHANGE, _MOST_CHANGE) * speech)
         longest = int(np.diff(edges).max())
         pieces = np.zeros((len(middles), longest))
         for piece, begin, end in zip(pieces, edges[:-1], edges[1:], strict=True):
@@ -109,6 +114,7 @@ class Synthesiser:
         if not len(at):
             return
         power, noisy = self._between(at, target.envelope), self._between(at, target.aperiodicity)
+        power *= self._above(np.where(voiced, _BELOW_VOICE * pitch, _LOWEST_HZ))
         noisy = np.where(voiced[:, None], np.square(noisy), 1.0)
         length = np.maximum(np.rint(self._rate / pitch).astype(np.int64), 1)
         spectrum = self._minimum_phase(power * noisy) * np.fft.rfft(self._noise(length), self._size)
@@ -116,7 +122,7 @@ class Synthesiser:
             periodic = self._minimum_phase(power[voiced] * (1.0 - noisy[voiced]))
             spectrum[voiced] += periodic * np.sqrt(length[voiced])[:, None]
         begin = at.astype(np.int64)
-        spectrum *= np.exp(self._turn * (at - begin)[:, None]) * self._highpass
+        spectrum *= np.exp(self._turn * (at - begin)[:, None])
         for offset, response in zip(begin, np.fft.irfft(spectrum, self._size), strict=True):
             out[offset : offset + self._size] += response
 
@@ -155,6 +161,11 @@ class Synthesiser:
         noise = np.zeros(mask.shape)
         noise[mask] = self._chance.standard_normal(int(length.sum()))
         return np.where(mask, noise - noise.sum(axis=1, keepdims=True) / length[:, None], 0.0)
+
+    def _above(self, corners: Signal) -> Signal:
+        """(n,) Hz -> (n, bins), by what power is multiplied: 48 dB an octave down below each."""
+        share = corners[:, None] / np.maximum(self._at_hz, 1e-3)
+        return np.asarray((1.0 + np.minimum(share, 1e3) ** 8) ** -2)
 
     def _minimum_phase(self, power: Signal) -> NDArray[np.complex128]:
         """The minimum-phase spectra of power spectra, by folding their cepstra."""

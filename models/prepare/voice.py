@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from models.features.room_tone import room_tone
 from models.features.speech import FRAME_S, analyse, encode_aperiodicity, encode_envelope
 from models.prepare.data_error import DataError
 from models.prepare.speech_parts import (
@@ -276,6 +277,7 @@ def _write(
             "mcep_mean": speaker.mcep_mean.tolist(),
             "mcep_std": speaker.mcep_std.tolist(),
         },
+        "room": room_tone(((s.sound, f.voiced) for s, f in learned), options.sample_rate),
         "digest": digest.hexdigest(),
     }
     (work / "dataset.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False), "utf-8")

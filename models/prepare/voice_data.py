@@ -181,7 +181,9 @@ def _together(each: list[dict[str, Any]], folders: Sequence[Path]) -> dict[str, 
     if len(rates) > 1:
         which = ", ".join(f"{folder} {facts['sample_rate']} Hz" for folder, facts in zip(folders, each, strict=True))
         raise DataError(f"the speakers were prepared at different rates ({which}): prepare them with one --rate")
-    speakers = [{key: facts[key] for key in ("name", "digest", "statistics", "sentences")} for facts in each]
+    shared = ("name", "digest", "statistics", "sentences", "room")
+    # Data of earlier versions has no room.
+    speakers = [{key: facts[key] for key in shared if key in facts} for facts in each]
     if len(each) == 1:
         return {**each[0], "speakers": speakers}
     digest = hashlib.sha256("".join(facts["digest"] for facts in each).encode()).hexdigest()
