@@ -188,7 +188,7 @@ class Parameter(_Part):
 
 class Speaker(_Part):
     """One whom a voice knows: mean and standard deviation of ln F0 (Hz); `target` marks the one it becomes; `room` is
-    what was heard under the voice, see models.features.room_tone: its densities, dB, or nothing where not measured."""
+    what was heard under the voice, see models.features.room_tone: its densities, dBFS, or nothing."""
 
     name: Line
     lf0_mean: FiniteFloat

@@ -26,8 +26,11 @@ from models.features.speech import (
     frame_samples,
 )
 
-LOUDEST_CHANGE = 2.0
-"""Power, 3 dB: less takes from what a target's own envelope has, more lets a stranger's frames drive the limiter."""
+LOUDEST_FRAME, LOUDEST_USUAL = 8.0, 2.0
+"""Power: a frame becomes 9 dB louder than it was spoken at most, and all of them together 3: a stranger's frames would
+else drive the limiter, a loud target the hall; less takes from what a target's own envelope has."""
+USUAL_FRAMES = 200.0
+"""A second: over so much, each frame counting less than the one after, it is known what is usual."""
 THREADS = 1
 """A hop is small: a second thread costs more than it brings, and the picture needs it."""
 
@@ -139,6 +142,24 @@ class FrozenFilter:
         return self._run.set(name, value)
 
 
+class _Loudness:
+    """Holds envelopes to what was spoken: the cepstra's level is a mean over logarithms, and a hiss that nobody was
+    taught may have all above it."""
+
+    def __init__(self) -> None:
+        self._said = self._spoken = 0.0
+
+    def held(self, envelope: Signal, source: Signal) -> Signal:
+        """(t, bins) each."""
+        power, spoken = envelope.sum(1), source.sum(1)
+        gains = np.minimum(1.0, LOUDEST_FRAME * spoken / np.maximum(power, 1e-20))
+        for frame, (said, was) in enumerate(zip(gains * power, spoken, strict=True)):
+            self._said += (said - self._said) / USUAL_FRAMES
+            self._spoken += (was - self._spoken) / USUAL_FRAMES
+            gains[frame] *= min(1.0, LOUDEST_USUAL * self._spoken / max(self._said, 1e-20))
+        return np.asarray(envelope * gains[:, None])
+
+
 class FrozenMapping:
     """frame_voice.Mapping: a network that reads mel-cepstra and F0."""
 
@@ -149,10 +170,12 @@ class FrozenMapping:
         self.lookahead, self.context = (manifest.lookahead or 0) // frame, -(-(manifest.context or 0) // frame)
         self._run = _Run(manifest, session)
         self._source = FrameDelay(self.lookahead)
+        self._loudness = _Loudness()
 
     def reset(self) -> None:
         self._run.reset()
         self._source.reset()
+        self._loudness = _Loudness()
 
     def set(self, name: str, value: float) -> bool:
         return self._run.set(name, value)
@@ -167,7 +190,7 @@ class FrozenMapping:
             mcep = encode_envelope(source.envelope, self._sample_rate)
         f0 = np.where(given["converted_voiced"][0] > 0.5, np.exp(given["converted_lf0"][0].astype(np.float64)), 0.0)
         change = self._change(mcep, given["converted_mcep"][0])
-        envelope = _no_louder(source.envelope * change, source.envelope)
+        envelope = self._loudness.held(source.envelope * change, source.envelope)
         return Frames(f0, envelope, self._aperiodicity(source, given))
 
     def _aperiodicity(self, source: Frames, given: dict[str, NDArray[np.float32]]) -> Signal:
@@ -182,10 +205,3 @@ class FrozenMapping:
         both = decode_envelope(np.concatenate([mcep, converted]), self._sample_rate)
         before, after = both[: len(mcep)], both[len(mcep) :]
         return np.asarray(after / np.maximum(before, 1e-20))
-
-
-def _no_louder(envelope: Signal, source: Signal) -> Signal:
-    """(t, bins) each: frames that would be more than LOUDEST_CHANGE times as powerful as the source's, brought down to
-    that: the cepstra's level is a mean over logarithms, and a hiss that nobody was taught may have all above it."""
-    power, most = envelope.sum(1, keepdims=True), LOUDEST_CHANGE * source.sum(1, keepdims=True)
-    return np.asarray(envelope * np.minimum(1.0, most / np.maximum(power, 1e-20)))

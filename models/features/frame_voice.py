@@ -95,7 +95,7 @@ class FrameVoice:
         for singing in self._singers:
             said += singing.speak(frames, source, sound, pitch, formant)
         if self._room is not None:
-            said += self._room.push(sound, bool((source.f0 > 0).any()))
+            said += self._room.push(len(sound), bool((source.f0 > 0).any()))
         return said
 
 

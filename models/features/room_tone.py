@@ -2,7 +2,7 @@
 
 Hum and breath of a room lie where no voice is, 20 dB and more under it; but whoever compares whole sentences tells
 speakers by it, and a converted voice without any, or with the performer's, is a stranger's. Film calls it room tone. It
-follows the performer: as loud as he speaks, and silent soon after he is. Free of torch.
+is as loud as it was recorded, and silent soon after the performer is. Free of torch.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.features.convert import Mono
 from models.features.speech import frame_samples
@@ -20,33 +19,25 @@ BINS = slice(2, 7)
 """Of that window: 31 to 94 Hz."""
 QUIET_PERCENT = 20.0
 """The room is heard in the quietest of a recording."""
-FAINTEST_DB = -90.0
+FAINTEST_DB = -120.0
 _LOUDEST = 0.01
-"""Of the voice's power: a louder hum is a fault, which nobody wants in a hall."""
+"""Root mean square: a louder hum is a fault, which nobody wants in a hall."""
 _LOOP_S = 8.0
-_ADAPTS_S = 0.5
 _OPENS_S, _LINGERS_S, _CLOSES_S = 0.05, 1.0, 0.5
 
 
-def room_tone(sentences: Iterable[tuple[Mono, NDArray[np.bool_]]], sample_rate: int) -> list[float]:
-    """Each a sound (n,) and which of its frames of 5 ms are voiced. The density at `BINS`, dB: 0 is that of white
-    noise as powerful as the voiced sound. Empty where nothing is voiced, or all is shorter than a window."""
-    size, frame = round(WINDOW_S * sample_rate), frame_samples(sample_rate)
+def room_tone(sounds: Iterable[Mono], sample_rate: int) -> list[float]:
+    """Of sentences (n,), the density at `BINS`, dB: 0 is that of white noise of full scale. Empty where all are shorter
+    than a window."""
+    size, hop = round(WINDOW_S * sample_rate), 2 * frame_samples(sample_rate)
     window = np.hanning(size + 1)[:-1]
-    densities, powers = [np.zeros((0, size // 2 + 1))], [np.zeros(0)]
-    for sound, voiced in sentences:
-        if len(sound) < size:
-            continue
-        pieces = np.lib.stride_tricks.sliding_window_view(sound, size)[:: 2 * frame]
-        densities.append(np.abs(np.fft.rfft(pieces * window)) ** 2 / np.sum(window**2))
-        sung = np.repeat(voiced, frame)[: len(sound)]
-        powers.append(np.square(sound[: len(sung)][sung], dtype=np.float64))
-    density, power = np.concatenate(densities)[:, BINS], np.concatenate(powers)
-    if not len(density) or not len(power) or not power.any():
+    heard = [np.lib.stride_tricks.sliding_window_view(sound, size)[::hop] for sound in sounds if len(sound) >= size]
+    if not heard:
         return []
+    density = np.concatenate([np.abs(np.fft.rfft(pieces * window)[:, BINS]) ** 2 for pieces in heard])
     # Powers of noise are distributed as an exponential: from one of its percentiles to its mean.
-    quiet = np.percentile(density, QUIET_PERCENT, axis=0) / -np.log(1 - QUIET_PERCENT / 100)
-    return [round(float(db), 1) for db in 10 * np.log10(np.maximum(quiet / power.mean(), 10 ** (FAINTEST_DB / 10)))]
+    quiet = np.percentile(density, QUIET_PERCENT, axis=0) / np.sum(window**2) / -np.log(1 - QUIET_PERCENT / 100)
+    return [round(float(db), 1) for db in 10 * np.log10(np.maximum(quiet, 10 ** (FAINTEST_DB / 10)))]
 
 
 class RoomTone:
@@ -64,26 +55,23 @@ class RoomTone:
         chance = np.random.default_rng(seed)
         turns = np.exp(2j * np.pi * chance.random(len(hz)))
         loop = np.fft.irfft(np.sqrt(count * density) * turns, count)
-        self._loop = (loop * min(1.0, np.sqrt(_LOUDEST / max(float(np.mean(loop**2)), 1e-30)))).astype(np.float32)
+        self._loop = (loop * min(1.0, _LOUDEST / max(float(np.sqrt(np.mean(loop**2))), 1e-9))).astype(np.float32)
         self.reset()
 
     def reset(self) -> None:
         self._at = 0
-        self._power = 0.0
         self._since = _LINGERS_S
         self._open = 0.0
 
-    def push(self, sound: Mono, voiced: bool) -> Mono:
-        """(hop,) of the performer, and whether he voices in it -> (hop,) to be added to what is said."""
-        length_s = len(sound) / self._rate
+    def push(self, count: int, voiced: bool) -> Mono:
+        """The next (count,), to be added to what is said; voiced: whether the performer voices meanwhile."""
+        length_s = count / self._rate
         self._since = 0.0 if voiced else self._since + length_s
-        if voiced:
-            power = float(np.mean(np.square(sound, dtype=np.float64)))
-            self._power += (power - self._power) * (min(length_s / _ADAPTS_S, 1.0) if self._power else 1.0)
         before, wanted = self._open, float(self._since < _LINGERS_S)
         way = length_s / (_OPENS_S if wanted else _CLOSES_S)
         self._open += float(np.clip(wanted - self._open, -way, way))
-        gain = np.linspace(before, self._open, len(sound) + 1, dtype=np.float32)[1:] * np.float32(np.sqrt(self._power))
-        index = np.arange(self._at, self._at + len(sound)) % len(self._loop)
+        if not self._open and not before:
+            return np.zeros(count, np.float32)
+        index = np.arange(self._at, self._at + count) % len(self._loop)
         self._at = int(index[-1] + 1) % len(self._loop)
-        return np.asarray(gain * self._loop[index])
+        return np.linspace(before, self._open, count + 1, dtype=np.float32)[1:] * self._loop[index]

@@ -277,7 +277,7 @@ def _write(
             "mcep_mean": speaker.mcep_mean.tolist(),
             "mcep_std": speaker.mcep_std.tolist(),
         },
-        "room": room_tone(((s.sound, f.voiced) for s, f in learned), options.sample_rate),
+        "room": room_tone((_as_recorded(s, options.sample_rate) for s, _ in learned), options.sample_rate),
         "digest": digest.hexdigest(),
     }
     (work / "dataset.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False), "utf-8")
@@ -291,6 +291,12 @@ def _told(left_out: list[list[Any]]) -> str:
     rows = [f"  {file} at {_time(start)}, {length:.1f} s: {reason}" for file, start, length, reason in left_out[:TOLD]]
     more = [f"  and {len(left_out) - TOLD} more"] if len(left_out) > TOLD else []
     return "\n".join(["", *rows, *more]) + "\n" if rows else ""
+
+
+def _as_recorded(sentence: Sentence, sample_rate: int) -> Sound:
+    """As loud as it was before levelling."""
+    gain_db = sentence.level_dbfs - speech_level_dbfs(sentence.sound, sample_rate)
+    return np.asarray(sentence.sound * np.float32(10 ** (gain_db / 20)))
 
 
 def _held_out(kept: list[Sentence], recordings: int) -> set[int]:
