@@ -21,7 +21,7 @@ _NOISE_HZ = 500.0
 _LEAST_POWER = 1e-16
 _MOST_CHANGE = 1e6
 """Power by which the speaker's own sound may be raised or lowered: 60 dB."""
-_BELOW_VOICE = 0.7
+_BELOW_VOICE = 0.6
 """Under this share of its pitch a voice has nothing to say. What WORLD's envelope has there is mirrored from above, and
 pulses that change speak it as rumble, by which listeners to whole sentences tell speakers apart."""
 _BELOW_SPEECH_HZ = 120.0
@@ -163,9 +163,9 @@ class Synthesiser:
         return np.where(mask, noise - noise.sum(axis=1, keepdims=True) / length[:, None], 0.0)
 
     def _above(self, corners: Signal) -> Signal:
-        """(n,) Hz -> (n, bins), by what power is multiplied: 48 dB an octave down below each."""
+        """(n,) Hz -> (n, bins), by what power is multiplied: 24 dB an octave down below each."""
         share = corners[:, None] / np.maximum(self._at_hz, 1e-3)
-        return np.asarray((1.0 + np.minimum(share, 1e3) ** 8) ** -2)
+        return np.asarray((1.0 + np.minimum(share, 1e3) ** 4) ** -2)
 
     def _minimum_phase(self, power: Signal) -> NDArray[np.complex128]:
         """The minimum-phase spectra of power spectra, by folding their cepstra."""

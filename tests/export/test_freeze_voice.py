@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import guise
 from export import artifact, verify
-from export.frozen_voice import LOUDEST_CHANGE, open_frozen_voice
+from export.frozen_voice import LOUDEST_FRAME, LOUDEST_USUAL, open_frozen_voice
 from export.session import open_session
 from export.verify import NotFaithful
 from models.checkpoint import load_run
@@ -190,4 +190,16 @@ def test_a_hiss_that_nobody_was_taught_is_no_blast(frozen: Path) -> None:
         envelope = np.exp(tilt * (np.arange(513) - 256))[None].repeat(4, 0) * 1e-3
         for f0 in (0.0, 150.0):
             said = mapping.convert(Frames(np.full(4, f0), envelope, np.full((4, 513), 0.5)))
-            assert (said.envelope.sum(1) < 1.001 * LOUDEST_CHANGE * envelope.sum(1)).all()
+            assert (said.envelope.sum(1) < 1.001 * LOUDEST_FRAME * envelope.sum(1)).all()
+
+
+def test_speech_that_would_be_louder_throughout_is_not(frozen: Path) -> None:
+    mapping = open_frozen_voice(frozen, "cpu")._singers[0].mapping  # type: ignore[attr-defined]
+    mapping._change = lambda mcep, converted: 5.0
+    spoken, said = 0.0, 0.0
+    for hop in range(300):
+        envelope = np.full((4, 513), 1e-3 * (1 + hop % 7))
+        heard = mapping.convert(Frames(np.full(4, 150.0), envelope, np.full((4, 513), 0.5)))
+        spoken, said = spoken + envelope.sum(), said + heard.envelope.sum()
+    assert 0.9 * LOUDEST_USUAL < said / spoken < 1.1 * LOUDEST_USUAL
+    assert LOUDEST_USUAL < LOUDEST_FRAME
