@@ -49,7 +49,8 @@ class Singer:
 
 
 class FrameVoice:
-    """HopVoice: analysis, a mapping, synthesis; `pitch` and `formant` move what the mapping gives, in semitones."""
+    """HopVoice: analysis, a mapping, synthesis; `pitch` and `formant` move what the mapping gives, in semitones; `room`
+    is how much of the target's room tone is heard, 0 to 1, where there is any."""
 
     def __init__(
         self, sample_rate: int, singers: tuple[Singer, ...], hop_frames: int = 4, room: RoomTone | None = None
@@ -78,6 +79,9 @@ class FrameVoice:
             singing.reset()
 
     def set(self, name: str, value: float) -> bool:
+        if name == "room" and self._room is not None:
+            self._room.share = min(max(value, 0.0), 1.0)
+            return True
         eased = {"pitch": self._pitch, "formant": self._formant}.get(name)
         if eased is None:
             known = [singing.mapping.set(name, value) for singing in self._singers]

@@ -45,6 +45,8 @@ class RoomTone:
 
     def __init__(self, sample_rate: int, densities_db: Iterable[float], seed: int = 0) -> None:
         self._rate = sample_rate
+        self.share = 1.0
+        """How much of it is wanted, 0 to 1."""
         count = round(_LOOP_S * sample_rate)
         hz = np.fft.rfftfreq(count, 1 / sample_rate)
         known = np.arange(BINS.start, BINS.stop) / WINDOW_S
@@ -67,8 +69,8 @@ class RoomTone:
         """The next (count,), to be added to what is said; voiced: whether the performer voices meanwhile."""
         length_s = count / self._rate
         self._since = 0.0 if voiced else self._since + length_s
-        before, wanted = self._open, float(self._since < _LINGERS_S)
-        way = length_s / (_OPENS_S if wanted else _CLOSES_S)
+        before, wanted = self._open, self.share * (self._since < _LINGERS_S)
+        way = length_s / (_OPENS_S if wanted > before else _CLOSES_S)
         self._open += float(np.clip(wanted - self._open, -way, way))
         if not self._open and not before:
             return np.zeros(count, np.float32)

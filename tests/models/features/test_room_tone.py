@@ -68,3 +68,11 @@ def test_too_short_to_be_measured() -> None:
     assert room_tone([np.zeros(100, np.float32)], RATE) == []
     assert room_tone([], RATE) == []
     assert len(room_tone([np.zeros(RATE, np.float32)], RATE)) == 5
+
+
+def test_one_who_wants_no_room_has_none() -> None:
+    tone = RoomTone(RATE, HUM)
+    tone.push(3200, True)
+    tone.share = 0.0
+    tone.push(RATE, True)
+    assert not tone.push(320, True).any()
