@@ -26,8 +26,11 @@ _BELOW_VOICE = 0.6
 pulses that change speak it as rumble, by which listeners to whole sentences tell speakers apart."""
 _BELOW_SPEECH_HZ = 120.0
 """Under it, what is kept of the speaker's own sound where nobody voices is his room."""
+_DEEP_HZ = (80.0, 120.0)
+"""From the first down a voice is spared, from the second up it is not: so deep a filter rings for 12 ms and more, and
+would lay the sound behind the picture."""
 _LOWEST_HZ = 40.0
-"""Under it, a whisper."""
+"""Below, nobody has anything to say: all pulses are freed of their constant part."""
 _PIECES = 2
 """Filters a frame for the speaker's own sound."""
 
@@ -42,6 +45,7 @@ class Synthesiser:
         self._bins = self._size // 2 + 1
         self._seed = seed
         self._at_hz = np.arange(self._bins) * sample_rate / self._size
+        self._highpass = 1.0 / (1.0 + (_LOWEST_HZ / np.maximum(self._at_hz, 1e-3)) ** 4)
         self._turn = -2j * np.pi * np.arange(self._bins) / self._size
         self._fold = np.zeros(self._size)
         self._fold[[0, self._size // 2]] = 1.0
@@ -114,7 +118,7 @@ class Synthesiser:
         if not len(at):
             return
         power, noisy = self._between(at, target.envelope), self._between(at, target.aperiodicity)
-        power *= self._above(np.where(voiced, _BELOW_VOICE * pitch, _LOWEST_HZ))
+        power *= self._above(np.where(voiced, _BELOW_VOICE * pitch * np.interp(pitch, _DEEP_HZ, (0.0, 1.0)), 0.0))
         noisy = np.where(voiced[:, None], np.square(noisy), 1.0)
         length = np.maximum(np.rint(self._rate / pitch).astype(np.int64), 1)
         spectrum = self._minimum_phase(power * noisy) * np.fft.rfft(self._noise(length), self._size)
@@ -122,7 +126,7 @@ class Synthesiser:
             periodic = self._minimum_phase(power[voiced] * (1.0 - noisy[voiced]))
             spectrum[voiced] += periodic * np.sqrt(length[voiced])[:, None]
         begin = at.astype(np.int64)
-        spectrum *= np.exp(self._turn * (at - begin)[:, None])
+        spectrum *= np.exp(self._turn * (at - begin)[:, None]) * self._highpass
         for offset, response in zip(begin, np.fft.irfft(spectrum, self._size), strict=True):
             out[offset : offset + self._size] += response
 
