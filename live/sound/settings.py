@@ -16,9 +16,10 @@ QUICK = "-quick"
 DESKS_OWN = ("sound/input_gain", "sound/gate", "sound/gain", "sound/monitor", "sound/mute")
 """Parameters of the desk: the operator's, through all cues and a restart of the engine."""
 EASED = ("sound/pitch", "sound/formant")
-CUES_OWN = (*EASED, "sound/source")
+CUES_OWN = (*EASED, "sound/source", "sound/room")
 """Parameters of a voice that are the cue's: they go back to nothing with a cue that does not name them. EASED move
-there over its transition; who speaks is a number of somebody, with nobody between."""
+there over its transition; who speaks is a number of somebody, with nobody between, and a room glides by
+itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from models.features.room_tone import RoomTone
 from models.features.speech import Analyser, FrameDelay, Frames, Signal, frame_samples
 from models.features.synthesis import Synthesiser
 
-_PULSES_LATE_S = 0.0015
+_PULSES_LATE_S = 0.002
 """A minimum-phase pulse is heard so much after it begins, measured on eleven speakers; what is kept of the speaker's
 own sound waits for it."""
 _EASE_FRAMES = 4
@@ -49,8 +49,8 @@ class Singer:
 
 
 class FrameVoice:
-    """HopVoice: analysis, a mapping, synthesis; `pitch` and `formant` move what the mapping gives, in semitones; `room`
-    is how much of the target's room tone is heard, 0 to 1, where there is any."""
+    """HopVoice: analysis, a mapping, synthesis; `pitch` and `formant` move what the mapping gives, in semitones;
+    `room`, in dB, makes the target's room tone fainter than it was recorded, where there is any."""
 
     def __init__(
         self, sample_rate: int, singers: tuple[Singer, ...], hop_frames: int = 4, room: RoomTone | None = None
@@ -80,7 +80,7 @@ class FrameVoice:
 
     def set(self, name: str, value: float) -> bool:
         if name == "room" and self._room is not None:
-            self._room.share = min(max(value, 0.0), 1.0)
+            self._room.turn_down(value)
             return True
         eased = {"pitch": self._pitch, "formant": self._formant}.get(name)
         if eased is None:

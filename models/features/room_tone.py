@@ -1,8 +1,8 @@
 """The room under a voice: what a recording holds below all speech, measured and spoken again.
 
-Hum and breath of a room lie where no voice is, 20 dB and more under it; but whoever compares whole sentences tells
-speakers by it, and a converted voice without any, or with the performer's, is a stranger's. Film calls it room tone. It
-is as loud as it was recorded, and silent soon after the performer is. Free of torch.
+Hum and breath of a room lie where no voice is, 20 dB and more under it; but a speaker embedding takes them for part of
+the speaker, and a converted voice with none, or with the performer's, for a stranger's. Film calls it room tone. It is
+as loud as it was recorded, and silent soon after the performer is. Free of torch.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ BINS = slice(2, 7)
 QUIET_PERCENT = 20.0
 """The room is heard in the quietest of a recording."""
 FAINTEST_DB = -120.0
+GONE_DB = -60.0
 _LOUDEST = 0.01
 """Root mean square: a louder hum is a fault, which nobody wants in a hall."""
 _LOOP_S = 8.0
@@ -45,14 +46,13 @@ class RoomTone:
 
     def __init__(self, sample_rate: int, densities_db: Iterable[float], seed: int = 0) -> None:
         self._rate = sample_rate
-        self.share = 1.0
-        """How much of it is wanted, 0 to 1."""
+        self._level = 1.0
         count = round(_LOOP_S * sample_rate)
         hz = np.fft.rfftfreq(count, 1 / sample_rate)
         known = np.arange(BINS.start, BINS.stop) / WINDOW_S
         step = 1 / WINDOW_S
         density = 10 ** (np.interp(hz, known, list(densities_db)) / 10)
-        # Half a window's step beyond the outermost it ends.
+        # One of the window's steps beyond the outermost it ends.
         density *= np.clip((hz - known[0]) / step + 1, 0, 1) * np.clip((known[-1] - hz) / step + 1, 0, 1)
         chance = np.random.default_rng(seed)
         turns = np.exp(2j * np.pi * chance.random(len(hz)))
@@ -65,11 +65,15 @@ class RoomTone:
         self._since = _LINGERS_S
         self._open = 0.0
 
+    def turn_down(self, level_db: float) -> None:
+        """0: as loud as it was recorded, which is the most; from `GONE_DB` down it is not heard at all."""
+        self._level = 10 ** (min(level_db, 0.0) / 20) if level_db > GONE_DB else 0.0
+
     def push(self, count: int, voiced: bool) -> Mono:
         """The next (count,), to be added to what is said; voiced: whether the performer voices meanwhile."""
         length_s = count / self._rate
         self._since = 0.0 if voiced else self._since + length_s
-        before, wanted = self._open, self.share * (self._since < _LINGERS_S)
+        before, wanted = self._open, self._level * (self._since < _LINGERS_S)
         way = length_s / (_OPENS_S if wanted > before else _CLOSES_S)
         self._open += float(np.clip(wanted - self._open, -way, way))
         if not self._open and not before:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from models.features.low_cut import LowCut
 from models.features.speech import Frames, Signal, fft_size, frame_samples, joined
 
 _NOISE_HZ = 500.0
@@ -21,16 +22,11 @@ _NOISE_HZ = 500.0
 _LEAST_POWER = 1e-16
 _MOST_CHANGE = 1e6
 """Power by which the speaker's own sound may be raised or lowered: 60 dB."""
-_BELOW_VOICE = 0.6
+_BELOW_VOICE = 0.8
 """Under this share of its pitch a voice has nothing to say. What WORLD's envelope has there is mirrored from above, and
-pulses that change speak it as rumble, by which listeners to whole sentences tell speakers apart."""
+pulses that change speak it as rumble, which a speaker embedding takes for the speaker's."""
 _BELOW_SPEECH_HZ = 120.0
 """Under it, what is kept of the speaker's own sound where nobody voices is his room."""
-_DEEP_HZ = (80.0, 120.0)
-"""From the first down a voice is spared, from the second up it is not: so deep a filter rings for 12 ms and more, and
-would lay the sound behind the picture."""
-_LOWEST_HZ = 40.0
-"""Below, nobody has anything to say: all pulses are freed of their constant part."""
 _PIECES = 2
 """Filters a frame for the speaker's own sound."""
 
@@ -44,15 +40,15 @@ class Synthesiser:
         self._size = fft_size(sample_rate)
         self._bins = self._size // 2 + 1
         self._seed = seed
-        self._at_hz = np.arange(self._bins) * sample_rate / self._size
-        self._highpass = 1.0 / (1.0 + (_LOWEST_HZ / np.maximum(self._at_hz, 1e-3)) ** 4)
         self._turn = -2j * np.pi * np.arange(self._bins) / self._size
         self._fold = np.zeros(self._size)
         self._fold[[0, self._size // 2]] = 1.0
         self._fold[1 : self._size // 2] = 2.0
+        self._low_cut = LowCut(sample_rate)
         self.reset()
 
     def reset(self) -> None:
+        self._low_cut.reset()
         self._target = self._source = Frames(
             np.zeros(1), np.full((1, self._bins), _LEAST_POWER), np.ones((1, self._bins))
         )
@@ -79,7 +75,7 @@ class Synthesiser:
             self._keep(out, target_now, source_now, own, np.asarray(sound, np.float64))
         self._speak(out[: count + self._size], target_now, own, count)
         self._to_say = out[count:].copy()
-        return out[:count].astype(np.float32)
+        return self._low_cut.push(out[:count], _nothing_below(target_now.f0)).astype(np.float32)
 
     # ---- the speaker's own sound
 
@@ -96,8 +92,7 @@ class Synthesiser:
         if np.abs(change - 1.0).max() < 1e-6:
             out[: len(sound)] += kept
             return
-        speech = self._above(np.full(len(change), _BELOW_SPEECH_HZ))
-        filters = self._minimum_phase(np.clip(change, 1 / _MOST_CHANGE, _MOST_CHANGE) * speech)
+        filters = self._minimum_phase(np.clip(change, 1 / _MOST_CHANGE, _MOST_CHANGE))
         longest = int(np.diff(edges).max())
         pieces = np.zeros((len(middles), longest))
         for piece, begin, end in zip(pieces, edges[:-1], edges[1:], strict=True):
@@ -118,7 +113,6 @@ class Synthesiser:
         if not len(at):
             return
         power, noisy = self._between(at, target.envelope), self._between(at, target.aperiodicity)
-        power *= self._above(np.where(voiced, _BELOW_VOICE * pitch * np.interp(pitch, _DEEP_HZ, (0.0, 1.0)), 0.0))
         noisy = np.where(voiced[:, None], np.square(noisy), 1.0)
         length = np.maximum(np.rint(self._rate / pitch).astype(np.int64), 1)
         spectrum = self._minimum_phase(power * noisy) * np.fft.rfft(self._noise(length), self._size)
@@ -126,7 +120,7 @@ class Synthesiser:
             periodic = self._minimum_phase(power[voiced] * (1.0 - noisy[voiced]))
             spectrum[voiced] += periodic * np.sqrt(length[voiced])[:, None]
         begin = at.astype(np.int64)
-        spectrum *= np.exp(self._turn * (at - begin)[:, None]) * self._highpass
+        spectrum *= np.exp(self._turn * (at - begin)[:, None])
         for offset, response in zip(begin, np.fft.irfft(spectrum, self._size), strict=True):
             out[offset : offset + self._size] += response
 
@@ -166,13 +160,14 @@ class Synthesiser:
         noise[mask] = self._chance.standard_normal(int(length.sum()))
         return np.where(mask, noise - noise.sum(axis=1, keepdims=True) / length[:, None], 0.0)
 
-    def _above(self, corners: Signal) -> Signal:
-        """(n,) Hz -> (n, bins), by what power is multiplied: 24 dB an octave down below each."""
-        share = corners[:, None] / np.maximum(self._at_hz, 1e-3)
-        return np.asarray((1.0 + np.minimum(share, 1e3) ** 4) ** -2)
-
     def _minimum_phase(self, power: Signal) -> NDArray[np.complex128]:
         """The minimum-phase spectra of power spectra, by folding their cepstra."""
         cepstra = np.fft.irfft(0.5 * np.log(np.maximum(power, _LEAST_POWER)), self._size)
         spectra: NDArray[np.complex128] = np.exp(np.fft.rfft(cepstra * self._fold, self._size))
         return spectra
+
+
+def _nothing_below(f0: Signal) -> Signal:
+    """F0 of frames, Hz, 0 where nobody voices -> from each to the next, where what is said begins, Hz."""
+    pitch = np.where(f0[1:] > 0, f0[1:], f0[:-1])
+    return np.where(pitch > 0, _BELOW_VOICE * pitch, _BELOW_SPEECH_HZ)

@@ -254,7 +254,8 @@ def _write(
             digest.update(array.tobytes())
         counts[part] += 1
         lengths[part] += len(sentence.sound) / options.sample_rate
-    speaker = measure(features for number, (_, features) in enumerate(learned) if number not in held_out)
+    taught = [pair for number, pair in enumerate(learned) if number not in held_out]
+    speaker = measure(features for _, features in taught)
     facts: dict[str, Any] = {
         "kind": "voice",
         "name": name,
@@ -277,7 +278,7 @@ def _write(
             "mcep_mean": speaker.mcep_mean.tolist(),
             "mcep_std": speaker.mcep_std.tolist(),
         },
-        "room": room_tone((_as_recorded(s, options.sample_rate) for s, _ in learned), options.sample_rate),
+        "room": room_tone((_as_recorded(s, options.sample_rate) for s, _ in taught), options.sample_rate),
         "digest": digest.hexdigest(),
     }
     (work / "dataset.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False), "utf-8")

@@ -293,12 +293,13 @@ def test_who_speaks_is_the_cue_s_and_a_pitch_is_eased(tmp_path: Path) -> None:
     class Listening(Dry):
         def set(self, name: str, value: float) -> bool:
             told.append((name, value))
-            return name in ("pitch", "formant", "source")
+            return name in ("pitch", "formant", "source", "room")
 
     engine, clock, _, sent = staged(tmp_path, Listening("learned"))
-    engine.handle(Go(1, "odd.onnx", 0.1, {"sound/source": 2.0, "sound/pitch": -4.0}))
+    engine.handle(Go(1, "odd.onnx", 0.1, {"sound/source": 2.0, "sound/room": -12.0, "sound/pitch": -4.0}))
     perform(engine, clock, 15)
     assert ("source", 2.0) in told
+    assert ("room", -12.0) in told
     pitches = [value for name, value in told if name == "pitch"]
     assert pitches[-1] == -4.0
     assert len({value for value in pitches if -4.0 < value < 0.0}) > 5, "on its way, block by block"
@@ -307,6 +308,7 @@ def test_who_speaks_is_the_cue_s_and_a_pitch_is_eased(tmp_path: Path) -> None:
     perform(engine, clock, 3)
     engine.close()
     assert ("source", 0.0) in told
+    assert ("room", 0.0) in told
     assert [value for name, value in told if name == "pitch"][-1] == 0.0
     assert not any(isinstance(event, Note) for event in sent)
 
