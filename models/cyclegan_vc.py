@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from pydantic import Field
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 from torch.utils.data import Dataset
 
 from models.averaging import follow
@@ -30,6 +30,7 @@ from models.learned_voice import (
     Converter,
     KnownSpeakers,
     LearnedOptions,
+    adams,
     averaged,
     best,
     converted,
@@ -283,10 +284,7 @@ class CycleGanVc:
 
     def optimizers(self, networks: nn.ModuleDict, options: CycleOptions) -> dict[str, Optimizer]:
         rates = {"to_first": options.learning_rate, "to_second": options.learning_rate, "judges": options.critic_rate}
-        return {
-            name: Adam(networks[name].parameters(), rate, betas=(0.5, 0.999), fused=True)
-            for name, rate in rates.items()
-        }
+        return adams(networks, rates)
 
     def step(
         self,
@@ -365,7 +363,7 @@ class CycleGanVc:
     ) -> FreezePlan:
         chosen = chosen_of(names_of(facts), target)
         converter = best(networks, ("to_first", "to_second")[chosen])
-        return freeze_voice(converter, networks["speakers"], options, facts, chosen)
+        return freeze_voice(converter, networks["speakers"], facts, target, options.hop_frames)
 
 
 def _sum(losses: Iterable[Tensor]) -> Tensor:

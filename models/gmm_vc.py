@@ -24,11 +24,12 @@ from torch.optim import Optimizer
 
 from models.family import FreezePlan, Options
 from models.features.speech import MCEPS, aperiodicity_bands
-from models.framewise_voice import Finer, FramewiseVoice, freeze_framewise
+from models.framewise_voice import Finer, FramewiseVoice
 from models.learned_voice import KnownSpeakers, several_speakers, transport_of
 from models.prepare.voice_segments import VoiceSegments
-from models.speakers import LEVEL_SPREAD, QUIETEST, Becoming, RunningSpeaker, chosen_of, names_of, not_still, prior_of
+from models.speakers import LEVEL_SPREAD, QUIETEST, chosen_of, names_of
 from models.transport import Transport
+from models.voice_of_frames import freeze_plan
 
 KEYS = 20
 """So many of the lowest MCEPs say which sound it is, beside level and voicing."""
@@ -244,7 +245,6 @@ class GmmVc:
     def freeze(
         self, networks: nn.ModuleDict, options: GmmOptions, facts: Mapping[str, Any], target: str | None = None
     ) -> FreezePlan:
-        chosen = chosen_of(names_of(facts), target)
         speakers, transport, mixtures, counts = (
             networks[name] for name in ("speakers", "transport", "mixtures", "counts")
         )
@@ -252,13 +252,11 @@ class GmmVc:
         assert isinstance(transport, Transport)
         assert isinstance(mixtures, Mixtures)
         assert isinstance(counts, Counts)
-        means = speakers.means
-        prior = prior_of(facts["sample_rate"], means, speakers.spreads)
-        spreads = not_still(speakers.spreads, prior)
-        running = RunningSpeaker(means, spreads, prior)
-        becoming = Becoming(means[chosen], spreads[chosen], torch.tensor(facts["speakers"][chosen]["aperiodicity"]))
-        voice = FramewiseVoice(chosen, running, becoming, transport, Classes(mixtures, counts, chosen))
-        return freeze_framewise(voice, facts, (means, spreads), options.hop_frames)
+        chosen = chosen_of(names_of(facts), target)
+        breath = torch.tensor(facts["speakers"][chosen]["aperiodicity"])
+        normal, finer = (speakers.means, speakers.spreads), Classes(mixtures, counts, chosen)
+        voice = FramewiseVoice(facts["sample_rate"], normal, chosen, breath, transport, finer)
+        return freeze_plan(voice, facts, options.hop_frames)
 
 
 def _count(

@@ -16,29 +16,16 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
 
 from models.family import FreezePlan, Options
-from models.features.speech import MCEPS, decode_envelope, frame_samples
+from models.features.speech import MCEPS, decode_envelope
 from models.prepare.data_error import DataError
 from models.prepare.voice_segments import VoiceSegments
-from models.speakers import (
-    GIVES,
-    LEVEL_SPREAD,
-    PRIOR_16K_MEAN,
-    PRIOR_16K_STD,
-    STATES,
-    Becoming,
-    RunningSpeaker,
-    as_networks_read,
-    chosen_of,
-    names_of,
-    not_still,
-    prior_of,
-    speaker_fields,
-)
-from models.together import STATE, WIDTH, RunningCorrelation
+from models.speakers import LEVEL_SPREAD, PRIOR_16K_MEAN, PRIOR_16K_STD, as_networks_read, chosen_of, names_of
 from models.transport import LOUDER_NEPERS, QUIETER_NEPERS, People, Transport, anybody
 from models.voice_layers import Memory
+from models.voice_of_frames import VoiceOfFrames, freeze_plan
 
 STRIDES = 4
 """Frames that the networks take at once: the product of their strides along time."""
@@ -157,6 +144,13 @@ def averaged(networks: nn.ModuleDict, name: str, options: LearnedOptions) -> Non
         networks[f"{name}_average"] = copy.deepcopy(networks[name]).requires_grad_(False)
 
 
+def adams(networks: nn.ModuleDict, rates: Mapping[str, float]) -> dict[str, Optimizer]:
+    """Adam for each network named, with its rate, and the moments' decays that adversarial networks want."""
+    return {
+        name: Adam(networks[name].parameters(), rate, betas=(0.5, 0.999), fused=True) for name, rate in rates.items()
+    }
+
+
 def best(networks: nn.ModuleDict | Mapping[str, nn.Module], name: str) -> Converter:
     """The network that is frozen: the average, where there is one."""
     average = f"{name}_average"
@@ -165,42 +159,29 @@ def best(networks: nn.ModuleDict | Mapping[str, nn.Module], name: str) -> Conver
     return found
 
 
-class LearnedVoice(nn.Module):
+class LearnedVoice(VoiceOfFrames):
     """Some frames in a row -> the target's, and the states: what the stage runs. See export.artifact.Manifest."""
 
-    def __init__(self, converter: Converter, target: int, speaker: RunningSpeaker, becoming: Becoming) -> None:
-        super().__init__()
-        self.converter, self.target = converter, target
-        self.speaker, self.becoming = speaker, becoming
-        self.together = None if converter.start is None else RunningCorrelation(converter.start.prior)
-
-    @property
-    def states(self) -> dict[str, int]:
-        """What is carried on of who speaks, each float32 (1, width), zeros at the start."""
-        return STATES if self.together is None else STATES | {STATE: WIDTH}
+    def __init__(
+        self, sample_rate: int, normal: tuple[Tensor, Tensor], target: int, breath: Tensor, converter: Converter
+    ) -> None:
+        super().__init__(sample_rate, normal, target, breath, converter.start)
+        self.converter = converter
 
     def forward(self, mcep: Tensor, lf0: Tensor, voiced: Tensor, source: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """`states`: those of `self.states`, `late` where there is a lookahead, and the network's memory."""
-        found, running = self.speaker(mcep, lf0, voiced, source, states[: len(STATES)])
-        past, correlations = states[len(self.states) :], None
-        if self.together is not None:
-            correlations, off = self.together(found, states[len(STATES)])
-            running = (*running, off)
-        x = as_networks_read(mcep, found)
-        _, pitch = self.becoming(found.values, voiced)
-        now = torch.cat([x, mcep[..., :1] - QUIET, pitch[..., None], voiced[..., None]], -1)
-
+        spoken, past = self.listen(mcep, lf0, voiced, source, states)
+        x = as_networks_read(mcep, spoken.heard)
+        now = torch.cat([x, mcep[..., :1] - QUIET, spoken.pitch[..., None], voiced[..., None]], -1)
         late: tuple[Tensor, ...] = ()
         if self.converter.lookahead:
             whole = torch.cat([past[0], now], 1)
             now, late, past = whole[:, : x.shape[1]], (whole[:, x.shape[1] :],), past[1:]
         memory = Memory(past)
-        known = source.clamp(0, len(self.speaker.means) - 1)
-        target = torch.full_like(source, self.target)
         heard = x.transpose(1, 2).clamp(-UNSEEN, UNSEEN)
-        answer = self.converter.answers(heard, known, target, memory)
+        answer = self.converter.answers(heard, spoken.source, spoken.target, memory)
         answered = now[..., :MCEPS]
-        said = self.converter.said(answered.mT, answer, known, target, correlations).mT
+        said = self.converter.said(answered.mT, answer, spoken.source, spoken.target, spoken.correlations).mT
         moved, _ = self.becoming(said, voiced)
         louder = (LEVEL_SPREAD * (said - answered)[..., :1]).clamp(-QUIETER_NEPERS, LOUDER_NEPERS)
         level = now[..., MCEPS : MCEPS + 1] + QUIET + louder
@@ -209,57 +190,29 @@ class LearnedVoice(nn.Module):
             now[..., MCEPS + 1] + 0,
             now[..., MCEPS + 2] + 0,
             self.becoming.breath(now[..., MCEPS + 2]),
-            *running,
+            *spoken.states,
             *late,
             *memory.kept,
         )
 
 
 def freeze_voice(
-    converter: Converter, speakers: nn.Module, options: LearnedOptions, facts: Mapping[str, Any], target: int
+    converter: Converter, speakers: nn.Module, facts: Mapping[str, Any], target: str | None, frames: int
 ) -> FreezePlan:
-    """The plan for `converter` to become speaker `target` of the run."""
+    """The plan for `converter` to become the person named, so many frames at once. Raises WrongTarget."""
     assert isinstance(speakers, KnownSpeakers)
-    rate, frames = facts["sample_rate"], options.hop_frames
-    means, spreads = speakers.means, speakers.spreads
-    prior = prior_of(rate, means, spreads)
-    spreads = not_still(spreads, prior)
-    # Copies: freezing must leave the run's networks as they were.
+    chosen = chosen_of(names_of(facts), target)
+    # A copy: freezing must leave the run's networks as they were.
     converter = copy.deepcopy(converter).float().eval().requires_grad_(False)
-    breath = torch.tensor(facts["speakers"][target]["aperiodicity"])
-    becoming = Becoming(means[target], spreads[target], breath)
-    voice = LearnedVoice(converter, target, RunningSpeaker(means, spreads, prior), becoming)
-
+    breath = torch.tensor(facts["speakers"][chosen]["aperiodicity"])
+    voice = LearnedVoice(facts["sample_rate"], (speakers.means, speakers.spreads), chosen, breath, converter)
     memory = Memory()
     one = torch.zeros(1, dtype=torch.int64)
     with torch.no_grad():
         converter.answers(torch.zeros(1, MCEPS, frames), one, one, memory)
-    states = {name: torch.zeros(1, width) for name, width in voice.states.items()}
-    if options.lookahead:
-        states["late"] = torch.zeros(1, options.lookahead, MCEPS + 3)
-    states |= {f"memory_{number}": torch.zeros_like(kept) for number, kept in enumerate(memory.kept)}
-    frame = frame_samples(rate)
-    return FreezePlan(
-        module=voice.eval(),
-        inputs={
-            "mcep": torch.zeros(1, frames, MCEPS),
-            "lf0": torch.zeros(1, frames),
-            "voiced": torch.zeros(1, frames),
-            "source": torch.zeros(1, dtype=torch.int64),
-            **states,
-        },
-        outputs=(*GIVES, *(f"next_{name}" for name in states)),
-        manifest={
-            "reads": ["mcep", "lf0", "voiced"],
-            "gives": list(GIVES),
-            "states": {name: f"next_{name}" for name in states},
-            "sample_rate": rate,
-            "hop": frames * frame,
-            "lookahead": options.lookahead * frame,
-            "context": round(memory.reach * frames) * frame,
-            **speaker_fields(facts, means, spreads, target),
-        },
-    )
+    late = {"late": torch.zeros(1, converter.lookahead, MCEPS + 3)} if converter.lookahead else {}
+    kept = {f"memory_{number}": torch.zeros_like(part) for number, part in enumerate(memory.kept)}
+    return freeze_plan(voice, facts, frames, late | kept, converter.lookahead, round(memory.reach * frames))
 
 
 def pictures(rows: Sequence[Sequence[Tensor]]) -> Tensor:
@@ -288,23 +241,8 @@ def converted(converter: Converter, x: Tensor, source: Tensor, target: Tensor) -
     return said
 
 
-def shown(converter: Converter, batch: Mapping[str, Tensor]) -> Tensor:
-    """Of a generator of many: a row for each of the batch, who becomes the next one; the last is one of his own."""
-    x, speaker = batch["mcep"], batch["speaker"]
-    wanted = torch.roll(speaker, -1)
-    made = converted(converter, x, speaker + 1, wanted)
-    return pictures(list(zip(x, made, torch.roll(x, -1, 0), strict=True)))
-
-
 def several_speakers(family: str, folders: Sequence[Path], frames: int) -> VoiceSegments:
     """The data of a family that learns any number of voices, in crops of so many frames. Raises DataError."""
     if len(folders) < 2:
         raise DataError(f"{family} learns voices from each other: name two prepared folders or more")
     return VoiceSegments(folders, frames)
-
-
-def frozen_to(
-    converter: Converter, speakers: nn.Module, options: LearnedOptions, facts: Mapping[str, Any], target: str | None
-) -> FreezePlan:
-    """freeze_voice for the person named. Raises WrongTarget."""
-    return freeze_voice(converter, speakers, options, facts, chosen_of(names_of(facts), target))

@@ -37,7 +37,6 @@ from models.learned_voice import (
     UNSEEN,
     Converter,
     KnownSpeakers,
-    LearnedOptions,
     best,
     converted,
     freeze_voice,
@@ -49,7 +48,7 @@ from models.prepare.phoneme_crops import RATE
 from models.prepare.voice_data import VoiceData, below_loudest
 from models.prepare.voice_segments import VoiceSegments
 from models.recogniser import REACH, STRIDE, Recogniser, recogniser_of
-from models.speakers import chosen_of, levelled, names_of
+from models.speakers import levelled
 from models.transport import Transport
 from models.voice_layers import Memory
 
@@ -253,9 +252,7 @@ class PpgVc:
     def freeze(
         self, networks: nn.ModuleDict, options: PpgOptions, facts: Mapping[str, Any], target: str | None = None
     ) -> FreezePlan:
-        converter = best(networks, "converter")
-        played = LearnedOptions.model_validate({"lookahead": converter.lookahead, "hop_frames": options.hop_frames})
-        return freeze_voice(converter, networks["speakers"], played, facts, chosen_of(names_of(facts), target))
+        return freeze_voice(best(networks, "converter"), networks["speakers"], facts, target, options.hop_frames)
 
 
 def _normalised(data: VoiceData, index: int, normal: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -9,8 +9,7 @@ generator hears no future but `lookahead` frames, and its norms are settled befo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -18,23 +17,18 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from pydantic import Field
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from models.averaging import follow
-from models.family import FreezePlan
 from models.learned_voice import (
     Converter,
     KnownSpeakers,
     LearnedOptions,
+    adams,
     averaged,
-    best,
-    frozen_to,
-    several_speakers,
-    shown,
     started,
 )
-from models.prepare.voice_segments import VoiceSegments
-from models.spoken_samples import Sound, spoken_of_many
+from models.many_to_many import ManyToMany
 from models.transport import Transport
 from models.voice_layers import (
     CausalConv,
@@ -159,11 +153,10 @@ class Classifier(nn.Module):
         return chances
 
 
-class StarGanVc:
+class StarGanVc(ManyToMany):
     """The family; see models.family.Family."""
 
     name = "stargan_vc"
-    kind = "voice"
     options = StarOptions
     recipes: Mapping[str, Mapping[str, Any]] = {
         "default": {},
@@ -179,9 +172,6 @@ class StarGanVc:
             "average": 0.0,
         },
     }
-
-    def data(self, folders: Sequence[Path], options: StarOptions) -> VoiceSegments:
-        return several_speakers(self.name, folders, options.frames)
 
     def networks(self, options: StarOptions, facts: Mapping[str, Any]) -> nn.ModuleDict:
         count = len(facts["speakers"])
@@ -199,10 +189,7 @@ class StarGanVc:
     def optimizers(self, networks: nn.ModuleDict, options: StarOptions) -> dict[str, Optimizer]:
         rates = {"generator": options.learning_rate, "discriminator": options.critic_rate}
         rates["classifier"] = options.critic_rate
-        return {
-            name: Adam(networks[name].parameters(), rate, betas=(0.5, 0.999), fused=True)
-            for name, rate in rates.items()
-        }
+        return adams(networks, rates)
 
     def step(
         self,
@@ -252,19 +239,6 @@ class StarGanVc:
         if options.average:
             follow(networks["generator_average"], generator, step, options.average)
         return {name: loss.detach() for name, loss in losses.items()}
-
-    def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> Tensor:
-        return shown(best(networks, "generator"), batch)
-
-    def sounds(
-        self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor], facts: Mapping[str, Any]
-    ) -> dict[str, Sound]:
-        return spoken_of_many(best(networks, "generator"), batch, facts)
-
-    def freeze(
-        self, networks: nn.ModuleDict, options: StarOptions, facts: Mapping[str, Any], target: str | None = None
-    ) -> FreezePlan:
-        return frozen_to(best(networks, "generator"), networks["speakers"], options, facts, target)
 
 
 def _judged(

@@ -10,8 +10,7 @@ its norms are settled before they are frozen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -19,24 +18,19 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from pydantic import Field
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from models.averaging import follow
-from models.family import FreezePlan
 from models.features.speech import MCEPS
 from models.learned_voice import (
     Converter,
     KnownSpeakers,
     LearnedOptions,
+    adams,
     averaged,
-    best,
-    frozen_to,
-    several_speakers,
-    shown,
     started,
 )
-from models.prepare.voice_segments import VoiceSegments
-from models.spoken_samples import Sound, spoken_of_many
+from models.many_to_many import ManyToMany
 from models.transport import Transport
 from models.voice_layers import (
     CausalConv,
@@ -150,19 +144,15 @@ class Discriminator(nn.Module):
         return verdicts
 
 
-class StarGanVc2:
+class StarGanVc2(ManyToMany):
     """The family; see models.family.Family."""
 
     name = "stargan_vc2"
-    kind = "voice"
     options = Star2Options
     recipes: Mapping[str, Mapping[str, Any]] = {
         "default": {},
         "paper": {"width": 1.0, "critic": 1.0, "steps": 300000, "skip": False, "average": 0.0, "unsaid": 0.0},
     }
-
-    def data(self, folders: Sequence[Path], options: Star2Options) -> VoiceSegments:
-        return several_speakers(self.name, folders, options.frames)
 
     def networks(self, options: Star2Options, facts: Mapping[str, Any]) -> nn.ModuleDict:
         count = len(facts["speakers"])
@@ -178,10 +168,7 @@ class StarGanVc2:
 
     def optimizers(self, networks: nn.ModuleDict, options: Star2Options) -> dict[str, Optimizer]:
         rates = {"generator": options.learning_rate, "discriminator": options.critic_rate}
-        return {
-            name: Adam(networks[name].parameters(), rate, betas=(0.5, 0.999), fused=True)
-            for name, rate in rates.items()
-        }
+        return adams(networks, rates)
 
     def step(
         self,
@@ -231,16 +218,3 @@ class StarGanVc2:
         if options.average:
             follow(networks["generator_average"], generator, step, options.average)
         return {name: loss.detach() for name, loss in losses.items()}
-
-    def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> Tensor:
-        return shown(best(networks, "generator"), batch)
-
-    def sounds(
-        self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor], facts: Mapping[str, Any]
-    ) -> dict[str, Sound]:
-        return spoken_of_many(best(networks, "generator"), batch, facts)
-
-    def freeze(
-        self, networks: nn.ModuleDict, options: Star2Options, facts: Mapping[str, Any], target: str | None = None
-    ) -> FreezePlan:
-        return frozen_to(best(networks, "generator"), networks["speakers"], options, facts, target)

@@ -22,17 +22,11 @@ from torch.utils.data import Dataset
 
 from models.family import FreezePlan, Options
 from models.features.speech import MCEPS, aperiodicity_bands
-from models.framewise_voice import FramewiseVoice, freeze_framewise
+from models.framewise_voice import FramewiseVoice
 from models.prepare.voice_data import LEVELS, Features, VoiceData, below_loudest, measured_frames
-from models.speakers import (
-    Becoming,
-    RunningSpeaker,
-    chosen_of,
-    names_of,
-    not_still,
-    prior_of,
-)
+from models.speakers import chosen_of, names_of, not_still, prior_of
 from models.transport import People, Transport, anybody
+from models.voice_of_frames import freeze_plan
 
 BINS, LOWEST, HIGHEST = 1000, -18.0, 2.0
 """Levels are counted so finely, in nepers below the loudest."""
@@ -170,16 +164,12 @@ class Statistics:
     def freeze(
         self, networks: nn.ModuleDict, options: StatisticsOptions, facts: Mapping[str, Any], target: str | None = None
     ) -> FreezePlan:
-        names = names_of(facts)
-        chosen = chosen_of(names, target)
+        chosen = chosen_of(names_of(facts), target)
         speakers = networks["speakers"]
         assert isinstance(speakers, Speakers)
         people, rate = speakers.people(), facts["sample_rate"]
-        means = people.means
-        prior = prior_of(rate, means, people.spreads)
-        spreads = not_still(people.spreads, prior)
-        people = people._replace(spreads=spreads)
+        people = people._replace(spreads=not_still(people.spreads, prior_of(rate, people.means, people.spreads)))
         transport = Transport(people, anybody(rate, people)) if options.transport else None
-        becoming = Becoming(means[chosen], spreads[chosen], speakers.breath()[chosen])
-        module = FramewiseVoice(chosen, RunningSpeaker(means, spreads, prior), becoming, transport)
-        return freeze_framewise(module, facts, (means, spreads), options.hop_frames)
+        normal = people.means, people.spreads
+        voice = FramewiseVoice(rate, normal, chosen, speakers.breath()[chosen], transport)
+        return freeze_plan(voice, facts, options.hop_frames)

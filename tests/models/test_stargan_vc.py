@@ -1,107 +1,21 @@
-"""StarGAN-VC: learned by the loop with three speakers, frozen to each, told or not told who speaks."""
+"""StarGAN-VC, what is its own; see test_many_to_many.py for the rest."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 
-from export.freeze import freeze
-from export.session import open_session
-from models.checkpoint import load_run
-from models.family import FreezePlan, WrongTarget
-from models.prepare.data_error import DataError
 from models.stargan_vc import StarGanVc
-from models.transport import QUIETER_NEPERS
-from tests.models.learned_voices import by_statistics, hop_by_hop, learned, spoken, whole, write_voices
+from tests.models.learned_voices import learned, write_voices
 
 torch.set_num_threads(1)
-TINY = {"width": 0.1, "critic": 0.25, "frames": 64, "batch": 4, "settle": 3, "hop_frames": 16}
 
 
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return write_voices(tmp_path_factory.mktemp("voices"), ["anna", "ben", "carl"])
-
-
-@pytest.fixture(scope="module")
-def run(folders: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Not the identity any more: it began as drawn."""
-    out = tmp_path_factory.mktemp("run") / "run"
-    learned(StarGanVc(), folders, out, steps=8, skip=False, average=0.5, **TINY)
-    return out
-
-
-def _plan(run: Path, target: str | None) -> FreezePlan:
-    loaded = load_run(run)
-    return loaded.run.family.freeze(loaded.networks, loaded.run.options, loaded.run.facts, target)
-
-
-def test_it_learns_to_leave_everybody_as_he_is(folders: list[Path], tmp_path: Path) -> None:
-    options = TINY | {"skip": False, "learning_rate": 3e-3, "settle": 100, "batch": 4}
-    seen = learned(StarGanVc(), folders, tmp_path / "run", steps=30, **options)
-    assert all(np.isfinite(list(now.losses.values())).all() for now in seen)
-    identity = [now.losses["identity"] for now in seen]
-    assert np.mean(identity[-3:]) < 0.95 * np.mean(identity[:3])
-    loaded = load_run(tmp_path / "run")
-    data = loaded.run.family.data(folders, loaded.run.options)
-    picture = loaded.run.family.samples(loaded.networks, torch.utils.data.default_collate([data[i] for i in range(3)]))
-    assert picture is not None
-    assert picture.shape[0] == 3
-    assert 0 <= float(picture.min()) < float(picture.max()) <= 1
-
-
-def test_frozen_it_says_hop_by_hop_what_the_network_says_at_once(run: Path, tmp_path: Path) -> None:
-    out = tmp_path / "ben.onnx"
-    manifest = freeze(run, out, "anna=self; ben=self; carl=self", target="ben")
-    assert manifest.conditioning["source"] == ["whoever speaks", "anna", "ben", "carl"]
-    assert (manifest.hop, manifest.lookahead) == (1280, 320)
-    sentence = spoken("anna")
-    plan = _plan(run, "ben")
-    with open_session(out, "cpu", 1) as session:
-        for source in (0, 1, 3):
-            got, wanted = hop_by_hop(session, sentence, source), whole(plan, sentence, source)
-            for mine, theirs in zip(got, wanted, strict=True):
-                np.testing.assert_allclose(mine, theirs.numpy(), atol=1e-3)
-    assert np.abs(got[0][4:, 0] - sentence.mcep[:-4, 0]).max() < QUIETER_NEPERS + 1e-3
-    assert np.array_equal(got[2][4:] > 0.5, sentence.voiced[:-4])
-
-
-def test_one_network_becomes_each_of_them(run: Path) -> None:
-    """Beyond means and spreads: the code itself is heard."""
-    sentence = spoken("anna")
-    facts = load_run(run).run.facts
-    away = []
-    for name in ("anna", "ben", "carl"):
-        normal = np.array(next(s["normal"] for s in facts["speakers"] if s["name"] == name))
-        away.append((whole(_plan(run, name), sentence, 1)[0].numpy()[:, 1:] - normal[0, 1:]) / normal[1, 1:])
-    assert np.abs(away[0] - away[1]).max() > 0.02
-    assert np.abs(away[1] - away[2]).max() > 0.02
-    with pytest.raises(WrongTarget, match="--target with one of anna, ben, carl"):
-        _plan(run, None)
-
-
-def test_before_it_learned_it_is_the_voice_by_statistics(folders: list[Path]) -> None:
-    kind = StarGanVc()
-    options = kind.options(**TINY)
-    facts = kind.data(folders, options).facts
-    plan = kind.freeze(kind.networks(options, facts), options, facts, "carl")
-    sentence = spoken("anna")
-    wanted = by_statistics(facts, sentence, "anna", "carl")
-    np.testing.assert_allclose(whole(plan, sentence, 1)[0][4:, 1:], wanted[:-4, 1:], atol=2e-3)
-
-
-def test_one_voice_alone_is_refused(folders: list[Path], tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="stargan_vc learns voices from each other: name two") as refused:
-        learned(StarGanVc(), folders[:1], tmp_path / "run", steps=1, **TINY)
-    assert "\n" not in str(refused.value)
-    assert not (tmp_path / "run").exists()
-
-
-def test_the_critic_takes_steps_of_its_own(folders: list[Path], tmp_path: Path) -> None:
-    options = TINY | StarGanVc.recipes["wgan"] | {"batch": 2, "critic_steps": 3}
-    seen = learned(StarGanVc(), folders, tmp_path / "run", **options | {"steps": 6})
+def test_the_critic_takes_steps_of_its_own(tmp_path: Path) -> None:
+    folders = write_voices(tmp_path, ["anna", "ben"])
+    tiny = {"width": 0.1, "critic": 0.25, "frames": 64, "batch": 2, "settle": 3, "critic_steps": 3, "steps": 6}
+    seen = learned(StarGanVc(), folders, tmp_path / "run", **StarGanVc.recipes["wgan"] | tiny)
     assert all(np.isfinite(list(now.losses.values())).all() for now in seen)
     assert ["adversarial" in now.losses for now in seen] == [False, False, True] * 2
