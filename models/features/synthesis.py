@@ -20,8 +20,9 @@ from models.features.speech import Frames, Signal, fft_size, frame_samples, join
 _NOISE_HZ = 500.0
 """Where a voice is to whisper, noise is made in pieces of so many a second."""
 _LEAST_POWER = 1e-16
-_MOST_CHANGE = 1e6
-"""Power by which the speaker's own sound may be raised or lowered: 60 dB."""
+_MOST_LOWERED, _MOST_RAISED = 1e6, 1e2
+"""Power by which the speaker's own sound may be changed: down 60 dB, up 20. Where a microphone hears nothing, its noise
+would else become a roar."""
 _BELOW_VOICE = 0.8
 """Under this share of its pitch a voice has nothing to say. What WORLD's envelope has there is mirrored from above, and
 pulses that change speak it as rumble, which a speaker embedding takes for the speaker's."""
@@ -92,7 +93,7 @@ class Synthesiser:
         if np.abs(change - 1.0).max() < 1e-6:
             out[: len(sound)] += kept
             return
-        filters = self._minimum_phase(np.clip(change, 1 / _MOST_CHANGE, _MOST_CHANGE))
+        filters = self._minimum_phase(np.clip(change, 1 / _MOST_LOWERED, _MOST_RAISED))
         longest = int(np.diff(edges).max())
         pieces = np.zeros((len(middles), longest))
         for piece, begin, end in zip(pieces, edges[:-1], edges[1:], strict=True):

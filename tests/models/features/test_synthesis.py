@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.signal import butter, sosfilt
 
 from models.features.convert import Convert
 from models.features.frame_voice import FrameVoice, Singer
@@ -22,6 +23,17 @@ def moved(sound: np.ndarray, semitones: float) -> tuple[np.ndarray, int]:
     voice = Convert(FrameVoice(24_000, (Singer(Same()),)), "voice", RATE, 480)
     voice.set("pitch", semitones)
     return in_blocks(voice, sound, 480), voice.latency
+
+
+def test_above_a_microphone_s_band_nothing_roars() -> None:
+    """A headset that ends at 6 kHz, a throat a third shorter: what lay there was silence, and stays faint."""
+    breath = sosfilt(
+        butter(12, 6000, output="sos", fs=RATE), 0.05 * np.random.default_rng(0).standard_normal(RATE)
+    ).astype(np.float32)
+    voice = Convert(FrameVoice(24_000, (Singer(Same()),)), "voice", RATE, 480)
+    voice.set("formant", 4.0)
+    said = in_blocks(voice, breath, 480)[RATE // 4 :]
+    assert np.abs(20 * np.log10(said.std() / breath.std())) < 2.0
 
 
 def level_db(sound: np.ndarray, hz: float) -> float:
