@@ -20,6 +20,7 @@ import numpy as np
 from models.features.room_tone import room_tone
 from models.features.speech import FRAME_S, analyse, encode_aperiodicity, encode_envelope
 from models.prepare.data_error import DataError
+from models.prepare.second_person import another_person
 from models.prepare.speech_parts import (
     Recording,
     Sound,
@@ -137,6 +138,13 @@ def report(facts: dict[str, Any]) -> str:
         lines.append(f"left out: {count} x {reason} ({seconds:.1f} s)")
     if kept_s < LITTLE_S:
         lines.append("warning: this is little; a minute or more of clear speech gives a better voice")
+    if unlike := facts["unlike_the_others"]:
+        theirs = sorted({file for file, _, _ in unlike})
+        where = ", ".join(theirs[:3]) + (", ..." if len(theirs) > 3 else "")
+        lines.append(
+            f"warning: perhaps two people speak: {len(unlike)} of {sum(facts['sentences'].values())} sentences sound "
+            f"unlike the others (in {where}; all in report.txt); prepare each person from recordings of his own"
+        )
     if facts["level_dbfs"] < -45:
         lines.append("warning: the recording is quiet; come closer to the microphone or raise its gain")
     return "\n".join(lines) + "\n"
@@ -270,6 +278,10 @@ def _write(
             [recordings[part.recording].name, round(part.start_s, 2), round(part.seconds, 2), part.reason]
             for part in left_out
         ],
+        "unlike_the_others": [
+            [recordings[s.recording].name, round(s.start_s, 2), round(len(s.sound) / options.sample_rate, 2)]
+            for s in (learned[number][0] for number in another_person([features for _, features in learned]))
+        ],
         "level_dbfs": round(float(np.median([s.level_dbfs for s, _ in learned])), 1),
         "denoised": options.denoise,
         "statistics": {
@@ -282,15 +294,16 @@ def _write(
         "digest": digest.hexdigest(),
     }
     (work / "dataset.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False), "utf-8")
-    (work / "report.txt").write_text(report(facts) + _told(facts["left_out"]), "utf-8")
+    (work / "report.txt").write_text(report(facts) + _told(facts), "utf-8")
     draw(work / "plots.png", facts, learned)
     return facts
 
 
-def _told(left_out: list[list[Any]]) -> str:
-    """Where to listen for what was left out."""
-    rows = [f"  {file} at {_time(start)}, {length:.1f} s: {reason}" for file, start, length, reason in left_out[:TOLD]]
-    more = [f"  and {len(left_out) - TOLD} more"] if len(left_out) > TOLD else []
+def _told(facts: dict[str, Any]) -> str:
+    """Where to listen for what was left out, or may be somebody else's."""
+    pieces = [[*piece, "unlike the others"] for piece in facts["unlike_the_others"]] + facts["left_out"]
+    rows = [f"  {file} at {_time(start)}, {length:.1f} s: {reason}" for file, start, length, reason in pieces[:TOLD]]
+    more = [f"  and {len(pieces) - TOLD} more"] if len(pieces) > TOLD else []
     return "\n".join(["", *rows, *more]) + "\n" if rows else ""
 
 
