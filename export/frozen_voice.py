@@ -49,7 +49,7 @@ def frozen_voice_outline(path: Path) -> HopVoice:
 
 def _voice(manifest: Manifest, session: FrozenSession | None) -> HopVoice:
     if "mcep_change" in manifest.gives:
-        return FilteredVoice(FrozenFilter(manifest, session))
+        return FilteredVoice(FrozenFilter(manifest, session), _room(manifest))
     if "sound" in manifest.reads:
         return SoundVoice(manifest, session)
     assert manifest.sample_rate is not None

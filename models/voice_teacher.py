@@ -42,6 +42,7 @@ class VoiceTeacher:
             self._states: dict[str, str] = says.get("states", {})
             (target,) = [speaker for speaker in says["speakers"] if speaker.get("target")]
             self.name, self.lf0 = str(target["name"]), (float(target["lf0_mean"]), float(target["lf0_std"]))
+            self.room: list[float] = target.get("room", [])
             if set(says["reads"]) != set(_FEATURES):
                 raise DataError(f"{path} reads {', '.join(says['reads'])}: who teaches must read mcep, lf0, voiced")
             self._begin = {p.name: _zeros(p.shape, p.type) for p in self._session.get_inputs()}

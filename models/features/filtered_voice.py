@@ -16,7 +16,9 @@ from models.features.as_loud import LEVEL_S, AsLoud
 from models.features.changing_filter import ChangingFilter
 from models.features.convert import Mono
 from models.features.grains import Heard, Periods, Stretch
+from models.features.low_cut import LowCut, nothing_below
 from models.features.pitch_marks import CERTAIN_MS, PitchMarks
+from models.features.room_tone import RoomTone
 from models.features.speech import frame_samples
 
 SAMPLE_RATE = 16000
@@ -49,9 +51,11 @@ class Network(Protocol):
 
 
 class FilteredVoice:
-    """HopVoice; `pitch` and `formant` move what the network says, in semitones."""
+    """HopVoice; `pitch` and `formant` move what the network says, in semitones; `room`, in dB, makes the target's room
+    tone fainter than it was recorded, where there is any."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, room: RoomTone | None = None) -> None:
+        """room: what is heard under the target's voice, in the place of what lies under the performer's."""
         self.sample_rate = SAMPLE_RATE
         self.hop = frame_samples(SAMPLE_RATE)
         self.latency = network.lookahead
@@ -62,6 +66,7 @@ class FilteredVoice:
         self._periods = Periods(SAMPLE_RATE, network.lookahead - CERTAIN_MS * 1e-3 * SAMPLE_RATE, network.lookahead)
         self._level = AsLoud(SAMPLE_RATE, self.hop)
         self._filter = ChangingFilter(SAMPLE_RATE, self.hop)
+        self._room, self._low_cut = room, LowCut(SAMPLE_RATE)
         self._pitch = self._formant = 0.0
         self.reset()
 
@@ -72,6 +77,9 @@ class FilteredVoice:
         self._periods.reset()
         self._level.reset()
         self._filter.reset()
+        self._low_cut.reset()
+        if self._room is not None:
+            self._room.reset()
         self._ended = 0
         self._moved = 0.0
 
@@ -80,6 +88,8 @@ class FilteredVoice:
             self._pitch = min(max(value, -_PITCH_RANGE), _PITCH_RANGE)
         elif name == "formant":
             self._formant = min(max(value, -_FORMANT_RANGE), _FORMANT_RANGE)
+        elif name == "room" and self._room is not None:
+            self._room.turn_down(value)
         else:
             return self._network.set(name, value)
         return True
@@ -98,7 +108,12 @@ class FilteredVoice:
         stretch = Stretch(2.0 ** (self._moved + self._pitch / 12.0), 2.0 ** (self._formant / 12.0))
         laid = self._periods.lay(self._heard, self._marks, begin, end, stretch)
         as_loud = self._level.match(laid, self._heard.samples(begin, end), self._periods.voiced)
-        return np.clip(self._filter.process(as_loud, change), -_LOUDEST, _LOUDEST)
+        said = self._filter.process(as_loud, change)
+        if self._room is not None:
+            pitch = np.array([np.exp(lf0) * stretch.pitch if lf0 else 0.0])
+            above = self._low_cut.push(np.asarray(said, np.float64), nothing_below(pitch))
+            said = above.astype(np.float32) + self._room.push(self.hop, bool(lf0))
+        return np.clip(said, -_LOUDEST, _LOUDEST)
 
     def _lf0(self, at: int) -> float:
         """ln Hz of the period about that sample; 0 where there is none."""

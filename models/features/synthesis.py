@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features.low_cut import LowCut
+from models.features.low_cut import LowCut, nothing_below
 from models.features.speech import Frames, Signal, fft_size, frame_samples, joined
 
 _NOISE_HZ = 500.0
@@ -23,11 +23,6 @@ _LEAST_POWER = 1e-16
 _MOST_LOWERED, _MOST_RAISED = 1e6, 1e2
 """Power by which the speaker's own sound may be changed: down 60 dB, up 20. Where a microphone hears nothing, its noise
 would else become a roar."""
-_BELOW_VOICE = 0.8
-"""Under this share of its pitch a voice has nothing to say. What WORLD's envelope has there is mirrored from above, and
-pulses that change speak it as rumble, which a speaker embedding takes for the speaker's."""
-_BELOW_SPEECH_HZ = 120.0
-"""Under it, what is kept of the speaker's own sound where nobody voices is his room."""
 _PIECES = 2
 """Filters a frame for the speaker's own sound."""
 
@@ -76,7 +71,8 @@ class Synthesiser:
             self._keep(out, target_now, source_now, own, np.asarray(sound, np.float64))
         self._speak(out[: count + self._size], target_now, own, count)
         self._to_say = out[count:].copy()
-        return self._low_cut.push(out[:count], _nothing_below(target_now.f0)).astype(np.float32)
+        pitch = np.where(target.f0 > 0, target.f0, target_now.f0[:-1])
+        return self._low_cut.push(out[:count], nothing_below(pitch)).astype(np.float32)
 
     # ---- the speaker's own sound
 
@@ -166,9 +162,3 @@ class Synthesiser:
         cepstra = np.fft.irfft(0.5 * np.log(np.maximum(power, _LEAST_POWER)), self._size)
         spectra: NDArray[np.complex128] = np.exp(np.fft.rfft(cepstra * self._fold, self._size))
         return spectra
-
-
-def _nothing_below(f0: Signal) -> Signal:
-    """F0 of frames, Hz, 0 where nobody voices -> from each to the next, where what is said begins, Hz."""
-    pitch = np.where(f0[1:] > 0, f0[1:], f0[:-1])
-    return np.where(pitch > 0, _BELOW_VOICE * pitch, _BELOW_SPEECH_HZ)

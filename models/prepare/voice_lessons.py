@@ -169,7 +169,7 @@ class VoiceLessons(Dataset[dict[str, Tensor]]):
             for one, normal in zip(self._data.facts["speakers"], everybody.tolist(), strict=True)
         ]
         if self._teacher.name not in self._data.speakers:
-            speakers.append({"name": self._teacher.name, "normal": becoming})
+            speakers.append({"name": self._teacher.name, "normal": becoming, "room": self._teacher.room})
         # What is learned from is the sentences and what the teacher says of them.
         digest = hashlib.sha256((self._data.facts["digest"] + self._teacher.digest).encode()).hexdigest()
         facts = {"kind": "voice", "sample_rate": self._rate, "digest": digest, "name": self._teacher.name}

@@ -14,6 +14,7 @@ import soxr
 
 from models.features.convert import Convert, Mono, streamed
 from models.features.filtered_voice import SAMPLE_RATE, FilteredVoice
+from models.features.room_tone import RoomTone
 from models.features.speech import MCEPS
 
 LATE, HOP = 240, 80
@@ -79,6 +80,28 @@ def test_where_nothing_is_asked_the_sound_comes_as_it_was_and_as_late_as_declare
     assert voice.latency == LATE
     said = voice.process(woman[: len(woman) // HOP * HOP])
     np.testing.assert_allclose(said[LATE:], woman[: len(said) - LATE], atol=1e-5)
+
+
+def test_the_target_s_room_is_heard_in_the_place_of_the_performer_s(woman: Mono) -> None:
+    """A hum of 50 Hz under a woman is gone; what lies there is the target's, and nothing where it is not wanted."""
+    at = np.arange(len(woman)) / SAMPLE_RATE
+    humming = (woman + 0.02 * np.sin(2 * np.pi * 50 * at)).astype(np.float32)
+
+    def below(sound: Mono) -> tuple[float, float]:
+        """Power at 50 Hz, and between 60 and 90."""
+        power = np.abs(np.fft.rfft(sound * np.hanning(len(sound)))) ** 2
+        hz = np.fft.rfftfreq(len(sound), 1 / SAMPLE_RATE)
+        return float(power[np.abs(hz - 50) < 3].sum()), float(power[(hz > 60) & (hz < 90)].sum())
+
+    def through(level_db: float) -> Mono:
+        voice = FilteredVoice(Scripted(nothing), RoomTone(SAMPLE_RATE, [-90.0, -90.0, -20.0, -20.0, -90.0]))
+        voice.set("room", level_db)
+        return streamed(Convert(voice, "test", SAMPLE_RATE, HOP), humming, HOP)
+
+    (hum, least), (left, heard), (_, none) = below(humming), below(through(0.0)), below(through(-60.0))
+    assert left < 0.02 * hum
+    assert heard > 10 * none
+    assert none < least
 
 
 def test_the_network_is_told_the_pitch_of_the_place_it_is_asked_about() -> None:
