@@ -6,7 +6,8 @@ Theirs learns to foretell the cepstra, and so says the mean of all that he could
 what he did say: each pair of frames asks for those of his that sounded like it to the recogniser, and is given their
 mean, the likest counting most (Baas et al., "Voice conversion with just nearest neighbors", arXiv 2305.18975, with
 attention in place of the nearest few). It listens in the middle of the recogniser, where more is left of how a phoneme
-was said than at its end. What moves fast stays the performer's own: so he stays clear.
+was said than at its end. What moves fast stays the performer's own, brought near the target by models.transport, and a
+quarter of the rest, too: so he stays clear.
 
 One pass over a minute of speech is all; anybody may then speak as the target, for nobody else was learned from.
 
@@ -74,6 +75,9 @@ class PpgOptions(Options):
     sharpness: float = Field(0.6, gt=0, description="how much more the likest frames count than those less like")
     fast_frames: float = Field(
         4.0, ge=0, le=8, description="what moves faster than in so many frames stays the performer's; 0: nothing does"
+    )
+    share: float = Field(
+        0.75, ge=0, le=1, description="how much of it is what the target did say; the rest is the voice by statistics"
     )
     hop_frames: int = Field(
         4, ge=STRIDES, le=16, multiple_of=STRIDES, description="frames of 5 ms that the frozen voice takes at once"
@@ -164,13 +168,14 @@ class Remembered(nn.Module):
 
 
 class ByPhonemes(Converter):
-    """The recogniser, and what the target said. Levels go from quantile to quantile."""
+    """The recogniser, and what the target said, on top of what models.transport makes of the performer: what is not
+    taken from the target's own frames lies where his would."""
 
     crossover: Tensor
 
-    def __init__(self, recogniser: Recogniser, windows: int, options: PpgOptions, levels: Transport) -> None:
+    def __init__(self, recogniser: Recogniser, windows: int, options: PpgOptions, transport: Transport) -> None:
         super().__init__(recogniser.lookahead, None)
-        self.recogniser, self.levels = recogniser.requires_grad_(False), levels
+        self.recogniser, self.transport, self.share = recogniser.requires_grad_(False), transport, options.share
         self.remembered = Remembered(windows, recogniser.width + CEPSTRA, options.sharpness)
         falling = (1 - 1 / max(options.fast_frames, 1.0)) ** torch.arange(CROSSOVER_TAPS - 1, -1, -1)
         self.register_buffer("crossover", (falling / falling.sum()).reshape(1, 1, -1))
@@ -183,14 +188,16 @@ class ByPhonemes(Converter):
 
     def answers(self, x: Tensor, source: Tensor, target: Tensor, memory: Memory) -> Tensor:
         asked, then = self.asked(x, memory)
-        away = self.remembered.like(asked.float()) - then
-        # The slow part of the way to the target.
+        moved = self.transport(then, source, target)
+        away = self.share * (self.remembered.like(asked.float()) - moved)
+        # The slow part of the rest of the way to the target.
         n, channels, frames = away.shape
         before = memory.before(away, CROSSOVER_TAPS - 1).reshape(n * channels, 1, -1)
-        return then + F.conv1d(before, self.crossover).reshape(n, channels, frames)
+        answer: Tensor = moved + F.conv1d(before, self.crossover).reshape(n, channels, frames)
+        return answer
 
     def said(self, x: Tensor, answer: Tensor, source: Tensor, target: Tensor, found: Tensor | None = None) -> Tensor:
-        return torch.cat([self.levels(x, source, target)[:, :1], answer[:, 1:]], 1)
+        return torch.cat([self.transport(x, source, target)[:, :1], answer[:, 1:]], 1)
 
     def remember(self, heard: Tensor, place: Tensor) -> None:
         """As TargetWindows has them."""

@@ -138,20 +138,35 @@ def test_frozen_it_says_what_the_network_says(run: Path, tmp_path: Path) -> None
     assert np.abs(said[0]).max() > 1e-3
 
 
-def test_what_moves_fast_stays_the_performers(folders: list[Path], run: Path) -> None:
+def test_what_moves_fast_is_the_performers_brought_near(folders: list[Path], run: Path) -> None:
     loaded = load_run(run)
     x = torch.randn(1, 36, 128, generator=torch.Generator().manual_seed(0))
     one = torch.zeros(1, dtype=torch.int64)
     likeness = []
     for fast in (0.0, 8.0):
-        networks = PpgVc().networks(loaded.run.options.model_copy(update={"fast_frames": fast}), loaded.run.facts)
+        networks = PpgVc().networks(
+            loaded.run.options.model_copy(update={"fast_frames": fast, "share": 1.0}), loaded.run.facts
+        )
         crossover = networks["converter"].crossover.clone()
         networks.load_state_dict(loaded.networks.state_dict() | {"converter.crossover": crossover})
         with torch.no_grad():
             said = networks["converter"].eval()(x, one, one)
-        moved, own = np.diff(said[0, 1:].numpy()), np.diff(x[0, 1:].numpy())
+            brought = networks["converter"].transport(x, one, one)
+        moved, own = np.diff(said[0, 1:].numpy()), np.diff(brought[0, 1:].numpy())
         likeness.append(np.corrcoef(moved.ravel(), own.ravel())[0, 1])
     assert likeness[0] < 0.5 < 0.8 < likeness[1]
+
+
+def test_of_no_share_it_is_the_voice_by_statistics(run: Path) -> None:
+    """As late as it is: what was heard, brought near the target."""
+    loaded = load_run(run)
+    networks = PpgVc().networks(loaded.run.options.model_copy(update={"share": 0.0}), loaded.run.facts)
+    networks.load_state_dict(loaded.networks.state_dict())
+    converter = networks["converter"].eval()
+    x = torch.randn(1, 36, 128, generator=torch.Generator().manual_seed(0))
+    one = torch.zeros(1, dtype=torch.int64)
+    with torch.no_grad():
+        torch.testing.assert_close(converter(x, one, one)[:, 1:], converter.transport(x, one, one)[:, 1:])
 
 
 def test_long_speech_is_thinned_evenly(folders: list[Path]) -> None:
