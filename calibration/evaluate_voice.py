@@ -35,7 +35,7 @@ from live.sound.level import Mono
 from live.sound.settings import BLOCK
 from live.sound.voice import Voice
 from live.sound.voices import open_voice
-from models.features.convert import streamed
+from models.features.block_adapter import streamed
 
 EACH = ("similarity_target", "similarity_source", "stoi", "f0_error_cents", "f0_correlation", "mcd_db", "rtf")
 

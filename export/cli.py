@@ -91,7 +91,7 @@ def export(
     try:
         from export.freeze import NotFrozen, freeze
         from export.verify import NotFaithful
-        from models.checkpoint import BadRun
+        from models.training.checkpoint import BadRun
     except ModuleNotFoundError as error:
         _fail(f"exporting needs the train extra, and {error.name} is not installed: pip install 'guise[train]'")
     from rich.console import Console
@@ -145,8 +145,8 @@ def reduce(
         from export.freeze import NotFrozen
         from export.reduce import reduce as run_it
         from export.verify import NotFaithful
-        from models.checkpoint import BadRun
         from models.prepare.data_error import DataError
+        from models.training.checkpoint import BadRun
     except ModuleNotFoundError as error:
         _fail(f"reducing needs the train extra, and {error.name} is not installed: pip install 'guise[train]'")
     from rich.console import Console
@@ -232,7 +232,7 @@ def _statement(subject: str) -> str:
 def _statement_for(run: Path, subject: list[str]) -> str:
     """The persons of the run and their consents in one line; of a run that knows several, each must be named."""
     from export.freeze import NotFrozen
-    from models.checkpoint import read_run
+    from models.training.checkpoint import read_run
 
     persons = [str(speaker["name"]) for speaker in read_run(run).facts.get("speakers", ())]
     if len(persons) > 1:

@@ -28,8 +28,8 @@ from export.phases import in_phases
 from export.session import open_session
 from export.speed import interleaved, ratio
 from export.verify import drawn, parity
-from models.checkpoint import LoadedRun, load_run
-from models.family import FreezePlan, WrongTarget, freeze_batch
+from models.training.checkpoint import LoadedRun, load_run
+from models.training.family import FreezePlan, WrongTarget, freeze_batch
 
 OPSET = 18
 """The exporter's own: another would be reached by converting, and ONNX Runtime and TensorRT read this one."""
@@ -71,7 +71,7 @@ def freeze(
     or that of `step`.
 
     Nothing is written unless it is whole, passes artifact.check, and says what the network says. `name` defaults to
-    the name of `target`, of the data's person, or of the file. Raises NotFrozen, models.checkpoint.BadRun,
+    the name of `target`, of the data's person, or of the file. Raises NotFrozen, models.training.checkpoint.BadRun,
     export.verify.NotFaithful, artifact.BadModel, OSError.
     """
     _refuse(out, subject, precision)

@@ -1,4 +1,5 @@
-"""A frozen voice as it thinks: hop by hop, its states carried from run to run. See models.features.convert.HopVoice.
+"""A frozen voice as it thinks: hop by hop, its states carried from run to run. See
+models.features.block_adapter.HopVoice.
 
 The same for the stage, `guise render` and evaluation. A session belongs to one thread at a time, as in export.session.
 """
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from export.artifact import Manifest, check
 from export.session import FrozenSession, open_session
-from models.features.convert import HopVoice, Mono
+from models.features.block_adapter import HopVoice, Mono
 from models.features.filtered_voice import FilteredVoice
 from models.features.frame_voice import FrameVoice, Singer
 from models.features.room_tone import RoomTone

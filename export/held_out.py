@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from export.evaluate_face import FaceMeter, expression_error, flicker, l1, picture_change, sharpness, ssim
+from models.datasets.face_data import FaceData
 from models.features.face_lines import LineStyle
 from models.features.face_points import Picture, Points
-from models.prepare.face_data import FaceData
 
 MOST_PAIRS = 80
 

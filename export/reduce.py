@@ -3,7 +3,7 @@
     NAME.onnx           the network as it was trained, fp32
     NAME-fp16.onnx      half the file, the same arithmetic on a CPU
     NAME-int8.onnx      a quarter of the file; only where it is sooner and faithful
-    NAME-ngf16.onnx     a smaller network of the same face, fp16; see models.pix2pix_student
+    NAME-ngf16.onnx     a smaller network of the same face, fp16; see models.families.pix2pix_student
     reduction.json      the figures
 
 All are run in turn, on the provider and with the threads that the stage takes. Nothing is pruned: zeros in a
@@ -30,7 +30,7 @@ from export.held_out import HeldOut, Quality
 from export.session import open_session
 from export.speed import Inputs, interleaved
 from export.verify import NotFaithful, drawn
-from models.checkpoint import Run, read_run
+from models.training.checkpoint import Run, read_run
 
 ROUNDS = 60
 DRAWINGS = 16

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from export.artifact import FEATURES, FRAMES_A_SECOND, MCEPS, Manifest, Port, Precision
 from export.session import FrozenSession
-from models.family import FreezePlan, freeze_batch
+from models.training.family import FreezePlan, freeze_batch
 
 DRAWINGS = 6
 SILENT_HOPS, NOISY_HOPS = 4, 4

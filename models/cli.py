@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from models.registry import FAMILIES, UnknownFamily, family
+from models.training.registry import FAMILIES, UnknownFamily, family
 
 prepare = typer.Typer(
     add_completion=False,
@@ -172,11 +172,11 @@ def train(
     except ModuleNotFoundError as error:
         _refuse(f"training needs {error.name}: install the extra by `pip install guise[train]`")
 
-    from models.checkpoint import BadRun
-    from models.launch import RankFailed
-    from models.launch import train as run
     from models.prepare.data_error import DataError
-    from models.train import Advance, Plan
+    from models.training.checkpoint import BadRun
+    from models.training.launch import RankFailed
+    from models.training.launch import train as run
+    from models.training.train import Advance, Plan
 
     if recipe not in kind.recipes:
         _refuse(f"{family_name} has no recipe {recipe!r}: choose one of {', '.join(kind.recipes)}")

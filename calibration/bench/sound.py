@@ -22,7 +22,7 @@ from live.sound.settings import BLOCK, QUICK, QUICK_BLOCK
 from live.sound.voice import Voice
 from live.sound.voices import open_voice
 from live.sound.waveform_voice import WaveformVoice
-from models.features.convert import Convert, streamed
+from models.features.block_adapter import Convert, streamed
 from models.features.frame_voice import FrameVoice, Singer
 from models.features.speech import F0_FLOOR_HZ
 

@@ -1,8 +1,8 @@
 """pix2pix's U-Net with random weights, built as an ONNX graph without torch: looks to measure speed and switching with.
 
-Isola et al. (arXiv 1611.07004) as models.pix2pix has it: log2(size) 4x4 stride-2 downs of ngf x 1, 2, 4, 8, 8, ..., as
-many ups with skips, instance norms, none on the first, the last and the bottleneck; uint8 pictures in and out. It
-paints noise over one colour, in the time that a trained one takes; in `phases`, in the time that a frozen one takes.
+Isola et al. (arXiv 1611.07004) as models.families.pix2pix has it: log2(size) 4x4 stride-2 downs of ngf x 1, 2, 4, 8, 8,
+..., as many ups with skips, instance norms, none on the first, the last and the bottleneck; uint8 pictures in and out.
+It paints noise over one colour, in the time that a trained one takes; in `phases`, in the time that a frozen one takes.
 """
 
 from __future__ import annotations

@@ -35,12 +35,12 @@ from export.evaluate_voice import (
 from export.freeze import freeze_plan
 from export.frozen_voice import open_frozen_voice
 from export.session import FrozenSession, open_session
-from models.features.convert import Convert, streamed
+from models.families.statistics import Statistics as Family
+from models.families.statistics import moments
+from models.features.block_adapter import Convert, streamed
 from models.features.speech import Frames, Signal, analyse, decode_envelope, encode_envelope
 from models.prepare.voice import features_of
 from models.prepare.voice_data import Features, Statistics, measure
-from models.statistics import Statistics as Family
-from models.statistics import moments
 
 SPEAKERS = ("1688", "1998", "2414", "533")
 LEARNED = 8

@@ -13,7 +13,7 @@ import numpy as np
 
 from live.sound.voice import Voice
 from live.sound.waveform_voice import Copy, WaveformPreset, WaveformVoice
-from models.features.convert import Convert
+from models.features.block_adapter import Convert
 from models.features.frame_voice import FrameVoice, Singer, moved
 from models.features.speech import Frames, Signal
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from live.sound.mixer import Dry, Silence
 from live.sound.presets import open_preset, preset_voices
 from live.sound.voice import Voice
-from models.features.convert import Convert
+from models.features.block_adapter import Convert
 
 
 def open_voice(key: str, sample_rate: int, block: int, provider: str = "auto") -> Voice:

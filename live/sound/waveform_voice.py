@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from live.sound.voice import Mono
-from models.features.as_loud import LEVEL_S, AsLoud
-from models.features.grains import Heard, Noise, Periods, Stretch
+from models.features.loudness import LEVEL_S, AsLoud
 from models.features.pitch_marks import CERTAIN_MS, PitchMarks
+from models.features.psola import Heard, Noise, Periods, Stretch
 
 DELAY_MS = 15.0
 """Of this, the marks take CERTAIN_MS; the rest is what a grain may take to rise: a period of 87 Hz."""

@@ -12,14 +12,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features.as_loud import LEVEL_S, AsLoud
-from models.features.changing_filter import ChangingFilter
-from models.features.convert import Mono
-from models.features.grains import Heard, Periods, Stretch
+from models.features.block_adapter import Mono
+from models.features.loudness import LEVEL_S, AsLoud
 from models.features.low_cut import LowCut, nothing_below
 from models.features.pitch_marks import CERTAIN_MS, PitchMarks
+from models.features.psola import Heard, Periods, Stretch
 from models.features.room_tone import RoomTone
 from models.features.speech import frame_samples
+from models.features.time_varying_filter import ChangingFilter
 
 SAMPLE_RATE = 16000
 """Hz; such a voice is had at no other."""

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from models.features.convert import Mono
+from models.features.block_adapter import Mono
 from models.features.room_tone import RoomTone
 from models.features.speech import Analyser, FrameDelay, Frames, Signal, frame_samples
 from models.features.synthesis import Synthesiser

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from models.features.convert import Mono
+from models.features.block_adapter import Mono
 
 LOWEST_HZ, HIGHEST_HZ = 60.0, 700.0
 CERTAIN_MS = 3.5

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from models.features.convert import Mono
+from models.features.block_adapter import Mono
 from models.features.speech import frame_samples
 
 WINDOW_S = 0.064

@@ -71,7 +71,7 @@ class Seen(NamedTuple):
 def prepare_face(
     videos: Sequence[Path], out: Path, name: str | None, options: FaceOptions, progress: Progress | None = None
 ) -> dict[str, Any]:
-    """Writes the data set that models.prepare.face_data describes and returns its facts.
+    """Writes the data set that models.datasets.face_data describes and returns its facts.
 
     Raises DataError, with nothing left behind, when the footage cannot be read or too little of it is usable.
     """

@@ -23,11 +23,11 @@ import soxr
 from numpy.typing import NDArray
 
 from models.features.speech import F0_CEILING_HZ, F0_FLOOR_HZ, FRAME_S, encode_envelope, fft_size, frame_samples
+from models.prepare.augmentation import roughened
 from models.prepare.data_error import DataError
 from models.prepare.espeak import ACCENTS, RHOTIC, VARIANTS, Espeak, Manner
 from models.prepare.phonemes import ESPEAK, LENGTHENS, PHONEMES, SILENCE, TIMIT, TIMIT_UNLABELLED, UNLABELLED, number_of
-from models.prepare.rough_sound import roughened
-from models.prepare.words import drawn_sentence
+from models.prepare.word_list import drawn_sentence
 
 RATE = 16000
 RECORDING_S = 25.0

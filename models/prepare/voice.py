@@ -20,8 +20,7 @@ import numpy as np
 from models.features.room_tone import room_tone
 from models.features.speech import FRAME_S, analyse, encode_aperiodicity, encode_envelope
 from models.prepare.data_error import DataError
-from models.prepare.second_person import another_person
-from models.prepare.speech_parts import (
+from models.prepare.segmentation import (
     Recording,
     Sound,
     decode,
@@ -29,6 +28,7 @@ from models.prepare.speech_parts import (
     sentences,
     speech_level_dbfs,
 )
+from models.prepare.speaker_check import another_person
 from models.prepare.voice_data import Features, Sentence, measure, measured_frames
 
 FEWEST_S = 2.0

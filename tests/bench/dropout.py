@@ -17,9 +17,9 @@ from torch import nn
 
 from calibration.look_on_footage import track
 from export.evaluate_face import aligned_cut, picture_change
-from models.checkpoint import load_run
 from models.features.face_lines import draw_lines
 from models.features.retarget import Retarget
+from models.training.checkpoint import load_run
 
 
 def main() -> None:

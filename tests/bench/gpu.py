@@ -3,9 +3,10 @@
     python -m tests.bench.gpu [--ngf 32 64] [--size 256 512] [--fps 30] [--only TEXT] [--json OUT]
 
 A call is what the stage asks for: a drawing in host memory goes in, a picture in host memory comes out. Looks have
-random weights and come by the road all looks come by: models.pix2pix, export.freeze. Torch gets what is best for it:
-pinned memory, channels last, cuDNN's search, inference mode. The floor is the generator's multiplications at the speed
-of a large matrix product, measured here. `--fps` leaves the pauses that a stage has, in which a card clocks down.
+random weights and come by the road all looks come by: models.families.pix2pix, export.freeze. Torch gets what is best
+for it: pinned memory, channels last, cuDNN's search, inference mode. The floor is the generator's multiplications at
+the speed of a large matrix product, measured here. `--fps` leaves the pauses that a stage has, in which a card clocks
+down.
 
 No test: it needs a GPU, says so in one line where there is none (exit code 2), and takes minutes for each model, most
 of them torch.compile's. Run it where torch and ONNX Runtime are built for the same CUDA.
@@ -41,10 +42,10 @@ from export.frozen_session import FrozenSession
 from export.providers import gpu, why_not
 from export.runtime import build, first_line, options
 from export.session import open_session
-from models.family import FreezePlan
+from models.families.pix2pix import Pix2Pix
 from models.features.face_lines import draw_lines
 from models.features.retarget import target_facts
-from models.pix2pix import Pix2Pix
+from models.training.family import FreezePlan
 
 ROUNDS, CALLS, DROPPED = 20, 50, 3
 PACED_ROUNDS, PACED_CALLS = 5, 60
@@ -240,7 +241,7 @@ def _on_tensorrt(path: Path) -> FrozenSession:
 
 
 class _Half(nn.Module):
-    """models.pix2pix.FrozenGenerator with its generator in fp16."""
+    """models.families.pix2pix.FrozenGenerator with its generator in fp16."""
 
     def __init__(self, frozen: nn.Module) -> None:
         super().__init__()

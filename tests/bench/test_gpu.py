@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.family import FreezePlan
+from models.training.family import FreezePlan
 from tests.bench import gpu
 
 

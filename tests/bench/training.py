@@ -20,10 +20,10 @@ from typing import Any
 import av
 import torch
 
-from models import launch
 from models.prepare.face import FaceOptions, prepare_face
-from models.registry import family
-from models.train import Advance, Plan
+from models.training import launch
+from models.training.registry import family
+from models.training.train import Advance, Plan
 from tests.models.face_folders import write_face
 
 STEPS, LEFT_OUT = 12, 4

@@ -8,7 +8,7 @@ import pytest
 
 from calibration.bench import CannotMeasure, voice_families
 from calibration.bench.voice_families import FAMILIES, Voice, train_families
-from models.registry import FAMILIES as REGISTERED
+from models.training.registry import FAMILIES as REGISTERED
 
 SPEAKERS = {name: [Path(f"{name}.flac")] for name in ("anna", "ben", "carl")}
 

@@ -24,10 +24,10 @@ from export.freeze import NotFrozen, freeze, freeze_plan, store_half, to_onnx
 from export.session import open_session
 from export.tensorrt import Engine, EngineKey, Trial
 from export.verify import NotFaithful
-from models import checkpoint
-from models.checkpoint import BadRun, Run
-from models.family import FreezePlan, freeze_batch
-from models.pix2pix import Pix2Pix
+from models.families.pix2pix import Pix2Pix
+from models.training import checkpoint
+from models.training.checkpoint import BadRun, Run
+from models.training.family import FreezePlan, freeze_batch
 from tests.export.tiny_look import target_facts
 
 PREPARED = 64
@@ -74,7 +74,7 @@ def fields() -> dict[str, Any]:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A training run of no steps, as models.train leaves it."""
+    """A training run of no steps, as models.training.train leaves it."""
     family = Pix2Pix()
     options = family.options(**OPTIONS)
     networks = _lively(family.networks(options, FACTS))

@@ -18,12 +18,12 @@ from export import artifact, verify
 from export.frozen_voice import LOUDEST_FRAME, LOUDEST_USUAL, open_frozen_voice
 from export.session import open_session
 from export.verify import NotFaithful
-from models.checkpoint import load_run
-from models.family import FreezePlan
 from models.features.speech import MCEPS, Frames
-from models.speakers import GIVES, WHOEVER
-from models.speakers import STATES as SPEAKER
-from models.together import STATE, WIDTH
+from models.training.checkpoint import load_run
+from models.training.family import FreezePlan
+from models.voices.running_correlation import STATE, WIDTH
+from models.voices.speaker_stats import GIVES, WHOEVER
+from models.voices.speaker_stats import STATES as SPEAKER
 from tests.models.voice_folders import drawn_sentence, write_voice
 
 torch.set_num_threads(1)

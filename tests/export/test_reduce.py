@@ -19,11 +19,11 @@ from export.reduce import reduce
 from export.session import open_session
 from export.speed import interleaved, ratio
 from export.verify import BOUNDS
-from models import checkpoint
-from models.checkpoint import Run
-from models.family import Family, FreezePlan
-from models.pix2pix import Pix2Pix
-from models.registry import family
+from models.families.pix2pix import Pix2Pix
+from models.training import checkpoint
+from models.training.checkpoint import Run
+from models.training.family import Family, FreezePlan
+from models.training.registry import family
 from tests.export.tiny_look import target_facts
 from tests.models.face_folders import write_face
 

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from export.artifact import CONVERTED_FEATURES
 from export.session import FrozenSession
-from models.family import Family, FreezePlan
 from models.features.speech import MCEPS
-from models.learned_voice import LearnedOptions, started
 from models.prepare.voice_data import Features
-from models.train import Advance, Plan, train
+from models.training.family import Family, FreezePlan
+from models.training.train import Advance, Plan, train
+from models.voices.learned_voice import LearnedOptions, started
 from tests.models.voice_folders import drawn_sentence, write_voice
 
 WHO = {"anna": (5.3, 0.2, 2.0), "ben": (4.7, 0.15, -1.0), "carl": (4.9, 0.1, 0.5)}

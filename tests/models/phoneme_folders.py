@@ -12,7 +12,7 @@ from models.features.speech import MCEPS
 from models.prepare.data_error import DataError
 from models.prepare.espeak import Espeak
 from models.prepare.phonemes import PHONEMES
-from models.speakers import PRIOR_16K_MEAN, PRIOR_16K_STD
+from models.voices.speaker_stats import PRIOR_16K_MEAN, PRIOR_16K_STD
 
 SAID = 5
 """So many phonemes are said."""

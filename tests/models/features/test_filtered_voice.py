@@ -12,7 +12,7 @@ import pyworld
 import soundfile
 import soxr
 
-from models.features.convert import Convert, Mono, streamed
+from models.features.block_adapter import Convert, Mono, streamed
 from models.features.filtered_voice import SAMPLE_RATE, FilteredVoice
 from models.features.room_tone import RoomTone
 from models.features.speech import MCEPS

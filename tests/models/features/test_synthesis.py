@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.signal import butter, sosfilt
 
-from models.features.convert import Convert
+from models.features.block_adapter import Convert
 from models.features.frame_voice import FrameVoice, Singer
-from tests.models.features.test_convert import Same, in_blocks
+from tests.models.features.test_block_adapter import Same, in_blocks
 
 RATE = 48_000
 HARMONICS = range(1, 13)

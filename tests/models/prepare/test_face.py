@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 import pytest
 
+from models.datasets.face_data import FaceData, read_facts, times_shown
+from models.datasets.face_moves import MoveOptions, draw_move
 from models.prepare.data_error import DataError
 from models.prepare.face import FaceOptions, prepare_face, report
-from models.prepare.face_data import FaceData, read_facts, times_shown
-from models.prepare.face_moves import MoveOptions, draw_move
 
 
 @pytest.fixture(scope="module")

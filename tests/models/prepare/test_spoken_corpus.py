@@ -12,16 +12,16 @@ import soundfile
 from typer.testing import CliRunner
 
 from models.cli import prepare
+from models.datasets.phoneme_crops import PhonemeCrops, normalised, throat
 from models.features.speech import decode_envelope, encode_envelope
 from models.prepare import espeak, spoken_corpus
+from models.prepare.augmentation import in_room, roughened
 from models.prepare.data_error import DataError
 from models.prepare.espeak import ACCENTS, VARIANTS, Espeak, Manner
-from models.prepare.phoneme_crops import PhonemeCrops, normalised, throat
 from models.prepare.phonemes import ESPEAK, LENGTHENS, PHONEMES, SILENCE, TIMIT, UNLABELLED, number_of
-from models.prepare.rough_sound import in_room, roughened
 from models.prepare.spoken_corpus import prepare_phonemes, read_labelled, report
-from models.prepare.words import WORDS, drawn_sentence
-from models.speakers import LOUDEST_AT, PRIOR_16K_MEAN, PRIOR_16K_STD
+from models.prepare.word_list import WORDS, drawn_sentence
+from models.voices.speaker_stats import LOUDEST_AT, PRIOR_16K_MEAN, PRIOR_16K_STD
 from tests.models.phoneme_folders import espeak_or_skip
 
 RATE = 16000

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 import guise
 from models.features.speech import MCEPS, frame_samples
 from models.prepare.data_error import DataError
-from models.prepare.speech_parts import decode, denoised, levels_dbfs, sentences
+from models.prepare.segmentation import decode, denoised, levels_dbfs, sentences
 from models.prepare.voice import Sentence, VoiceOptions, _thinned, prepare_voice, report
 from models.prepare.voice_data import VoiceData, measure, read_voice_facts
 

@@ -1,0 +1,184 @@
+"""A prepared face: the folder `guise prepare face` writes and training reads.
+
+dataset.json            what it is: counts, sources, digest, the target's neutral and ranges (see `target_facts`)
+train/000012.png        pictures, RGB: the square that is learned, and `margin` pixels more on every side of it
+train/points.npz        names and their points, float32 (n, 68, 2) in the square's pixels; `held_out/` likewise
+contact_sheet.jpg       a look at what was kept
+report.txt              what was left out and why
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from models.datasets.face_moves import MoveOptions, draw_move
+from models.features.face_lines import LineStyle, draw_face2face_lines, draw_lines
+from models.features.face_points import LEFT_EYE, MIRROR, RIGHT_EYE, Picture, Points, eye_distance, openings
+from models.features.retarget import neutral_of, target_facts
+from models.prepare.data_error import DataError
+
+COPIES_ASKED = 1500
+"""Copies looked at to know how far they go."""
+
+
+class FaceData(Dataset[dict[str, Tensor]]):
+    """Pairs of float (3, size, size) in -1..1, `lines` and `picture`, moved about as `moves` says; with `details`
+    also `weight`, (1, size, size), which says how much each pixel counts.
+
+    `rare`: a frame whose mouth or eyes are open as few others' are comes up to so many times as often. `held_out`
+    reads the part kept from training, as it was filmed.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        size: int,
+        style: LineStyle,
+        *,
+        moves: MoveOptions | None = None,
+        details: float = 0.0,
+        rare: int = 1,
+        flip: bool = False,
+        held_out: bool = False,
+    ) -> None:
+        self.facts = read_facts(folder)
+        self.size = size
+        self.style: LineStyle = style
+        self.moves = moves or MoveOptions()
+        self.details = details
+        self.flip = flip
+        self.margin = float(self.facts.get("margin", 0)) * size / self.facts["size"]
+        self._folder = folder / ("held_out" if held_out else "train")
+        try:
+            with np.load(self._folder / "points.npz", allow_pickle=False) as stored:
+                self.names: list[str] = [str(name) for name in stored["names"]]
+                self.points: Points = stored["points"].astype(np.float32) * np.float32(size / self.facts["size"])
+        except (OSError, KeyError, ValueError) as error:
+            raise DataError(
+                f"{self._folder / 'points.npz'} cannot be read ({error}): prepare the data again"
+            ) from error
+        if not self.moves.still and len(self.names):
+            self.facts["target"] = self._reached()
+        self._order = np.repeat(np.arange(len(self.names)), times_shown(self.points, rare))
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def _reached(self) -> dict[str, Any]:
+        """What the stage may ask for once this was learned: the target's ranges, as far as the copies go. In the
+        pixels of the prepared pictures."""
+        rng = np.random.default_rng(0)
+        chosen = np.linspace(0, len(self.points) - 1, COPIES_ASKED).round().astype(int)
+        copies = [draw_move(self.points[i], self.size, self.moves, rng).points(self.points[i]) for i in chosen]
+        zoom = np.float32(self.facts["size"] / self.size)
+        facts = target_facts(np.array(copies) * zoom, neutral_of(self.points * zoom))
+        # How far the target opens eyes and mouth at most stays what was filmed.
+        return {**facts, "openings": self.facts["target"]["openings"]}
+
+    def held_out(self) -> FaceData:
+        """The part of the same data that training does not see."""
+        return FaceData(self._folder.parent, self.size, self.style, details=self.details, held_out=True)
+
+    def stored(self, index: int) -> Picture:
+        """uint8 RGB, the square and its margin, at this data's size."""
+        path = self._folder / self.names[index]
+        stored = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if stored is None:
+            raise DataError(f"{path} cannot be read: prepare the data again")
+        picture = cv2.cvtColor(stored, cv2.COLOR_BGR2RGB)
+        side = round(self.size + 2 * self.margin)
+        if picture.shape[0] != side:
+            shrinks = picture.shape[0] > side
+            picture = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+        return np.asarray(picture, np.uint8)
+
+    def picture(self, index: int) -> Picture:
+        """uint8 (size, size, 3) RGB: the square as it was filmed."""
+        edge = round(self.margin)
+        return np.ascontiguousarray(self.stored(index)[edge : edge + self.size, edge : edge + self.size])
+
+    def lines(self, points: Points) -> Picture:
+        """The drawing of points in picture pixels, in this data's style."""
+        if self.style == "face2face":
+            return draw_face2face_lines(points, (self.size, self.size), self.size)
+        return draw_lines(points, self.size)
+
+    def copy(self, sample: int) -> tuple[Picture, Points]:
+        """Picture and points of pair `sample`, moved; counted on through the epochs, so that chance differs between
+        them and repeats exactly."""
+        index = int(self._order[sample % len(self)])
+        points = self.points[index]
+        if self.moves.still:
+            picture = self.picture(index)
+        else:
+            move = draw_move(points, self.size, self.moves, np.random.default_rng([sample, 1]))
+            picture, points = move.picture(self.stored(index), self.margin, self.size), move.points(points)
+        if self.flip and np.random.default_rng(sample).random() < 0.5:
+            picture = np.ascontiguousarray(picture[:, ::-1])
+            points = (points * [-1, 1] + [self.size - 1, 0])[MIRROR].astype(np.float32)
+        return picture, points
+
+    def __getitem__(self, sample: int) -> dict[str, Tensor]:
+        picture, points = self.copy(sample)
+        pair = {"lines": _to_tensor(self.lines(points)), "picture": _to_tensor(picture)}
+        if self.details:
+            pair["weight"] = torch.from_numpy(detail_weight(points, self.size, self.details))[None]
+        return pair
+
+
+def times_shown(points: NDArray[np.float32], most: int) -> NDArray[np.int64]:
+    """How often each of the frames, (n, 68, 2), comes in one round: once, or up to `most` times where a mouth or an
+    eye is open as it seldom is. As flat as that allows over eight bins of each opening."""
+    times = np.ones(len(points), np.int64)
+    if most <= 1 or len(points) < 2:
+        return times
+    opened = np.array([openings(p) for p in points])
+    for value in (opened[:, 0], opened[:, 1:].mean(1)):
+        low, high = np.percentile(value, [1, 99])
+        edges = np.linspace(low, high, 9)
+        bins = np.clip(np.digitize(value, edges[1:-1]), 0, 7)
+        count = np.bincount(bins, minlength=8)
+        wanted = len(points) / 8 / np.maximum(count, 1)
+        times = np.maximum(times, np.clip(np.rint(wanted[bins]), 1, most).astype(np.int64))
+    return times
+
+
+def detail_weight(points: Points, size: int, details: float) -> NDArray[np.float32]:
+    """(size, size), 1 on average: eyes and mouth count `details` times more than the rest, with a soft border."""
+    mask = np.zeros((size, size), np.float32)
+    for part in (LEFT_EYE, RIGHT_EYE, slice(48, 60)):
+        hull = cv2.convexHull(np.rint(points[part]).astype(np.int32))
+        cv2.fillConvexPoly(mask, hull, 1.0)
+    grown = max(1, round(0.12 * eye_distance(points)))
+    grey = cv2.blur(cv2.dilate(mask, np.ones((2 * grown + 1, 2 * grown + 1), np.uint8)), (grown, grown))
+    weight = 1 + details * np.asarray(grey, np.float32)
+    return np.asarray(weight / weight.mean(), np.float32)
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """dataset.json of a prepared face; raises DataError with what to do."""
+    path = folder / "dataset.json"
+    try:
+        facts = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise DataError(
+            f"{folder} is not a prepared data set: make it with `guise prepare face VIDEO --out DIR`"
+        ) from error
+    except ValueError as error:
+        raise DataError(f"{path} is damaged ({error}): prepare the data again") from error
+    if not isinstance(facts, dict) or facts.get("kind") != "face":
+        raise DataError(f"{path} is not a prepared face: pix2pix learns from `guise prepare face`")
+    return facts
+
+
+def _to_tensor(picture: Picture) -> Tensor:
+    return torch.from_numpy(picture).permute(2, 0, 1).float().mul_(2 / 255).sub_(1)

@@ -1,0 +1,378 @@
+"""CycleGAN-VC and CycleGAN-VC2: two speakers become each other, learned from sentences that have nothing in common.
+
+Kaneko and Kameoka, "Parallel-Data-Free Voice Conversion Using Cycle-Consistent Adversarial Networks" (arXiv
+1711.11293), and Kaneko et al., "CycleGAN-VC2" (arXiv 1904.04631): two-step adversarial losses, 2-1-2D generators,
+PatchGAN judges. Unlike theirs the networks hear no future but `lookahead` frames, and their norms are settled before
+they are frozen.
+
+    guise train cyclegan_vc data/anna data/ben --out RUN
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from pydantic import Field
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils.data import Dataset
+
+from models.datasets.voice_segments import VoiceSegments
+from models.features.speech import MCEPS
+from models.prepare.data_error import DataError
+from models.training.averaging import follow
+from models.training.family import FreezePlan
+from models.voices.layers import (
+    CausalConv,
+    Gated,
+    JudgingConv,
+    Memory,
+    Normed,
+    least_squares,
+    scaled,
+    settle,
+)
+from models.voices.learned_voice import (
+    Converter,
+    KnownSpeakers,
+    LearnedOptions,
+    adams,
+    averaged,
+    best,
+    converted,
+    freeze_voice,
+    pictures,
+    started,
+)
+from models.voices.speaker_stats import chosen_of, names_of
+from models.voices.spoken_samples import Crop, Sound, spoken
+from models.voices.transport import Transport
+
+BLOCKS = 6
+FIRST, SECOND = 0, 1
+
+
+class CycleOptions(LearnedOptions):
+    """What `guise train cyclegan_vc --set` takes."""
+
+    version: Literal[1, 2] = Field(2, description="1: CycleGAN-VC, 2: CycleGAN-VC2")
+    width: float = Field(
+        0.25, gt=0, le=1, description="share of the paper's channels; 1 is the paper's, too slow for the stage"
+    )
+    critic: float = Field(0.25, gt=0, le=1, description="likewise, of the discriminators'")
+    batch: int = Field(1, ge=1, le=64)
+    steps: int = Field(30000, ge=1)
+    learning_rate: float = Field(2e-4, gt=0)
+    critic_rate: float = Field(1e-4, gt=0)
+    cycle: float = Field(10.0, ge=0, description="weight of the L1 between what was said and its way there and back")
+    identity: float = Field(
+        5.0, ge=0, description="weight of the L1 between the target's own speech and what it becomes"
+    )
+
+
+class BothSpeakers(Dataset[dict[str, Tensor]]):
+    """first, second: (MCEPS, frames) of either speaker; first_lf0, second_lf0: (frames,), see VoiceSegments.crop."""
+
+    def __init__(self, segments: VoiceSegments) -> None:
+        self._segments = segments
+        self.facts = segments.facts
+
+    def __len__(self) -> int:
+        return len(self._segments)
+
+    def __getitem__(self, sample: int) -> dict[str, Tensor]:
+        crops = {name: self._segments.crop(sample, number) for number, name in enumerate(("first", "second"))}
+        return {name: crop["mcep"] for name, crop in crops.items()} | {
+            f"{name}_lf0": crop["lf0"] for name, crop in crops.items()
+        }
+
+    def held_out(self) -> BothSpeakers:
+        return BothSpeakers(self._segments.held_out())
+
+
+class Residual(nn.Module):
+    """(N, C, T) -> the same: 3 frames to twice as many channels, gated, and 3 frames back."""
+
+    def __init__(self, channels: int, inside: int) -> None:
+        super().__init__()
+        self.there = Gated(CausalConv(channels, 2 * inside, (3,)), inside, 1)
+        self.back = CausalConv(inside, channels, (3,))
+        self.normed = Normed(channels, 1)
+
+    def forward(self, x: Tensor, memory: Memory, target: Tensor) -> Tensor:
+        more: Tensor = self.normed(self.back(self.there(x, memory, target), memory), target)
+        return x + more
+
+
+class Generator1(Converter):
+    """CycleGAN-VC's: MCEPs are channels of convolutions along time."""
+
+    def __init__(self, width: float, lookahead: int, start: Transport | None) -> None:
+        super().__init__(lookahead, start)
+        a, b, c, d = (scaled(channels, width) for channels in (128, 256, 512, 1024))
+        self.down = nn.ModuleList(
+            [
+                Gated(CausalConv(MCEPS, 2 * a, (15,)), a),
+                Gated(CausalConv(a, 2 * b, (5,), (2,)), b, 1),
+                Gated(CausalConv(b, 2 * c, (5,), (2,)), c, 1),
+            ]
+        )
+        self.blocks = nn.ModuleList(Residual(c, d) for _ in range(BLOCKS))
+        self.up = nn.ModuleList(
+            [
+                Gated(CausalConv(c, 2 * 2 * c, (5,)), c, 1, shuffle=True),
+                Gated(CausalConv(c, 2 * 2 * b, (5,)), b, 1, shuffle=True),
+            ]
+        )
+        self.last = CausalConv(b, MCEPS, (15,))
+        self.begin()
+
+    def answers(self, x: Tensor, source: Tensor, target: Tensor, memory: Memory) -> Tensor:
+        only = torch.zeros_like(target)
+        for layer in (*self.down, *self.blocks, *self.up):
+            x = layer(x, memory, only)
+        answer: Tensor = self.last(x, memory)
+        return answer
+
+
+class Generator2(Converter):
+    """CycleGAN-VC2's: 2-D down and up, along time alone between."""
+
+    def __init__(self, width: float, lookahead: int, start: Transport | None) -> None:
+        super().__init__(lookahead, start)
+        a, b, c = (scaled(channels, width) for channels in (128, 256, 512))
+        rows = MCEPS // 4
+        self.down = nn.ModuleList(
+            [
+                Gated(CausalConv(1, 2 * a, (5, 15)), a),
+                Gated(CausalConv(a, 2 * b, (5, 5), (2, 2)), b, 1),
+                Gated(CausalConv(b, 2 * b, (5, 5), (2, 2)), b, 1),
+            ]
+        )
+        self.narrow = CausalConv(rows * b, b, (1,))
+        self.narrow_normed = Normed(b, 1)
+        self.blocks = nn.ModuleList(Residual(b, c) for _ in range(BLOCKS))
+        self.widen = CausalConv(b, rows * b, (1,))
+        self.widen_normed = Normed(rows * b, 1)
+        self.up = nn.ModuleList(
+            [
+                Gated(CausalConv(b, 2 * 4 * b, (5, 5)), b, 1, shuffle=True),
+                Gated(CausalConv(b, 2 * 4 * a, (5, 5)), a, 1, shuffle=True),
+            ]
+        )
+        self.last = CausalConv(a, 1, (5, 15))
+        self.begin()
+
+    def answers(self, x: Tensor, source: Tensor, target: Tensor, memory: Memory) -> Tensor:
+        only = torch.zeros_like(target)
+        x = x[:, None]
+        for layer in self.down:
+            x = layer(x, memory, only)
+        n, channels, rows, frames = x.shape
+        x = self.narrow_normed(self.narrow(x.reshape(n, channels * rows, frames), memory), only)
+        for block in self.blocks:
+            x = block(x, memory, only)
+        x = self.widen_normed(self.widen(x, memory), only).reshape(n, channels, rows, frames)
+        for layer in self.up:
+            x = layer(x, memory, only)
+        answer: Tensor = self.last(x, memory)[:, 0]
+        return answer
+
+
+class Discriminator1(nn.Module):
+    """(N, MCEPS, T) -> (N, 1) verdicts, of whole crops of so many frames."""
+
+    def __init__(self, width: float, frames: int) -> None:
+        super().__init__()
+        a, b, c, d = (scaled(channels, width) for channels in (128, 256, 512, 1024))
+        self.layers = nn.Sequential(
+            JudgingConv(1, a, (3, 3), (1, 2), norm=False),
+            JudgingConv(a, b, (3, 3), (2, 2)),
+            JudgingConv(b, c, (3, 3), (2, 2)),
+            JudgingConv(c, d, (6, 3), (1, 2)),
+        )
+        with torch.no_grad():
+            size = self.layers(torch.zeros(1, 1, MCEPS, frames)).numel()
+        self.last = nn.Linear(size, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(self.last(self.layers(x[:, None]).flatten(1)))
+
+
+class Discriminator2(nn.Module):
+    """PatchGAN: (N, MCEPS, T) -> (N, 1, rows, frames / 8) verdicts."""
+
+    def __init__(self, width: float) -> None:
+        super().__init__()
+        a, b, c, d = (scaled(channels, width) for channels in (128, 256, 512, 1024))
+        self.layers = nn.Sequential(
+            JudgingConv(1, a, (3, 3), (1, 1), norm=False),
+            JudgingConv(a, b, (3, 3), (2, 2)),
+            JudgingConv(b, c, (3, 3), (2, 2)),
+            JudgingConv(c, d, (3, 3), (2, 2)),
+            JudgingConv(d, d, (1, 5), (1, 1)),
+            nn.Conv2d(d, 1, (1, 3), padding=(0, 1)),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        verdicts: Tensor = self.layers(x[:, None])
+        return verdicts
+
+
+class Judges(nn.Module):
+    """The discriminators of a run, by what each is to tell from real speech."""
+
+    def __init__(self, options: CycleOptions) -> None:
+        super().__init__()
+        self.judges = nn.ModuleDict(
+            {
+                name: Discriminator1(options.critic, options.frames)
+                if options.version == 1
+                else Discriminator2(options.critic)
+                # What has gone there and back has judges of its own: the second of CycleGAN-VC2's two steps.
+                for name in (
+                    ("first", "second") if options.version == 1 else ("first", "second", "first_back", "second_back")
+                )
+            }
+        )
+
+    def forward(self, **crops: Tensor) -> dict[str, Tensor]:
+        """Their verdicts: `first`, `second` of conversions, `first_back`, `second_back` of what came back."""
+        return {name: self.judges[name](crop) for name, crop in crops.items()}
+
+
+class CycleGanVc:
+    """The family; see models.training.family.Family."""
+
+    name = "cyclegan_vc"
+    kind = "voice"
+    options = CycleOptions
+    recipes: Mapping[str, Mapping[str, Any]] = {
+        "default": {},
+        "vc1": {"version": 1},
+        "paper": {
+            "width": 1.0,
+            "critic": 1.0,
+            "steps": 200000,
+            "skip": False,
+            "average": 0.0,
+        },
+    }
+
+    def data(self, folders: Sequence[Path], options: CycleOptions) -> BothSpeakers:
+        if len(folders) != 2:
+            raise DataError(
+                f"cyclegan_vc learns two voices: name two prepared folders, not {len(folders)}; "
+                "stargan_vc and stargan_vc2 learn more"
+            )
+        return BothSpeakers(VoiceSegments(folders, options.frames))
+
+    def networks(self, options: CycleOptions, facts: Mapping[str, Any]) -> nn.ModuleDict:
+        networks = nn.ModuleDict({"speakers": KnownSpeakers(facts)})
+        for name in ("to_first", "to_second"):
+            generator = Generator1 if options.version == 1 else Generator2
+            networks[name] = generator(options.width, options.lookahead, started(options, facts))
+            averaged(networks, name, options)
+        networks["judges"] = Judges(options)
+        return networks
+
+    def optimizers(self, networks: nn.ModuleDict, options: CycleOptions) -> dict[str, Optimizer]:
+        rates = {"to_first": options.learning_rate, "to_second": options.learning_rate, "judges": options.critic_rate}
+        return adams(networks, rates)
+
+    def step(
+        self,
+        fabric: Fabric,
+        networks: Mapping[str, nn.Module],
+        optimizers: Mapping[str, Optimizer],
+        batch: Mapping[str, Tensor],
+        step: int,
+        options: CycleOptions,
+    ) -> dict[str, Tensor]:
+        to_first, to_second, judges = networks["to_first"], networks["to_second"], networks["judges"]
+        for generator in (to_first, to_second):
+            settle(generator, step >= options.settle)
+        first, second = batch["first"], batch["second"]
+        keeping = step < options.identity_steps and options.identity > 0
+        made_first, *kept_first = _made(to_first, FIRST, second, *([first] if keeping else []))
+        made_second, *kept_second = _made(to_second, SECOND, first, *([second] if keeping else []))
+        (back_first,), (back_second,) = _made(to_first, FIRST, made_second), _made(to_second, SECOND, made_first)
+        real = {"first": first, "second": second}
+        made = {"first": made_first, "second": made_second}
+        if options.version == 2:
+            real |= {"first_back": first, "second_back": second}
+            made |= {"first_back": back_first, "second_back": back_second}
+
+        says_real = judges(**real)
+        says_made = judges(**{name: crop.detach() for name, crop in made.items()})
+        loss_d = _sum(least_squares(says_real[name], 1) + least_squares(says_made[name], 0) for name in real) / 2
+        optimizers["judges"].zero_grad()
+        fabric.backward(loss_d)
+        optimizers["judges"].step()
+
+        judges.requires_grad_(False)
+        adversarial = _sum(least_squares(verdict, 1) for verdict in judges(**made).values())
+        cycle = F.l1_loss(back_first, first) + F.l1_loss(back_second, second)
+        losses = {"judges": loss_d, "adversarial": adversarial, "cycle": cycle}
+        loss_g = adversarial + options.cycle * cycle
+        if keeping:
+            losses["identity"] = F.l1_loss(kept_first[0], first) + F.l1_loss(kept_second[0], second)
+            loss_g = loss_g + options.identity * losses["identity"]
+        for name in ("to_first", "to_second"):
+            optimizers[name].zero_grad()
+        fabric.backward(loss_g)
+        judges.requires_grad_(True)
+        for name in ("to_first", "to_second"):
+            optimizers[name].step()
+            if options.average:
+                follow(networks[f"{name}_average"], networks[name], step, options.average)
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> Tensor:
+        rows = []
+        for name, was, wanted, target in (
+            ("to_second", "first", "second", SECOND),
+            ("to_first", "second", "first", FIRST),
+        ):
+            (made,) = _made(partial(converted, best(networks, name)), target, batch[was])
+            rows += [[a, b, c] for a, b, c in zip(batch[was][:2], made[:2], batch[wanted][:2], strict=True)]
+        return pictures(rows)
+
+    def sounds(
+        self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor], facts: Mapping[str, Any]
+    ) -> dict[str, Sound]:
+        heard: dict[str, Sound] = {}
+        for name, was, wanted, target in (
+            ("to_second", "first", "second", SECOND),
+            ("to_first", "second", "first", FIRST),
+        ):
+            (made,) = _made(partial(converted, best(networks, name)), target, batch[was][:1])
+            read = Crop(batch[was][0], batch[f"{was}_lf0"][0], 1 - target)
+            own = Crop(batch[wanted][0], batch[f"{wanted}_lf0"][0], target)
+            heard |= spoken(read, made[0], own, facts)
+        return heard
+
+    def freeze(
+        self, networks: nn.ModuleDict, options: CycleOptions, facts: Mapping[str, Any], target: str | None = None
+    ) -> FreezePlan:
+        chosen = chosen_of(names_of(facts), target)
+        converter = best(networks, ("to_first", "to_second")[chosen])
+        return freeze_voice(converter, networks["speakers"], facts, target, options.hop_frames)
+
+
+def _sum(losses: Iterable[Tensor]) -> Tensor:
+    return torch.stack(list(losses)).sum()
+
+
+def _made(generator: Callable[..., Tensor], target: int, other: Tensor, *own: Tensor) -> tuple[Tensor, ...]:
+    """What the generator to `target` makes of the other's crops, and of the target's own, in one go."""
+    together = torch.cat([other, *own])
+    targets = torch.full((len(together),), target, device=together.device)
+    sources = 1 + torch.cat([1 - targets[: len(other)], targets[len(other) :]])
+    return generator(together, sources, targets).chunk(1 + len(own))

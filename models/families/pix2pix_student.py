@@ -1,0 +1,153 @@
+"""A smaller pix2pix that learns from a trained one what to paint: a look that performs in a fraction of the time.
+
+The teacher answers every drawing with one picture, without chance. So a student needs no adversary: where L1 against
+film settles for the average of all that a drawing may mean, L1 against a teacher has one right answer. It is asked what
+the teacher's own data draws, in the copies that the teacher learned from; the film is not looked at.
+
+    guise train pix2pix_student DATA --out RUN --set teacher=TEACHER
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from pydantic import Field
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from models.datasets.face_data import FaceData
+from models.families.pix2pix import Pix2Pix, Pix2PixOptions
+from models.prepare.data_error import DataError
+from models.training import checkpoint
+from models.training.averaging import follow
+from models.training.checkpoint import BadRun
+from models.training.family import FreezePlan, Options
+
+
+class StudentOptions(Options):
+    """What `guise train pix2pix_student --set` takes; the size, the lines and the copies are the teacher's."""
+
+    teacher: str = Field("", description="the run of pix2pix to learn from; without one there is no student")
+    ngf: int = Field(16, ge=4, le=128, description="channels of the first layer: half as many, a quarter of the work")
+    batch: int = Field(2, ge=1, le=64)
+    steps: int = Field(8000, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    average: float = Field(
+        0.999, ge=0, lt=1, description="decay of the averaged generator that is frozen; 0 freezes the last one"
+    )
+
+
+class Teacher(nn.Module):
+    """The generator that the run in `folder` freezes: (N, 3, size, size) lines in -1..1 -> its picture, likewise.
+
+    Its weights are no part of a checkpoint: a student's run is small, and is frozen where no teacher is.
+    """
+
+    def __init__(self, folder: Path, digest: str) -> None:
+        super().__init__()
+        self._folder, self._digest = folder, digest
+        # In a list, so that its weights do not count as this module's.
+        self._generators: list[nn.Module] = []
+
+    def fetch(self) -> None:
+        """Reads the run; before that nothing can be asked. Raises BadRun where it is gone, or its weights are others
+        than `digest` is of."""
+        if weights_digest(self._folder) != self._digest:
+            raise BadRun(
+                f"{self._folder}, the teacher, has learned on since this run began: name another folder for a new run"
+            )
+        loaded = checkpoint.load_run(self._folder)
+        plan = loaded.run.family.freeze(loaded.networks, loaded.run.options, loaded.run.facts)
+        generator: nn.Module = plan.module.get_submodule("generator")
+        self._generators = [generator.requires_grad_(False)]
+
+    def forward(self, lines: Tensor) -> Tensor:
+        with torch.no_grad():
+            picture: Tensor = self._generators[0].to(lines.device)(lines)
+        return picture.float()
+
+
+def weights_digest(run: Path) -> str:
+    """The SHA-256 of a run's newest weights; raises BadRun."""
+    newest = checkpoint.newest(run)
+    if newest is None:
+        raise BadRun(f"{run}, the teacher, has no checkpoint: name a run of pix2pix that has learned")
+    try:
+        with (newest / "networks.safetensors").open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BadRun(f"{newest} cannot be read: {error.strerror or error}") from error
+
+
+class Pix2PixStudent:
+    """The family; see models.training.family.Family. What it must know of its teacher lies in the run's facts."""
+
+    name = "pix2pix_student"
+    kind = "look"
+    options = StudentOptions
+    recipes: Mapping[str, Mapping[str, Any]] = {"default": {}}
+
+    def data(self, folders: Sequence[Path], options: StudentOptions) -> FaceData:
+        if not options.teacher:
+            raise DataError("a student needs a teacher: --set teacher=RUN, a run of pix2pix")
+        folder = Path(options.teacher)
+        run = checkpoint.read_run(folder)
+        if not isinstance(run.options, Pix2PixOptions):
+            raise DataError(f"{folder} is a run of {run.family.name}: a student learns from one of {Pix2Pix.name}")
+        data = Pix2Pix().data(folders, run.options)
+        if data.facts.get("digest") != run.facts.get("digest"):
+            raise DataError(f"{folders[0]} is not the data that {folder} learned from: name that")
+        teacher = {"digest": weights_digest(folder), "size": data.size, "lines": data.style}
+        data.facts |= {"target": run.facts["target"], "teacher": teacher}
+        return data
+
+    def networks(self, options: StudentOptions, facts: Mapping[str, Any]) -> nn.ModuleDict:
+        networks = Pix2Pix().networks(_as_pix2pix(options, facts), facts)
+        del networks["discriminator"]
+        networks["teacher"] = Teacher(Path(options.teacher), facts["teacher"]["digest"])
+        return networks
+
+    def optimizers(self, networks: nn.ModuleDict, options: StudentOptions) -> dict[str, Optimizer]:
+        # Here, because training alone asks for optimizers; freezing does without a teacher.
+        teacher: Any = networks["teacher"]
+        teacher.fetch()
+        return {"generator": Adam(networks["generator"].parameters(), options.learning_rate, fused=True)}
+
+    def step(
+        self,
+        fabric: Fabric,
+        networks: Mapping[str, nn.Module],
+        optimizers: Mapping[str, Optimizer],
+        batch: Mapping[str, Tensor],
+        step: int,
+        options: StudentOptions,
+    ) -> dict[str, Tensor]:
+        generator = networks["generator"]
+        with fabric.autocast():
+            wanted = networks["teacher"](batch["lines"])
+        loss = (batch.get("weight", 1) * (generator(batch["lines"]).float() - wanted).abs()).mean()
+        optimizers["generator"].zero_grad()
+        fabric.backward(loss)
+        optimizers["generator"].step()
+        if options.average:
+            follow(networks["average"], generator, step, options.average)
+        return {"l1": loss.detach()}
+
+    def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> Tensor:
+        return Pix2Pix().samples(networks, {**batch, "picture": networks["teacher"](batch["lines"])})
+
+    def freeze(
+        self, networks: nn.ModuleDict, options: StudentOptions, facts: Mapping[str, Any], target: str | None = None
+    ) -> FreezePlan:
+        return Pix2Pix().freeze(networks, _as_pix2pix(options, facts), facts, target)
+
+
+def _as_pix2pix(options: StudentOptions, facts: Mapping[str, Any]) -> Pix2PixOptions:
+    """The student as a pix2pix of its own: without dropout, which would blur what has one right answer."""
+    look = {key: facts["teacher"][key] for key in ("size", "lines")}
+    return Pix2PixOptions(**look, ngf=options.ngf, average=options.average, dropout=0.0)

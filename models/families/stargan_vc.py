@@ -1,0 +1,271 @@
+"""StarGAN-VC: one generator for any number of speakers, told by a code whom to become; a judge, and a classifier.
+
+Kameoka et al., "StarGAN-VC: Non-parallel Many-to-Many Voice Conversion with Star Generative Adversarial Networks"
+(arXiv 1806.02169); recipe `wgan` is the variant with a Wasserstein critic and gradient penalty. Unlike theirs the
+generator hears no future but `lookahead` frames, and its norms are settled before they are frozen.
+
+    guise train stargan_vc data/anna data/ben data/carl --out RUN
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from pydantic import Field
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from models.datasets.voice_segments import VoiceSegments, several_speakers
+from models.training.averaging import follow
+from models.voices.layers import (
+    CausalConv,
+    CausalUp,
+    Gated,
+    JudgingConv,
+    Memory,
+    gradient_penalty,
+    scaled,
+    settle,
+)
+from models.voices.learned_voice import (
+    Converter,
+    KnownSpeakers,
+    LearnedOptions,
+    adams,
+    averaged,
+    started,
+)
+from models.voices.many_to_many import ManyToMany
+from models.voices.transport import Transport
+
+CLASSIFIED = 8
+"""The classifier reads so many of the lowest MCEPs."""
+NARROWEST = 5
+"""Channels of the bottleneck, at any width."""
+
+
+class StarOptions(LearnedOptions):
+    """What `guise train stargan_vc --set` takes."""
+
+    width: float = Field(1.0, gt=0, le=1, description="share of the paper's channels")
+    critic: float = Field(1.0, gt=0, le=1, description="likewise, of the discriminator's")
+    adversary: Literal["classic", "wgan"] = Field("classic", description="wgan: a critic with gradient penalty")
+    batch: int = Field(8, ge=1, le=256)
+    steps: int = Field(60000, ge=1)
+    learning_rate: float = Field(2e-4, gt=0)
+    critic_rate: float = Field(1e-4, gt=0, description="of the discriminator and the classifier")
+    critic_steps: int = Field(1, ge=1, le=20, description="steps of the discriminator for one of the generator")
+    cycle: float = Field(10.0, ge=0, description="weight of the L1 between what was said and its way there and back")
+    identity: float = Field(
+        5.0, ge=0, description="weight of the L1 between speech and what it becomes as its own speaker"
+    )
+    speaker: float = Field(3.0, ge=0, description="weight of being taken for the target by the classifier")
+    penalty: float = Field(10.0, ge=0, description="weight of the gradient penalty, with adversary=wgan")
+
+
+def with_code(x: Tensor, target: Tensor, targets: int) -> Tensor:
+    """(N, C, F, T) and (N,) -> (N, C + targets, F, T): a plane of ones for the target, of zeros for the others."""
+    code = F.one_hot(target, targets).to(x.dtype)[:, :, None, None]
+    return torch.cat([x, code.expand(-1, -1, *x.shape[2:])], 1)
+
+
+class Generator(Converter):
+    """Down to 5 channels of one row, the code joined at every layer up."""
+
+    def __init__(self, width: float, targets: int, lookahead: int, start: Transport | None) -> None:
+        super().__init__(lookahead, start)
+        self.targets = targets
+        a, b, c = (scaled(channels, width) for channels in (32, 64, 128))
+        self.down = nn.ModuleList(
+            [
+                Gated(CausalConv(1, 2 * a, (3, 9)), a, targets),
+                Gated(CausalConv(a, 2 * b, (4, 8), (2, 2)), b, targets),
+                Gated(CausalConv(b, 2 * c, (4, 8), (2, 2)), c, targets),
+                Gated(CausalConv(c, 2 * b, (3, 5)), b, targets),
+                Gated(CausalConv(b, 2 * NARROWEST, (9, 5), (9, 1)), NARROWEST, targets),
+            ]
+        )
+        self.up = nn.ModuleList(
+            [
+                Gated(CausalUp(NARROWEST + targets, 2 * b, (9, 5), (9, 1)), b, targets),
+                Gated(CausalConv(b + targets, 2 * c, (3, 5)), c, targets),
+                Gated(CausalUp(c + targets, 2 * b, (4, 8), (2, 2)), b, targets),
+                Gated(CausalUp(b + targets, 2 * a, (4, 8), (2, 2)), a, targets),
+            ]
+        )
+        self.last = CausalConv(a + targets, 1, (3, 9))
+        self.begin()
+
+    def answers(self, x: Tensor, source: Tensor, target: Tensor, memory: Memory) -> Tensor:
+        x = x[:, None]
+        for layer in self.down:
+            x = layer(x, memory, target)
+        for layer in self.up:
+            x = layer(with_code(x, target, self.targets), memory, target)
+        answer: Tensor = self.last(with_code(x, target, self.targets), memory)[:, 0]
+        return answer
+
+
+class Discriminator(nn.Module):
+    """(N, MCEPS, T) and a speaker (N,) -> (N, frames / 8) logits: does this speaker speak here?"""
+
+    def __init__(self, width: float, targets: int) -> None:
+        super().__init__()
+        self.targets = targets
+        a = scaled(32, width)
+        self.layers = nn.ModuleList(
+            [
+                JudgingConv(1 + targets, a, (3, 9), (1, 1), norm=False),
+                JudgingConv(a + targets, a, (3, 8), (1, 2)),
+                JudgingConv(a + targets, a, (3, 8), (1, 2)),
+                JudgingConv(a + targets, a, (3, 6), (1, 2)),
+            ]
+        )
+        self.last = nn.Conv2d(a + targets, 1, (36, 5), (36, 1), (0, 2))
+
+    def forward(self, x: Tensor, speaker: Tensor) -> Tensor:
+        seen = x[:, None]
+        for layer in self.layers:
+            seen = layer(with_code(seen, speaker, self.targets))
+        verdicts: Tensor = self.last(with_code(seen, speaker, self.targets))
+        return verdicts.flatten(1)
+
+
+class Classifier(nn.Module):
+    """(N, MCEPS, T) -> (N, speakers) log probabilities: who speaks?"""
+
+    def __init__(self, speakers: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            JudgingConv(1, 8, (4, 4), (2, 2), norm=False),
+            JudgingConv(8, 16, (4, 4), (2, 2)),
+            JudgingConv(16, 32, (4, 4), (2, 2)),
+            JudgingConv(32, 16, (3, 4), (1, 2)),
+            nn.Conv2d(16, speakers, (1, 4), (1, 2), (0, 2)),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = self.layers(x[:, None, :CLASSIFIED]).float().flatten(2)
+        chances: Tensor = F.log_softmax(logits, 1).mean(2)
+        return chances
+
+
+class StarGanVc(ManyToMany):
+    """The family; see models.training.family.Family."""
+
+    name = "stargan_vc"
+    options = StarOptions
+    recipes: Mapping[str, Mapping[str, Any]] = {
+        "default": {},
+        "paper": {"steps": 200000, "skip": False, "average": 0.0},
+        "wgan": {
+            "adversary": "wgan",
+            "batch": 32,
+            "steps": 200000,
+            "learning_rate": 1e-4,
+            "critic_steps": 5,
+            "speaker": 10.0,
+            "skip": False,
+            "average": 0.0,
+        },
+    }
+
+    def data(self, folders: Sequence[Path], options: StarOptions) -> VoiceSegments:
+        return several_speakers(self.name, folders, options.frames)
+
+    def networks(self, options: StarOptions, facts: Mapping[str, Any]) -> nn.ModuleDict:
+        count = len(facts["speakers"])
+        networks = nn.ModuleDict(
+            {
+                "speakers": KnownSpeakers(facts),
+                "generator": Generator(options.width, count, options.lookahead, started(options, facts)),
+                "discriminator": Discriminator(options.critic, count),
+                "classifier": Classifier(count),
+            }
+        )
+        averaged(networks, "generator", options)
+        return networks
+
+    def optimizers(self, networks: nn.ModuleDict, options: StarOptions) -> dict[str, Optimizer]:
+        rates = {"generator": options.learning_rate, "discriminator": options.critic_rate}
+        rates["classifier"] = options.critic_rate
+        return adams(networks, rates)
+
+    def step(
+        self,
+        fabric: Fabric,
+        networks: Mapping[str, nn.Module],
+        optimizers: Mapping[str, Optimizer],
+        batch: Mapping[str, Tensor],
+        step: int,
+        options: StarOptions,
+    ) -> dict[str, Tensor]:
+        generator, discriminator, classifier = (networks[n] for n in ("generator", "discriminator", "classifier"))
+        settle(generator, step >= options.settle)
+        x, source = batch["mcep"], batch["speaker"]
+        speakers = networks["speakers"]
+        assert isinstance(speakers, KnownSpeakers)
+        target = speakers.drawn(source)
+        teaching = step % options.critic_steps == options.critic_steps - 1
+        with torch.set_grad_enabled(teaching):
+            made = generator(x, source + 1, target)
+
+        judged = _judged(discriminator, x, source, made.detach(), target, options)
+        optimizers["discriminator"].zero_grad()
+        fabric.backward(judged)
+        optimizers["discriminator"].step()
+        known = F.nll_loss(classifier(x), source)
+        optimizers["classifier"].zero_grad()
+        fabric.backward(known)
+        optimizers["classifier"].step()
+        losses = {"discriminator": judged, "classifier": known}
+        if not teaching:
+            return {name: loss.detach() for name, loss in losses.items()}
+
+        for network in (discriminator, classifier):
+            network.requires_grad_(False)
+        losses["adversarial"] = _deceived(discriminator(made, target), options)
+        losses["speaker"] = F.nll_loss(classifier(made), target)
+        losses["cycle"] = F.l1_loss(generator(made, target + 1, source), x)
+        weights = {"adversarial": 1.0, "speaker": options.speaker, "cycle": options.cycle}
+        if step < options.identity_steps:
+            losses["identity"] = F.l1_loss(generator(x, source + 1, source), x)
+            weights["identity"] = options.identity
+        optimizers["generator"].zero_grad()
+        fabric.backward(torch.stack([weight * losses[name] for name, weight in weights.items()]).sum())
+        optimizers["generator"].step()
+        for network in (discriminator, classifier):
+            network.requires_grad_(True)
+        if options.average:
+            follow(networks["generator_average"], generator, step, options.average)
+        return {name: loss.detach() for name, loss in losses.items()}
+
+
+def _judged(
+    discriminator: nn.Module, real: Tensor, source: Tensor, made: Tensor, target: Tensor, options: StarOptions
+) -> Tensor:
+    """The discriminator's loss."""
+    says_real, says_made = discriminator(real, source).float(), discriminator(made, target).float()
+    if options.adversary == "wgan":
+        slope = gradient_penalty(lambda between: discriminator(between, target), real, made)
+        apart: Tensor = says_made.mean() - says_real.mean()
+        return apart + options.penalty * slope
+    return -(_log_chance(says_real) + torch.log1p(-_log_chance(says_made).exp())).mean()
+
+
+def _deceived(verdicts: Tensor, options: StarOptions) -> Tensor:
+    """The generator's adversarial loss."""
+    if options.adversary == "wgan":
+        return -verdicts.float().mean()
+    return -_log_chance(verdicts.float()).mean()
+
+
+def _log_chance(logits: Tensor) -> Tensor:
+    """(N, places) -> (N,): of being real, as all places say together. The paper multiplies their chances; this is their
+    geometric mean, so that the weight of the judge does not grow with the crop."""
+    return F.logsigmoid(logits).mean(1).clamp(max=-1e-6)

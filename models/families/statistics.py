@@ -1,0 +1,175 @@
+"""statistics: another voice by its F0, and by how its mel-cepstra lie, moved frame by frame; learned in one pass over
+the sentences.
+
+F0: ln f0' = (ln f0 - mean_s) / std_s * std_t + mean_t on voiced frames. The MCEPs go as models.voices.transport says;
+with `--recipe spread` each but the level likewise by mean and spread alone, and the level stays the performer's.
+Frozen, it also measures whoever speaks while he speaks, so that anybody may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from pydantic import Field
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils.data import Dataset
+
+from models.features.speech import MCEPS, aperiodicity_bands
+from models.prepare.voice_data import LEVELS, Features, VoiceData, below_loudest, measured_frames
+from models.training.family import FreezePlan, Options
+from models.voices.framewise_voice import FramewiseVoice
+from models.voices.speaker_stats import chosen_of, names_of, not_still, prior_of
+from models.voices.transport import People, Transport, anybody
+from models.voices.voice_of_frames import freeze_plan
+
+BINS, LOWEST, HIGHEST = 1000, -18.0, 2.0
+"""Levels are counted so finely, in nepers below the loudest."""
+
+
+class StatisticsOptions(Options):
+    """What `guise train statistics --set` takes."""
+
+    batch: int = Field(8, ge=1, le=1024, description="sentences a step")
+    steps: int = Field(0, ge=0, description="0: one pass over all sentences")
+    transport: bool = Field(True, description="move the cepstra together, and the level; False: each for itself")
+    hop_frames: int = Field(4, ge=1, le=16, description="frames of 5 ms that the frozen voice takes at once")
+
+
+class SentenceMoments(Dataset[dict[str, Tensor]]):
+    """Each sentence as what it adds to its speaker; those of later passes add nothing, so that each counts once."""
+
+    def __init__(self, data: VoiceData) -> None:
+        self.data = data
+        self.facts = data.facts
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, sample: int) -> dict[str, Tensor]:
+        """speaker () int64; mcep, lf0, levels: see `moments`."""
+        weight = float(sample < len(self))
+        speaker = self.data.sentences[sample % len(self)][0]
+        found = moments(self.data.features(sample % len(self)))
+        return {"speaker": torch.tensor(speaker), **{name: weight * part for name, part in found.items()}}
+
+    def held_out(self) -> SentenceMoments:
+        return SentenceMoments(self.data.held_out())
+
+
+def moments(sentence: Features) -> dict[str, Tensor]:
+    """What a sentence adds to its speaker, float64. mcep: (1 + MCEPS, 1 + MCEPS), the sum over loud frames of each
+    number times each other, 1 among them; lf0: (3,) count, sum and sum of squares; levels: (BINS,) frames at each level
+    below the loudest; aperiodicity: (bands,) its sum over the frames that lf0 counts."""
+    loud, sung = measured_frames(sentence)
+    mcep, lf0 = sentence.mcep[loud].astype(np.float64), sentence.lf0[sung].astype(np.float64)
+    with_one = np.concatenate([np.ones((len(mcep), 1)), mcep], 1)
+    levels, _ = np.histogram(np.clip(below_loudest(sentence), LOWEST, HIGHEST), BINS, (LOWEST, HIGHEST))
+    return {
+        "mcep": torch.from_numpy(with_one.T @ with_one),
+        "lf0": torch.tensor([len(lf0), lf0.sum(), (lf0**2).sum()], dtype=torch.float64),
+        "levels": torch.from_numpy(levels.astype(np.float64)),
+        "aperiodicity": torch.from_numpy(sentence.aperiodicity[sung].astype(np.float64).sum(0)),
+    }
+
+
+class Speakers(nn.Module):
+    """What was heard of each speaker so far, see `moments`, in float64: sums of squares of an hour leave float32."""
+
+    mcep: Tensor
+    lf0: Tensor
+    levels: Tensor
+    aperiodicity: Tensor
+
+    def __init__(self, speakers: int, bands: int) -> None:
+        super().__init__()
+        sizes = {"mcep": (1 + MCEPS, 1 + MCEPS), "lf0": (3,), "levels": (BINS,), "aperiodicity": (bands,)}
+        for name, size in sizes.items():
+            self.register_buffer(name, torch.zeros(speakers, *size, dtype=torch.float64))
+
+    def add(self, found: Mapping[str, Tensor]) -> None:
+        """found: as `moments`, for each speaker."""
+        for name, part in found.items():
+            getattr(self, name).add_(part)
+
+    def people(self) -> People:
+        sums = self.mcep / self.mcep[:, :1, :1].clamp(min=1)
+        means = sums[:, 0, 1:].clone()
+        covariances = sums[:, 1:, 1:] - means[:, :, None] * means[:, None]
+        spreads = covariances.diagonal(dim1=1, dim2=2).clamp(min=0).sqrt()
+        apart = spreads.clamp(min=1e-6)
+        correlations = (covariances / apart[:, :, None] / apart[:, None])[:, 1:, 1:]
+        lf0 = self.lf0 / self.lf0[:, :1].clamp(min=1)
+        means[:, 0], spreads[:, 0] = lf0[:, 1], (lf0[:, 2] - lf0[:, 1] ** 2).clamp(min=0).sqrt()
+        return People(means, spreads, correlations, self._quantiles())
+
+    def breath(self) -> Tensor:
+        """(speakers, bands): the aperiodicity of each's voice, dB."""
+        return self.aperiodicity / self.lf0[:, :1].clamp(min=1)
+
+    def _quantiles(self) -> Tensor:
+        """Of the levels, see LEVELS: within a bin as if they were even there."""
+        edges = np.linspace(LOWEST, HIGHEST, BINS + 1)
+        below = np.concatenate([np.zeros((len(self.levels), 1)), self.levels.cpu().numpy().cumsum(1)], 1)
+        rows = [np.interp(np.array(LEVELS) * row[-1], row, edges) for row in below]
+        return torch.from_numpy(np.stack(rows))
+
+
+class Statistics:
+    """The family; see models.training.family.Family."""
+
+    name = "statistics"
+    kind = "voice"
+    options = StatisticsOptions
+    recipes: Mapping[str, Mapping[str, Any]] = {"default": {}, "spread": {"transport": False}}
+
+    def data(self, folders: Sequence[Path], options: StatisticsOptions) -> SentenceMoments:
+        return SentenceMoments(VoiceData(folders))
+
+    def networks(self, options: StatisticsOptions, facts: Mapping[str, Any]) -> nn.ModuleDict:
+        return nn.ModuleDict({"speakers": Speakers(len(facts["speakers"]), aperiodicity_bands(facts["sample_rate"]))})
+
+    def optimizers(self, networks: nn.ModuleDict, options: StatisticsOptions) -> dict[str, Optimizer]:
+        return {}
+
+    def step(
+        self,
+        fabric: Fabric,
+        networks: Mapping[str, nn.Module],
+        optimizers: Mapping[str, Optimizer],
+        batch: Mapping[str, Tensor],
+        step: int,
+        options: StatisticsOptions,
+    ) -> dict[str, Tensor]:
+        speakers = networks["speakers"]
+        assert isinstance(speakers, Speakers)
+        before = speakers.people().means
+        added = {
+            name: torch.zeros_like(getattr(speakers, name)).index_add_(0, batch["speaker"], batch[name])
+            for name in ("mcep", "lf0", "levels", "aperiodicity")
+        }
+        if fabric.world_size > 1:
+            added = {name: torch.as_tensor(fabric.all_reduce(part, reduce_op="sum")) for name, part in added.items()}
+        speakers.add(added)
+        return {"means_moved": (speakers.people().means - before).abs().amax()}
+
+    def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> None:
+        return None
+
+    def freeze(
+        self, networks: nn.ModuleDict, options: StatisticsOptions, facts: Mapping[str, Any], target: str | None = None
+    ) -> FreezePlan:
+        chosen = chosen_of(names_of(facts), target)
+        speakers = networks["speakers"]
+        assert isinstance(speakers, Speakers)
+        people, rate = speakers.people(), facts["sample_rate"]
+        people = people._replace(spreads=not_still(people.spreads, prior_of(rate, people.means, people.spreads)))
+        transport = Transport(people, anybody(rate, people)) if options.transport else None
+        normal = people.means, people.spreads
+        voice = FramewiseVoice(rate, normal, chosen, speakers.breath()[chosen], transport)
+        return freeze_plan(voice, facts, options.hop_frames)

@@ -1,0 +1,209 @@
+"""Checkpoints of a training run: weights and optimizer as safetensors, everything else as JSON. No pickle.
+
+    RUN/run.json                        family, options, precision, seed, the data's facts, git revision
+    RUN/checkpoints/00000500/           networks.safetensors, optimizers.safetensors, state.json: the newest two
+    RUN/kept/00000200/                  networks.safetensors, state.json: on the way, to be frozen and compared; nobody
+                                        goes on from them, and who wants the space may remove them
+
+A checkpoint is written beside its place and renamed into it, so a stop at any moment leaves the one before.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from models.training.family import Family, Options
+from models.training.registry import UnknownFamily, family
+
+NEWEST = 2
+
+
+class BadRun(Exception):
+    """A folder that is not a training run, or one that cannot be gone on with; one clear line."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """RUN/run.json."""
+
+    family: Family
+    options: Options
+    facts: Mapping[str, Any]
+    seed: int
+    precision: str
+    recipe: str
+    revision: str | None
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A run with the weights of one of its checkpoints, in memory, on the CPU; `state` is state.json."""
+
+    run: Run
+    networks: nn.ModuleDict
+    state: Mapping[str, Any]
+
+
+def write_run(folder: Path, run: Run) -> None:
+    """Creates the run's folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {
+        "family": run.family.name,
+        "options": run.options.model_dump(),
+        "facts": dict(run.facts),
+        "seed": run.seed,
+        "precision": run.precision,
+        "recipe": run.recipe,
+        "revision": run.revision,
+    }
+    _write_text(folder / "run.json", json.dumps(facts, indent=1))
+
+
+def read_run(folder: Path) -> Run:
+    """Raises BadRun."""
+    path = folder / "run.json"
+    try:
+        stored = json.loads(path.read_text("utf-8"))
+        kind = family(stored["family"])
+        return Run(
+            kind,
+            kind.options(**stored["options"]),
+            stored["facts"],
+            int(stored["seed"]),
+            str(stored["precision"]),
+            str(stored["recipe"]),
+            stored["revision"],
+        )
+    except OSError as error:
+        raise BadRun(
+            f"{folder} is not a training run: make one with `guise train FAMILY DATA --out {folder}`"
+        ) from error
+    except (ValueError, KeyError, TypeError, UnknownFamily, ValidationError) as error:
+        raise BadRun(f"{path} is damaged: {error}") from error
+
+
+def newest(folder: Path) -> Path | None:
+    """The newest checkpoint of a run."""
+    found = _whole(folder / "checkpoints")
+    return found[max(found)] if found else None
+
+
+def save(
+    folder: Path,
+    networks: Mapping[str, nn.Module],
+    optimizers: Mapping[str, Optimizer],
+    state: Mapping[str, Any],
+) -> Path:
+    """Writes checkpoint `state["step"]`; the older ones but the last are removed. Raises OSError (full disk)."""
+    final = _write(folder / "checkpoints", networks, optimizers, state)
+    for old in sorted((folder / "checkpoints").glob("[0-9]*"))[:-NEWEST]:
+        shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def is_kept(step: int) -> bool:
+    """100, 200, 500, 1000 and so on: a run of 60,000 steps keeps nine, one of a million thirteen."""
+    return step >= 100 and str(step).rstrip("0") in ("1", "2", "5")
+
+
+def keep(folder: Path, networks: Mapping[str, nn.Module], state: Mapping[str, Any]) -> Path:
+    """Writes what the run is at `state["step"]`, without the optimizers; it stays. Raises OSError (full disk)."""
+    return _write(folder / "kept", networks, None, state)
+
+
+def _write(
+    place: Path, networks: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer] | None, state: Mapping[str, Any]
+) -> Path:
+    final = place / f"{int(state['step']):08d}"
+    work = final.with_name(final.name + ".part")
+    shutil.rmtree(work, ignore_errors=True)
+    try:
+        work.mkdir(parents=True)
+        weights = {
+            f"{name}.{key}": value.detach().contiguous().cpu()
+            for name, network in networks.items()
+            for key, value in network.state_dict().items()
+        }
+        save_file(weights, work / "networks.safetensors")
+        if optimizers is not None:
+            save_file(_flatten(optimizers), work / "optimizers.safetensors")
+        _write_text(work / "state.json", json.dumps(dict(state), indent=1))
+        shutil.rmtree(final, ignore_errors=True)
+        work.rename(final)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return final
+
+
+def _whole(place: Path) -> dict[int, Path]:
+    """The checkpoints in a folder, by their steps."""
+    return {int(p.name): p for p in place.glob("*") if p.name.isdigit() and (p / "state.json").is_file()}
+
+
+def load_networks(checkpoint: Path, networks: nn.ModuleDict) -> Mapping[str, Any]:
+    """Fills `networks` from a checkpoint and returns its state; raises BadRun."""
+    try:
+        networks.load_state_dict(load_file(checkpoint / "networks.safetensors"))
+        state: Mapping[str, Any] = json.loads((checkpoint / "state.json").read_text("utf-8"))
+        return state
+    except (OSError, SafetensorError, RuntimeError, ValueError) as error:
+        raise BadRun(f"{checkpoint} cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def load_optimizers(checkpoint: Path, optimizers: Mapping[str, Optimizer]) -> None:
+    """Fills the optimizers as they were. Raises BadRun."""
+    if not optimizers:
+        return
+    try:
+        stored = load_file(checkpoint / "optimizers.safetensors")
+        for name, optimizer in optimizers.items():
+            whole = optimizer.state_dict()
+            whole["state"] = {}
+            for key, value in stored.items():
+                owner, _, rest = key.partition(".")
+                if owner == name:
+                    index, _, entry = rest.partition(".")
+                    whole["state"].setdefault(int(index), {})[entry] = value
+            optimizer.load_state_dict(whole)
+    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError) as error:
+        raise BadRun(f"{checkpoint} cannot be gone on with: {str(error).splitlines()[0]}") from error
+
+
+def load_run(folder: Path, step: int | None = None) -> LoadedRun:
+    """A run with its newest weights, or those after so many steps. Raises BadRun."""
+    run = read_run(folder)
+    found = _whole(folder / "kept") | _whole(folder / "checkpoints")
+    checkpoint = newest(folder) if step is None else found.get(step)
+    if checkpoint is None and step is not None and found:
+        raise BadRun(f"{folder} has no checkpoint of step {step}: choose from {', '.join(map(str, sorted(found)))}")
+    if checkpoint is None:
+        raise BadRun(f"{folder} has no checkpoint yet: let the training run longer")
+    networks = run.family.networks(run.options, run.facts)
+    return LoadedRun(run, networks, load_networks(checkpoint, networks))
+
+
+def _flatten(optimizers: Mapping[str, Optimizer]) -> dict[str, Tensor]:
+    return {
+        f"{name}.{index}.{key}": torch.as_tensor(value).detach().contiguous().cpu()
+        for name, optimizer in optimizers.items()
+        for index, entries in optimizer.state_dict()["state"].items()
+        for key, value in entries.items()
+    }
+
+
+def _write_text(path: Path, text: str) -> None:
+    work = path.with_name(path.name + ".part")
+    work.write_text(text, "utf-8")
+    work.rename(path)

@@ -1,0 +1,220 @@
+"""One training in as many processes as there are devices: started, heard and ended together.
+
+    guise train pix2pix DATA --out RUN --devices 2
+    MASTER_ADDR=first-host MASTER_PORT=29500 NODE_RANK=0 guise train ... --nodes 2      on each host, with its number
+
+With more than one device this process trains nothing. It starts one of models/training/rank.py for each device of this
+host, hears from them by a pipe, asks them to stop, and ends all of them when one has failed: the others would wait for
+it for ever. They end themselves when their pipe does, so nothing outlives a killed parent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import models.training.train
+from models.prepare.data_error import DataError
+from models.training.checkpoint import BadRun
+from models.training.rank import LOST, packed
+from models.training.train import Advance, Plan
+
+GATHER_S = 0.5
+"""After the first failure: others fail because of it, and the one that failed first may be heard last."""
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class RankFailed(Exception):
+    """A process of the training ended badly; one line that says which and why."""
+
+
+def train(plan: Plan, advance: Callable[[Advance], None]) -> Path:
+    """models.training.train.train, in this process or in as many as `plan` asks for.
+
+    Raises what that does, RankFailed, and KeyboardInterrupt for a stop before the first step.
+    """
+    if plan.devices * plan.nodes == 1:
+        return models.training.train.train(plan, advance)
+    environment = _environment(plan)
+    heard: SimpleQueue[tuple[int, Mapping[str, Any]]] = SimpleQueue()
+    ranks: list[_Rank] = []
+    try:
+        with _stop_passed_on(ranks) as stopped:
+            for number in range(plan.devices):
+                ranks.append(_Rank(number, plan, environment, heard))
+            if stopped():
+                raise KeyboardInterrupt
+            saved = _hear(ranks, heard, advance)
+            if saved is None:
+                raise _failure(ranks, heard, stopped())
+            return saved
+    finally:
+        for rank in ranks:
+            rank.end()
+
+
+@dataclass
+class _Rank:
+    """One process of the training, on this host."""
+
+    number: int
+    plan: Plan
+    environment: Mapping[str, str]
+    heard: SimpleQueue[tuple[int, Mapping[str, Any]]]
+    process: subprocess.Popen[str] = field(init=False)
+    listener: threading.Thread = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.process = subprocess.Popen(
+            # -P: a folder called models where the command was given is not ours.
+            [sys.executable, "-P", "-m", "models.training.rank"],
+            env={**os.environ, **self.environment, "LOCAL_RANK": str(self.number)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            # Out of the terminal's reach: Ctrl-C there is ours to pass on, once.
+            start_new_session=True,
+        )
+        assert self.process.stdin is not None
+        self.process.stdin.write(packed(self.plan) + "\n")
+        self.process.stdin.flush()
+        self.listener = threading.Thread(target=self._listen, name=f"rank {self.number}", daemon=True)
+        self.listener.start()
+
+    def _listen(self) -> None:
+        """On a thread of its own: what the process says, until its pipe ends."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.endswith("\n"):
+                self.heard.put((self.number, json.loads(line)))
+
+    def end(self) -> None:
+        """Whatever it does. Nothing is lost: it is over, or another one is."""
+        with suppress(ProcessLookupError):
+            # With those that read its data.
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.listener.join()
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            pipe.close()
+
+
+def _hear(
+    ranks: Sequence[_Rank], heard: SimpleQueue[tuple[int, Mapping[str, Any]]], advance: Callable[[Advance], None]
+) -> Path | None:
+    """Until all have ended, where the newest checkpoint lies; None as soon as one has failed."""
+    saved = None
+    while True:
+        codes = [rank.process.poll() for rank in ranks]
+        over = all(code == 0 for code in codes)
+        if over:
+            for rank in ranks:
+                rank.listener.join()
+        while (said := _next(heard, 0.0 if over else 0.1)) is not None:
+            number, what = said
+            if "failed" in what:
+                heard.put(said)
+                return None
+            if "saved" in what:
+                saved = Path(what["saved"])
+            elif number == 0:
+                advance(Advance(**what["advance"]))
+        if over or any(code for code in codes):
+            return saved if over else None
+
+
+def _failure(ranks: Sequence[_Rank], heard: SimpleQueue[tuple[int, Mapping[str, Any]]], stopped: bool) -> BaseException:
+    """What was first to go wrong, as what it would have been in this process."""
+    time.sleep(GATHER_S)
+    for rank in ranks:
+        code = rank.process.poll()
+        if stopped and code == -signal.SIGTERM:
+            return KeyboardInterrupt()
+        if code is not None and code < 0:
+            why = f"{signal.Signals(-code).name}; SIGKILL often means that memory ran out"
+            return RankFailed(f"process {rank.number + 1} of {len(ranks)} was killed by {why}")
+    failures = []
+    while (said := _next(heard, 0.0)) is not None:
+        if "failed" in said[1]:
+            failures.append((said[1]["failed"]["at"], *said))
+    if not failures:
+        return RankFailed("a process of the training ended without a word")
+    _, number, what = min(failures, key=lambda failure: failure[:2])
+    kind, says = what["failed"]["kind"], what["failed"]["says"]
+    if kind == "DataError":
+        return DataError(says)
+    if kind == "BadRun":
+        return BadRun(says)
+    if kind == "OSError":
+        return OSError(*says)
+    if kind == LOST:
+        return RankFailed("a process on another host ended; what was saved before is whole")
+    return RankFailed(f"process {number + 1} of {len(ranks)} failed: {says}")
+
+
+def _next(heard: SimpleQueue[tuple[int, Mapping[str, Any]]], wait_s: float) -> tuple[int, Mapping[str, Any]] | None:
+    try:
+        return heard.get(timeout=wait_s) if wait_s else heard.get_nowait()
+    except Empty:
+        return None
+
+
+@contextmanager
+def _stop_passed_on(ranks: Sequence[_Rank]) -> Iterator[Callable[[], bool]]:
+    """Ctrl-C and SIGTERM go to the processes, which save and end, or end at once when there is nothing to save; a
+    second Ctrl-C ends at once."""
+    asked = False
+
+    def ask(number: int, frame: Any) -> None:
+        nonlocal asked
+        if asked:
+            if number == signal.SIGINT:
+                raise KeyboardInterrupt
+            return
+        asked = True
+        for rank in ranks:
+            # Not SIGINT: before the first step that would be a traceback each.
+            rank.process.terminate()
+
+    old = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def _environment(plan: Plan) -> dict[str, str]:
+    """How the processes find each other, and our packages; raises BadRun."""
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    if plan.nodes == 1:
+        return {"PYTHONPATH": path, "NODE_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    missing = [name for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK") if not os.environ.get(name)]
+    if missing:
+        raise BadRun(
+            f"--nodes {plan.nodes} needs {', '.join(missing)}: set the first host's address and a free port of it, the "
+            f"same on every host, and each host's number, 0 to {plan.nodes - 1}"
+        )
+    if os.environ["NODE_RANK"] not in map(str, range(plan.nodes)):
+        raise BadRun(f"NODE_RANK is {os.environ['NODE_RANK']}: with --nodes {plan.nodes} it is 0 to {plan.nodes - 1}")
+    return {"PYTHONPATH": path}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,369 @@
+"""THE training loop: every family, every device, one visible loop.
+
+    guise train pix2pix DATA --out RUN
+
+Chance is drawn from the seed and the sample's number alone, and a checkpoint holds everything that the next step
+reads, so a run stopped and resumed goes on exactly as if it had not been.
+
+With several devices every one runs this loop, in a process of its own that models/training/launch.py started. `batch`
+is what each of them takes a step: n devices with batch b see the samples that one with batch n * b would, and learn the
+same.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.tensorboard import SummaryWriter
+
+from models.prepare.data_error import DataError
+from models.training import checkpoint
+from models.training.checkpoint import BadRun, Run
+from models.training.collectives import Agreement
+from models.training.family import Audible, Family, Options
+
+SAMPLES_EVERY_S = 120.0
+SAVE_EVERY_S = 300.0
+READERS_OF_A_CARD = 6
+"""A reader gives some 100 samples of 256 a second; a card that takes more is not kept waiting by so many."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the command line asked for."""
+
+    family: Family
+    options: Options
+    data: Sequence[Path]
+    out: Path
+    recipe: str = "default"
+    minutes: float | None = None
+    seed: int = 0
+    resume: bool = False
+    init: Path | None = None
+    devices: int = 1
+    nodes: int = 1
+    precision: str = "auto"
+    compile: bool = False
+    workers: int | None = None
+    """Processes that read the data, for each device; None: as many as keep it busy."""
+    log_every_s: float = 5.0
+
+
+@dataclass(frozen=True)
+class Advance:
+    """Where training stands, for whoever shows it."""
+
+    step: int
+    steps: int
+    left_s: float
+    losses: Mapping[str, float]
+
+
+class Shuffled(Sampler[int]):
+    """Sample numbers from `start` on, for ever; each epoch a new order, known from the seed and the epoch alone.
+
+    Rank r of n takes every n-th, so n processes see together what one would.
+    """
+
+    def __init__(self, length: int, seed: int, start: int, rank: int, world: int) -> None:
+        self.length, self.seed, self.start, self.rank, self.world = length, seed, start, rank, world
+
+    def __iter__(self) -> Iterator[int]:
+        number = self.start + self.rank
+        epoch, order = -1, np.zeros(0, np.int64)
+        while True:
+            if number // self.length != epoch:
+                epoch = number // self.length
+                order = np.random.default_rng([self.seed, epoch]).permutation(self.length)
+            yield epoch * self.length + int(order[number % self.length])
+            number += self.world
+
+
+def train(plan: Plan, advance: Callable[[Advance], None]) -> Path:
+    """Trains until the steps or minutes are over or Ctrl-C; returns the newest checkpoint.
+
+    Raises DataError (data), BadRun (a run that is there already, or cannot be resumed).
+    """
+    fabric = _fabric(plan)
+    fabric.launch()
+    agreement = Agreement(fabric)
+    run, data = _begin(plan, fabric)
+    options = run.options
+
+    fabric.seed_everything(run.seed, verbose=False)
+    networks = plan.family.networks(options, run.facts)
+    if plan.init is not None:
+        _start_from(plan.init, networks)
+    state: dict[str, Any] = {"step": 0, "samples_seen": 0, "seconds": 0.0}
+    newest = checkpoint.newest(plan.out) if plan.resume else None
+    if newest is not None:
+        state |= checkpoint.load_networks(newest, networks)
+    networks = networks.to(fabric.device)
+    optimizers = plan.family.optimizers(networks, options)
+    if newest is not None:
+        checkpoint.load_optimizers(newest, optimizers)
+    trained: dict[str, torch.nn.Module] = {}
+    for name, network in networks.items():
+        if name in optimizers:
+            faster: Any = torch.compile(network) if plan.compile else network
+            trained[name], optimizers[name] = fabric.setup(faster, optimizers[name])
+        else:
+            trained[name] = network
+    batches = _batches(plan, run, fabric, data, state["samples_seen"])
+    opened = closing(_Log(plan, run, networks, data, fabric, state["step"])) if fabric.is_global_zero else nullcontext()
+
+    a_step = options.batch * fabric.world_size
+    steps = options.steps or state["step"] + -(-max(0, len(data) - state["samples_seen"]) // a_step)  # type: ignore[arg-type]
+    begun, before = time.monotonic(), float(state["seconds"])
+    first_step = int(state["step"])
+    limit_s = np.inf if plan.minutes is None else 60 * plan.minutes
+    logged, sampled, saved = -np.inf, begun, begun
+    with _stop_asked() as asked, closing(batches), opened as log:
+        for batch in batches:
+            over = asked() or state["seconds"] >= limit_s
+            stop, shown = agreement.any(over, time.monotonic() - logged >= plan.log_every_s)
+            if stop or state["step"] >= steps:
+                break
+            _draw_from(run.seed, state["samples_seen"] + fabric.global_rank)
+            losses = plan.family.step(fabric, trained, optimizers, batch, state["step"], options)
+            state["step"] += 1
+            state["samples_seen"] += a_step
+            now = time.monotonic()
+            state["seconds"] = before + now - begun
+            if shown:
+                logged = now
+                values = agreement.mean(losses)
+                rate = (state["step"] - first_step) / max(now - begun, 1e-6)
+                left_s = min((steps - state["step"]) / rate, limit_s - state["seconds"])
+                advance(Advance(state["step"], steps, left_s, values))
+                if log is not None:
+                    log.losses(values, state["step"])
+            if log is not None and now - sampled >= SAMPLES_EVERY_S:
+                sampled = now
+                log.samples(state["step"])
+            if fabric.is_global_zero and checkpoint.is_kept(state["step"]):
+                checkpoint.keep(plan.out, dict(networks.items()), state)
+            if fabric.is_global_zero and now - saved >= SAVE_EVERY_S:
+                saved = now
+                checkpoint.save(plan.out, dict(networks.items()), optimizers, state)
+        if log is not None:
+            checkpoint.save(plan.out, dict(networks.items()), optimizers, state)
+            log.samples(state["step"])
+        # Nobody goes before the checkpoint is there.
+        fabric.barrier()
+    found = checkpoint.newest(plan.out)
+    assert found is not None
+    return found
+
+
+def best_precision() -> str:
+    """bf16 where the machine multiplies it in hardware (AMX, recent GPUs): three times as fast here; else fp32."""
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+    return "bf16-mixed" if torch.cpu._is_amx_tile_supported() else "32-true"
+
+
+def _fabric(plan: Plan) -> Fabric:
+    accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    strategy = "ddp" if plan.devices * plan.nodes > 1 else "auto"
+    return Fabric(
+        accelerator=accelerator,
+        # No other: a batch system's variables would make it count processes that models/training/launch.py did not
+        # start.
+        plugins=[LightningEnvironment()],
+        devices=plan.devices,
+        num_nodes=plan.nodes,
+        strategy=strategy,
+        precision=_precision(plan),  # type: ignore[arg-type]
+    )
+
+
+def _precision(plan: Plan) -> str:
+    """What was asked for; a resumed run keeps its own. Raises BadRun."""
+    own = checkpoint.read_run(plan.out).precision if plan.resume else None
+    if plan.precision == "auto":
+        return own or best_precision()
+    if own is not None and own != plan.precision:
+        raise BadRun(f"{plan.out} learns in {own}: leave --precision out, or begin another run with --init {plan.out}")
+    return plan.precision
+
+
+def _begin(plan: Plan, fabric: Fabric) -> tuple[Run, Dataset[Any]]:
+    """The run's run.json, which the first process alone writes, or on resume reads: others would find it begun."""
+    if fabric.is_global_zero:
+        run, data = _begun(plan, fabric)
+        fabric.broadcast(run)
+        return run, data
+    run = cast(Run, fabric.broadcast(None))
+    data = plan.family.data(plan.data, run.options)
+    if _facts(data).get("digest") != run.facts.get("digest"):
+        raise DataError(f"{_folders(plan)}: not the data of the first host; every host must find the same folders")
+    return run, data
+
+
+def _begun(plan: Plan, fabric: Fabric) -> tuple[Run, Dataset[Any]]:
+    """A resumed run keeps its own options but for the steps, and its seed."""
+    old = checkpoint.read_run(plan.out) if plan.resume else None
+    if old is not None and old.family.name != plan.family.name:
+        raise BadRun(f"{plan.out} is a run of {old.family.name}, not of {plan.family.name}")
+    if old is None and (plan.out / "run.json").exists():
+        raise BadRun(f"{plan.out} holds a run already: go on with it by --resume, or name another folder")
+    options = old.options.model_copy(update={"steps": plan.options.steps}) if old is not None else plan.options
+    data = plan.family.data(plan.data, options)
+    if len(data) == 0:  # type: ignore[arg-type]
+        raise DataError(f"{_folders(plan)}: there is nothing to learn from; prepare it again with more footage")
+    if old is not None:
+        if old.facts.get("digest") != _facts(data).get("digest"):
+            raise BadRun(f"{plan.out} was begun with other data: go on with that, or name another folder for a new run")
+        return replace(old, options=options), data
+    run = Run(plan.family, options, _facts(data), plan.seed, _precision_name(fabric), plan.recipe, _revision())
+    try:
+        checkpoint.write_run(plan.out, run)
+    except OSError as error:
+        raise BadRun(f"{plan.out} cannot be written: {error.strerror or error}") from error
+    return run, data
+
+
+def _facts(data: Dataset[Any]) -> Mapping[str, Any]:
+    facts: Mapping[str, Any] = getattr(data, "facts", {})
+    return facts
+
+
+def _folders(plan: Plan) -> str:
+    return ", ".join(map(str, plan.data))
+
+
+def _precision_name(fabric: Fabric) -> str:
+    return str(fabric._precision.precision)
+
+
+def _start_from(init: Path, networks: torch.nn.ModuleDict) -> None:
+    """Weights of another run: a face learned from a general one starts much nearer."""
+    newest = checkpoint.newest(init)
+    if newest is None:
+        raise BadRun(f"{init} has no checkpoint to start from")
+    checkpoint.load_networks(newest, networks)
+
+
+def _batches(plan: Plan, run: Run, fabric: Fabric, data: Dataset[Any], seen: int) -> Generator[Any, None, None]:
+    """Batches on the device, for ever. Raises DataError."""
+    workers = _readers(plan, fabric) if plan.workers is None else plan.workers
+    loader: DataLoader[Any] = DataLoader(
+        data,
+        batch_size=run.options.batch,
+        sampler=Shuffled(len(data), run.seed, seen, fabric.global_rank, fabric.world_size),  # type: ignore[arg-type]
+        num_workers=workers,
+        # A fork would copy locks that OpenCV's and torch's threads hold; a forkserver's children outlive us.
+        multiprocessing_context="spawn" if workers else None,
+        worker_init_fn=_leave_ctrl_c_to_us if workers else None,
+        prefetch_factor=4 if workers else None,
+        pin_memory=fabric.device.type == "cuda",
+        generator=torch.Generator().manual_seed(run.seed),  # its own: it would draw from the one training uses
+    )
+    try:
+        yield from fabric.setup_dataloaders(loader, use_distributed_sampler=False)
+    except DataError as error:
+        # From a reader it comes with that one's traceback before it.
+        raise DataError(str(error).rstrip().splitlines()[-1].rpartition("DataError: ")[2]) from error
+
+
+def _readers(plan: Plan, fabric: Fabric) -> int:
+    """None where the processor itself trains: it has nothing to spare, and reading takes a hundredth of a step."""
+    if fabric.device.type == "cpu":
+        return 0
+    return max(1, min(READERS_OF_A_CARD, (os.cpu_count() or 1) // plan.devices - 1))
+
+
+def _leave_ctrl_c_to_us(worker: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _draw_from(seed: int, sample: int) -> None:
+    """Dropout and the like go on from here: each step anew, so that no device's chance has to be kept for a resume, and
+    another one on each device."""
+    torch.manual_seed(int(np.random.SeedSequence([seed, sample]).generate_state(1, np.uint64)[0]))
+
+
+class _Log:
+    """What TensorBoard shows; written by the first process alone."""
+
+    def __init__(
+        self, plan: Plan, run: Run, networks: torch.nn.ModuleDict, data: Dataset[Any], fabric: Fabric, step: int
+    ) -> None:
+        self._family, self._facts = plan.family, run.facts
+        # Not as they are trained: what is set up for several processes may wait for them all.
+        self._networks = dict(networks.items())
+        self._shown = _samples_shown(data, fabric)
+        self._writer = SummaryWriter(str(plan.out / "log"), purge_step=step)
+
+    def losses(self, values: Mapping[str, float], step: int) -> None:
+        for name, value in values.items():
+            self._writer.add_scalar(f"loss/{name}", value, step)
+
+    def samples(self, step: int) -> None:
+        if (pictures := self._family.samples(self._networks, self._shown)) is not None:
+            self._writer.add_image("held out: read, made, wanted", pictures, step)
+        if isinstance(self._family, Audible):
+            for name, (sound, rate) in self._family.sounds(self._networks, self._shown, self._facts).items():
+                self._writer.add_audio(f"held out: read, made, wanted/{name}", sound, step, rate)
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def _samples_shown(data: Dataset[Any], fabric: Fabric, count: int = 4) -> Any:
+    """The same few held-out pairs in every log, so that progress can be seen."""
+    source = data.held_out() if hasattr(data, "held_out") else data
+    if len(source) == 0:  # type: ignore[arg-type]
+        source = data
+    picked: Sequence[int] = np.linspace(0, len(source) - 1, count).astype(int).tolist()  # type: ignore[arg-type]
+    return fabric.to_device(torch.utils.data.default_collate([source[i] for i in picked]))
+
+
+@contextmanager
+def _stop_asked() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C and SIGTERM end the loop after the step in hand, so that it is saved; a second Ctrl-C ends at once."""
+    asked = False
+
+    def ask(number: int, frame: Any) -> None:
+        nonlocal asked
+        if asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked = True
+
+    old = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def _revision() -> str | None:
+    """The commit this program was run from, when it is a checkout."""
+    try:
+        answer = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"],
+            cwd=os.path.dirname(__file__),
+            capture_output=True,
+            text=True,
+            timeout=5,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() or None

@@ -1,0 +1,209 @@
+"""PPG voices: one pass over the one target, frozen, block by block what the network says at once; anybody speaks."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from export.freeze import freeze
+from export.frozen_voice import open_frozen_voice
+from export.session import open_session
+from models.families.ppg_vc import WINDOW, ByPhonemes, PpgVc, Remembered
+from models.families.recogniser import RecogniserFamily
+from models.features.block_adapter import Convert, streamed
+from models.prepare.data_error import DataError
+from models.training.checkpoint import load_run
+from models.training.family import FreezePlan, WrongTarget
+from models.voices.layers import Memory
+from tests.models.learned_voices import hop_by_hop, learned, spoken, whole, write_voices
+from tests.models.phoneme_folders import write_phonemes
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return write_voices(tmp_path_factory.mktemp("voices"), ["anna", "ben"])
+
+
+@pytest.fixture(scope="module")
+def run(folders: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("run") / "run"
+    learned(PpgVc(), folders[:1], out, batch=2)
+    return out
+
+
+def _plan(run: Path) -> FreezePlan:
+    loaded = load_run(run)
+    return loaded.run.family.freeze(loaded.networks, loaded.run.options, loaded.run.facts, None)
+
+
+def _converter(run: Path) -> ByPhonemes:
+    found = load_run(run).networks["converter"]
+    assert isinstance(found, ByPhonemes)
+    return found.eval()
+
+
+def test_one_pass_remembers_all_that_was_said(folders: list[Path], tmp_path: Path) -> None:
+    seen = learned(PpgVc(), folders[:1], tmp_path / "run", batch=2)
+    said = [now.losses["remembered"] for now in seen]
+    assert said == sorted(said)
+    assert said[-1] == 1.0
+    loaded = load_run(tmp_path / "run")
+    data = loaded.run.family.data(folders[:1], loaded.run.options)
+    assert loaded.run.facts["windows"] == len(data) == sum((160 + 20 * n) // WINDOW for n in range(3))  # type: ignore[arg-type]
+    picture = loaded.run.family.samples(loaded.networks, torch.utils.data.default_collate([data[0], data[1]]))
+    assert picture is not None
+    assert picture.shape[0] == 3
+
+
+def test_what_the_target_says_stays_as_it_is(folders: list[Path], run: Path) -> None:
+    """Each frame asks for its like, and finds itself; where nothing fast is kept and the likest alone counts."""
+    kind = PpgVc()
+    loaded = load_run(run)
+    data = kind.data(folders[:1], kind.options())
+    options = loaded.run.options.model_copy(update={"sharpness": 1000.0, "fast_frames": 0.0})
+    networks = kind.networks(options, loaded.run.facts)
+    crossover = networks["converter"].crossover.clone()
+    networks.load_state_dict(loaded.networks.state_dict() | {"converter.crossover": crossover})
+    heard = data[1]["heard"][None]
+    converter = networks["converter"].eval()
+    assert isinstance(converter, ByPhonemes)
+    with torch.no_grad():
+        said = converter.answers(heard, torch.ones(1, dtype=torch.int64), torch.zeros(1, dtype=torch.int64), Memory())
+    # What it says at a frame is of `lookahead` frames before.
+    wanted = heard[..., -WINDOW - 4 : -4]
+    assert torch.allclose(said[..., -WINDOW:], wanted, atol=1e-3)
+
+
+def test_others_say_what_the_target_said(run: Path) -> None:
+    """All it knows is his: no frame lies outside of what he said."""
+    remembered = _converter(run).remembered
+    said = remembered.like(torch.randn(1, remembered.keys.shape[1], 40))
+    values = remembered.values.reshape(-1, 36)
+    lowest, highest = values.amin(0) - 1e-4, values.amax(0) + 1e-4
+    assert torch.equal(said[0].T.clamp(lowest, highest), said[0].T)
+
+
+def test_nothing_is_said_by_what_was_not_told() -> None:
+    remembered = Remembered(2, 30, 1.0)
+    keys = torch.randn(1, 30, WINDOW // 2)
+    remembered.tell(torch.tensor([1]), keys, torch.full((1, 36, WINDOW), 3.0))
+    assert torch.allclose(remembered.like(torch.zeros(1, 30, 4)), torch.tensor(3.0))
+
+
+def test_hop_by_hop_it_says_what_it_says_at_once(run: Path) -> None:
+    sentence, plan = spoken("ben"), _plan(run)
+    assert (plan.manifest["hop"], plan.manifest["lookahead"]) == (320, 320)
+    assert plan.manifest["conditioning"]["source"] == ["whoever speaks", "anna"]
+    for source in (0, 1):
+        states = [plan.inputs[name] for name in plan.manifest["states"]]
+        given = []
+        for begin in range(0, 160, 4):
+            hop = [torch.from_numpy(np.asarray(x[begin : begin + 4], np.float32))[None] for x in sentence[:3]]
+            with torch.no_grad():
+                answer = plan.module(*hop, torch.tensor([source]), *states)
+            given.append(answer[:3])
+            states = answer[len(plan.manifest["gives"]) :]
+        for mine, theirs in zip(zip(*given, strict=True), whole(plan, sentence, source), strict=True):
+            assert torch.allclose(torch.cat(mine, 1)[0], theirs, atol=1e-3)
+    # The performer's own voicing, `lookahead` frames late.
+    voiced = torch.cat([answer[2] for answer in given], 1)[0]
+    assert np.array_equal(voiced[4:] > 0.5, sentence.voiced[:-4])
+
+
+@pytest.mark.slow
+def test_frozen_it_says_what_the_network_says(run: Path, tmp_path: Path) -> None:
+    """Slow: `make slow PYTEST_ARGS=tests/models/families/test_ppg_vc.py`."""
+    out = tmp_path / "anna.onnx"
+    assert freeze(run, out, "self").family == "ppg_vc"
+    sentence, plan = spoken("ben"), _plan(run)
+    with open_session(out, "cpu", 1) as session:
+        for source in (0, 1):
+            got, wanted = hop_by_hop(session, sentence, source), whole(plan, sentence, source)
+            for mine, theirs in zip(got, wanted, strict=False):
+                np.testing.assert_allclose(mine, theirs.numpy(), atol=1e-3)
+
+    said = []
+    buzz = (0.1 * np.sign(np.sin(2 * np.pi * 120 * np.arange(9600) / 16000))).astype(np.float32)
+    for block in (160, 480):
+        said.append(streamed(Convert(open_frozen_voice(out, "cpu"), "anna", 16000, block), buzz, block))
+    np.testing.assert_allclose(said[0], said[1], atol=1e-6)
+    assert np.isfinite(said[0]).all()
+    assert np.abs(said[0]).max() > 1e-3
+
+
+def test_what_moves_fast_is_the_performers_brought_near(folders: list[Path], run: Path) -> None:
+    loaded = load_run(run)
+    x = torch.randn(1, 36, 128, generator=torch.Generator().manual_seed(0))
+    one = torch.zeros(1, dtype=torch.int64)
+    likeness = []
+    for fast in (0.0, 8.0):
+        networks = PpgVc().networks(
+            loaded.run.options.model_copy(update={"fast_frames": fast, "share": 1.0}), loaded.run.facts
+        )
+        crossover = networks["converter"].crossover.clone()
+        networks.load_state_dict(loaded.networks.state_dict() | {"converter.crossover": crossover})
+        with torch.no_grad():
+            said = networks["converter"].eval()(x, one, one)
+            brought = networks["converter"].transport(x, one, one)
+        moved, own = np.diff(said[0, 1:].numpy()), np.diff(brought[0, 1:].numpy())
+        likeness.append(np.corrcoef(moved.ravel(), own.ravel())[0, 1])
+    assert likeness[0] < 0.5 < 0.8 < likeness[1]
+
+
+def test_of_no_share_it_is_the_voice_by_statistics(run: Path) -> None:
+    """As late as it is: what was heard, brought near the target."""
+    loaded = load_run(run)
+    networks = PpgVc().networks(loaded.run.options.model_copy(update={"share": 0.0}), loaded.run.facts)
+    networks.load_state_dict(loaded.networks.state_dict())
+    converter = networks["converter"].eval()
+    x = torch.randn(1, 36, 128, generator=torch.Generator().manual_seed(0))
+    one = torch.zeros(1, dtype=torch.int64)
+    with torch.no_grad():
+        torch.testing.assert_close(converter(x, one, one)[:, 1:], converter.transport(x, one, one)[:, 1:])
+
+
+def test_long_speech_is_thinned_evenly(folders: list[Path]) -> None:
+    kind = PpgVc()
+    all_of_it = kind.data(folders[:1], kind.options())
+    some = kind.data(folders[:1], kind.options(seconds=1.0))
+    assert some.facts["windows"] == len(some) == 3 < len(all_of_it)
+    assert torch.equal(some[0]["heard"], all_of_it[0]["heard"])
+    assert torch.equal(some[2]["heard"], all_of_it[len(all_of_it) - 1]["heard"])
+
+
+def test_a_recogniser_of_ones_own(folders: list[Path], tmp_path: Path) -> None:
+    """And the run needs it no more once it has begun."""
+    own = tmp_path / "recogniser"
+    phonemes = write_phonemes(tmp_path / "phonemes")
+    learned(RecogniserFamily(), [phonemes], own, steps=2, width=16, frames=64, batch=2)
+    learned(PpgVc(), folders[:1], tmp_path / "run", recogniser=str(own))
+    before = whole(_plan(tmp_path / "run"), spoken("ben"), 0)[0]
+    shutil.rmtree(own)
+    assert torch.equal(whole(_plan(tmp_path / "run"), spoken("ben"), 0)[0], before)
+    with pytest.raises(DataError, match="recogniser is not a training run"):
+        learned(PpgVc(), folders[:1], tmp_path / "again", recogniser=str(own))
+
+
+def test_what_it_cannot_learn_from_is_refused_in_one_line(folders: list[Path], run: Path, tmp_path: Path) -> None:
+    at_24k = tmp_path / "at 24k"
+    shutil.copytree(folders[0], at_24k)
+    facts = json.loads((at_24k / "dataset.json").read_text()) | {"sample_rate": 24000}
+    (at_24k / "dataset.json").write_text(json.dumps(facts))
+    for named, why in (
+        (folders, "name one prepared folder, not 2"),
+        ([at_24k], "has 24000 Hz, the recogniser hears 16000: prepare it so"),
+    ):
+        with pytest.raises(DataError, match=why) as refused:
+            learned(PpgVc(), named, tmp_path / "run")
+        assert "\n" not in str(refused.value)
+    assert not (tmp_path / "run").exists()
+    loaded = load_run(run)
+    with pytest.raises(WrongTarget, match="this run knows anna"):
+        loaded.run.family.freeze(loaded.networks, loaded.run.options, loaded.run.facts, "ben")
