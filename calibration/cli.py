@@ -87,7 +87,7 @@ def evaluate_face(
 
     from calibration.evaluate_face import evaluate_face as run
     from calibration.look_on_footage import NotEvaluated
-    from export.artifact import BadModel
+    from export.artifact.bad_model import BadModel
     from live.picture.camera import BadSource
     from models.features.face_points import LandmarkFileMissing
 
@@ -132,7 +132,7 @@ def evaluate_voice(
 
     from calibration.evaluate_voices import evaluate_voices as run
     from calibration.recordings import NotEvaluated
-    from export.artifact import BadModel
+    from export.artifact.bad_model import BadModel
     from live.sound.files import BadSound
 
     for path in [*speech, *(target or [])]:
@@ -310,7 +310,7 @@ def bench(
     """
     chosen = _chosen(names or [])
     if look is not None:
-        _check_look(look)
+        check_look(look)
     if footage is not None and not footage.is_dir():
         _refuse(f"--footage {footage}: there is no such folder")
     if json_out is not None and (json_out.is_dir() or not json_out.parent.is_dir()):
@@ -351,8 +351,9 @@ def _chosen(names: list[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _check_look(look: Path) -> None:
-    from export.artifact import BadModel, check
+def check_look(look: Path) -> None:
+    from export.artifact.bad_model import BadModel
+    from export.artifact.model_file import check
 
     try:
         check(look, "look")

@@ -26,7 +26,7 @@ from calibration.look_on_footage import (
     spread,
     track,
 )
-from export.evaluate_face import OPENINGS, FaceMeter, identity_distance, mean_descriptor
+from export.metrics.face import OPENINGS, FaceMeter, identity_distance, mean_descriptor
 
 SAME_PERSON = 0.45
 """Footage nearer than this to the target shows the target himself: two takes of one man lie 0.2 apart, strangers 0.6

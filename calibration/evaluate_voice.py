@@ -18,18 +18,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from calibration.recordings import FEATURE_RATE, RATE, Heard, NotEvaluated, Recording, likeness
-from export.evaluate_voice import (
-    CannotJudge,
-    Embedding,
-    SpeakerMeter,
-    f0_correlation,
-    f0_error_cents,
-    intelligibility,
-    mcd_db,
-    mean_embedding,
-    similarity,
-)
-from export.prdc import Prdc
+from export.metrics.prdc import Prdc
+from export.metrics.voice import CannotJudge, f0_correlation, f0_error_cents, intelligibility, mcd_db
+from export.pretrained.speaker_encoder import Embedding, SpeakerMeter, mean_embedding, similarity
 from live.frames import now
 from live.sound.level import Mono
 from live.sound.settings import BLOCK
@@ -92,7 +83,7 @@ def known(voice: str) -> Known:
     """Raises BadModel."""
     if not voice.lower().endswith(".onnx"):
         return Known(voice)
-    from export.artifact import check
+    from export.artifact.model_file import check
 
     manifest = check(voice, "voice")
     for number, speaker in enumerate(manifest.speakers, 1):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from calibration.evaluate_voice import Progress, evaluate_voice, known, read_material
 from calibration.recordings import NotEvaluated
-from export.prdc import Prdc
+from export.metrics.prdc import Prdc
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

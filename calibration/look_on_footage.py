@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from export.evaluate_face import (
+from export.metrics.face import (
     Descriptor,
     FaceMeter,
     aligned_cut,
@@ -30,7 +30,7 @@ from export.evaluate_face import (
     sharpness,
     ssim,
 )
-from export.session import open_session
+from export.runtime.session import open_session
 from live.frames import Frame
 from live.movie.writer import MovieWriter
 from live.picture.look import ModelLook

@@ -11,7 +11,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from export.prdc import NEAREST, Prdc, prdc
+from export.metrics.prdc import NEAREST, Prdc, prdc
 from live.sound.files import SoundFile
 from live.sound.level import Mono
 from models.features.speech import Frames, analyse, encode_envelope

@@ -12,8 +12,9 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from export.artifact import Manifest, Port
-    from export.reduce import Reduction
+    from export.artifact.fields import Port
+    from export.artifact.manifest import Manifest
+    from export.freeze.reduce import Reduction
 
 
 def inspect(
@@ -24,7 +25,8 @@ def inspect(
 
     Example: guise inspect looks/porcelain.onnx
     """
-    from export.artifact import BadModel, check, digest
+    from export.artifact.bad_model import BadModel
+    from export.artifact.model_file import check, digest
 
     try:
         manifest = check(model)
@@ -81,7 +83,7 @@ def export(
     The engine that --tensorrt builds goes to the user's cache folder. Where it cannot be had, the frozen model is
     written all the same, and the exit code is 2.
     """
-    from export.artifact import PRECISIONS
+    from export.artifact.fields import PRECISIONS
 
     if precision not in PRECISIONS:
         _fail(f"--precision {precision} is not known: choose from {', '.join(PRECISIONS)}")
@@ -89,14 +91,14 @@ def export(
         _fail("say whose likeness this is and on what consent: --subject fictional, --subject self, or a statement")
 
     try:
-        from export.freeze import NotFrozen, freeze
-        from export.verify import NotFaithful
+        from export.freeze.freeze import NotFrozen, freeze
+        from export.freeze.verify import NotFaithful
         from models.training.checkpoint import BadRun
     except ModuleNotFoundError as error:
         _fail(f"exporting needs the train extra, and {error.name} is not installed: pip install 'guise[train]'")
     from rich.console import Console
 
-    from export.artifact import BadModel
+    from export.artifact.bad_model import BadModel
 
     console = Console(stderr=True)
     try:
@@ -142,16 +144,16 @@ def reduce(
     if out.exists() and not out.is_dir():
         _fail(f"--out {out} is a file: name a folder")
     try:
-        from export.freeze import NotFrozen
-        from export.reduce import reduce as run_it
-        from export.verify import NotFaithful
+        from export.freeze.freeze import NotFrozen
+        from export.freeze.reduce import reduce as run_it
+        from export.freeze.verify import NotFaithful
         from models.prepare.data_error import DataError
         from models.training.checkpoint import BadRun
     except ModuleNotFoundError as error:
         _fail(f"reducing needs the train extra, and {error.name} is not installed: pip install 'guise[train]'")
     from rich.console import Console
 
-    from export.artifact import BadModel
+    from export.artifact.bad_model import BadModel
     from models.features.face_points import LandmarkFileMissing
 
     try:
@@ -205,8 +207,8 @@ def _build_engine(model: Path) -> None:
     """The engine of the frozen model just written, or why there is none and that the model is there nonetheless."""
     from rich.console import Console
 
-    from export.providers import why_not
-    from export.tensorrt import NotBuilt, build_engine
+    from export.runtime.providers import why_not
+    from export.runtime.tensorrt import NotBuilt, build_engine
 
     reason = why_not("TensorRT")
     try:
@@ -231,7 +233,7 @@ def _statement(subject: str) -> str:
 
 def _statement_for(run: Path, subject: list[str]) -> str:
     """The persons of the run and their consents in one line; of a run that knows several, each must be named."""
-    from export.freeze import NotFrozen
+    from export.freeze.freeze import NotFrozen
     from models.training.checkpoint import read_run
 
     persons = [str(speaker["name"]) for speaker in read_run(run).facts.get("speakers", ())]

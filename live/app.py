@@ -218,7 +218,8 @@ def _from_one_movie(picture: PictureSettings, sound: SoundSettings) -> tuple[Pic
 
 def _check_models(show: Show) -> None:
     """Refuse a show with a bad model before anybody performs; the engines are starting meanwhile."""
-    from export.artifact import BadModel, check
+    from export.artifact.bad_model import BadModel
+    from export.artifact.model_file import check
 
     for cue in show.cues:
         for path, kind in ((cue.look, "look"), (cue.voice, "voice")):

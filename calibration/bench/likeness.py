@@ -35,8 +35,8 @@ from calibration.look_on_footage import (
     retargeted,
     track,
 )
-from export.artifact import BadModel
-from export.evaluate_face import FaceMeter, aligned_cut, aligned_points
+from export.artifact.bad_model import BadModel
+from export.metrics.face import FaceMeter, aligned_cut, aligned_points
 from live.frames import Frame
 from live.picture.look import ModelLook
 from models.features.face_lines import to_square

@@ -17,10 +17,10 @@ import numpy as np
 from calibration.bench import Options
 from calibration.bench.table import Row, at_most, ms, show
 from calibration.bench.unet import build, moving_face, write_look
-from export import artifact
-from export.quantise import to_int8
-from export.session import open_session, physical_cores
-from export.speed import interleaved
+from export.artifact import model_file
+from export.freeze.quantise import to_int8
+from export.runtime.session import open_session, physical_cores
+from export.runtime.speed import interleaved
 from models.features.face_lines import draw_lines
 
 SIZE = 256
@@ -68,7 +68,7 @@ def _looks(folder: Path, inputs: list[dict[str, Any]]) -> dict[str, Path]:
         }
         for precision, model in models.items():
             path = folder / f"{ngf}-{precision.split()[0]}.onnx"
-            artifact.write(path, model, manifest)
+            model_file.write(path, model, manifest)
             found[f"ngf {ngf}, {precision}"] = path
     return found
 

@@ -78,7 +78,7 @@ def _total_ms(voice: Voice, quick: bool) -> float:
 
 def _unchanged(quick: bool, spoken: dict[str, Mono]) -> dict[str, Any]:
     """Words kept by a shift of 0, and the latency found by cross-correlation against the declared one."""
-    from export.evaluate_voice import intelligibility
+    from export.metrics.voice import intelligibility
 
     kept, errors = {}, []
     for name, sound in spoken.items():
@@ -135,7 +135,7 @@ def _f0(sound: Mono, floor_hz: float) -> NDArray[np.float64]:
 
 
 def _preset(name: str, spoken: dict[str, Mono]) -> dict[str, Any]:
-    from export.evaluate_voice import intelligibility
+    from export.metrics.voice import intelligibility
 
     quick = name.endswith(QUICK)
     levels, kept = [], []

@@ -20,7 +20,7 @@ from calibration.bench.footage import webcam_movie
 from calibration.bench.stage_run import demo_look, perform
 from calibration.bench.table import Row, at_most, ms, show
 from calibration.bench.unet import write_look
-from export.artifact import read_manifest
+from export.artifact.model_file import read_manifest
 from live.frames import now
 from live.picture.movie_frames import FileFrames
 from models.features.face_lines import draw_face2face_lines

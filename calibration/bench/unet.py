@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from export import artifact
-from export.artifact import Manifest
+from export.artifact import model_file
+from export.artifact.manifest import Manifest
 from models.features.face_points import Points
 from models.features.retarget import target_facts
 
@@ -68,7 +68,7 @@ class _Graph:
         return self.add(operator, inputs, kernel_shape=[4, 4], strides=[2, 2], pads=[1, 1, 1, 1])
 
     def up_in_phases(self, x: str, name: str, inside: int, outside: int, side: int, bias: NDArray[np.float32]) -> str:
-        """A transposed convolution of a square of `side` as export.phases has it."""
+        """A transposed convolution of a square of `side` as export.freeze.subpixel_conv has it."""
         weight = self.random(f"{name}.weight", 4 * outside, inside, 2, 2)
         four = self.add(
             "Conv",
@@ -198,7 +198,7 @@ def write_look(
             "target": target_facts(moving_face(size)),
         }
     )
-    artifact.write(path, build(ngf, size, half=half, seed=seed, colour=colour), manifest)
+    model_file.write(path, build(ngf, size, half=half, seed=seed, colour=colour), manifest)
     return manifest
 
 

@@ -23,18 +23,11 @@ from numpy.typing import NDArray
 from calibration.bench import CannotMeasure, Options
 from calibration.bench.table import Row, show
 from calibration.bench.voice_families import TRAINING_MINUTES, Voice, train_families
-from export.evaluate_voice import (
-    CannotJudge,
-    Embedding,
-    SpeakerMeter,
-    f0_error_cents,
-    intelligibility,
-    mean_embedding,
-    similarity,
-)
-from export.freeze import freeze_plan
-from export.frozen_voice import open_frozen_voice
-from export.session import FrozenSession, open_session
+from export.freeze.freeze import freeze_plan
+from export.metrics.voice import CannotJudge, f0_error_cents, intelligibility
+from export.pretrained.speaker_encoder import Embedding, SpeakerMeter, mean_embedding, similarity
+from export.runtime.frozen_voice import open_frozen_voice
+from export.runtime.session import FrozenSession, open_session
 from models.families.statistics import Statistics as Family
 from models.families.statistics import moments
 from models.features.block_adapter import Convert, streamed

@@ -134,7 +134,7 @@ def _sound(frames: FileFrames, voice: str | Path | None, load: Callable[[str], V
 
 def _open_voice(settings: PictureSettings | None) -> Callable[[str], Voice]:
     def load(key: str) -> Voice:
-        from export.artifact import BadModel
+        from export.artifact.bad_model import BadModel
         from live.sound.voices import open_voice
 
         try:

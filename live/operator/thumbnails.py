@@ -16,7 +16,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-from export.artifact import BadModel, Manifest, check, digest, one_line
+from export.artifact.bad_model import BadModel, one_line
+from export.artifact.manifest import Manifest
+from export.artifact.model_file import check, digest
 
 if TYPE_CHECKING:
     from models.features.face_points import Picture

@@ -17,7 +17,7 @@ for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 import av  # noqa: E402, F401
 import cv2  # noqa: E402
 
-import export.session  # noqa: E402, F401
+import export.runtime.session  # noqa: E402, F401
 import models.features.retarget  # noqa: E402, F401
 from models.features.face_points import FacePoints, LandmarkFileMissing, landmark_file  # noqa: E402
 

@@ -86,7 +86,8 @@ def _filters(voice: str) -> bool:
     """Whether it is a frozen model that says by what filter a sound is to go. A bad file is refused later."""
     if not voice.lower().endswith(".onnx"):
         return False
-    from export.artifact import BadModel, read_manifest
+    from export.artifact.bad_model import BadModel
+    from export.artifact.model_file import read_manifest
 
     try:
         return "mcep_change" in read_manifest(voice).gives

@@ -13,7 +13,8 @@ from models.features.block_adapter import Convert
 def open_voice(key: str, sample_rate: int, block: int, provider: str = "auto") -> Voice:
     """The voice, opened and warmed, at the microphone's rate, for blocks of that length.
 
-    Belongs on a loader thread. Raises ValueError, or export.artifact.BadModel, with one line for the operator.
+    Belongs on a loader thread. Raises ValueError, or export.artifact.bad_model.BadModel, with one line for the
+    operator.
     """
     if key == "bypass":
         return Dry()
@@ -24,7 +25,7 @@ def open_voice(key: str, sample_rate: int, block: int, provider: str = "auto") -
     if not key.lower().endswith(".onnx"):
         known = ", ".join(("bypass", "silence", *preset_voices()))
         raise ValueError(f'there is no voice "{key}": choose one of {known}, or a frozen model\'s .onnx file')
-    from export.frozen_voice import open_frozen_voice
+    from export.runtime.frozen_voice import open_frozen_voice
 
     return Convert(open_frozen_voice(Path(key), provider), Path(key).stem, sample_rate, block)
 
@@ -32,7 +33,7 @@ def open_voice(key: str, sample_rate: int, block: int, provider: str = "auto") -
 def voice_latency(key: str, sample_rate: int, block: int) -> int:
     """Samples by which that voice will be late; without opening a session. Raises as open_voice."""
     if key.lower().endswith(".onnx"):
-        from export.frozen_voice import frozen_voice_outline
+        from export.runtime.frozen_voice import frozen_voice_outline
 
         return Convert(frozen_voice_outline(Path(key)), Path(key).stem, sample_rate, block).latency
     return open_voice(key, sample_rate, block).latency

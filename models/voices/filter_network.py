@@ -158,7 +158,7 @@ class FilterNetwork(nn.Module):
 
 class FilteringVoice(nn.Module):
     """A hop of sound -> how the frame AHEAD samples before its end is to be changed, and the states: what the stage
-    runs. See export.artifact.Manifest."""
+    runs. See export.artifact.manifest.Manifest."""
 
     def __init__(self, network: FilterNetwork, speaker: RunningSpeaker) -> None:
         super().__init__()

@@ -24,7 +24,8 @@ class Finer(nn.Module):
 
 
 class FramewiseVoice(VoiceOfFrames):
-    """Some frames in a row -> the target's, and the states: what the stage runs. See export.artifact.Manifest."""
+    """Some frames in a row -> the target's, and the states: what the stage runs. See
+    export.artifact.manifest.Manifest."""
 
     def __init__(
         self,

@@ -165,7 +165,8 @@ def best(networks: nn.ModuleDict | Mapping[str, nn.Module], name: str) -> Conver
 
 
 class LearnedVoice(VoiceOfFrames):
-    """Some frames in a row -> the target's, and the states: what the stage runs. See export.artifact.Manifest."""
+    """Some frames in a row -> the target's, and the states: what the stage runs. See
+    export.artifact.manifest.Manifest."""
 
     def __init__(
         self, sample_rate: int, normal: tuple[Tensor, Tensor], target: int, breath: Tensor, converter: Converter

@@ -91,7 +91,7 @@ class RunningSpeaker(nn.Module):
     def forward(
         self, mcep: Tensor, lf0: Tensor, voiced: Tensor, source: Tensor, states: Sequence[Tensor]
     ) -> tuple[Heard, tuple[Tensor, ...]]:
-        """Shapes as export.artifact.Manifest has them; `states` as STATES."""
+        """Shapes as export.artifact.manifest.Manifest has them; `states` as STATES."""
         heard, mean_off, variance_off, level = states
         known = source.clamp(0, len(self.means) - 1)
         values = torch.cat([lf0[..., None], mcep[..., 1:]], -1)

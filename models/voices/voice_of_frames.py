@@ -39,7 +39,8 @@ class Listened(NamedTuple):
 
 
 class VoiceOfFrames(nn.Module):
-    """Whoever speaks -> speaker `target` of a run. Subclasses give forward, as export.artifact.Manifest has it."""
+    """Whoever speaks -> speaker `target` of a run. Subclasses give forward, as export.artifact.manifest.Manifest has
+    it."""
 
     def __init__(
         self, sample_rate: int, normal: tuple[Tensor, Tensor], target: int, breath: Tensor, transport: Transport | None

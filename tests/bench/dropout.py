@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from calibration.look_on_footage import track
-from export.evaluate_face import aligned_cut, picture_change
+from export.metrics.face import aligned_cut, picture_change
 from models.features.face_lines import draw_lines
 from models.features.retarget import Retarget
 from models.training.checkpoint import load_run

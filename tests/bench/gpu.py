@@ -3,10 +3,10 @@
     python -m tests.bench.gpu [--ngf 32 64] [--size 256 512] [--fps 30] [--only TEXT] [--json OUT]
 
 A call is what the stage asks for: a drawing in host memory goes in, a picture in host memory comes out. Looks have
-random weights and come by the road all looks come by: models.families.pix2pix, export.freeze. Torch gets what is best
-for it: pinned memory, channels last, cuDNN's search, inference mode. The floor is the generator's multiplications at
-the speed of a large matrix product, measured here. `--fps` leaves the pauses that a stage has, in which a card clocks
-down.
+random weights and come by the road all looks come by: models.families.pix2pix, export.freeze.freeze. Torch gets what is
+best for it: pinned memory, channels last, cuDNN's search, inference mode. The floor is the generator's multiplications
+at the speed of a large matrix product, measured here. `--fps` leaves the pauses that a stage has, in which a card
+clocks down.
 
 No test: it needs a GPU, says so in one line where there is none (exit code 2), and takes minutes for each model, most
 of them torch.compile's. Run it where torch and ONNX Runtime are built for the same CUDA.
@@ -35,13 +35,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from calibration.bench.unet import moving_face, plain_face
-from export import artifact, tensorrt
-from export.cuda import CudaSession, provider_options
-from export.freeze import freeze_plan
-from export.frozen_session import FrozenSession
-from export.providers import gpu, why_not
-from export.runtime import build, first_line, options
-from export.session import open_session
+from export.artifact import model_file
+from export.freeze.freeze import freeze_plan
+from export.runtime import tensorrt
+from export.runtime.cuda import CudaSession, provider_options
+from export.runtime.frozen_session import FrozenSession
+from export.runtime.providers import gpu, why_not
+from export.runtime.session import open_session
+from export.runtime.session_options import build, first_line, options
 from models.families.pix2pix import Pix2Pix
 from models.features.face_lines import draw_lines
 from models.features.retarget import target_facts
@@ -219,7 +220,7 @@ def _of(session: FrozenSession) -> Candidate:
 
 
 def _without_graph(path: Path) -> CudaSession:
-    manifest = artifact.check(path)
+    manifest = model_file.check(path)
 
     def never(graph: bool) -> ort.InferenceSession:
         if graph:
@@ -237,7 +238,7 @@ def _on_tensorrt(path: Path) -> FrozenSession:
     print(
         f"  engine built in {engine.build_s:.0f} s, loads in {engine.trial.load_s:.2f} s", file=sys.stderr, flush=True
     )
-    return tensorrt.open_built(path, artifact.check(path), may_build=False)
+    return tensorrt.open_built(path, model_file.check(path), may_build=False)
 
 
 class _Half(nn.Module):

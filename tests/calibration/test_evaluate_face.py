@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from calibration.bench.unet import moving_face, plain_face
-from export.evaluate_face import (
+from export.metrics.face import (
     FaceMeter,
     aligned_cut,
     aligned_points,

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from calibration.bench import unet
-from export import artifact
-from export.artifact import check
-from export.session import open_session
+from export.artifact import model_file
+from export.artifact.model_file import check
+from export.runtime.session import open_session
 
 
 @pytest.mark.parametrize(("ngf", "millions"), [(64, 54.414), (32, 13.608), (16, 3.404)])
@@ -53,7 +53,7 @@ def test_in_phases_it_is_the_same_look_of_plain_convolutions(tmp_path: Path) -> 
     model = unet.build(8, 64, colour=(230, 120, 30), phases=True)
     operators = [node.op_type for node in model.graph.node]
     assert (operators.count("Conv"), operators.count("ConvTranspose")) == (12, 0)
-    artifact.write(path, model, manifest)
+    model_file.write(path, model, manifest)
     lines = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
     with open_session(path, "cpu") as session:
         picture = session.run(lines=lines)["picture"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from export.artifact import CONVERTED_FEATURES, FEATURES, MCEPS
+from export.artifact.fields import CONVERTED_FEATURES, FEATURES, MCEPS
 
 FRAMES = 2
 

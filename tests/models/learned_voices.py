@@ -12,8 +12,8 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from export.artifact import CONVERTED_FEATURES
-from export.session import FrozenSession
+from export.artifact.fields import CONVERTED_FEATURES
+from export.runtime.session import FrozenSession
 from models.features.speech import MCEPS
 from models.prepare.voice_data import Features
 from models.training.family import Family, FreezePlan

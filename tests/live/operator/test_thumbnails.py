@@ -9,7 +9,8 @@ import cv2
 import pytest
 from pytestqt.qtbot import QtBot
 
-from export.artifact import Manifest, write
+from export.artifact.manifest import Manifest
+from export.artifact.model_file import write
 from live.operator.library import Library, Portraits, looks_at_hand
 from live.operator.thumbnails import THUMBNAIL_PX, portray
 from tests.export.tiny_look import look_fields, look_model

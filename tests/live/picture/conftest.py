@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from export.artifact import Lines, Manifest, Port, Target, Training, write
+from export.artifact.fields import Lines, Port, Target, Training
+from export.artifact.manifest import Manifest
+from export.artifact.model_file import write
 from live.shared_frames import FrameKind
 from models.features.face_points import FacePoints, LandmarkFileMissing, Picture, Points
 from models.features.retarget import target_facts

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export.artifact import check
-from export.cuda import CudaSession
-from export.runtime import build, options
-from export.session import open_session
+from export.artifact.model_file import check
+from export.runtime.cuda import CudaSession
+from export.runtime.session import open_session
+from export.runtime.session_options import build, options
 from live.engine_process import EngineProcess, stop_forkserver
 from live.frames import Frame, now
 from live.messages import (

@@ -6,7 +6,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from export import artifact
+from export.artifact import model_file
+from export.artifact.bad_model import BadModel
 from live.sound.desk import Desk
 from live.sound.settings import CUES_OWN, DESKS_OWN, is_quick
 
@@ -23,10 +24,10 @@ def test_a_show_is_quick_where_all_its_voices_are(monkeypatch: pytest.MonkeyPatc
 
     def read_manifest(path: str) -> Mock:
         if path not in gives:
-            raise artifact.BadModel(path, "does not exist")
+            raise BadModel(path, "does not exist")
         return Mock(gives=gives[path])
 
-    monkeypatch.setattr(artifact, "read_manifest", read_manifest)
+    monkeypatch.setattr(model_file, "read_manifest", read_manifest)
     assert is_quick(("bypass", "octave-up-quick", "filter.onnx"))
     assert not is_quick(("bypass", "octave-up-quick", "world.onnx"))
     assert not is_quick(("filter.onnx", "gone.onnx"))

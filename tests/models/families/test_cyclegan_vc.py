@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from export.freeze import freeze
-from export.frozen_voice import open_frozen_voice
-from export.session import open_session
+from export.freeze.freeze import freeze
+from export.runtime.frozen_voice import open_frozen_voice
+from export.runtime.session import open_session
 from models.families.cyclegan_vc import CycleGanVc
 from models.features.block_adapter import Convert, streamed
 from models.prepare.data_error import DataError

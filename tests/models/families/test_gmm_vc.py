@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from export.freeze import freeze
-from export.session import open_session
+from export.freeze.freeze import freeze
+from export.runtime.session import open_session
 from models.families.gmm_vc import KEYS, Classes, Counts, GmmVc, Mixtures
 from models.features.speech import MCEPS
 from models.prepare.data_error import DataError

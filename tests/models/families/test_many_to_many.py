@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from export.freeze import freeze
-from export.session import open_session
+from export.freeze.freeze import freeze
+from export.runtime.session import open_session
 from models.families.stargan_vc import StarGanVc
 from models.families.stargan_vc2 import StarGanVc2
 from models.prepare.data_error import DataError

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from export.freeze import freeze
-from export.frozen_voice import open_frozen_voice
-from export.session import open_session
+from export.freeze.freeze import freeze
+from export.runtime.frozen_voice import open_frozen_voice
+from export.runtime.session import open_session
 from models.families.ppg_vc import WINDOW, ByPhonemes, PpgVc, Remembered
 from models.families.recogniser import RecogniserFamily
 from models.features.block_adapter import Convert, streamed

@@ -9,7 +9,7 @@ import pytest
 import soxr
 import torch
 
-from export.freeze import NotFrozen, freeze
+from export.freeze.freeze import NotFrozen, freeze
 from models.datasets.phoneme_crops import normalised
 from models.families.recogniser import (
     REACH,

@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from export.artifact import check
-from export.freeze import freeze
-from export.frozen_voice import frozen_voice_outline, open_frozen_voice
+from export.artifact.model_file import check
+from export.freeze.freeze import freeze
+from export.runtime.frozen_voice import frozen_voice_outline, open_frozen_voice
 from models.datasets.distillation_data import VoiceLessons
 from models.features.block_adapter import Convert
 from models.features.speech import MCEPS

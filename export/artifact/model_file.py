@@ -1,0 +1,198 @@
+"""The frozen model's file: reading, writing, and refusing what is not ours.
+
+The manifest is JSON under one metadata key of the ONNX file. Nothing in a file is believed before it is held against
+what the file is: see outline for how it is read. What a graph computes is not judged here: a graph of standard
+operators may still be slow or ask for much memory.
+
+    read_manifest   what it says it is, for a list of looks: well under a millisecond
+    check           every refusal, before a session is built on it: some milliseconds
+    write           atomic: the file is there whole, or not at all
+
+Thread: any. Free of torch, onnx, onnxruntime and numpy, because live reads manifests while it performs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import (
+    ValidationError,
+)
+
+from export.artifact.outline import Malformed, Outline, TensorPort, outline
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+from export.artifact.bad_model import BadModel, short
+from export.artifact.fields import Kind, Port
+from export.artifact.manifest import MANIFEST_VERSION, Manifest
+
+MANIFEST_KEY = "guise"
+STANDARD_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
+_LARGEST_MANIFEST = 1 << 20
+
+
+def read_manifest(path: str | os.PathLike[str]) -> Manifest:
+    """What the frozen model at `path` says it is, without a look at its graph: for lists, not for performing.
+
+    Raises BadModel.
+    """
+    return _manifest(path, _outline(path, metadata_only=True))
+
+
+def check(path: str | os.PathLike[str], kind: Kind | None = None) -> Manifest:
+    """The manifest of the frozen model at `path`, held against its graph; with `kind`, refuses the other kind.
+
+    Raises BadModel for whatever must not reach the stage: see the tests, one for each refusal.
+    """
+    found = _outline(path)
+    manifest = _manifest(path, found)
+    if kind is not None and manifest.kind != kind:
+        raise BadModel(path, f"is a {manifest.kind}, where a {kind} is wanted: choose another file")
+    if found.external:
+        raise BadModel(
+            path, "keeps weights in another file, which Guise never opens: export it again, as one file of its own"
+        )
+    foreign = sorted({domain for domain, _ in found.operators} | found.domains)
+    foreign = [domain for domain in foreign if domain not in STANDARD_DOMAINS]
+    if foreign:
+        used = sorted(operator for domain, operator in found.operators if domain == foreign[0])
+        operator = f"the operator {short(used[0])} of " if used else ""
+        raise BadModel(
+            path,
+            f"uses {operator}the domain {short(foreign[0])}, and frozen models use ONNX's own alone: export it again",
+        )
+    _compare(path, "input", manifest.inputs, found.inputs)
+    _compare(path, "output", manifest.outputs, found.outputs)
+    return manifest
+
+
+def write(path: Path, onnx_model: ModelProto, manifest: Manifest) -> None:
+    """Writes `onnx_model` (left as it is) with `manifest` inside to `path`, whole or not at all.
+
+    An older file there is replaced in one step, so that a show which has it open keeps the old one. Raises BadModel
+    when what was written would be refused, OSError when the disk refuses.
+    """
+    text = manifest.model_dump_json(exclude_defaults=True, exclude={"version"})
+    body = json.dumps({"version": MANIFEST_VERSION, **json.loads(text)}, ensure_ascii=False).encode()
+    try:
+        weights = onnx_model.SerializeToString(deterministic=True)
+    except ValueError as error:  # Protobuf ends at 2 GB.
+        raise BadModel(path, f"cannot be written: {error}") from None
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with temporary.open("xb") as file:
+            file.write(weights)
+            # Two protobuf messages one after the other are their union: the model, and a model of one metadata entry.
+            file.write(_chunk(14, _chunk(1, MANIFEST_KEY.encode()) + _chunk(2, body)))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            check(temporary)
+        except BadModel as error:
+            raise BadModel(path, error.what) from None
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def digest(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of the file, hexadecimal: what caches made from it are keyed by. Raises OSError."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _outline(path: str | os.PathLike[str], *, metadata_only: bool = False) -> Outline:
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            raise BadModel(path, "is a folder: name the .onnx file in it")
+        if not stat.S_ISREG(mode):
+            raise BadModel(path, "is not a file: name the .onnx file")
+        return outline(Path(path), metadata_only=metadata_only)
+    except Malformed as error:
+        raise BadModel(path, str(error)) from None
+    except FileNotFoundError:
+        raise BadModel(path, "does not exist: check the path") from None
+    except OSError as error:
+        raise BadModel(path, f"cannot be read: {error.strerror or error}") from None
+    except ValueError as error:  # A path with a zero byte.
+        raise BadModel(path, f"is no path: {error}") from None
+
+
+def _manifest(path: str | os.PathLike[str], found: Outline) -> Manifest:
+    texts = [value for key, value in found.metadata if key == MANIFEST_KEY]
+    if not texts:
+        raise BadModel(path, "has no manifest: it is an ONNX model, but none that `guise export` wrote")
+    if len(texts) > 1:
+        raise BadModel(path, "has two manifests: export it again")
+    if len(texts[0]) > _LARGEST_MANIFEST:
+        raise BadModel(path, "has a manifest of more than a megabyte: it is not one of ours")
+    try:
+        says = json.loads(texts[0])
+    except (ValueError, RecursionError):
+        raise BadModel(path, "has a damaged manifest (it is not JSON): export it again") from None
+    if not isinstance(says, dict):
+        raise BadModel(path, "has a damaged manifest (it is no JSON object): export it again")
+    version = says.get("version")
+    if isinstance(version, int) and version > MANIFEST_VERSION:
+        known = f"manifest version {version}, this one reads {MANIFEST_VERSION}"
+        raise BadModel(path, f"was made by a newer Guise ({known}): update Guise")
+    if type(version) is not int or version != MANIFEST_VERSION:  # True equals 1.
+        raise BadModel(path, f"has a manifest without a version that is known ({short(version)}): export it again")
+    if not says.get("subject"):
+        raise BadModel(path, "does not say whose likeness it is (no subject): export it again with --subject")
+    try:
+        return Manifest.model_validate_json(texts[0], strict=True)
+    except ValidationError as error:
+        raise BadModel(path, f"has a manifest that does not hold: {first_complaint(error)}; export it again") from None
+
+
+def first_complaint(error: ValidationError) -> str:
+    """The first of pydantic's complaints, in one phrase."""
+    all_of_them = error.errors(include_url=False, include_context=False)
+    one = all_of_them[0]
+    where = ".".join(str(part) for part in one["loc"])
+    what = one["msg"].removeprefix("Value error, ")
+    what = what[:1].lower() + what[1:]
+    if one["type"] == "extra_forbidden":
+        what = "is an unknown key"
+    more = f" (and {len(all_of_them) - 1} more)" if len(all_of_them) > 1 else ""
+    return f"{short(where)} {what}{more}" if where else f"{what}{more}"
+
+
+def _compare(path: str | os.PathLike[str], side: str, promised: dict[str, Port], found: dict[str, TensorPort]) -> None:
+    for name in [*promised, *found]:
+        if name not in found:
+            raise BadModel(path, f"promises the {side} {short(name)}, and its graph has none: export it again")
+        if name not in promised:
+            raise BadModel(path, f"has the {side} {short(name)}, of which its manifest knows nothing: export it again")
+        port, truth = promised[name], found[name]
+        if None in truth.shape:
+            raise BadModel(path, f"has the {side} {short(name)} without a fixed shape: export it again")
+        if (port.dtype, port.shape) != (truth.dtype, truth.shape):
+            raise BadModel(
+                path,
+                f"promises the {side} {short(name)} as {port.dtype} {port.shape}, and its graph has "
+                f"{truth.dtype} {short(truth.shape)}: export it again",
+            )
+
+
+def _chunk(number: int, body: bytes) -> bytes:
+    """A length-delimited protobuf field."""
+    return _varint(number << 3 | 2) + _varint(len(body)) + body
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)

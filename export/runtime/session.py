@@ -1,0 +1,103 @@
+"""A frozen model -> a session on the best provider, the same for stage, render and evaluate.
+
+The order is TensorRT > CUDA > CPU; what was asked for and not had is said in `FrozenSession.fallback`. TensorRT
+performs by itself only where its engine was built ahead, because building takes minutes; asked for by name, it builds.
+
+Thread: `open_session` belongs on a loader thread. A session on the CPU may be built on one thread and run on another;
+one on a GPU has a thread of its own, see export.runtime.cuda. Free of torch.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import onnxruntime as ort
+
+from export.artifact import model_file
+from export.artifact.bad_model import BadModel
+from export.artifact.fields import Kind
+from export.artifact.manifest import Manifest
+from export.runtime import cuda, tensorrt
+from export.runtime.frozen_session import FrozenSession
+from export.runtime.providers import PROVIDERS, Provider, why_no_gpu, why_not
+from export.runtime.session_options import build, first_line, options, physical_cores
+
+__all__ = ["PROVIDERS", "CpuSession", "FrozenSession", "Provider", "open_session", "physical_cores", "why_not"]
+
+
+class CpuSession(FrozenSession):
+    """Performs in the thread that asks, from buffers that ONNX Runtime reads and writes where they lie."""
+
+    def __init__(
+        self, path: Path, manifest: Manifest, session: ort.InferenceSession, fallback: str | None = None
+    ) -> None:
+        super().__init__(path, manifest, "CPU", fallback)
+        self._session: ort.InferenceSession | None = session
+        self._binding: Any = session.io_binding()
+        for name, buffer in self._inputs.items():
+            self._binding.bind_cpu_input(name, buffer)
+        for name, buffer in self._outputs.items():
+            self._binding.bind_output(name, "cpu", 0, buffer.dtype, buffer.shape, buffer.ctypes.data)
+
+    def _perform(self) -> None:
+        assert self._session is not None
+        self._session.run_with_iobinding(self._binding)
+
+    def _free(self) -> None:
+        self._session = self._binding = None
+
+
+def open_session(
+    path: str | os.PathLike[str], provider: str = "auto", threads: int | None = None, *, kind: Kind | None = None
+) -> FrozenSession:
+    """Checks the frozen model at `path` and builds its session; not yet warmed.
+
+    `provider` is auto, tensorrt, cuda or cpu; what cannot be had falls back to the next in order, and says so in
+    `fallback`. With auto on a machine that has no NVIDIA driver there is nothing to fall from, and `fallback` is None.
+    `threads` counts the CPU's: at most the physical cores, and 4 unless told. Raises BadModel, ValueError (provider).
+    """
+    path = Path(path)
+    asked = _named(provider)
+    manifest = model_file.check(path, kind)
+    reasons: list[str] = []
+    for name in PROVIDERS[PROVIDERS.index(asked) if asked else 0 :]:
+        reason = why_not(name)
+        if reason is None:
+            try:
+                session = _opened(path, manifest, name, asked, threads)
+            except Exception as error:  # ONNX Runtime's own exceptions derive from Exception alone.
+                reason = first_line(error)
+                if name == "CPU":
+                    raise BadModel(path, f"cannot be run by ONNX Runtime: {reason}; export it again") from error
+            else:
+                session.fallback = _fallback(asked, name, reasons)
+                return session
+        reasons.append(f"{name}: {reason}")
+    raise AssertionError("the CPU provider is part of every ONNX Runtime")
+
+
+def _opened(
+    path: Path, manifest: Manifest, name: Provider, asked: Provider | None, threads: int | None
+) -> FrozenSession:
+    if name == "TensorRT":
+        return tensorrt.open_built(path, manifest, may_build=asked == "TensorRT")
+    if name == "CUDA":
+        return cuda.open_on_cuda(path, manifest)
+    return CpuSession(path, manifest, build(path, "CPU", {}, options(threads)))
+
+
+def _named(provider: str) -> Provider | None:
+    for known in PROVIDERS:
+        if provider.lower() == known.lower():
+            return known
+    if provider.lower() == "auto":
+        return None
+    raise ValueError(f"there is no provider {provider!r}: choose auto, {', '.join(p.lower() for p in PROVIDERS)}")
+
+
+def _fallback(asked: Provider | None, got: Provider, reasons: list[str]) -> str | None:
+    if not reasons or (asked is None and why_no_gpu() is not None):
+        return None
+    return f"performing on {got} instead of {(asked or PROVIDERS[0])}: {'; '.join(reasons)}"

@@ -1,0 +1,102 @@
+"""Which providers can be had, and what the GPU is called; NVIDIA's libraries are played where there are none."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from typing import Any
+
+import onnxruntime as ort
+import pytest
+
+from export.runtime import providers
+
+
+class FakeDriver:
+    """libcuda as far as it is asked."""
+
+    def __init__(self, devices: int = 1, begins: int = 0) -> None:
+        self._devices, self._begins = devices, begins
+
+    def cuInit(self, flags: int) -> int:
+        return self._begins
+
+    def cuDeviceGetCount(self, count: Any) -> int:
+        count._obj.value = self._devices
+        return 0
+
+    def cuDeviceGet(self, device: Any, ordinal: int) -> int:
+        device._obj.value = ordinal
+        return 0
+
+    def cuDeviceGetName(self, name: Any, length: int, device: Any) -> int:
+        name.value = b"NVIDIA GeForce RTX 4090"
+        return 0
+
+    def cuDeviceGetAttribute(self, number: Any, attribute: int, device: Any) -> int:
+        number._obj.value = {75: 8, 76: 9}[attribute]
+        return 0
+
+
+@pytest.fixture(autouse=True)
+def ask_again() -> Iterator[None]:
+    for answer in (providers.why_not, providers.why_no_gpu):
+        answer.cache_clear()
+    yield
+    for answer in (providers.why_not, providers.why_no_gpu):
+        answer.cache_clear()
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The libraries that can be loaded; empty: none."""
+    libraries: dict[str, Any] = {}
+
+    def load(name: str) -> Any:
+        if name not in libraries:
+            raise OSError(name)
+        return libraries[name]
+
+    monkeypatch.setattr(ctypes, "CDLL", load)
+    monkeypatch.setattr(ort, "get_available_providers", lambda: list(providers.RUNTIME_NAMES.values()))
+    monkeypatch.setattr(ort, "cuda_version", "13.0", raising=False)
+    return libraries
+
+
+def test_without_a_driver_or_a_card_the_cpu_alone_performs(machine: dict[str, Any]) -> None:
+    assert providers.why_not("CPU") is None
+    assert providers.why_not("CUDA") == "there is no NVIDIA driver (libcuda.so.1)"
+    for driver in (FakeDriver(devices=0), FakeDriver(begins=100)):
+        ask_again_now()
+        machine["libcuda.so.1"] = driver
+        assert providers.why_not("TensorRT") == "the NVIDIA driver finds no GPU"
+
+
+def test_what_is_missing_is_named_with_what_to_install(machine: dict[str, Any]) -> None:
+    machine["libcuda.so.1"] = FakeDriver()
+    machine |= dict.fromkeys(("libcudart.so.13", "libcublasLt.so.13", "libcublas.so.13", "libcurand.so.10"))
+    assert providers.why_not("CUDA") == "libcudnn.so.9 cannot be loaded (install onnxruntime-gpu[cuda,cudnn])"
+    ask_again_now()
+    machine["libcudnn.so.9"] = None
+    assert providers.why_not("CUDA") is None
+    assert providers.why_not("TensorRT") == (
+        "libnvinfer.so.10, libnvonnxparser.so.10 cannot be loaded (install tensorrt-cu13)"
+    )
+    ask_again_now()
+    machine |= {"libnvinfer.so.10": None, "libnvonnxparser.so.10": None}
+    assert providers.why_not("TensorRT") is None
+
+
+def test_an_onnx_runtime_without_gpu_says_so(machine: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    assert "install onnxruntime-gpu" in str(providers.why_not("CUDA"))
+
+
+def test_the_card_is_known_by_name_and_capability(machine: dict[str, Any]) -> None:
+    machine["libcuda.so.1"] = FakeDriver()
+    assert providers.gpu() == providers.Gpu("NVIDIA GeForce RTX 4090", "8.9")
+
+
+def ask_again_now() -> None:
+    for answer in (providers.why_not, providers.why_no_gpu):
+        answer.cache_clear()
