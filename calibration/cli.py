@@ -37,8 +37,8 @@ def calibrate_performer(
     """
     from rich.console import Console
 
-    from calibration.performer import NotMeasured, measure_performer
-    from live.picture.camera import BadSource
+    from calibration.measure.performer import NotMeasured, measure_performer
+    from live.picture.sources.movie_frames import BadSource
     from models.features.face_points import LandmarkFileMissing
 
     if out.is_dir() or not out.parent.is_dir():
@@ -85,10 +85,10 @@ def evaluate_face(
     """
     from rich.console import Console
 
-    from calibration.evaluate_face import evaluate_face as run
-    from calibration.look_on_footage import NotEvaluated
+    from calibration.evaluate.face import evaluate_face as run
+    from calibration.evaluate.look_on_footage import NotEvaluated
     from export.artifact.bad_model import BadModel
-    from live.picture.camera import BadSource
+    from live.picture.sources.movie_frames import BadSource
     from models.features.face_points import LandmarkFileMissing
 
     for path in [*footage, *(target or [])]:
@@ -130,8 +130,8 @@ def evaluate_voice(
     """
     from rich.console import Console
 
-    from calibration.evaluate_voices import evaluate_voices as run
-    from calibration.recordings import NotEvaluated
+    from calibration.evaluate.voices import evaluate_voices as run
+    from calibration.measure.recordings import NotEvaluated
     from export.artifact.bad_model import BadModel
     from live.sound.files import BadSound
 
@@ -217,7 +217,7 @@ def listen(
 
     Example: guise listen --result test
     """
-    from calibration.listening import NoTest
+    from calibration.listening.listening_test import NoTest
 
     if (result is None) == (out is None) or (result is None) == (not sounds):
         _refuse("name folders of sounds and --out FOLDER, or --result FOLDER alone")
@@ -233,8 +233,8 @@ def listen(
 
 
 def _listen(sounds: list[Path], out: Path, question: str) -> None:
-    from calibration.listening import Listening
-    from calibration.listening_server import serve
+    from calibration.listening.listening_test import Listening
+    from calibration.listening.server import serve
 
     test = Listening(sounds, out)
     print(f"{len(test.trials)} trials of {len(test.systems)} sounds: {', '.join(test.systems)}")
@@ -249,7 +249,7 @@ def _listen(sounds: list[Path], out: Path, question: str) -> None:
 
 
 def _show_listening(folder: Path) -> None:
-    from calibration.listening_result import counted, draw_result, listening_result
+    from calibration.listening.result import counted, draw_result, listening_result
 
     found = listening_result(folder)
     print(counted(found))

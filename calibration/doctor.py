@@ -17,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any, Literal, NamedTuple
 
-from live.display import XCB_PACKAGES
+from live.operator.display import XCB_PACKAGES
 
 State = Literal["ok", "missing", "note"]
 QT_WITHIN_S = 20.0
@@ -172,7 +172,7 @@ def _qt(chosen: str) -> Finding:
 
 
 def _cameras() -> list[Finding]:
-    from live.picture.camera import cameras
+    from live.picture.sources.webcam import cameras
 
     if not sys.platform.startswith("linux"):
         return [Finding("cameras", "note", "not listed on this system", "name one by its number: --camera 0")]

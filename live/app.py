@@ -31,17 +31,18 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from live.display import XCB_PACKAGES, missing_library, no_display
-from live.engine_process import start_forkserver, stop_forkserver
-from live.frames import now
-from live.movie.recorder import Recorder
-from live.show import BadShow, Show, read_show
-from live.status_line import StatusLine, summary
+from live.demo import stand_in_performer
+from live.manage.status_line import StatusLine, summary
+from live.operator.display import XCB_PACKAGES, missing_library, no_display
+from live.outputs.recorder import Recorder
+from live.process.engine_process import start_forkserver, stop_forkserver
+from live.process.frames import now
+from live.show.show_file import BadShow, Show, read_show
 
 if TYPE_CHECKING:
+    from live.manage.stage_manager import StageManager
     from live.picture.settings import PictureSettings
     from live.sound.settings import SoundSettings
-    from live.stage_manager import StageManager
 
 DEMO_SHOW = Path(__file__).resolve().parent / "demo" / "show.toml"
 DEMO_MOVIE = Path("guise-demo.mp4")
@@ -119,8 +120,8 @@ def _without_display(options: LiveOptions, trouble: str) -> LiveOptions:
 
 def _perform(options: LiveOptions) -> int:
     show, first_cue = _checked(options)
+    from live.manage.stage_manager import StageManager
     from live.sound.settings import SoundSettings
-    from live.stage_manager import StageManager
 
     demo = options.show is None
     mic, speaker = options.mic or ("demo" if demo else "default"), options.speaker or "default"
@@ -187,9 +188,9 @@ def _picture_settings(options: LiveOptions, show: Show) -> PictureSettings:
     from live.picture.settings import PictureSettings
 
     camera = options.camera or ("demo" if options.show is None else "0")
-    settings = PictureSettings.of_show(show, camera, provider=options.provider.lower())
+    settings = PictureSettings.of_show(show, camera, provider=options.provider.lower(), performer=stand_in_performer)
     if options.profile is not None:
-        from live.profile import BadProfile, read_profile
+        from live.show.profile import BadProfile, read_profile
 
         try:
             settings = replace(settings, neutral=read_profile(options.profile).neutral)
@@ -207,7 +208,7 @@ def _from_one_movie(picture: PictureSettings, sound: SoundSettings) -> tuple[Pic
     camera, mic = Path(picture.camera), Path(sound.mic)
     if not camera.is_file() or not mic.is_file() or not camera.samefile(mic):
         return picture, sound
-    from live.picture.movie_frames import playing_time
+    from live.picture.sources.movie_frames import playing_time
 
     period_s = playing_time(camera)
     if period_s is None:
@@ -325,7 +326,7 @@ def _headless(manager: StageManager, options: LiveOptions) -> int:
 
 def _account(manager: StageManager, options: LiveOptions) -> None:
     """Write the report; say where things are."""
-    from live.report import write_report
+    from live.manage.report import write_report
 
     report = manager.report()
     report["start"] = {"first_frame": _first_frame_ms(manager)}

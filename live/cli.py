@@ -102,12 +102,12 @@ def _render(
 ) -> None:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+    from live.manage.report import build_report, write_report
     from live.movie.render import PERFORMING, RenderFailed
     from live.movie.render import render as render_movie
-    from live.picture.movie_frames import BadSource
     from live.picture.settings import PictureSettings
-    from live.profile import BadProfile, read_profile
-    from live.report import build_report, write_report
+    from live.picture.sources.movie_frames import BadSource
+    from live.show.profile import BadProfile, read_profile
     from models.features.face_points import LandmarkFileMissing
 
     passes: dict[str, TaskID] = {}

@@ -20,14 +20,14 @@ from calibration.bench import CannotMeasure, Options
 from calibration.bench.footage import FPS, webcam_movie
 from calibration.bench.table import Row, at_most, show
 from calibration.bench.unet import Colour, write_look
-from live.engine_process import start_forkserver, stop_forkserver
-from live.frames import now
+from live.manage.engine_supervisor import loaded_size
+from live.manage.stage_manager import StageManager
 from live.picture.settings import PictureSettings
-from live.shared_frames import FrameKind, SharedPicture
-from live.show import Cue, Show
+from live.process.engine_process import start_forkserver, stop_forkserver
+from live.process.frames import now
+from live.process.shared_frames import FrameKind, SharedPicture
+from live.show.show_file import Cue, Show
 from live.sound.settings import SoundSettings
-from live.stage_manager import StageManager
-from live.watched_engine import loaded_size
 
 CHANGES = 20
 LOADS = 6

@@ -14,9 +14,9 @@ from calibration.bench import CannotMeasure, Options
 from calibration.bench.footage import TALKER_A, needed, videos
 from calibration.bench.speed import old_points
 from calibration.bench.table import Row, ms, show
-from live.frames import Frame, now
-from live.picture.movie_frames import FileFrames
+from live.picture.sources.movie_frames import FileFrames
 from live.picture.tracker import Tracker
+from live.process.frames import Frame, now
 from models.features.face_points import Box, FacePoints, Picture, landmark_file
 
 NO_FACE = ("negative_noface_bottles.mp4", "negative_people_from_behind_25s.mp4", "derived_nearblack_6s.mp4")

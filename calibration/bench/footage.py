@@ -11,7 +11,7 @@ import numpy as np
 
 from calibration.bench import CannotMeasure, Options
 from live.movie.writer import MovieWriter
-from live.picture.movie_frames import FileFrames
+from live.picture.sources.movie_frames import FileFrames
 from models.features.face_points import Picture
 
 TALKER_A = "talkerA_webcam_53s.mp4"

@@ -22,7 +22,7 @@ from calibration.bench import CannotMeasure, Options
 from calibration.bench.footage import TALKER_A, TALKER_A_AGAIN, needed, videos
 from calibration.bench.stage_run import FRONT_DOOR
 from calibration.bench.table import Row, at_most, show
-from calibration.look_on_footage import (
+from calibration.evaluate.look_on_footage import (
     SAMPLES,
     Clip,
     Drawn,
@@ -37,8 +37,8 @@ from calibration.look_on_footage import (
 )
 from export.artifact.bad_model import BadModel
 from export.metrics.face import FaceMeter, aligned_cut, aligned_points
-from live.frames import Frame
 from live.picture.look import ModelLook
+from live.process.frames import Frame
 from models.features.face_lines import to_square
 from models.features.face_points import Points
 from models.features.retarget import RunningNeutral

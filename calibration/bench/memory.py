@@ -15,7 +15,7 @@ from calibration.bench.footage import webcam_movie
 from calibration.bench.stage_run import StageRun, shared_blocks
 from calibration.bench.table import Row, ms, show
 from calibration.bench.unet import write_look
-from calibration.estimate import robust_slope
+from calibration.measure.estimate import robust_slope
 
 MINUTES = 10.0
 SAMPLE_S = 1.0

@@ -16,7 +16,7 @@ from calibration.bench.speech import Mono, speakers
 from calibration.bench.stage_run import StageRun, demo_look
 from calibration.bench.table import Row, ms, show
 from calibration.bench.unet import write_look
-from calibration.estimate import robust_slope
+from calibration.measure.estimate import robust_slope
 
 MINUTES = 10.0
 RATE = 48_000

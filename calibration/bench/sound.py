@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from calibration.bench import CannotMeasure, Options
 from calibration.bench.speech import Mono, speakers
 from calibration.bench.table import Row, show
-from live.frames import now
-from live.show import PRESET_NAMES
+from live.process.frames import now
+from live.show.show_file import PRESET_NAMES
 from live.sound.level import Limiter
 from live.sound.mixer import VoiceMixer
 from live.sound.presets import Shape, Shaping

@@ -10,7 +10,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from live.sound.doors import DEMO_SPEECH
+from live.sound.audio_io import DEMO_SPEECH
 
 Mono = NDArray[np.float32]
 _LIBRISPEECH = "librispeech_test-other"

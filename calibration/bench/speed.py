@@ -21,8 +21,8 @@ from calibration.bench.stage_run import demo_look, perform
 from calibration.bench.table import Row, at_most, ms, show
 from calibration.bench.unet import write_look
 from export.artifact.model_file import read_manifest
-from live.frames import now
-from live.picture.movie_frames import FileFrames
+from live.picture.sources.movie_frames import FileFrames
+from live.process.frames import now
 from models.features.face_lines import draw_face2face_lines
 from models.features.face_points import Picture, landmark_file
 

@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 
 from calibration.bench import CannotMeasure
-from live.frames import now
+from live.process.frames import now
 
 FRONT_DOOR = Path(__file__).resolve().parents[2] / "guise.py"
 SHARED_MEMORY = Path("/dev/shm")

@@ -20,15 +20,15 @@ import numpy as np
 
 from live.movie.render_sound import AHEAD_S, BLOCK, RATE, RenderedSound, sound_of
 from live.movie.writer import MovieWriter, movie_size
-from live.picture.camera import ScriptedSource
 from live.picture.engine import PictureEngine
 from live.picture.look import Look
-from live.picture.movie_frames import FileFrames
 from live.picture.preload import take_face_points
 from live.picture.settings import PictureSettings
+from live.picture.sources.movie_frames import FileFrames
+from live.picture.sources.scripted import ScriptedSource
 from live.picture.tracker import SEARCH_AREA_PX, shape_is_sane
-from live.profile import in_heights
-from live.shared_frames import FrameKind
+from live.process.shared_frames import FrameKind
+from live.show.profile import in_heights
 from live.sound.voice import Voice
 from models.features.face_points import Box, Face, FacePoints, Picture, Points
 from models.features.retarget import neutral_of

@@ -14,10 +14,10 @@ import av
 import numpy as np
 from av.audio.frame import AudioFrame
 
-from live.figures import Times, in_ms
-from live.frames import Samples
 from live.movie.sound_line import SoundLine
 from live.movie.writer import MovieWriter, Sound
+from live.process.frames import Samples
+from live.process.percentiles import Times, in_ms
 from live.sound.voice import Voice
 
 RATE = 48_000

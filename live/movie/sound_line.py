@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from live.frames import Samples
+from live.process.frames import Samples
 
 TOLERANCE_S = 0.020
 """A piece that lies further than this from where the line ends is no late stamp but an interruption."""

@@ -21,9 +21,9 @@ from av.container import OutputContainer
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
-from live.frames import Samples
 from live.movie.sound_line import SoundLine
 from live.picture.transition import place
+from live.process.frames import Samples
 from models.features.face_points import Picture
 
 WATCHABLE_PX = 480

@@ -32,11 +32,11 @@ from PyQt5.QtWidgets import QApplication
 
 from live.operator import theme
 from live.operator.newest_picture import NewestPicture
-from live.operator.remembered import Remembered
+from live.operator.presenter import ManagerLike
+from live.operator.screensaver_inhibitor import Wakefulness
+from live.operator.settings_store import Remembered
 from live.operator.stage import StageWindow
-from live.operator.wakefulness import Wakefulness
 from live.operator.window import OperatorWindow
-from live.operator.wording import ManagerLike
 
 log = logging.getLogger(__name__)
 

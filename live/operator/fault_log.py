@@ -10,8 +10,8 @@ from PyQt5.QtCore import QSize, Qt
 from PyQt5.QtGui import QKeyEvent
 from PyQt5.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QWidget
 
-from live.frames import now
 from live.operator import theme
+from live.process.frames import now
 
 KEPT = 300
 

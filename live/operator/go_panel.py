@@ -8,7 +8,7 @@ from PyQt5.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSizePolicy, QVBox
 from live.control.keys import Action, key_of
 from live.operator import theme
 from live.operator.cue_list import STATUS_COLOURS, CueRow, CueStatus
-from live.operator.elided import Elided
+from live.operator.elided_label import Elided
 
 GO_HEIGHTS = (126, 230)
 BUTTON_HEIGHT = 46

@@ -12,8 +12,8 @@ from PyQt5.QtCore import QRectF, QSize, Qt
 from PyQt5.QtGui import QColor, QPainter, QPainterPath, QPaintEvent
 from PyQt5.QtWidgets import QSizePolicy, QWidget
 
-from live.frames import now
 from live.operator import theme
+from live.process.frames import now
 
 FLOOR_DB = -60.0
 FALL_DB_S = 30.0

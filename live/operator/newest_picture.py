@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from PyQt5.QtCore import QObject, Qt, pyqtSignal
 
-from live.shared_frames import SharedPicture
+from live.process.shared_frames import SharedPicture
 
 
 class NewestPicture(QObject):

@@ -12,10 +12,10 @@ from PyQt5.QtCore import QPointF, QRect, QRectF, QSize, Qt, pyqtSignal
 from PyQt5.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PyQt5.QtWidgets import QSizePolicy, QWidget
 
-from live.frames import Points, now
 from live.operator import theme
 from live.operator.painting import Presentation, paint, place, to_image
-from live.shared_frames import SharedPicture
+from live.process.frames import Points, now
+from live.process.shared_frames import SharedPicture
 from models.features.face_lines import CLOSED_LINES, OPEN_LINES
 
 PREVIEW_EVERY_S = 0.03

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from PyQt5.QtCore import Qt, QTimer, pyqtSignal
 from PyQt5.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from live.frames import now
 from live.operator import theme
-from live.operator.elided import Elided
+from live.operator.elided_label import Elided
 from live.operator.fader import Fader, Range
 from live.operator.level_meter import FLOOR_DB, LevelMeter
-from live.sound.settings import CUES_OWN
+from live.process.frames import now
+from live.show.parameter_names import CUE_PARAMETERS
 
 TICK_MS = 50
 _ANSWER_S = 0.6
@@ -202,7 +202,7 @@ class SoundStrip(QWidget):
         for name, fader in self.faders.items():
             if name in parameters:
                 fader.show_value(parameters[name])
-            elif name in CUES_OWN:
+            elif name in CUE_PARAMETERS:
                 fader.show_value(0.0)
 
     def stop(self) -> None:

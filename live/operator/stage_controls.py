@@ -11,9 +11,9 @@ from PyQt5.QtCore import QObject, pyqtSignal
 from PyQt5.QtGui import QGuiApplication
 from PyQt5.QtWidgets import QWidget
 
+from live.operator.confirm import agreed
 from live.operator.painting import Fit, Presentation
-from live.operator.question import agreed
-from live.operator.remembered import Remembered
+from live.operator.settings_store import Remembered
 from live.operator.stage import StageWindow, choose_screen
 
 

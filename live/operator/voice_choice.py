@@ -10,8 +10,8 @@ from PyQt5.QtGui import QKeyEvent, QPainter, QPaintEvent, QWheelEvent
 from PyQt5.QtWidgets import QComboBox, QSizePolicy
 
 from live.operator import theme
-from live.operator.wording import voice_word
-from live.show import VOICE_PRESETS
+from live.operator.presenter import voice_word
+from live.show.show_file import VOICE_PRESETS
 
 _QUICK = "-quick"
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter

@@ -18,25 +18,19 @@ from PyQt5.QtGui import QCloseEvent, QGuiApplication, QImage, QKeySequence, QRes
 from PyQt5.QtWidgets import QFileDialog, QLabel, QMainWindow, QShortcut, QSizePolicy
 
 from live.control import keys
-from live.frames import now
+from live.manage.stage_manager import CueState, StageState
 from live.operator import theme
-from live.operator.arrangement import Arrangement, column, row
 from live.operator.cue_list import CueList
 from live.operator.fault_log import Entry, FaultLog
 from live.operator.go_panel import GoPanel
-from live.operator.head import Head
 from live.operator.key_help import KeyHelp
+from live.operator.layout import Arrangement, column, row
 from live.operator.library import Library, looks_at_hand
+from live.operator.menu_bar import Head
 from live.operator.menus import Menus
 from live.operator.meters import Meters
 from live.operator.painting import to_image
-from live.operator.previews import HEAD_PX, InputView, OutputView
-from live.operator.remembered import Remembered
-from live.operator.sound_strip import SoundStrip
-from live.operator.stage import StageWindow, read_safe_picture
-from live.operator.stage_controls import StageControls
-from live.operator.voice_choice import VoiceChoice, voices_at_hand
-from live.operator.wording import (
+from live.operator.presenter import (
     ManagerLike,
     cue_for_look,
     cue_rows,
@@ -46,8 +40,14 @@ from live.operator.wording import (
     reading,
     sound_reading,
 )
-from live.shared_frames import FrameKind, SharedPicture
-from live.stage_manager import CueState, StageState
+from live.operator.previews import HEAD_PX, InputView, OutputView
+from live.operator.settings_store import Remembered
+from live.operator.sound_strip import SoundStrip
+from live.operator.stage import StageWindow, read_safe_picture
+from live.operator.stage_controls import StageControls
+from live.operator.voice_choice import VoiceChoice, voices_at_hand
+from live.process.frames import now
+from live.process.shared_frames import FrameKind, SharedPicture
 
 REFRESH_MS = 250
 PREVIEW_MS = 33

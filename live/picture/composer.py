@@ -8,12 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from time import perf_counter
 
-from live.picture.acts import Act, Acts
-from live.picture.faults import Faults
+from live.picture.fault_log import Faults
+from live.picture.look_switcher import Act, Acts
 from live.picture.lost_face import LostFace
 from live.picture.performance_log import PerformanceLog
 from live.picture.safe_picture import SafePicture
-from live.shared_frames import FrameKind
+from live.process.shared_frames import FrameKind
 from models.features.face_points import Picture, Points
 
 RETRY_LOOK_S = 1.0

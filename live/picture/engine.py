@@ -18,10 +18,27 @@ from typing import Any
 
 import cv2
 
-from live.engine_process import EngineLink
-from live.figures import in_ms
-from live.frames import Frame, Landmarks, now
-from live.messages import (
+from live.picture.composer import Composer
+from live.picture.delay_line import DelayLine, PictureOut
+from live.picture.fault_log import Faults, one_line
+from live.picture.look import Look, open_look
+from live.picture.look_switcher import Acts
+from live.picture.lost_face import LostFace
+from live.picture.performance_log import PerformanceLog
+from live.picture.performer_neutral import PerformerNeutral
+from live.picture.preload import take_face_points
+from live.picture.preview import Preview
+from live.picture.safe_picture import SafePicture
+from live.picture.settings import PictureSettings
+from live.picture.sources.movie_frames import BadSource
+from live.picture.sources.none import NoSource
+from live.picture.sources.registry import open_source
+from live.picture.sources.source import Source, SourceOptions
+from live.picture.tracker import Tracker
+from live.picture.tracking import Tracked, Tracking
+from live.process.engine_process import EngineLink
+from live.process.frames import Frame, Landmarks, now
+from live.process.messages import (
     Command,
     Event,
     Fault,
@@ -38,23 +55,9 @@ from live.messages import (
     SetParameter,
     Stop,
 )
-from live.parameters import Parameters
-from live.picture.acts import Acts
-from live.picture.camera import BadSource, NoSource, Source, open_source
-from live.picture.composer import Composer
-from live.picture.faults import Faults, one_line
-from live.picture.look import Look, open_look
-from live.picture.lost_face import LostFace
-from live.picture.outputs import DelayLine, PictureOut
-from live.picture.performance_log import PerformanceLog
-from live.picture.performer_neutral import PerformerNeutral
-from live.picture.preload import take_face_points
-from live.picture.preview import Preview
-from live.picture.safe_picture import SafePicture
-from live.picture.settings import PictureSettings
-from live.picture.tracker import Tracker
-from live.picture.tracking import Tracked, Tracking
-from live.shared_frames import FrameKind, SharedFrames, SharedFramesHandle
+from live.process.percentiles import in_ms
+from live.process.shared_frames import FrameKind, SharedFrames, SharedFramesHandle
+from live.show.parameters import Parameters
 from models.features.face_points import FacePoints, LandmarkFileMissing, Picture, Points
 
 HEARTBEAT_S = 0.25
@@ -378,7 +381,8 @@ def main(link: EngineLink, settings: PictureSettings, stage: SharedFramesHandle,
     """The engine's process: runs until Stop comes or the link closes."""
     cv2.setNumThreads(1)
     try:
-        source = open_source(settings.camera, epoch=settings.epoch, period_s=settings.period_s)
+        options = SourceOptions(epoch=settings.epoch, period_s=settings.period_s, performer=settings.performer)
+        source = open_source(settings.camera, options)
     except BadSource as error:
         link.send(Finished(f"bad source: {error}", {}))
         return

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from live.figures import Times, in_ms
-from live.messages import Event, OnStage
-from live.shared_frames import FrameKind
+from live.process.messages import Event, OnStage
+from live.process.percentiles import Times, in_ms
+from live.process.shared_frames import FrameKind
 
 STAGES = ("wait", "track", "draw", "generate", "compose")
 FPS_OVER_S = 2.0

@@ -5,8 +5,8 @@ Belongs to the picture engine's loop.
 
 from __future__ import annotations
 
-from live.frames import Frame
-from live.profile import in_pixels, mirrored
+from live.process.frames import Frame
+from live.show.profile import in_pixels, mirrored
 from models.features.face_points import Points
 from models.features.retarget import RunningNeutral
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from live.frames import Frame, Landmarks
-from live.picture.outputs import PictureOut
-from live.shared_frames import FrameKind
+from live.picture.delay_line import PictureOut
+from live.process.frames import Frame, Landmarks
+from live.process.shared_frames import FrameKind
 from models.features.face_points import Picture
 
 WIDEST_PX = 854

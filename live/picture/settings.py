@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from models.features.face_points import Points
 
 if TYPE_CHECKING:
-    from live.show import Show
+    from live.picture.sources.source import Performer
+    from live.show.show_file import Show
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,9 @@ class PictureSettings:
 
     camera: str = "demo"
     """A webcam's index or name, a file, a URL, `demo` or `none`."""
+    performer: Callable[[], Performer] | None = None
+    """Makes the stand-in performer that `demo` films; a function of a module, as it crosses into the engine's
+    process."""
     provider: str = "auto"
     """Which ONNX Runtime provider performs; `auto` takes the best that can load."""
     hold_s: float = 1.0
@@ -32,7 +37,7 @@ class PictureSettings:
     retarget: bool = True
     """Whether the performer's points are brought to the target's proportions before they are drawn."""
     neutral: Points | None = None
-    """The performer's neutral points from a profile, in heights of the picture from its middle (see live.profile);
+    """The performer's neutral points from a profile, in heights of the picture from its middle (see live.show.profile);
     None: estimated while running."""
     mirror: bool = False
     """Turns the camera's picture left for right, before anything else sees it."""

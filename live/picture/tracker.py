@@ -15,8 +15,8 @@ from math import sqrt
 
 import numpy as np
 
-from live.frames import Frame, Landmarks
 from live.picture.one_euro import OneEuro
+from live.process.frames import Frame, Landmarks
 from models.features.face_points import (
     LEFT_EYE,
     RIGHT_EYE,

@@ -15,10 +15,10 @@ from time import perf_counter
 
 import numpy as np
 
-from live.frames import Frame, Landmarks
-from live.picture.mailbox import Mailbox
 from live.picture.performer_neutral import PerformerNeutral
 from live.picture.tracker import Tracker
+from live.process.frames import Frame, Landmarks
+from live.process.mailbox import Mailbox
 from models.features.face_points import Points
 
 WAIT_S = 0.1

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from live.frames import Samples, now
+from live.process.frames import Samples, now
 from live.sound.drift import Feed, Resampler
 from live.sound.level import sanitise
 from live.sound.portaudio import NoDevice, find_device, load_portaudio, look_from_outside, reason

@@ -20,10 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from live.engine_process import EngineLink
-from live.figures import Times
-from live.frames import now
-from live.messages import (
+from live.process.engine_process import EngineLink
+from live.process.frames import now
+from live.process.messages import (
     Command,
     Event,
     Finished,
@@ -38,18 +37,20 @@ from live.messages import (
     SetParameter,
     Stop,
 )
-from live.parameters import Parameters
-from live.slot import NotReady, Slot
+from live.process.percentiles import Times
+from live.process.slot import NotReady, Slot
+from live.show.parameter_names import CUE_PARAMETERS, EASED_PARAMETERS
+from live.show.parameters import Parameters
+from live.sound.audio_io import BadSound, Doors, Microphone, Speaker
+from live.sound.channel_strip import Desk
 from live.sound.delay import Delay
-from live.sound.desk import Desk
-from live.sound.doors import BadSound, Doors, Microphone, Speaker
 from live.sound.files import NoMicrophone
 from live.sound.mixer import LONGEST_CONTEXT_S, Dry, Silence, VoiceMixer
-from live.sound.played import PlayedNews
 from live.sound.priority import run_first
-from live.sound.settings import CUES_OWN, EASED, SoundSettings
+from live.sound.recording_tap import PlayedNews
+from live.sound.settings import SoundSettings
 from live.sound.voice import Mono, Voice
-from live.sound.voice_thread import VoiceInLine, VoiceThread
+from live.sound.voice_runner import VoiceInLine, VoiceThread
 from live.sound.voices import open_voice, voice_latency
 
 HEARTBEAT_S = 0.25
@@ -251,7 +252,7 @@ class SoundEngine:
         assert voice is not None
         self._missed_before = self._deadline_misses
         self._voice.ask(lambda mixer: mixer.change(voice, go.transition_s, lambda: self._arrived.append(go)))
-        for name in CUES_OWN:
+        for name in CUE_PARAMETERS:
             if name not in go.set:
                 self._rest(name, go.transition_s)
         for name, value in go.set.items():
@@ -264,13 +265,13 @@ class SoundEngine:
 
     def _rest(self, name: str, over_s: float) -> None:
         """Back to nothing; that a voice has no such parameter is no mistake of a cue that does not name it."""
-        if name in EASED:
+        if name in EASED_PARAMETERS:
             self._set(name, 0.0, over_s)
         else:
             self._tell_voice(name, 0.0)
 
     def _set(self, name: str, value: float, over_s: float) -> None:
-        if name in EASED:
+        if name in EASED_PARAMETERS:
             self._parameters.ease(name, value, 0.0, self._clock(), over_s)
         elif not self._desk.set(name.removeprefix("sound/"), value, over_s):
             self._ask_voice(name, value)

@@ -16,7 +16,7 @@ import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
-from live.frames import Samples, now
+from live.process.frames import Samples, now
 from live.sound.drift import Feed
 from live.sound.level import Mono, sanitise
 

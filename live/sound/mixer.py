@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from live.frames import now
+from live.process.frames import now
 from live.sound.delay import Delay
 from live.sound.voice import Mono, Voice
 

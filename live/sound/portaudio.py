@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from live.frames import now
+from live.process.frames import now
 from live.sound.priority import as_any_other
 
 _LOOK_S = 10.0

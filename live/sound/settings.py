@@ -6,20 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from live.show import Show
+    from live.show.show_file import Show
 
 BLOCK = 480
 QUICK_BLOCK = 240
 QUICK = "-quick"
 """How the names of the low-latency presets end."""
-
-DESKS_OWN = ("sound/input_gain", "sound/gate", "sound/gain", "sound/monitor", "sound/mute")
-"""Parameters of the desk: the operator's, through all cues and a restart of the engine."""
-EASED = ("sound/pitch", "sound/formant")
-CUES_OWN = (*EASED, "sound/source", "sound/room")
-"""Parameters of a voice that are the cue's: they go back to nothing with a cue that does not name them. EASED move
-there over its transition; who speaks is a number of somebody, with nobody between, and a room glides by
-itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +53,7 @@ class SoundSettings:
     @staticmethod
     def of_show(show: Show, mic: str, speaker: str, provider: str = "auto") -> SoundSettings:
         """The settings that a show asks for."""
-        voices = show_voices(show)
+        voices = show.voices
         return SoundSettings(
             mic=mic,
             speaker=speaker,
@@ -70,11 +62,6 @@ class SoundSettings:
             sound_miss=show.sound_miss,
             provider=provider,
         )
-
-
-def show_voices(show: Show) -> tuple[str, ...]:
-    """The voices a show names, each once."""
-    return tuple(dict.fromkeys(str(cue.voice) for cue in show.cues))
 
 
 def is_quick(voices: tuple[str, ...]) -> bool:

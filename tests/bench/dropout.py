@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from calibration.look_on_footage import track
+from calibration.evaluate.look_on_footage import track
 from export.metrics.face import aligned_cut, picture_change
 from models.features.face_lines import draw_lines
 from models.features.retarget import Retarget

@@ -16,18 +16,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from live import app, display
+from live import app
 from live.app import BadInput, LiveOptions, run_live
-from live.audience import STALE_S, Audience, read_safe_picture
-from live.engine_process import start_forkserver, stop_forkserver
-from live.movie.recorder import Recorder
+from live.manage.audience import STALE_S, Audience, read_safe_picture
+from live.manage.report import build_report, empty_report, write_report
+from live.manage.stage_manager import StageManager
+from live.manage.status_line import StatusLine, status_text
+from live.operator import display
+from live.outputs.recorder import Recorder
 from live.picture.settings import PictureSettings
-from live.report import build_report, empty_report, write_report
-from live.shared_frames import FrameKind, SharedFrames, SharedPicture
-from live.show import Cue, Show
+from live.process.engine_process import start_forkserver, stop_forkserver
+from live.process.shared_frames import FrameKind, SharedFrames, SharedPicture
+from live.show.show_file import Cue, Show
 from live.sound.settings import SoundSettings
-from live.stage_manager import StageManager
-from live.status_line import StatusLine, status_text
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -87,7 +88,7 @@ def test_both_engines_are_asked_for_the_provider(show: Path, monkeypatch: pytest
             asked.extend((picture.provider, sound.provider))
             raise BadInput("enough")
 
-    monkeypatch.setattr("live.stage_manager.StageManager", Asked)
+    monkeypatch.setattr("live.manage.stage_manager.StageManager", Asked)
     with pytest.raises(BadInput, match="enough"):
         app._perform(LiveOptions(show=show, mic="none", speaker="none", headless=True, provider="CPU"))
     assert asked == ["cpu", "cpu"]
@@ -279,7 +280,7 @@ def test_a_panic_hides_whatever_the_engine_sends(frames: SharedFrames) -> None:
 def test_a_panic_is_seen_at_once_also_when_no_engine_is_there(
     frames: SharedFrames, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("live.audience._SAFE_EVERY_S", 2.0)
+    monkeypatch.setattr("live.manage.audience._SAFE_EVERY_S", 2.0)
     audience = Audience(frames)
     safe = threading.Event()
     audience.start()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from live.frames import Samples
 from live.movie.sound_line import FADE_S, SILENCE_S, TOLERANCE_S, SoundLine
+from live.process.frames import Samples
 
 RATE = 48_000
 PIECE = 1920

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from live.frames import Picture, Points, now
-from live.shared_frames import FrameKind, SharedPicture
-from live.show import Cue, Show
-from live.stage_manager import CueState, EngineState, FaultState, NoteState, StageState
+from live.manage.stage_manager import CueState, EngineState, FaultState, NoteState, StageState
+from live.process.frames import Picture, Points, now
+from live.process.shared_frames import FrameKind, SharedPicture
+from live.show.show_file import Cue, Show
 
 
 def cue(index: int, name: str, status: Any = "ready", why: str = "", **changes: Any) -> CueState:

@@ -16,20 +16,20 @@ from PyQt5.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from live.control.keys import BINDINGS
+from live.manage.stage_manager import EngineState
+from live.manage.sync import SyncState
 from live.operator import theme
 from live.operator.commands import COMMANDS, LIST_KEYS
 from live.operator.cue_list import CueStatus
 from live.operator.key_help import key_rows
 from live.operator.newest_picture import NewestPicture
 from live.operator.painting import Fit, Presentation
-from live.operator.remembered import Remembered
+from live.operator.presenter import cue_for_look, cue_text
+from live.operator.settings_store import Remembered
 from live.operator.stage import StageWindow
 from live.operator.window import OperatorWindow
-from live.operator.wording import cue_for_look, cue_text
-from live.shared_frames import FrameKind, SharedPicture
-from live.show import VOICE_PRESETS, Cue
-from live.stage_manager import EngineState
-from live.sync import SyncState
+from live.process.shared_frames import FrameKind, SharedPicture
+from live.show.show_file import VOICE_PRESETS, Cue
 from tests.live.operator.fake_stage import FakeStage, cue, fault, note, picture, sound
 
 

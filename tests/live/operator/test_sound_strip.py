@@ -12,8 +12,8 @@ from pytestqt.qtbot import QtBot
 
 from live.operator.fader import EVERY_MS, Fader, Range
 from live.operator.level_meter import CLIP_S, FLOOR_DB, HOLD_S, LevelMeter
+from live.operator.presenter import sound_reading
 from live.operator.sound_strip import INPUT, OUTPUT, VOICE, SoundReading, SoundStrip
-from live.operator.wording import sound_reading
 from tests.live.operator.fake_stage import sound
 from tests.live.operator.test_operator_window import Desk, desk, press
 

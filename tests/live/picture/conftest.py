@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from export.artifact.fields import Lines, Port, Target, Training
 from export.artifact.manifest import Manifest
 from export.artifact.model_file import write
-from live.shared_frames import FrameKind
+from live.process.shared_frames import FrameKind
 from models.features.face_points import FacePoints, LandmarkFileMissing, Picture, Points
 from models.features.retarget import target_facts
 

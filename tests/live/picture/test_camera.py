@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,26 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 
-from live.frames import Frame, now
-from live.picture import camera
-from live.picture.camera import (
-    BadSource,
-    DemoSource,
-    FileFrames,
-    FileSource,
-    Grabbed,
-    NoSource,
-    Source,
-    UrlSource,
-    Webcam,
-    cameras,
-    open_source,
-)
-from live.picture.mailbox import Mailbox
-from live.picture.movie_frames import capture_size
+from live.picture.sources import source as source_module
+from live.picture.sources import webcam
+from live.picture.sources.demo import DemoSource
+from live.picture.sources.movie_file import MovieFile
+from live.picture.sources.movie_frames import BadSource, FileFrames, capture_size
+from live.picture.sources.none import NoSource
+from live.picture.sources.registry import open_source
+from live.picture.sources.source import MOST_ABANDONED, Gone, Grabbed, Source, SourceOptions
+from live.picture.sources.url import UrlSource
+from live.picture.sources.webcam import Webcam, cameras
+from live.process.frames import Frame, now
+from live.process.mailbox import Mailbox
 from models.features.face_points import Picture
 
 
@@ -100,6 +97,13 @@ def test_taking_waits_no_longer_than_told() -> None:
 # ---- what is named
 
 
+class Performer:
+    """Who stands before the camera called `demo`."""
+
+    def picture(self, t_s: float) -> Picture:
+        return np.full((48, 64, 3), round(t_s * 30) % 256, np.uint8)
+
+
 @pytest.mark.parametrize(
     ("spec", "kind"),
     [
@@ -113,7 +117,12 @@ def test_taking_waits_no_longer_than_told() -> None:
     ],
 )
 def test_a_source_is_told_by_its_name(spec: str, kind: type[Source]) -> None:
-    assert type(open_source(spec)) is kind
+    assert type(open_source(spec, SourceOptions(performer=Performer))) is kind
+
+
+def test_without_a_performer_demo_is_refused() -> None:
+    with pytest.raises(BadSource, match="no stand-in performer"):
+        open_source("demo")
 
 
 def test_bad_files_are_refused_in_one_line(tmp_path: Path) -> None:
@@ -292,12 +301,12 @@ class Flaky(Source):
         self.opened += 1
         what = next(self.openings, "well")
         if what == "missing":
-            raise camera.Gone("there is no camera called 'flaky'")
+            raise Gone("there is no camera called 'flaky'")
         if what == "hangs at opening":
             self.let_go.wait()
         for i in count():
             if what == "stops" and i == 3:
-                raise camera.Gone("flaky stopped")
+                raise Gone("flaky stopped")
             if what == "hangs" and i == 3:
                 self.let_go.wait()
             if reader.stopping.wait(0.01):
@@ -328,7 +337,7 @@ def test_a_device_that_stops_or_is_missing_is_opened_again(started: Callable[[So
 
 
 def test_a_read_that_hangs_is_left_behind(started: Callable[[Source], Source], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(camera, "GONE_S", 0.2)
+    monkeypatch.setattr(source_module, "GONE_S", 0.2)
     source = Flaky("hangs")
     began = now()
     started(source)
@@ -343,15 +352,15 @@ def test_a_read_that_hangs_is_left_behind(started: Callable[[Source], Source], m
 def test_an_opening_that_hangs_is_left_behind_and_threads_do_not_pile_up(
     started: Callable[[Source], Source], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(camera, "GONE_S", 0.02)
-    monkeypatch.setattr(camera, "OPENING_S", 0.02)
+    monkeypatch.setattr(source_module, "GONE_S", 0.02)
+    monkeypatch.setattr(source_module, "OPENING_S", 0.02)
     source = Flaky(*["hangs at opening"] * 50)
     started(source)
     end = now() + 0.6
     while now() < end:
         source.watch()
         time.sleep(0.005)
-    assert 2 <= source.opened <= camera.MOST_ABANDONED + 1
+    assert 2 <= source.opened <= MOST_ABANDONED + 1
 
 
 def test_a_url_that_hangs_hangs_nobody() -> None:
@@ -379,11 +388,7 @@ def test_a_url_that_refuses_is_tried_again(started: Callable[[Source], Source]) 
 
 
 def test_the_demo_performs_thirty_times_a_second(started: Callable[[Source], Source]) -> None:
-    class Performer:
-        def picture(self, t_s: float) -> Picture:
-            return np.full((48, 64, 3), round(t_s * 30) % 256, np.uint8)
-
-    source = started(DemoSource(Performer()))
+    source = started(DemoSource(Performer))
     assert until(lambda: source.frames_captured >= 12)
     assert 15 < source.fps < 40
 
@@ -441,21 +446,21 @@ class FakeCapture:
 
 def test_a_webcam_asks_for_mjpg_and_one_that_lies_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     device = FakeCapture()
-    monkeypatch.setattr(camera.cv2, "VideoCapture", lambda *_: device)
-    monkeypatch.setattr(camera.sys, "platform", "test")
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *_: device)
+    monkeypatch.setattr(sys, "platform", "test")
     source = Webcam(0)
     seen: list[Picture] = []
     grabbed = source.grab(None)  # type: ignore[arg-type]
-    with pytest.raises(camera.Gone):
+    with pytest.raises(Gone):
         seen.extend(picture for picture, _ in grabbed)
     assert seen[0][0, 0].tolist() == [3, 2, 1]
-    assert len(seen) <= camera.LYING_READS + 2
-    assert device.asked[camera.cv2.CAP_PROP_FOURCC] == camera.cv2.VideoWriter.fourcc(*"MJPG")
+    assert len(seen) <= webcam.BOGUS_READS + 2
+    assert device.asked[cv2.CAP_PROP_FOURCC] == cv2.VideoWriter.fourcc(*"MJPG")
 
 
 def test_a_file_deleted_while_it_plays_is_tried_again(tmp_path: Path, started: Callable[[Source], Source]) -> None:
     path = make_movie(tmp_path / "m.mp4", [0.0, 0.02, 0.04])
-    source = FileSource(path)
+    source = MovieFile(path)
     started(source)
     assert until(lambda: source.frames_captured > 2)
     raw = path.read_bytes()

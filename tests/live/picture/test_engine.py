@@ -18,9 +18,17 @@ from export.artifact.model_file import check
 from export.runtime.cuda import CudaSession
 from export.runtime.session import open_session
 from export.runtime.session_options import build, options
-from live.engine_process import EngineProcess, stop_forkserver
-from live.frames import Frame, now
-from live.messages import (
+from live.picture.delay_line import DelayLine
+from live.picture.engine import LATENCY, PictureEngine, Step
+from live.picture.look import Look, ModelLook, face_square, open_look
+from live.picture.settings import PictureSettings
+from live.picture.sources.movie_frames import FileFrames
+from live.picture.sources.registry import open_source
+from live.picture.sources.scripted import ScriptedSource
+from live.picture.sources.source import MOST_ABANDONED, SourceOptions
+from live.process.engine_process import EngineProcess, stop_forkserver
+from live.process.frames import Frame, now
+from live.process.messages import (
     Fault,
     Finished,
     Forget,
@@ -37,15 +45,8 @@ from live.messages import (
     SetParameter,
     Stop,
 )
-from live.picture import camera
-from live.picture.camera import ScriptedSource, open_source
-from live.picture.engine import LATENCY, PictureEngine, Step
-from live.picture.look import Look, ModelLook, face_square, open_look
-from live.picture.movie_frames import FileFrames
-from live.picture.outputs import DelayLine
-from live.picture.settings import PictureSettings
-from live.profile import in_heights, mirrored
-from live.shared_frames import FrameKind, SharedFrames
+from live.process.shared_frames import FrameKind, SharedFrames
+from live.show.profile import in_heights, mirrored
 from models.features.face_points import FacePoints, Picture, Points, eye_distance
 from models.features.retarget import pose_and_residual
 
@@ -663,7 +664,7 @@ def test_a_hanging_url_stands_in_nobodys_way(make_rig: Callable[..., Rig]) -> No
         server.listen()
         rig = make_rig()
         rig.source = rig.engine.source = open_source(  # type: ignore[assignment]
-            f"http://127.0.0.1:{server.getsockname()[1]}/x.mp4", rig.clock
+            f"http://127.0.0.1:{server.getsockname()[1]}/x.mp4", SourceOptions(clock=rig.clock)
         )
         rig.engine.source.start()
         began = now()
@@ -674,7 +675,7 @@ def test_a_hanging_url_stands_in_nobodys_way(make_rig: Callable[..., Rig]) -> No
         assert rig.shown.kinds
         assert set(rig.shown.kinds) == {FrameKind.SAFE}
         assert rig.heard(Fault)[0].where == "camera"
-    assert camera.MOST_ABANDONED >= 1
+    assert MOST_ABANDONED >= 1
 
 
 def test_real_footage_runs_through_whole(

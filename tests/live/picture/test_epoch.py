@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from live.app import _from_one_movie
-from live.frames import Frame, Picture, now
-from live.picture.camera import DemoSource, FileSource
-from live.picture.movie_frames import playing_time
 from live.picture.settings import PictureSettings
+from live.picture.sources.demo import DemoSource
+from live.picture.sources.movie_file import MovieFile
+from live.picture.sources.movie_frames import playing_time
+from live.process.frames import Frame, Picture, now
 from live.sound.settings import SoundSettings
 
 PERIOD_S = 0.6
@@ -44,14 +45,14 @@ def movie(path: Path, times_s: list[float], begin_s: float = 0.0, sound_s: float
     return path
 
 
-Watch = Callable[[FileSource, float], list[Frame]]
+Watch = Callable[[MovieFile, float], list[Frame]]
 
 
 @pytest.fixture
 def watch() -> Iterator[Watch]:
-    sources: list[FileSource] = []
+    sources: list[MovieFile] = []
 
-    def see(source: FileSource, seconds: float) -> list[Frame]:
+    def see(source: MovieFile, seconds: float) -> list[Frame]:
         sources.append(source)
         source.start()
         frames = []
@@ -75,7 +76,7 @@ def number_of(frame: Frame, step: int = 16) -> int:
 def test_every_round_is_stamped_by_the_epoch(tmp_path: Path, watch: Watch, begin_s: float) -> None:
     path = movie(tmp_path / "m.mp4", TIMES_S, begin_s)
     epoch = now() + 0.05
-    frames = watch(FileSource(path, epoch=epoch, period_s=PERIOD_S), 1.7)
+    frames = watch(MovieFile(path, epoch=epoch, period_s=PERIOD_S), 1.7)
     assert len(frames) >= 20
     for frame in frames:
         rounds, time_s = divmod(frame.captured_at - epoch + 1e-6, PERIOD_S)
@@ -88,7 +89,7 @@ def test_what_is_past_when_it_comes_up_is_left_out(tmp_path: Path, watch: Watch)
     """Also after a restart of the engine, hours later: it is sought in the file, not decoded from its beginning."""
     path = movie(tmp_path / "m.mp4", [n / 25 for n in range(250)], step=1)
     epoch = now() - 3600.0 * 10 - 7.0
-    frames = watch(FileSource(path, epoch=epoch, period_s=10.0), 0.8)
+    frames = watch(MovieFile(path, epoch=epoch, period_s=10.0), 0.8)
     assert number_of(frames[0], 1) == pytest.approx(7.0 * 25, abs=12)
     assert all((f.captured_at - epoch) % 10.0 == pytest.approx(number_of(f, 1) / 25, abs=0.042) for f in frames)
     assert abs(frames[-1].captured_at - now()) < 0.2
@@ -98,7 +99,7 @@ def test_a_machine_that_stood_still_goes_on_where_it_would_be(tmp_path: Path, wa
     stood = [0.0]
     path = movie(tmp_path / "m.mp4", [n / 25 for n in range(250)], step=1)
     epoch = now()
-    source = FileSource(path, lambda: now() + stood[0], epoch=epoch, period_s=10.0)
+    source = MovieFile(path, lambda: now() + stood[0], epoch=epoch, period_s=10.0)
     watch(source, 0.3)
     stood[0] = 4.0
     time.sleep(0.3)
@@ -143,7 +144,7 @@ def test_the_demos_performer_and_speech_begin_at_one_moment(watch: Watch) -> Non
             return np.zeros((48, 64, 3), np.uint8)
 
     epoch = now() - 7.0
-    frames = watch(DemoSource(Performer(), epoch=epoch), 0.4)
+    frames = watch(DemoSource(Performer, epoch=epoch), 0.4)
     assert len(frames) >= 3
     assert asked[0] == pytest.approx(7.0, abs=0.3)
     assert all(any(abs(frame.captured_at - epoch - t_s) < 1e-6 for t_s in asked) for frame in frames)

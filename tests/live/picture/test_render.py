@@ -13,15 +13,14 @@ import numpy as np
 import pytest
 
 import guise
-from live.frames import Samples
 from live.movie.render import LOOKING, PERFORMING, RenderFailed, clip_neutral, render
 from live.movie.render_sound import heard_in
 from live.movie.writer import MovieWriter, Sound
-from live.picture.camera import BadSource
 from live.picture.look import Look
-from live.picture.movie_frames import FileFrames
 from live.picture.settings import PictureSettings
-from live.profile import in_heights, in_pixels
+from live.picture.sources.movie_frames import BadSource, FileFrames
+from live.process.frames import Samples
+from live.show.profile import in_heights, in_pixels
 from models.features.face_points import FacePoints, Picture, Points
 from models.features.retarget import pose_and_residual
 

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from live.frames import Frame, Landmarks
-from live.picture.movie_frames import FileFrames
 from live.picture.one_euro import OneEuro
+from live.picture.sources.movie_frames import FileFrames
 from live.picture.tracker import GRACE_S, Tracker, shape_is_sane
+from live.process.frames import Frame, Landmarks
 from models.features.face_points import Box, FacePoints, Picture, eye_distance
 
 from .conftest import drawn_points

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from live.frames import now
+from live.process.frames import now
 from live.sound.device import Devices
 from live.sound.drift import Feed
 

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 import soxr
 
-from live.show import PRESET_NAMES, VOICE_PRESETS
+from live.show.show_file import PRESET_NAMES, VOICE_PRESETS
 from live.sound.delay import Delay
 from live.sound.mixer import Dry, Silence, VoiceMixer
 from live.sound.presets import preset_voices

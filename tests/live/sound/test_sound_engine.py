@@ -13,9 +13,9 @@ import psutil
 import pytest
 import soundfile
 
-from live.engine_process import EngineProcess, start_forkserver
-from live.frames import Samples
-from live.messages import (
+from live.process.engine_process import EngineProcess, start_forkserver
+from live.process.frames import Samples
+from live.process.messages import (
     Event,
     Finished,
     Go,

@@ -153,7 +153,7 @@ def test_ctrl_c_saves_and_resume_goes_on(data: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "guise", "train", "pix2pix", str(data), "--out", str(out), "--steps", "1000000"]
     command += ["--set", "ngf=4", "--set", f"size={SIZE}", "--precision", "32-true"]
     command += [argument for key in STILL for argument in ("--set", f"{key}=0")]
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 60
         while not list(out.glob("log/events.*")) and time.monotonic() < deadline:

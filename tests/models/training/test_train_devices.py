@@ -26,7 +26,7 @@ from models.training.train import Advance, Plan
 from tests.models.face_folders import write_face
 
 torch.set_num_threads(1)
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SIZE = 32
 STEPS = 5
 TINY = {"ngf": 4, "size": SIZE, "alone": 2, "critic": 4, "scale": 0, "shift": 0, "turn": 0, "stretch": 0}

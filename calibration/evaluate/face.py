@@ -1,0 +1,116 @@
+"""`guise evaluate face`: what a look is worth on footage: whose face it shows, and how well it follows.
+
+Writes figures.json, and for each clip a movie and a contact sheet of performer and look side by side. Runs in the
+caller's thread.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import cv2
+
+from calibration.evaluate.look_on_footage import (
+    Clip,
+    Measured,
+    NotEvaluated,
+    Person,
+    measure,
+    open_look,
+    person_of,
+    retargeted,
+    spread,
+    track,
+)
+from export.metrics.face import OPENINGS, FaceMeter, identity_distance, mean_descriptor
+
+SAME_PERSON = 0.45
+"""Footage nearer than this to the target shows the target himself: two takes of one man lie 0.2 apart, strangers 0.6
+and more."""
+ASKED = 12
+"""Frames of a clip that tell whose footage it is."""
+
+Progress = Callable[[str, int, int], None]
+"""(what is being done, done, of how many)"""
+
+
+def evaluate_face(
+    look: Path, footage: Sequence[Path], targets: Sequence[Path], out: Path, progress: Progress
+) -> dict[str, Any]:
+    """The figures, also written to OUT/figures.json: medians over all frames measured, and `clips` one by one.
+
+    targets: footage of whoever the look is to show; without it identity, sharpness, ssim and l1 are None. Raises
+    BadModel, BadSource, NotEvaluated, LandmarkFileMissing, OSError.
+    """
+    _one_name_each(footage)
+    _nothing_overwritten(out, footage, targets)
+    opened = open_look(look)
+    meter = FaceMeter()
+    out.mkdir(parents=True, exist_ok=True)
+    steps = len(targets) + len(footage)
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        taken = []
+        for done, path in enumerate(targets):
+            progress(f"the target in {path.name}", done, steps)
+            taken.append(track(path.stem, path))
+        person = person_of(taken, opened, meter) if taken else None
+        everything = Measured(person, meter)
+        clips: dict[str, Any] = {}
+        for done, path in enumerate(footage, len(targets)):
+            progress(f"driven by {path.name}", done, steps)
+            clip = track(path.stem, path)
+            own = person is not None and _shows(clip, person, meter)
+            measured = measure(clip, {"look": retargeted(clip, opened, own=own)}, person, meter, out)["look"]
+            clips[path.name] = {"own": own, **measured.figures()}
+            everything.add(measured)
+    finally:
+        cv2.setNumThreads(before)
+    figures = {**everything.figures(), "look": opened.manifest.name, "clips": clips}
+    for openings in ("openings", "openings_real"):
+        figures[openings] = _over_clips([clip[openings] for clip in clips.values()])
+    if person is not None:
+        figures["target"] = {"own_identity_median": person.own_identity[0], "own_identity_p95": person.own_identity[1]}
+    (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+    return figures
+
+
+def _over_clips(openings: Sequence[Mapping[str, Mapping[str, float | None]]]) -> dict[str, dict[str, float | None]]:
+    """The median clip's. Not one line through all clips' frames: every performer's eyes are another size at rest, and
+    the target's are not."""
+    answer: dict[str, dict[str, float | None]] = {}
+    for part in OPENINGS:
+        answer[part] = {}
+        for figure in ("correlation", "gain"):
+            known = [value for clip in openings if (value := clip[part][figure]) is not None]
+            answer[part][figure] = median(known) if known else None
+    return answer
+
+
+def _one_name_each(footage: Sequence[Path]) -> None:
+    names = [path.stem for path in footage]
+    for path in footage:
+        if names.count(path.stem) > 1:
+            raise NotEvaluated(f"two clips are called {path.stem}, and what is written is named by them: rename one")
+
+
+def _nothing_overwritten(out: Path, footage: Sequence[Path], targets: Sequence[Path]) -> None:
+    kept = {path.resolve() for path in (*footage, *targets)}
+    for path in footage:
+        for written in (out / f"{path.stem}.mp4", out / f"{path.stem}.jpg"):
+            if written.resolve() in kept:
+                raise NotEvaluated(f"{written} would be written over: name another folder than your footage's")
+
+
+def _shows(clip: Clip, person: Person, meter: FaceMeter) -> bool:
+    """Whether the clip is the target's own footage."""
+    wanted = sorted(spread(clip.seen))
+    chosen = set(wanted[:: max(1, len(wanted) // ASKED)])
+    found = [meter.descriptor(frame.picture) for index, frame, _ in clip.frames() if index in chosen]
+    described = [descriptor for descriptor in found if descriptor is not None]
+    return bool(described) and identity_distance(mean_descriptor(described), person.descriptor) < SAME_PERSON

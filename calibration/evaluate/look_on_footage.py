@@ -1,0 +1,317 @@
+"""A look driven by footage and measured: for `guise evaluate face` and the benchmark of likeness.
+
+Drives the look through the stage's own code: tracker, neutral, retargeting, lines, session. Pictures and movies show
+real people: they go where the caller says, and belong in no repository. Runs in the caller's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+
+from export.metrics.face import (
+    Descriptor,
+    FaceMeter,
+    aligned_cut,
+    aligned_points,
+    expression_error,
+    flicker,
+    identity_distance,
+    l1,
+    mean_descriptor,
+    openings_agreement,
+    picture_change,
+    points_change,
+    sharpness,
+    ssim,
+)
+from export.runtime.session import open_session
+from live.movie.writer import MovieWriter
+from live.picture.look import ModelLook
+from live.picture.sources.movie_frames import FileFrames
+from live.picture.tracker import Tracker
+from live.process.frames import Frame
+from models.features.face_points import FacePoints, Picture, Points
+from models.features.retarget import neutral_of
+
+SAMPLES = 120
+"""Frames of a clip that are measured, evenly spread."""
+MOVIE_S = 10.0
+SHEET_COLUMNS = 8
+FEWEST_FACES = 10
+_SIDE = 256
+"""Of a picture in a movie or a sheet."""
+
+Progress = Callable[[str], None]
+
+
+class NotEvaluated(Exception):
+    """The look cannot be measured on this; the message is one line."""
+
+
+class Clip(NamedTuple):
+    """A driving movie, tracked: points (68, 2) in frame pixels, None where there was no face."""
+
+    name: str
+    path: Path
+    points: list[Points | None]
+    times: list[float]
+    neutral: Points
+    size: tuple[int, int]
+    fps: float
+
+    @property
+    def seen(self) -> list[int]:
+        """Frames that can be measured: they and the next one have a face."""
+        return [i for i in range(len(self.points) - 1) if self.points[i] is not None and self.points[i + 1] is not None]
+
+    def frames(self) -> Iterator[tuple[int, Frame, Points]]:
+        """Those with a face."""
+        for frame, points in zip(FileFrames(self.path), self.points, strict=False):
+            if points is not None:
+                yield frame.index, frame, points
+
+
+class Drawn(NamedTuple):
+    """One generated picture, the points it was asked for, and the performer at the same place and size."""
+
+    picture: Picture
+    asked: Points
+    real: Picture
+    performed: Points
+    """The performer's own points, in the pixels of `real`."""
+    own: bool
+    """The performer is the target: `real` is what should have been painted."""
+
+
+Drive = Callable[[Frame, Points], Drawn]
+"""A frame and its points -> what the look paints."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who a look is to show: the mean of his descriptors, and how sharp his pictures are at the look's scale."""
+
+    descriptor: Descriptor
+    sharpness: float
+    own_identity: tuple[float, float]
+    """Median and 95th percentile of his footage's distances to its own mean."""
+
+
+def open_look(path: Path, retarget: bool = True) -> ModelLook:
+    """Raises BadModel, NotEvaluated for a look that reads no landmark lines."""
+    session = open_session(path, "auto", kind="look")
+    session.warm()
+    if session.manifest.target is None:
+        raise NotEvaluated(f"{path} does not read landmark lines, so nothing can be asked of it here")
+    return ModelLook(str(path), session, retarget)
+
+
+def neutral_asked(look: ModelLook) -> Points:
+    """The target's face at rest, in the look's pixels."""
+    assert look.manifest.target is not None
+    return np.array(look.manifest.target.neutral, np.float32)
+
+
+def track(name: str, path: Path) -> Clip:
+    """The whole movie through the stage's tracker, every frame. Raises BadSource, NotEvaluated."""
+    tracker = Tracker(FacePoints())
+    points: list[Points | None] = []
+    times: list[float] = []
+    movie = FileFrames(path)
+    for frame in movie:
+        seen = tracker.update(frame)
+        times.append(frame.captured_at)
+        points.append(None if seen is None else seen.points)
+    known = [p for p in points if p is not None]
+    if len(known) < FEWEST_FACES:
+        raise NotEvaluated(f"{path} shows a face in {len(known)} frames only, and {FEWEST_FACES} are the least")
+    return Clip(name, path, points, times, neutral_of(np.array(known)), movie.size, movie.fps)
+
+
+def person_of(clips: Iterable[Clip], look: ModelLook, meter: FaceMeter) -> Person:
+    """The person of these clips, as the look is to show him. Raises NotEvaluated."""
+    wanted = neutral_asked(look)
+    descriptors, sharp = [], []
+    names = []
+    for clip in clips:
+        names.append(clip.path.name)
+        chosen = spread(clip.seen)
+        for index, frame, _ in clip.frames():
+            if index not in chosen:
+                continue
+            described = meter.descriptor(frame.picture)
+            if described is not None:
+                descriptors.append(described)
+            sharp.append(sharpness(aligned_cut(frame.picture, clip.neutral, wanted, look.side)))
+    try:
+        person = mean_descriptor(descriptors)
+    except ValueError as error:
+        raise NotEvaluated(f"{', '.join(names)}: {error}") from error
+    median, p95 = np.percentile([identity_distance(d, person) for d in descriptors], [50, 95])
+    return Person(person, float(np.median(sharp)), (float(median), float(p95)))
+
+
+def retargeted(clip: Clip, look: ModelLook, *, own: bool) -> Drive:
+    """The performer's neutral is known, as from a profile. own: the footage is the target's."""
+    wanted = neutral_asked(look)
+
+    def drive(frame: Frame, points: Points) -> Drawn:
+        _, asked = look.lines(frame.picture, points, clip.neutral)
+        made = look.perform(frame.picture, points, clip.neutral).copy()
+        real = aligned_cut(frame.picture, clip.neutral, wanted, look.side)
+        return Drawn(made, asked, real, aligned_points(points, clip.neutral, wanted), own)
+
+    return drive
+
+
+def measure(
+    clip: Clip, drives: Mapping[str, Drive], person: Person | None, meter: FaceMeter, folder: Path
+) -> dict[str, Measured]:
+    """Each way of driving, measured; FOLDER/CLIP.mp4 and .jpg show the performer and all of them side by side."""
+    measured = {name: Measured(person, meter) for name in drives}
+    chosen = spread(clip.seen)
+    shown = set(sorted(chosen)[:: max(1, len(chosen) // SHEET_COLUMNS)])
+    columns: list[Picture] = []
+    first_s: float | None = None
+    with MovieWriter(folder / f"{clip.path.stem}.mp4", None, ((1 + len(drives)) * _SIDE, _SIDE)) as movie:
+        for index, frame, points in clip.frames():
+            first_s = frame.captured_at if first_s is None else first_s
+            filmed = frame.captured_at - first_s < MOVIE_S
+            if not filmed and index not in chosen and index - 1 not in chosen:
+                continue
+            pictures: list[Picture] = []
+            for name, drive in drives.items():
+                drawn = drive(frame, points)
+                pictures.append(drawn.picture)
+                if index in chosen:
+                    measured[name].take(drawn)
+                elif index - 1 in chosen:
+                    measured[name].follow(drawn)
+            row = np.concatenate([_thumbnail(frame.picture), *(_thumbnail(p) for p in pictures)], 1)
+            if filmed:
+                movie.write(row, frame.captured_at - first_s, wait=True)
+            if index in shown and len(columns) < SHEET_COLUMNS:
+                columns.append(np.concatenate(np.split(row, 1 + len(drives), axis=1), 0))
+    if columns:
+        sheet = np.concatenate(columns, 1)
+        cv2.imwrite(str(folder / f"{clip.path.stem}.jpg"), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    return measured
+
+
+class Measured:
+    """Collects what one way of driving gives."""
+
+    def __init__(self, person: Person | None, meter: FaceMeter) -> None:
+        """person: who it is to be; None leaves identity and sharpness open."""
+        self._person, self._meter = person, meter
+        self._identity: list[float] = []
+        self._expression: list[float] = []
+        self._found: list[Points] = []
+        self._performed: list[Points] = []
+        self._real_found: list[Points] = []
+        self._real_performed: list[Points] = []
+        self._ssim: list[float] = []
+        self._l1: list[float] = []
+        self._sharp: list[float] = []
+        self._change: list[float] = []
+        self._real_change: list[float] = []
+        self._moved: list[float] = []
+        self._real_moved: list[float] = []
+        self._taken = 0
+        self._last: tuple[Drawn, Points | None, Points | None] | None = None
+
+    def take(self, drawn: Drawn) -> None:
+        """A chosen frame."""
+        self._taken += 1
+        found, real_found = self._meter.both(drawn.picture), self._meter.points(drawn.real)
+        points = None if found is None else found[0]
+        if self._last is not None:
+            self._follow(drawn, points, real_found)
+        self._last = drawn, points, real_found
+        if self._person is not None:
+            self._sharp.append(sharpness(drawn.picture) / max(self._person.sharpness, 1e-9))
+        if found is not None:
+            if self._person is not None:
+                self._identity.append(identity_distance(found[1], self._person.descriptor))
+            self._expression.append(expression_error(found[0], drawn.asked))
+            self._found.append(found[0])
+            self._performed.append(drawn.performed)
+        if real_found is not None:
+            self._real_found.append(real_found)
+            self._real_performed.append(drawn.performed)
+        if drawn.own:
+            self._ssim.append(ssim(drawn.picture, drawn.real))
+            self._l1.append(l1(drawn.picture, drawn.real))
+
+    def follow(self, drawn: Drawn) -> None:
+        """The frame right after a chosen one: what changed in between."""
+        if self._last is not None:
+            self._follow(drawn, self._meter.points(drawn.picture), self._meter.points(drawn.real))
+        self._last = None
+
+    def add(self, other: Measured) -> None:
+        """What the other has collected, too."""
+        for name in self.__dict__:
+            if isinstance(getattr(self, name), list):
+                getattr(self, name).extend(getattr(other, name))
+        self._taken += other._taken
+
+    def _follow(self, drawn: Drawn, found: Points | None, real_found: Points | None) -> None:
+        assert self._last is not None
+        before, before_found, before_real = self._last
+        self._last = None
+        self._change.append(picture_change(before.picture, drawn.picture))
+        self._real_change.append(picture_change(before.real, drawn.real))
+        if found is not None and before_found is not None and real_found is not None and before_real is not None:
+            self._moved.append(points_change(before_found, found))
+            self._real_moved.append(points_change(before_real, real_found))
+
+    def figures(self) -> dict[str, Any]:
+        """Medians over the chosen frames; None where nothing could be measured."""
+        return {
+            "frames": self._taken,
+            "face_found": len(self._expression) / max(self._taken, 1),
+            "identity": _median(self._identity),
+            "identity_p95": float(np.percentile(self._identity, 95)) if self._identity else None,
+            "expression": _median(self._expression),
+            "openings": openings_agreement(self._found, self._performed),
+            "openings_real": openings_agreement(self._real_found, self._real_performed),
+            "ssim": _median(self._ssim),
+            "ssim_mean": _mean(self._ssim),
+            "l1": _median(self._l1),
+            "l1_mean": _mean(self._l1),
+            "sharpness": _median(self._sharp),
+            "flicker": flicker(self._change, self._real_change),
+            "flicker_points": flicker(self._moved, self._real_moved),
+            "change_generated": _mean(self._change),
+            "change_real": _mean(self._real_change),
+        }
+
+
+def spread(indices: list[int]) -> set[int]:
+    """At most SAMPLES of them, evenly."""
+    if len(indices) <= SAMPLES:
+        return set(indices)
+    return {indices[i] for i in np.linspace(0, len(indices) - 1, SAMPLES).round().astype(int)}
+
+
+def _median(values: list[float]) -> float | None:
+    return float(np.median(values)) if values else None
+
+
+def _mean(values: list[float]) -> float | None:
+    return float(np.mean(values)) if values else None
+
+
+def _thumbnail(picture: Picture) -> Picture:
+    height, width = picture.shape[:2]
+    short = min(height, width)
+    top, left = (height - short) // 2, (width - short) // 2
+    square = picture[top : top + short, left : left + short]
+    return np.asarray(cv2.resize(square, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), np.uint8)

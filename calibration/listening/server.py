@@ -1,0 +1,143 @@
+"""The listening test's page on this machine alone: the standard library's server, and nothing from elsewhere.
+
+It serves a page, the sounds of the test by ids that it gave out itself, and takes ranks; no path of a request is ever
+a path of the disk. `serve` runs in the caller's thread until Ctrl-C; each connection has a thread, joined at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from calibration.listening.listening_test import Listening
+from calibration.listening.page import PAGE
+
+_MOST_BYTES = 10_000
+_IDLE_S = 2
+"""A browser opens connections ahead and says nothing on them: they must not hold up the end."""
+
+
+class ListeningServer(ThreadingHTTPServer):
+    """On a free port of 127.0.0.1. Close it by server_close()."""
+
+    daemon_threads = False
+    block_on_close = True
+
+    def __init__(self, test: Listening, question: str) -> None:
+        """Raises OSError."""
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.test, self.question = test, question
+        self.hosts = {f"{name}:{self.server_address[1]}" for name in ("127.0.0.1", "localhost")}
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A listener who closes the page while it is sent is no error."""
+
+
+def serve(test: Listening, question: str, opened: Callable[[str], None]) -> None:
+    """Until Ctrl-C; `opened` is told the page's address. Raises OSError."""
+    with ListeningServer(test, question) as server:
+        opened(server.url)
+        try:
+            server.serve_forever(0.2)
+        except KeyboardInterrupt:
+            return
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: ListeningServer
+    timeout = _IDLE_S
+
+    def do_GET(self) -> None:
+        kind, _, identity = self.path.lstrip("/").partition("/")
+        if not self._from_here():
+            self._answer(HTTPStatus.FORBIDDEN)
+        elif self.path == "/":
+            self._answer(HTTPStatus.SEE_OTHER, location=f"/listener/{self.server.test.arrive()}")
+        elif kind == "listener" and self.server.test.listener(identity) is None:
+            self._answer(HTTPStatus.SEE_OTHER, location="/")  # of a test that ended: a new listener
+        elif kind == "listener":
+            self._page(identity)
+        elif kind == "sound" and (sound := self.server.test.sound(identity)) is not None:
+            self._answer(HTTPStatus.OK, sound, "audio/wav")
+        else:
+            self._answer(HTTPStatus.NOT_FOUND)
+
+    def do_POST(self) -> None:
+        """The ranks of a trial. Another site's page can neither know a listener nor send this type unasked."""
+        kind, _, identity = self.path.lstrip("/").partition("/")
+        length = self.headers.get("Content-Length", "")
+        if not self._from_here() or self.headers.get("Content-Type") != "application/json":
+            self._answer(HTTPStatus.FORBIDDEN)
+        elif kind != "rank" or not length.isdecimal() or int(length) > _MOST_BYTES:
+            self._answer(HTTPStatus.BAD_REQUEST)
+        else:
+            self._rank(identity, self.rfile.read(int(length)))
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nobody reads it."""
+
+    def _from_here(self) -> bool:
+        """Asked of this address, by a page of ours: not by a foreign name that was made to point here."""
+        origin = self.headers.get("Origin")
+        return self.headers.get("Host") in self.server.hosts and (
+            origin is None or origin.removeprefix("http://") in self.server.hosts
+        )
+
+    def _page(self, identity: str) -> None:
+        listener = self.server.test.listener(identity)
+        assert listener is not None
+        told = {
+            "listener": identity,
+            "question": self.server.question,
+            "trials": [trial.sounds for trial in listener.trials],
+            "ranked": listener.ranked,
+        }
+        # "</script>" in a question would end the script.
+        told_safely = json.dumps(told).replace("<", "\\u003c")
+        nonce = secrets.token_hex(16)
+        page = PAGE.replace("NONCE", nonce).replace("TOLD", told_safely)
+        self._answer(HTTPStatus.OK, page.encode(), "text/html; charset=utf-8", nonce=nonce)
+
+    def _rank(self, identity: str, body: bytes) -> None:
+        try:
+            said = json.loads(body)
+            number, order = said["trial"], said["best_first"]
+            if type(number) is not int or not all(isinstance(sound, str) for sound in order):
+                raise ValueError
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return self._answer(HTTPStatus.BAD_REQUEST)
+        try:
+            saved = self.server.test.rank(identity, number, list(order))
+        except OSError:
+            return self._answer(HTTPStatus.INSUFFICIENT_STORAGE)
+        return self._answer(HTTPStatus.NO_CONTENT if saved else HTTPStatus.CONFLICT)
+
+    def _answer(
+        self, status: HTTPStatus, body: bytes = b"", kind: str = "text/plain", *, location: str = "", nonce: str = ""
+    ) -> None:
+        self.send_response(status)
+        script = f"script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; " if nonce else ""
+        policy = (
+            f"default-src 'none'; {script}img-src data:; connect-src 'self'; media-src blob:; frame-ancestors 'none'"
+        )
+        for name, value in (
+            ("Content-Security-Policy", policy),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Referrer-Policy", "no-referrer"),
+            ("Cache-Control", "no-store"),
+            ("Content-Type", kind),
+            ("Content-Length", str(len(body))),
+        ):
+            self.send_header(name, value)
+        if location:
+            self.send_header("Location", location)
+        self.end_headers()
+        self.wfile.write(body)

@@ -1,0 +1,88 @@
+"""`guise calibrate performer`: some seconds before the camera -> the performer's face at rest, and how it opens.
+
+Opens the camera as the picture engine does, follows the face with the same tracker, and keeps no picture. Runs in the
+calling thread; the camera has its own.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from calibration.measure.estimate import opening_ranges
+from live.demo import stand_in_performer
+from live.picture.sources.registry import open_source
+from live.picture.sources.source import SourceOptions
+from live.picture.tracker import Tracker
+from live.process.frames import now
+from live.show.profile import Profile
+from models.features.face_points import FacePoints, Points
+from models.features.retarget import neutral_of
+
+FEWEST_FACES = 30
+"""Below a second's worth of faces a median says nothing."""
+FEWEST_SHARE = 0.5
+"""Of the pictures must show a face, else the light or the place is wrong."""
+SILENT_S = 8.0
+"""Without a picture for this long the measurement is given up: a network camera may take its time to open."""
+
+Progress = Callable[[float, int], None]
+"""(seconds measured, faces seen)"""
+
+
+class NotMeasured(Exception):
+    """No profile came of it; the message is one line that says what to change."""
+
+
+def measure_performer(camera: str, seconds: float, progress: Progress | None = None) -> Profile:
+    """Films for `seconds` and gives the profile.
+
+    Raises NotMeasured, live.picture.sources.movie_frames.BadSource, models.features.face_points.LandmarkFileMissing.
+    """
+    source = open_source(camera, SourceOptions(performer=stand_in_performer))
+    tracker = Tracker(FacePoints())
+    points: list[Points] = []
+    frames, size = 0, (0, 0)
+    source.start()
+    try:
+        newest_at = now()
+        first: float | None = None
+        while first is None or now() - first < seconds:
+            frame = source.mailbox.take(0.1)
+            if frame is None:
+                source.watch()
+                if now() - newest_at > SILENT_S:
+                    raise NotMeasured(f"no picture from {source.name}: {source.trouble or 'it does not answer'}")
+                continue
+            newest_at = now()
+            if first is None:
+                first = newest_at
+            shape = frame.picture.shape[1], frame.picture.shape[0]
+            if size != (0, 0) and shape != size:
+                raise NotMeasured(f"the size of {source.name}'s picture changed while measuring: try again")
+            size = shape
+            frames += 1
+            seen = tracker.update(frame)
+            if seen is not None:
+                points.append(seen.points)
+            if progress is not None:
+                progress(now() - first, len(points))
+    finally:
+        source.close()
+    if len(points) < min(FEWEST_FACES, max(frames, 1)) or len(points) < FEWEST_SHARE * frames:
+        raise NotMeasured(
+            f"a face was seen in {len(points)} of {frames} pictures of {source.name}: "
+            "sit alone before the camera, in even light, and look at it"
+        )
+    clip = np.array(points, np.float32)
+    return Profile.of_frame(
+        neutral_of(clip),
+        *size,
+        opening_ranges(clip),
+        camera=Path(camera).name if "/" in camera else camera,
+        faces=len(points),
+        measured=datetime.date.today().isoformat(),
+    )

@@ -1,0 +1,37 @@
+"""Two fictional performers, drawn by code: the subjects of the looks that Guise carries in its pocket.
+
+They never lived and look like nobody, so their looks may be shown, changed and passed on by anyone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from live.demo_training.characters.figure import Figure
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a character lives, and the seed of its performance."""
+
+    module: str
+    figure: str
+    seed: int
+
+
+CHARACTERS: dict[str, Entry] = {
+    "porcelain": Entry("live.demo_training.characters.porcelain", "Porcelain", 11),
+    "verdigris": Entry("live.demo_training.characters.verdigris", "Verdigris", 23),
+}
+
+
+def character(name: str) -> Figure:
+    """Build a character; a fraction of a second. KeyError if there is none of this name."""
+    entry = CHARACTERS[name]
+    return cast("Figure", getattr(import_module(entry.module), entry.figure)())
+
+
+__all__ = ["CHARACTERS", "Entry", "character"]

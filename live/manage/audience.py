@@ -1,0 +1,176 @@
+"""What the audience sees, handed to everyone in this process who shows or keeps it: the stage window, the
+recorder.
+
+Lives in the operator's process. One thread waits for the stage frames (a block has room for one waiter) and
+hands each newest picture on. When pictures stop coming it presents the show's safe picture by itself, whoever
+died.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from live.manage.report import Report
+from live.process.frames import Picture, now
+from live.process.percentiles import Times
+from live.process.shared_frames import FrameKind, SharedFrames, SharedPicture
+
+STALE_S = 0.5
+"""Without a picture for this long, the audience sees the safe picture."""
+_SAFE_EVERY_S = 0.1
+_NEW = (FrameKind.GENERATED, FrameKind.BYPASS)
+"""A picture that is held, or safe, is none that was newly made."""
+
+Subscriber = Callable[[SharedPicture], None]
+
+
+class Audience:
+    """The one reader of the stage frames."""
+
+    def __init__(self, frames: SharedFrames, safe_picture: Path | None = None) -> None:
+        self._frames = frames
+        self._safe_path = safe_picture
+        self._safe: Picture | None = None
+        self._size = (480, 640)
+        self._subscribers: tuple[tuple[Subscriber, bool], ...] = ()
+        self._changing = threading.Lock()
+        self._measuring = threading.Lock()
+        self._stopping = threading.Event()
+        self._panic = False
+        self._came_at = now()
+        self._safe_shown_at = 0.0
+        self._last: SharedPicture | None = None
+        self._latency = Times()
+        self._painted = Times()
+        self._shown_at: float | None = None
+        self._longest_gap_s = 0.0
+        self._count = 0
+        self.first_at: float | None = None
+        """When the first picture of a look was handed on, by now()."""
+        self._thread = threading.Thread(target=self._attend, name="audience", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def subscribe(self, subscriber: Subscriber, *, safe_too: bool = True) -> Callable[[], None]:
+        """Have every new picture handed to `subscriber`, in the audience's thread: it must not wait. Returns
+        what ends it.
+
+        safe_too: also the safe pictures this process shows by itself while nothing comes from the engine.
+        """
+        entry = (subscriber, safe_too)
+        with self._changing:
+            self._subscribers = (*self._subscribers, entry)
+
+        def leave() -> None:
+            with self._changing:
+                self._subscribers = tuple(other for other in self._subscribers if other is not entry)
+
+        return leave
+
+    def panic(self, on: bool) -> None:
+        """Show nothing but the safe picture, at once, without waiting for the engine."""
+        self._panic = on
+        self._safe_shown_at = 0.0
+        self._frames.wake()
+
+    def set_safe_picture(self, path: Path | None) -> None:
+        self._safe_path, self._safe = path, None
+
+    def presented(self, picture: SharedPicture, at: float) -> None:
+        """A window tells that it has drawn this picture, at `at` by now()."""
+        if picture.kind in _NEW:
+            with self._measuring:
+                self._painted.add(at - picture.captured_at)
+
+    @property
+    def newest(self) -> SharedPicture | None:
+        """What was handed on last."""
+        return self._last
+
+    @property
+    def stale(self) -> bool:
+        """No picture comes from the engine."""
+        return now() - self._came_at > STALE_S
+
+    @property
+    def latency_s(self) -> float | None:
+        """Median of the last seconds: capture to drawn by a window, else to handed on; None: nothing was."""
+        with self._measuring:
+            ms = (self._painted if self._painted.count else self._latency).recent()["p50"]
+        return None if ms is None else ms / 1e3
+
+    def figures(self) -> Report:
+        """Keys of the report's "video" part. presented_latency: capture to drawn by a window, else to handed
+        on."""
+        with self._measuring:
+            times = self._painted if self._painted.count else self._latency
+            return {
+                "frames_presented": self._count,
+                "presented_latency": times.whole(),
+                "presented_longest_gap": round(self._longest_gap_s * 1000.0, 2),
+            }
+
+    def _attend(self) -> None:
+        after = 0
+        while not self._stopping.is_set():
+            self._frames.wait(_SAFE_EVERY_S)
+            picture = self._frames.newest(after)
+            if picture is not None:
+                after = picture.sequence
+                self._came_at = now()
+                self._size = picture.picture.shape[:2]
+                if not self._panic or picture.kind is FrameKind.SAFE:
+                    self._measure(picture)
+                    self._hand_on(picture, of_ours=False)
+                    continue
+            if (self._panic or self.stale) and now() - self._safe_shown_at >= _SAFE_EVERY_S * 0.9:
+                self._shown_at = None
+                self._hand_on(self._safe_frame(), of_ours=True)
+                self._safe_shown_at = now()
+
+    def _measure(self, picture: SharedPicture) -> None:
+        at = now()
+        with self._measuring:
+            self._count += 1
+            if picture.kind in _NEW:
+                self.first_at = self.first_at or at
+                self._latency.add(at - picture.captured_at)
+            if self._shown_at is not None:
+                self._longest_gap_s = max(self._longest_gap_s, at - self._shown_at)
+            self._shown_at = at
+
+    def _hand_on(self, picture: SharedPicture, *, of_ours: bool) -> None:
+        self._last = picture
+        for subscriber, safe_too in self._subscribers:
+            if safe_too or not of_ours:
+                subscriber(picture)
+
+    def _safe_frame(self) -> SharedPicture:
+        if self._safe is None:
+            self._safe = read_safe_picture(self._safe_path, self._size)
+        at = now()
+        return SharedPicture(self._safe, 0, 0, at, at, FrameKind.SAFE, None)
+
+
+def read_safe_picture(path: Path | None, black: tuple[int, int] = (480, 640)) -> Picture:
+    """The show's safe picture, or black of this height and width where there is none or it cannot be read."""
+    if path is not None:
+        import cv2
+
+        try:
+            read = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB)
+        except (OSError, cv2.error):
+            read = None
+        if read is not None:
+            return np.asarray(read, np.uint8)
+    return np.zeros((*black, 3), np.uint8)

@@ -1,0 +1,125 @@
+"""A cue's road to the stage.
+
+GO sets it waiting; as soon as every engine that is up has answered for its model, each is sent its Go. So a cue whose
+models are loaded is on stage with the next frame, and one whose models are not lets the old one play until they are.
+An engine that was down catches up with the cue on stage when it is back.
+
+Runs in whichever thread calls the StageManager, under its lock; waits for nothing.
+"""
+
+from __future__ import annotations
+
+from live.manage.debounce import Presses
+from live.manage.engine_supervisor import WatchedEngine
+from live.manage.event_log import Account
+from live.process.frames import now
+from live.process.messages import Go, SetParameter
+from live.show.parameter_names import STRIP_PARAMETERS
+from live.show.running_order import RunningOrder, Waiting
+from live.show.show_file import Cue
+
+
+def model_of(cue: Cue, engine: WatchedEngine) -> str:
+    """What this engine performs in this cue."""
+    return str(cue.look if engine.kind == "look" else cue.voice)
+
+
+class CueRoad:
+    """Brings what the running order asks for onto the stage."""
+
+    def __init__(
+        self, order: RunningOrder, picture: WatchedEngine, sound: WatchedEngine, account: Account, presses: Presses
+    ) -> None:
+        self._order = order
+        self._picture = picture
+        self._sound = sound
+        self._engines = (picture, sound)
+        self._account = account
+        self._presses = presses
+        self._parameters: dict[str, float] = {}
+
+    def ask(self, index: int, *, by_itself: bool = False) -> None:
+        """Let this cue come as soon as it can."""
+        if self._order.ask(index, now(), by_itself=by_itself):
+            self.pardon(index)
+            self.advance()
+
+    def pardon(self, index: int) -> None:
+        """Its models may be refused no longer: they are looked at again."""
+        for engine in self._engines:
+            engine.pardon(model_of(self._order.cue(index), engine))
+
+    def advance(self) -> None:
+        """Do all that can be done now: load, fire, catch up."""
+        self._load()
+        while self._order.waiting is not None and self._fire_if_ready(self._order.waiting):
+            self._load()
+        for engine in self._engines:
+            engine.catch_up()
+        self._load()
+
+    def set_parameter(self, name: str, value: float) -> None:
+        """It lasts until the next cue, be it the picture's or a voice's; what stands on the sound's desk lasts."""
+        self._parameters[name] = value
+        self._engine_of(name).send(SetParameter(name, value))
+
+    def tell_parameters(self, engine: WatchedEngine) -> None:
+        """To an engine that was down when they were set."""
+        for name, value in self._parameters.items():
+            if self._engine_of(name) is engine:
+                engine.send(SetParameter(name, value))
+
+    def _load(self) -> None:
+        """First what is needed now, then the next cue, then one at a time whatever fits into the budget."""
+        for engine in self._engines:
+            urgent = [] if engine.target is None else [engine.target.model]
+            if self._order.waiting is not None:
+                urgent.append(model_of(self._order.cue(self._order.waiting.index), engine))
+            following = [model_of(cue, engine) for cue in self._order.from_standby()]
+            keep = {*urgent, *following[:1]}
+            for key in urgent:
+                engine.want(key, keep, preload=False)
+            if not engine.on_stage_once or engine.busy:
+                continue  # nothing may delay the first picture, nor what is needed now
+            for at, key in enumerate(following):
+                if engine.status(key).status == "unloaded" and (at == 0 or engine.has_room_for(key)):
+                    engine.want(key, keep, preload=True)
+                    break
+
+    def _fire_if_ready(self, waiting: Waiting) -> bool:
+        """Fire it, or pass over it. False when its models are still awaited."""
+        cue = self._order.cue(waiting.index)
+        up = [engine for engine in self._engines if engine.up]
+        answers = {engine.name: engine.status(model_of(cue, engine)) for engine in up}
+        if not up or any(answer.status in ("unloaded", "loading") for answer in answers.values()):
+            return False
+        self._order.waiting = None
+        for engine in up:
+            answer = answers[engine.name]
+            if answer.status == "refused":
+                refusal = f"the {engine.kind} is refused, the old one plays on: {answer.why}"
+                self._account.note(f'cue "{cue.name}": {refusal}')
+        if all(answer.status == "refused" for answer in answers.values()):
+            self._order.pass_over(waiting)
+            return True
+        for engine in self._engines:
+            if engine not in up or answers[engine.name].status == "ready":
+                engine.target = Go(
+                    waiting.index, model_of(cue, engine), cue.transition_s, self._parameters_of(engine, cue)
+                )
+        self._parameters = {name: value for name, value in self._parameters.items() if name in STRIP_PARAMETERS}
+        self._fired(waiting, cue)
+        return True
+
+    def _fired(self, waiting: Waiting, cue: Cue) -> None:
+        at = now()
+        self._account.switched(cue.name, waiting.index, at - waiting.asked_at)
+        self._order.fired(waiting.index, at)
+        if waiting.by_itself:
+            self._presses.count("go")  # a press that comes now was meant for the cue that has just gone by itself
+
+    def _parameters_of(self, engine: WatchedEngine, cue: Cue) -> dict[str, float]:
+        return {name: value for name, value in cue.set.items() if self._engine_of(name) is engine}
+
+    def _engine_of(self, parameter: str) -> WatchedEngine:
+        return self._sound if parameter.startswith("sound/") else self._picture

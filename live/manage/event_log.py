@@ -1,0 +1,136 @@
+"""The account of a show: its switches, faults and notes, for the screen while it runs and for the report after it.
+
+Used under the StageManager's lock. It keeps the newest only: a year in a gallery takes no more memory than a day.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from live.manage.engine_supervisor import EngineFault, WatchedEngine
+from live.manage.report import Report, build_report
+from live.manage.sync import SyncState
+from live.process.frames import now
+
+_NOTES = 100
+_FAULTS = 1000
+_SWITCHES = 10_000
+
+
+@dataclass(frozen=True)
+class FaultState:
+    """at_s: seconds since the start; recovered_after_s: None while it lasts."""
+
+    at_s: float
+    where: str
+    what: str
+    recovered_after_s: float | None
+
+
+@dataclass(frozen=True)
+class NoteState:
+    at_s: float
+    text: str
+
+
+@dataclass
+class Switch:
+    """A cue that was fired, and what each engine told when it was on stage."""
+
+    cue: str
+    index: int
+    ready_after_s: float
+    frame_gap_s: float | None = None
+    audio_gap_samples: int | None = None
+
+
+class Account:
+    """Times go in by now() and come out as seconds since `begin`."""
+
+    def __init__(self) -> None:
+        self._began_at = now()
+        self._switches: list[Switch] = []
+        self._faults: list[EngineFault] = []
+        self._notes: list[tuple[float, str]] = []
+
+    def begin(self) -> None:
+        self._began_at = now()
+
+    @property
+    def uptime_s(self) -> float:
+        return now() - self._began_at
+
+    # ---- what happened
+
+    def switched(self, cue: str, index: int, ready_after_s: float) -> None:
+        self._switches.append(Switch(cue, index, ready_after_s))
+        del self._switches[:-_SWITCHES]
+
+    def switch_to(self, index: int) -> Switch | None:
+        """The newest switch to this cue."""
+        return next((switch for switch in reversed(self._switches) if switch.index == index), None)
+
+    def fault(self, fault: EngineFault) -> EngineFault:
+        self._faults.append(fault)
+        del self._faults[:-_FAULTS]
+        return fault
+
+    def recovered(self, where: str, after_s: float) -> None:
+        """The newest fault that lasts there is over."""
+        for fault in reversed(self._faults):
+            if fault.where == where and fault.recovered_after_s is None:
+                fault.recovered_after_s = after_s
+                return
+
+    def note(self, text: str) -> None:
+        """A sentence for the operator; the same one twice running is told once."""
+        if not self._notes or self._notes[-1][1] != text:
+            self._notes.append((now(), text))
+            del self._notes[:-_NOTES]
+
+    # ---- what is told of it
+
+    def faults(self) -> tuple[FaultState, ...]:
+        return tuple(
+            FaultState(fault.at - self._began_at, fault.where, fault.what, fault.recovered_after_s)
+            for fault in self._faults
+        )
+
+    def notes(self) -> tuple[NoteState, ...]:
+        return tuple(NoteState(at - self._began_at, text) for at, text in self._notes)
+
+    def report(self, picture: WatchedEngine, sound: WatchedEngine, presented: Report, sync: SyncState) -> Report:
+        """DESIGN's report; presented: the audience's figures."""
+        warnings = [text for _, text in self._notes]
+        for engine in (picture, sound):
+            if engine.restarts:
+                warnings.append(f"the {engine.name} engine was restarted: its figures count from then")
+        return build_report(
+            picture.report,
+            sound.report,
+            switches=[
+                {
+                    "cue": switch.cue,
+                    "ready_after": _ms(switch.ready_after_s),
+                    "frame_gap": _ms(switch.frame_gap_s),
+                    "audio_gap_samples": switch.audio_gap_samples,
+                }
+                for switch in self._switches
+            ],
+            faults=[
+                {
+                    "at": _ms(fault.at - self._began_at),
+                    "where": fault.where,
+                    "what": fault.what,
+                    "recovered_after": _ms(fault.recovered_after_s),
+                }
+                for fault in self._faults
+            ],
+            warnings=warnings,
+            presented=presented,
+            sync=asdict(sync),
+        )
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000.0, 2)

@@ -1,0 +1,543 @@
+"""Runs the show: starts and watches both engines, takes cues from whoever calls, and keeps the account.
+
+Lives in the operator's process and knows no Qt. Its methods may be called from any thread and never wait for
+an engine or a file, but for `start`, `stop` and `reload_show`. One thread of its own takes what the engines send,
+restarts them, and fires the cues that follow by themselves. Listeners are called in that thread.
+
+What it knows stands in files of their own, all under its one lock: the running order (which cue is where), the cue's
+road (how it comes onto the stage), the account (what happened), the presses (which are one press), the sync (who waits
+for whom), the state (what is shown of it all), and a WatchedEngine for each engine.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from live.manage.audience import Audience
+from live.manage.cue_scheduler import CueRoad
+from live.manage.debounce import DOUBLE_PRESS_S, FRIGHT_S, Presses
+from live.manage.engine_supervisor import EngineFault, WatchedEngine, loaded_size
+from live.manage.event_log import Account, FaultState, NoteState
+from live.manage.report import Report
+from live.manage.snapshot import CueState, EngineState, StageState, take_state
+from live.manage.sync import Agreement, Sync
+from live.process.engine_process import EngineProcess, kill_forkserver
+from live.process.frames import now
+from live.process.messages import (
+    Event,
+    Fault,
+    Finished,
+    Heartbeat,
+    Lock,
+    Note,
+    OnStage,
+    Panic,
+    Played,
+    Recovered,
+    Reload,
+    SetParameter,
+    Stop,
+)
+from live.process.shared_frames import SharedFrames
+from live.show.running_order import RunningOrder
+from live.show.show_file import BadShow, Cue, Show, read_show
+
+__all__ = [
+    "DOUBLE_PRESS_S",
+    "FRIGHT_S",
+    "CueState",
+    "EngineState",
+    "FaultState",
+    "NoteState",
+    "StageManager",
+    "StageState",
+]
+
+MEMORY_BUDGET_BYTES = 600_000_000
+STAGE_BYTES = 1920 * 1080 * 3
+PREVIEW_BYTES = 854 * 480 * 3
+PICTURE_ENGINE = "live.picture.engine:main"
+SOUND_ENGINE = "live.sound.engine:main"
+
+_TICK_S = 0.1
+_PATIENCE_S = 0.5
+_READING_S = 2.0
+"""What a show that is being read from a slow disk gets at the end."""
+
+
+class StageManager:
+    """Make one, `start()` it, `stop()` it. See the module for threads."""
+
+    def __init__(
+        self,
+        show: Show,
+        picture_settings: Any,
+        sound_settings: Any,
+        *,
+        first_cue: int = 0,
+        memory_budget_bytes: int = MEMORY_BUDGET_BYTES,
+        picture_engine: str = PICTURE_ENGINE,
+        sound_engine: str = SOUND_ENGINE,
+        stage_bytes: int = STAGE_BYTES,
+        preview_bytes: int = PREVIEW_BYTES,
+        sync_offset_s: float = 0.0,
+    ) -> None:
+        """
+        Args:
+            picture_settings, sound_settings: pickled to the engines as they are.
+            first_cue: fired as soon as its models are ready.
+            memory_budget_bytes: for the looks that are kept loaded.
+            picture_engine, sound_engine: "module:function".
+            stage_bytes, preview_bytes: the largest picture that crosses to this process.
+            sync_offset_s: see Sync.
+        """
+        self._lock = threading.RLock()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._first_cue = first_cue
+        self._order = RunningOrder(show, first_cue)
+        self._account = Account()
+        self._presses = Presses()
+        self._sync = Sync(show.sync, sync_offset_s)
+        self.stage_frames = SharedFrames.create(stage_bytes)
+        self.preview_frames = SharedFrames.create(preview_bytes)
+        self.audience = Audience(self.stage_frames, show.safe_picture)
+        handles = (self.stage_frames.handle, self.preview_frames.handle)
+
+        def picture() -> EngineProcess:
+            return EngineProcess("picture", picture_engine, (picture_settings, *handles), self._wake.set)
+
+        def sound() -> EngineProcess:
+            return EngineProcess("sound", sound_engine, (sound_settings,), self._wake.set)
+
+        self._picture = WatchedEngine("picture", "look", picture, memory_budget_bytes, loaded_size)
+        self._sound = WatchedEngine("sound", "voice", sound, memory_budget_bytes, loaded_size)
+        self._engines = (self._picture, self._sound)
+        self._road = CueRoad(self._order, self._picture, self._sound, self._account, self._presses)
+        self._panic = False
+        self._panic_since = 0.0
+        self._reload: Reload | None = None
+        self._failure: str | None = None
+        self._seen: dict[str, Any] = {}
+        self._listeners: tuple[Callable[[], None], ...] = ()
+        self._hearers: tuple[Callable[[Played], None], ...] = ()
+        self._changed = True
+        self._reader: threading.Thread | None = None
+        self._thread = threading.Thread(target=self._run, name="stage-manager", daemon=True)
+
+    # ---- beginning, end
+
+    def start(self) -> None:
+        """Start the engines and fire the first cue when it is ready; returns at once."""
+        self._account.begin()
+        self._order.ask(self._first_cue, now())
+        self.audience.start()
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 3.0) -> None:
+        """End both engines and take their reports, then remove the shared memory. A second call does nothing.
+
+        Readers of stage_frames and preview_frames must have ended, apart from the audience, which ends here.
+        """
+        with self._lock:
+            if self._stopping:
+                return
+            self._stopping = True
+        self._wake.set()
+        if self._thread.ident is not None:
+            self._thread.join(_PATIENCE_S)
+            if self._thread.is_alive():
+                kill_forkserver()  # it still imports, and the thread waits for it
+                self._thread.join()
+        for engine in self._engines:
+            engine.send(Stop())
+        until = now() + timeout_s
+        for engine in self._engines:
+            if engine.process.pid is not None and not engine.process.stop(max(until - now(), 0.1)):
+                self._note(f"the {engine.name} engine did not end and was killed")
+            self._take(engine)
+        if self._reader is not None:
+            self._reader.join(_READING_S)
+        self.audience.stop()
+        for frames in (self.stage_frames, self.preview_frames):
+            frames.close()
+            frames.unlink()
+
+    # ---- the operator
+
+    def go(self) -> bool:
+        """Fire the standby cue. False when it was taken for a double press, or there is none."""
+        with self._lock:
+            if self._presses.is_double("go"):
+                return False
+            if self._order.standby is None:
+                self._note("there is no next cue")
+                return False
+            self._ask(self._order.standby)
+            return True
+
+    def back(self) -> bool:
+        """Fire the cue before the one on stage."""
+        with self._lock:
+            if self._presses.is_double("back") or not self._order.on_stage:
+                return False
+            self._ask(self._order.on_stage - 1)
+            return True
+
+    def go_to(self, index: int) -> bool:
+        """Fire this cue. False when there is no such cue, or it was a double press."""
+        with self._lock:
+            if not self._order.has(index) or self._presses.is_double(f"go to {index}"):
+                return False
+            self._ask(index)
+            return True
+
+    def go_to_name(self, name: str) -> bool:
+        """Fire the cue of this name."""
+        with self._lock:
+            index = self._order.index_of(name)
+            return index is not None and self.go_to(index)
+
+    def standby(self, index: int) -> bool:
+        """Make this cue the next one. False when there is no such cue."""
+        with self._lock:
+            if not self._order.has(index):
+                return False
+            self._order.standby = index
+            self._road.pardon(index)
+            self._advance()
+            return True
+
+    def add_cue(self, cue: Cue) -> int:
+        """Append a cue to the show in memory; its models are prepared like any other's. The file is left alone: when
+        the show is read again, the cue is gone, and a note says so.
+
+        Its name gets a number if it is taken. Returns its index.
+        """
+        with self._lock:
+            index = self._order.add(cue)
+            name = self._order.cue(index).name
+            self._note(f'cue "{name}" was added; it is not in the show\'s file and goes when that is read again')
+            self._advance()
+            return index
+
+    def panic(self) -> None:
+        """The safe picture and silence, at once, until `release`."""
+        with self._lock:
+            self._presses.count("panic")
+            self._set_panic(True)
+
+    def release(self) -> None:
+        """End the panic: the cue on stage performs again."""
+        self._set_panic(False)
+
+    def toggle_panic(self) -> bool:
+        """For a control with one button: panic, or release. False when it was the same fright: panic is never
+        refused, release is until the button was left alone for FRIGHT_S."""
+        with self._lock:
+            same_fright = self._presses.is_double("panic", FRIGHT_S)
+            if not self._panic:
+                self._set_panic(True)
+            elif same_fright:
+                return False
+            else:
+                self._set_panic(False)
+            return True
+
+    def set_parameter(self, name: str, value: float) -> None:
+        """Set "picture/..." or "sound/..."; the desk's last, the others until the next cue."""
+        with self._lock:
+            self._road.set_parameter(name, value)
+
+    def lock_performer(self, x: float, y: float) -> None:
+        """Follow the face nearest to this place of the preview, in fractions of its width and height."""
+        self._picture.send(Lock(x, y))
+
+    def reload_show(self, path: str | Path | None = None) -> str | None:
+        """Read the show again, or another one. None when it plays; else why not, and the old one goes on."""
+        source = path or self._order.show.path
+        if source is None:
+            return self._said("this show has no file to read again")
+        try:
+            show = read_show(source)
+        except BadShow as error:
+            return self._said(f"the show was not reloaded: {error}")
+        with self._lock:
+            if self._stopping:
+                return "the show is over"
+            self._take_show(show)
+            self._note(f'the show "{show.name}" was reloaded')
+            self._advance()
+        return None
+
+    def begin_reload(self, path: str | Path | None = None) -> bool:
+        """As `reload_show`, for who must not wait: a show may lie on a network drive. What came of it is a note.
+        False while one is being read already."""
+        with self._lock:
+            if self._stopping or (self._reader is not None and self._reader.is_alive()):
+                return False
+            self._reader = threading.Thread(target=self.reload_show, args=(path,), name="show-reader", daemon=True)
+            self._reader.start()
+            return True
+
+    def note(self, text: str) -> None:
+        """A sentence for the operator and the report's warnings."""
+        with self._lock:
+            self._note(text)
+            self._wake.set()
+
+    # ---- those who look
+
+    def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback` after every change, in the StageManager's thread; it must not wait. Returns what
+        ends it."""
+        with self._lock:
+            self._listeners = (*self._listeners, callback)
+
+        def leave() -> None:
+            with self._lock:
+                self._listeners = tuple(other for other in self._listeners if other is not callback)
+
+        return leave
+
+    def on_played(self, callback: Callable[[Played], None]) -> Callable[[], None]:
+        """Have all that the loudspeaker gives handed to `callback`, in the StageManager's thread and under its lock:
+        it must not wait. Nothing comes unless the sound's settings say `recorded`. Returns what ends it."""
+        with self._lock:
+            self._hearers = (*self._hearers, callback)
+
+        def leave() -> None:
+            with self._lock:
+                self._hearers = tuple(other for other in self._hearers if other is not callback)
+
+        return leave
+
+    @property
+    def show(self) -> Show:
+        return self._order.show
+
+    @property
+    def failure(self) -> str | None:
+        """Why the show cannot go on at all (a bad source at the start), or None."""
+        return self._failure
+
+    @property
+    def state(self) -> StageState:
+        """A snapshot; any thread."""
+        with self._lock:
+            return take_state(
+                self._order,
+                self._account,
+                self._picture,
+                self._sound,
+                panic=self._panic,
+                failure=self._failure,
+                sync=self._sync.state(),
+            )
+
+    def report(self) -> Report:
+        """DESIGN's report. The engines' parts are there after `stop`."""
+        with self._lock:
+            return self._account.report(self._picture, self._sound, self.audience.figures(), self._sync.report())
+
+    # ---- under the lock
+
+    def _ask(self, index: int, *, by_itself: bool = False) -> None:
+        self._road.ask(index, by_itself=by_itself)
+        self._told()
+
+    def _advance(self) -> None:
+        self._road.advance()
+        self._told()
+
+    def _told(self) -> None:
+        """Who listens is told soon."""
+        self._changed = True
+        self._wake.set()
+
+    def _set_panic(self, on: bool) -> None:
+        with self._lock:
+            if on == self._panic:
+                return
+            self._panic = on
+            self.audience.panic(on)
+            if on:
+                self._panic_since = now()
+            else:
+                self._order.put_off(now() - self._panic_since)
+            for engine in self._engines:
+                engine.send(Panic(on))
+            self._told()
+
+    def _take_show(self, show: Show) -> None:
+        """What performs goes on until the next cue."""
+        self._order.take(show)
+        self.audience.set_safe_picture(show.safe_picture)
+        self._sync.together = show.sync
+        self._reload = Reload(
+            show.lost_face.hold_s,
+            show.lost_face.fade_s,
+            None if show.safe_picture is None else str(show.safe_picture),
+            show.sound_miss,
+            show.sync,
+            show.voices,
+        )
+        for engine in self._engines:
+            engine.send(self._reload)
+            performs = None if engine.target is None else engine.target.model
+            for key in list(engine.models):
+                if key != performs:  # its file may be another by now
+                    engine.forget(key)
+
+    # ---- its thread
+
+    def _run(self) -> None:
+        expected = now()
+        while not self._stopping:
+            for engine in self._engines:
+                if engine.due and not self._stopping:
+                    self._begin(engine)
+            late_s = max(now() - expected - _TICK_S, 0.0)
+            with self._lock:
+                self._tick(late_s)
+                changed, self._changed = self._changed, False
+                listeners = self._listeners
+            if changed:
+                for listener in listeners:
+                    listener()
+            expected = now() + _TICK_S
+            self._wake.wait(self._sleep_s())
+            self._wake.clear()
+
+    def _sleep_s(self) -> float:
+        follow_at = self._order.follow_at
+        if follow_at is None or self._panic:
+            return _TICK_S
+        return min(max(follow_at - now(), 0.0), _TICK_S)
+
+    def _begin(self, engine: WatchedEngine) -> None:
+        try:
+            engine.begin()
+        except (OSError, EOFError) as error:
+            with self._lock:
+                self._down(engine, f"cannot be started: {error}")
+            return
+        with self._lock:
+            engine.begun()
+            if self._reload is not None:
+                engine.send(self._reload)
+            if self._panic:
+                engine.send(Panic(True))
+            self._road.tell_parameters(engine)
+            self._tell_agreed(engine, Agreement())
+            self._advance()
+
+    def _tick(self, late_s: float) -> None:
+        for engine in self._engines:
+            self._take(engine)
+            wrong = engine.verdict(late_s)
+            if wrong is not None:
+                self._take(engine)
+                self._down(engine, wrong)
+        if not self._panic and self._order.follows_now(now()) and self._order.standby is not None:
+            self._ask(self._order.standby, by_itself=True)
+
+    def _down(self, engine: WatchedEngine, what: str) -> None:
+        if engine.finished:
+            return
+        if engine.fault is None:
+            engine.fault = self._account.fault(EngineFault(now(), f"{engine.name} engine", what))
+        self._note(f"the {engine.name} engine {_as_sentence(what)}; it is restarted")
+        engine.failed()
+        self._wake.set()
+
+    def _take(self, engine: WatchedEngine) -> None:
+        for event in engine.events():
+            self._changed = self._changed or not isinstance(event, Played)
+            self._heed(engine, event)
+        if engine.up and engine.fault is not None and engine.target is None and engine.health == "performing":
+            self._mended(engine, now())
+        if engine.up and not self._stopping:
+            self._advance_if_news(engine)
+
+    def _advance_if_news(self, engine: WatchedEngine) -> None:
+        """Ready, Refused and OnStage may let something go on; a mere heartbeat lets nothing."""
+        news = {key: model.status for key, model in engine.models.items()}, engine.on_stage_once
+        if news != self._seen.get(engine.name):
+            self._seen[engine.name] = news
+            self._advance()
+
+    def _heed(self, engine: WatchedEngine, event: Event) -> None:
+        if isinstance(event, Played):
+            for callback in self._hearers:
+                callback(event)
+        elif isinstance(event, Heartbeat):
+            self._keep_together(engine)
+        elif isinstance(event, OnStage):
+            engine.on_stage_once = True
+            self._arrived(engine, event)
+        elif isinstance(event, Note):
+            self._note(event.text)
+        elif isinstance(event, Fault) and event.where != "engine":
+            self._account.fault(EngineFault(event.at, event.where, event.what))
+            self._note(f"{event.where}: {event.what}")
+        elif isinstance(event, Recovered):
+            self._account.recovered(event.where, event.after_s)
+        elif isinstance(event, Finished) and not self._stopping and engine.process.last_heartbeat is None:
+            engine.finished = True  # it refuses to begin, and would again
+            self._failure = event.why.removeprefix("bad source: ")
+
+    def _keep_together(self, engine: WatchedEngine) -> None:
+        """News of an engine's latency: who waits for whom may change by it."""
+        sound, picture_ms = self._sound.figures, self._picture.figures.get("latency") or {}
+        before = self._sync.agreed
+        self._sync.update(now(), _seconds(sound.get("latency")), _seconds(picture_ms.get("p95")))
+        if engine is self._picture:
+            self._sync.measure(self.audience.latency_s, _seconds(picture_ms.get("p50")))
+        for each in self._engines:
+            self._tell_agreed(each, before)
+
+    def _tell_agreed(self, engine: WatchedEngine, known: Agreement) -> None:
+        """Have the engine, which keeps to `known`, keep to what is agreed now."""
+        agreed = self._sync.agreed
+        if engine is self._picture and agreed.picture_latency_s != known.picture_latency_s:
+            engine.send(SetParameter("picture/latency_s", agreed.picture_latency_s))
+        if engine is self._sound and agreed.sound_wait_s != known.sound_wait_s:
+            engine.send(SetParameter("sound/wait_s", agreed.sound_wait_s))
+
+    def _arrived(self, engine: WatchedEngine, event: OnStage) -> None:
+        if engine.fault is not None:
+            self._mended(engine, event.at)
+            return
+        switch = self._account.switch_to(event.cue_index)
+        if switch is None:
+            return
+        self._sync.at_cue(now())
+        if engine is self._picture and switch.frame_gap_s is None:
+            switch.frame_gap_s = event.frame_gap_s
+        elif engine is self._sound and switch.audio_gap_samples is None:
+            switch.audio_gap_samples = event.gap_samples
+
+    def _mended(self, engine: WatchedEngine, at: float) -> None:
+        if engine.fault is not None:
+            engine.fault.recovered_after_s = max(at - engine.fault.at, 0.0)
+            engine.fault = None
+
+    def _note(self, text: str) -> None:
+        self._account.note(text)
+        self._changed = True
+
+    def _said(self, text: str) -> str:
+        self.note(text)
+        return text
+
+
+def _seconds(ms: float | None) -> float | None:
+    return None if ms is None else ms / 1e3
+
+
+def _as_sentence(what: str) -> str:
+    return what if what.split()[0] in ("died", "cannot") else f"failed ({what})"

@@ -1,0 +1,105 @@
+"""The performance in a line of text: the status line of `guise live --headless`, and what it says at the end.
+
+Lives in the operator's process, in its main thread. It reads what the StageManager says and changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from live.manage.report import Report
+    from live.manage.stage_manager import StageState
+
+_FILE_EVERY_S = 5.0
+
+
+class StatusLine:
+    """The state in one line, rewritten in place on a terminal, and now and then into a file. Notes get lines of their
+    own."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._terminal = out.isatty()
+        self._told = 0.0
+        self._width = 0
+        self._written_at = -_FILE_EVERY_S
+
+    def show(self, state: StageState) -> None:
+        for note in state.notes:
+            if note.at_s > self._told:
+                self._told = note.at_s
+                self._write_line(f"{note.at_s:7.1f} s  {note.text}")
+        text = status_text(state)
+        if self._terminal:
+            self._out.write("\r" + text.ljust(self._width))
+            self._width = len(text)
+        elif state.uptime_s - self._written_at >= _FILE_EVERY_S:
+            self._written_at = state.uptime_s
+            self._out.write(text + "\n")
+        self._out.flush()
+
+    def _write_line(self, text: str) -> None:
+        self._out.write(("\r" + text.ljust(self._width) if self._terminal else text) + "\n")
+        self._width = 0
+
+    def end(self) -> None:
+        if self._terminal and self._width:
+            self._out.write("\n")
+        self._out.flush()
+
+
+def status_text(state: StageState) -> str:
+    """The show in one line."""
+    cue = "-" if state.on_stage is None else state.cues[state.on_stage].name
+    parts = [f"{state.uptime_s:7.1f} s", "PANIC" if state.panic else cue]
+    if state.waiting is not None and state.waiting != state.on_stage:
+        parts.append(f"loading {state.cues[state.waiting].name}")
+    figures = state.picture.figures
+    if isinstance(figures.get("fps"), (int, float)):
+        parts.append(f"{figures['fps']:.1f} fps")
+    latency = figures.get("latency")
+    if isinstance(latency, dict) and latency.get("p95") is not None:
+        parts.append(f"{latency['p50']:.0f} ms (p95 {latency['p95']:.0f})")
+    if figures.get("provider"):
+        parts.append(str(figures["provider"]))
+    if sound := _sound_text(state.sound.figures):
+        parts.append(sound)
+    for engine in (state.picture, state.sound):
+        if engine.health != "performing":
+            parts.append(f"{engine.name} {engine.health}")
+    if state.faults:
+        parts.append(f"{len(state.faults)} faults")
+    return "  ".join(parts)
+
+
+def _sound_text(figures: dict[str, Any]) -> str:
+    """The voice, how late it is, and what was missed; empty where there is no microphone."""
+    if figures.get("latency") is None:
+        return ""
+    voice = str(figures.get("voice") or "no voice").replace("\\", "/").rpartition("/")[2].removesuffix(".onnx")
+    words = [f"{voice} {figures['latency']:.0f} ms"]
+    words += ["muted"] if figures.get("mute") else []
+    counts = ((figures.get("xruns"), "xruns"), (figures.get("deadline_misses"), "missed"))
+    words += [f"{count} {name}" for count, name in counts if count]
+    return ", ".join(words)
+
+
+def summary(report: Report) -> str:
+    """The report in a few lines, without what was not measured."""
+    video = report["video"]
+    latency = video.get("latency") or {}
+    audio = report["audio"]
+    missed = f"{audio['xruns']} xruns, {audio['deadline_misses']} blocks missed"
+    parts = [
+        f"{video['frames_presented'] or 0} pictures presented",
+        f"{video['fps']} fps" if video["fps"] is not None else "no new picture",
+        f"capture to ready p50 {latency.get('p50')}, p95 {latency.get('p95')}, p99 {latency.get('p99')} ms",
+        f"longest gap {video['longest_gap']} ms",
+        f"{video['face_lost_frames']} without a face",
+        f"provider {video['provider']}",
+        f"sound {audio['latency']} ms late, {missed}",
+        f"first picture after {report['start']['first_frame']} ms",
+        f"{len(report['switches'])} cues, {len(report['faults'])} faults",
+    ]
+    return "\n".join("  " + part for part in parts if "None" not in part)

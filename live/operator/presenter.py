@@ -1,0 +1,234 @@
+"""The StageManager's state in the words and figures the window shows. Pure functions; any thread.
+
+What the window asks of a StageManager stands here as a protocol, so that it can be driven by a scripted one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from PyQt5.QtGui import QColor
+
+from live.control.keys import Keyed
+from live.manage.stage_manager import StageState
+from live.operator import theme
+from live.operator.cue_list import CueRow, CueStatus
+from live.operator.fault_log import Entry
+from live.operator.meters import Reading
+from live.operator.sound_strip import SoundReading
+from live.process.shared_frames import FrameKind, SharedPicture
+from live.show.show_file import Cue, Show
+
+_DISSOLVE_S = 0.5
+
+Subscriber = Callable[[SharedPicture], None]
+
+
+class FramesLike(Protocol):
+    """Shared frames as a reader sees them."""
+
+    def newest(self, after: int = 0) -> SharedPicture | None: ...
+
+
+class AudienceLike(Protocol):
+    """Who hands the stage's pictures on, in a thread of its own, and keeps the audience's statistics."""
+
+    def subscribe(self, subscriber: Subscriber, *, safe_too: bool = True) -> Callable[[], None]: ...
+    def presented(self, picture: SharedPicture, at: float) -> None: ...
+
+
+class ManagerLike(Keyed, Protocol):
+    """What the windows ask of a StageManager, beside what its keys do. Nothing here waits."""
+
+    @property
+    def state(self) -> StageState: ...
+    @property
+    def show(self) -> Show: ...
+    @property
+    def preview_frames(self) -> FramesLike: ...
+    @property
+    def audience(self) -> AudienceLike: ...
+    def standby(self, index: int) -> bool: ...
+    def add_cue(self, cue: Cue) -> int: ...
+    def lock_performer(self, x: float, y: float) -> None: ...
+    def set_parameter(self, name: str, value: float) -> None: ...
+    def begin_reload(self, path: str | Path | None = None) -> bool: ...
+    def listen(self, callback: Callable[[], None]) -> Callable[[], None]: ...
+
+
+def model_word(model: str | Path) -> str:
+    """A look or voice as the list calls it."""
+    return model.stem if isinstance(model, Path) else model
+
+
+def voice_word(voice: str | Path) -> str:
+    """A voice as the window calls it: a preset by its own name."""
+    if isinstance(voice, str) and voice.endswith(".onnx"):
+        voice = Path(voice)
+    return "own voice" if voice == "bypass" else model_word(voice)
+
+
+def seconds_word(seconds: float) -> str:
+    """Seconds without needless noughts."""
+    return f"{seconds:g} s"
+
+
+def cue_rows(state: StageState) -> list[CueRow]:
+    """The cue list's lines."""
+    rows = []
+    for cue in state.cues:
+        parts = [model_word(cue.look), voice_word(cue.voice)]
+        parts.append(f"dissolve {seconds_word(cue.transition_s)}" if cue.transition_s > 0 else "cut")
+        if cue.follow_s is not None:
+            parts.append(f"follows after {seconds_word(cue.follow_s)}")
+        rows.append(
+            CueRow(
+                number=cue.index + 1,
+                name=cue.name,
+                what=" · ".join(parts),
+                look=str(cue.look),
+                status=STATUSES[cue.status],
+                why=cue.why,
+                on_stage=cue.index == state.on_stage,
+                standby=cue.index == state.standby,
+                waiting=cue.index == state.waiting and cue.index != state.on_stage,
+            )
+        )
+    return rows
+
+
+def cue_for_look(file: Path, state: StageState, voice: str | Path | None = None) -> Cue:
+    """A cue of this look in the show as it performs: going on by itself stays, and so does the voice, unless one is
+    named.
+    """
+    name = file.stem if voice is None else f"{file.stem}, {voice_word(voice)}"
+    if state.on_stage is None:
+        return Cue(name, file, voice or "bypass", _DISSOLVE_S)
+    before = state.cues[state.on_stage]
+    return Cue(name, file, voice or before.voice, _DISSOLVE_S, follow_s=before.follow_s)
+
+
+def cue_text(cue: Cue, show_path: Path | None) -> str:
+    """A cue as a show's file has it; models beside the file by their relative paths."""
+    lines = [f"name = {_quoted(cue.name)}"]
+    for key, model in (("look", cue.look), ("voice", cue.voice)):
+        folder = None if show_path is None else show_path.parent.resolve()
+        if isinstance(model, Path):
+            model = model.relative_to(folder) if folder and model.is_relative_to(folder) else model
+            model = model.as_posix()
+        lines.append(f"{key} = {_quoted(model)}")
+    lines.append(f"transition_s = {cue.transition_s:g}")
+    if cue.follow_s is not None:
+        lines.append(f"follow_s = {cue.follow_s:g}")
+    return "\n".join(["[[cue]]", *lines, ""])
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+STATUSES = {
+    "unloaded": CueStatus.UNLOADED,
+    "loading": CueStatus.LOADING,
+    "ready": CueStatus.READY,
+    "refused": CueStatus.REFUSED,
+}
+
+
+def log_entries(state: StageState, began_at: float) -> Iterable[Entry]:
+    """Faults and notes as lines of the log; `began_at` is the show's start by now()."""
+    told = set()
+    for fault in state.faults:
+        mended = fault.recovered_after_s is not None
+        tail = f"  (mended after {fault.recovered_after_s:.1f} s)" if fault.recovered_after_s is not None else ""
+        words = f"{fault.where}: {fault.what}"
+        told.add(words)
+        yield Entry(began_at + fault.at_s, _sentence(words) + tail, fault=True, mended=mended)
+    for note in state.notes:
+        if note.text not in told:  # a fault is noted too, for the report
+            yield Entry(began_at + note.at_s, _sentence(note.text))
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def output_words(state: StageState, kind: FrameKind | None) -> tuple[str, QColor]:
+    """What the audience sees, and its colour; `kind` None is a stage without pictures."""
+    if state.panic:
+        return "SAFE PICTURE", theme.FAULT
+    if kind is None and state.picture.health == "starting":
+        return "STARTING", theme.LOADING
+    if kind is None:
+        return "NO PICTURES: SAFE", theme.FAULT
+    if kind is FrameKind.SAFE:
+        return "SAFE PICTURE", theme.STANDBY
+    if kind is FrameKind.HELD:
+        return "FACE LOST", theme.STANDBY
+    if kind is FrameKind.BYPASS:
+        return "BYPASS: THE CAMERA", theme.LOADING
+    return "ON STAGE", theme.ON_STAGE
+
+
+def reading(state: StageState) -> Reading:
+    """What the meters show of the engines' figures, which are the report's parts."""
+    video = _part(state.picture.figures, "video") or state.picture.figures
+    audio = _part(state.sound.figures, "audio") or state.sound.figures
+    latency = _part(video, "latency")
+    return Reading(
+        fps=_number(video, "fps"),
+        p50=_number(latency, "p50"),
+        p95=_number(latency, "p95"),
+        p99=_number(latency, "p99"),
+        longest_gap=_number(video, "longest_gap"),
+        dropped=_whole(video, "frames_dropped"),
+        face_lost=_whole(video, "face_lost_frames"),
+        provider=str(video.get("provider") or ""),
+        sound_latency=_number(audio, "latency"),
+        latency_parts=_part(audio, "latency_parts"),
+        skew=state.sync.skew,
+        picture_waits=state.sync.picture_delay,
+        sound_waits=state.sync.sound_delay,
+        drift_ppm=_number(audio, "drift_ppm"),
+        xruns=_whole(audio, "xruns"),
+        misses=_whole(audio, "deadline_misses"),
+        rtf=_number(audio, "rtf"),
+        priority=str(audio.get("priority") or ""),
+    )
+
+
+def sound_reading(state: StageState) -> SoundReading:
+    """What the strip shows of the sound engine's figures."""
+    figures = state.sound.figures
+    microphone, speaker = (str(figures.get(name) or "none") for name in ("microphone", "speaker"))
+    voice = figures.get("voice")
+    return SoundReading(
+        performing=state.sound.health == "performing" and microphone != "none",
+        microphone="no microphone" if microphone == "none" else microphone,
+        speaker="no loudspeaker" if speaker == "none" else speaker,
+        voice="" if voice is None else voice_word(str(voice)),
+        in_peak=_number(figures, "in_peak"),
+        in_rms=_number(figures, "in_rms"),
+        out_peak=_number(figures, "out_peak"),
+        out_rms=_number(figures, "out_rms"),
+        limited=1.0 if (limited := _number(figures, "limited")) is None else limited,
+        mute=bool(figures.get("mute")),
+    )
+
+
+def _part(figures: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = figures.get(name)
+    return part if isinstance(part, Mapping) else {}
+
+
+def _number(figures: Mapping[str, Any], name: str) -> float | None:
+    value = figures.get(name)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _whole(figures: Mapping[str, Any], name: str) -> int | None:
+    value = _number(figures, name)
+    return None if value is None else int(value)

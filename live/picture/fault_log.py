@@ -1,0 +1,51 @@
+"""What is broken in the picture engine: each fault said once, until it is mended, and written into the report.
+
+Belongs to the engine's loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from live.process.messages import Event, Fault, Recovered
+from live.process.percentiles import in_ms
+
+
+class Faults:
+    """By where they are: "camera", "tracker", "look porcelain.onnx"."""
+
+    def __init__(self, send: Callable[[Event], None], clock: Callable[[], float]) -> None:
+        self._send = send
+        self._clock = clock
+        self._started_at = clock()
+        self._lasting: dict[str, tuple[float, int]] = {}
+        self._account: list[dict[str, Any]] = []
+
+    def fail(self, where: str, what: Exception | str, t_s: float) -> None:
+        """Says that something broke, once; whoever calls goes on."""
+        if where in self._lasting:
+            return
+        told = what if isinstance(what, str) else one_line(what)
+        self._lasting[where] = t_s, len(self._account)
+        at = in_ms(t_s - self._started_at)
+        self._account.append({"at": at, "where": where, "what": told, "recovered_after": None})
+        self._send(Fault(t_s, where, told))
+
+    def mend(self, where: str) -> None:
+        """Says that it works again, where it was broken."""
+        if where in self._lasting:
+            since, index = self._lasting.pop(where)
+            t_s = self._clock()
+            self._account[index]["recovered_after"] = in_ms(t_s - since)
+            self._send(Recovered(t_s, where, t_s - since))
+
+    def report(self) -> list[dict[str, Any]]:
+        """The "faults" part of the report, of the whole run."""
+        return [dict(fault) for fault in self._account]
+
+
+def one_line(error: BaseException) -> str:
+    """An exception as the operator reads it."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

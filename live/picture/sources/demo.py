@@ -1,0 +1,48 @@
+"""The stand-in performer as camera; who that is, is handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+
+from live.picture.sources.movie_frames import BadSource
+from live.picture.sources.source import GONE_S, Clock, Grabbed, Performer, Reader, Source, SourceOptions
+from live.process.frames import now
+
+
+class DemoSource(Source):
+    """The stand-in performer, 30 frames a second. With an epoch its script begins there, as its speech does."""
+
+    fps_asked = 30.0
+
+    def __init__(self, performer: Callable[[], Performer], clock: Clock = now, *, epoch: float | None = None) -> None:
+        """performer: makes the performer, in the thread that films."""
+        super().__init__("demo", clock=clock)
+        self._make_performer = performer
+        self._epoch = epoch
+
+    @classmethod
+    def accepts(cls, spec: str) -> bool:
+        return spec == "demo"
+
+    @classmethod
+    def from_spec(cls, spec: str, options: SourceOptions) -> DemoSource:
+        if options.performer is None:
+            raise BadSource("there is no stand-in performer here: name a camera, a file or a URL")
+        return cls(options.performer, options.clock, epoch=options.epoch)
+
+    def grab(self, reader: Reader) -> Grabbed:
+        performer = self._make_performer()
+        reader.deadline_s = self.clock() + GONE_S
+        started = self.clock()
+        script = started if self._epoch is None else self._epoch
+        for index in count():
+            due = started + index / self.fps_asked
+            late_s = self.clock() - due
+            if late_s > GONE_S:
+                started += late_s
+                script += late_s if self._epoch is None else 0.0
+            elif late_s < 0 and reader.stopping.wait(-late_s):
+                return
+            captured_at = self.clock()
+            yield performer.picture(captured_at - script), captured_at

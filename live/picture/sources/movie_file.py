@@ -1,0 +1,102 @@
+"""A movie file as camera."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+from pathlib import Path
+
+from live.picture.sources.movie_frames import FileFrames
+from live.picture.sources.source import GONE_S, Clock, Grabbed, Reader, Source, SourceOptions
+from live.process.frames import now
+from models.features.face_points import Picture
+
+
+class MovieFile(Source):
+    """A movie file at its own pace, from its own times, over and over.
+
+    With an epoch and a period it keeps to them for ever, as who plays its sound does: the picture of the time t in the
+    file is captured at epoch + k * period + t, in whichever process and however late its thread may be.
+    """
+
+    live = False
+
+    def __init__(
+        self, path: Path, clock: Clock = now, *, epoch: float | None = None, period_s: float | None = None
+    ) -> None:
+        """Raises BadSource."""
+        self.frames = FileFrames(path)
+        self._epoch, self._period_s = epoch, period_s
+        super().__init__(path.name, self.frames.size, clock)
+
+    @classmethod
+    def accepts(cls, spec: str) -> bool:
+        if spec.startswith("file://"):
+            return True
+        if spec.strip().isdigit() or spec.startswith("/dev/video") or "://" in spec:
+            return False
+        # What looks like a file's name is one, so that a missing file is told and not waited for.
+        return bool("/" in spec or "\\" in spec or re.search(r"\.[A-Za-z0-9]{2,4}$", spec)) or Path(spec).exists()
+
+    @classmethod
+    def from_spec(cls, spec: str, options: SourceOptions) -> MovieFile:
+        path = Path(spec.removeprefix("file://"))
+        return cls(path, options.clock, epoch=options.epoch, period_s=options.period_s)
+
+    def grab(self, reader: Reader) -> Grabbed:
+        if self._epoch is None or self._period_s is None:
+            yield from self._freely(reader)
+        else:
+            yield from self._in_rounds(reader, self._epoch, self._period_s)
+
+    def _in_rounds(self, reader: Reader, epoch: float, period_s: float) -> Grabbed:
+        in_time, number, from_s = False, 0, 0.0
+        while not reader.stopping.is_set():
+            if in_time:
+                number, from_s = number + 1, 0.0
+            else:  # It begins, or could not keep up: on with what is being said now.
+                rounds, from_s = divmod(max(self.clock() - epoch, 0.0), period_s)
+                number = int(rounds)
+            in_time = yield from self._round(reader, epoch + number * period_s, from_s, period_s)
+
+    def _round(
+        self, reader: Reader, round_at: float, from_s: float, period_s: float
+    ) -> Generator[tuple[Picture, float], None, bool]:
+        """False: it came too late."""
+        shown = False
+        for picture, time_s in self.frames.since(from_s):
+            if time_s >= period_s:
+                break
+            due = round_at + time_s
+            if shown and self.clock() - due > GONE_S:
+                return False
+            shown = True
+            if not self._waited(reader, due):
+                return True
+            yield picture, due
+        self._waited(reader, round_at + period_s)
+        return True
+
+    def _waited(self, reader: Reader, due: float) -> bool:
+        """Until `due`. False: the thread is to end."""
+        wait_s = due - self.clock()
+        if wait_s <= 0:
+            return True
+        self.expect(reader, due)
+        return not reader.stopping.wait(wait_s)
+
+    def _freely(self, reader: Reader) -> Grabbed:
+        round_at = self.clock()
+        while True:
+            time_s, step_s = 0.0, 1 / self.frames.fps
+            for frame in self.frames:
+                step_s = frame.captured_at - time_s or step_s
+                time_s = frame.captured_at
+                due = round_at + time_s
+                late_s = self.clock() - due
+                if late_s > GONE_S:  # The machine slept, or cannot decode so fast: the pace goes on from here.
+                    round_at += late_s
+                elif not self._waited(reader, due):
+                    return
+                yield frame.picture, self.clock()
+            round_at += time_s + min(step_s, GONE_S)

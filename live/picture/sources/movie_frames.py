@@ -1,0 +1,173 @@
+"""Decoding a movie: every picture with its time, upright, RGB, no larger than the tracker can use.
+
+Shared by the sources of camera.py and by `guise render`. A corrupt packet is skipped. Runs in whichever
+thread iterates; nothing here keeps a thread of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from math import inf
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from live.process.frames import Frame
+from models.features.face_points import Picture
+
+TALLEST_PX = 1280
+WIDEST_PX = 2560
+LARGEST_AREA_PX = 1920 * 1080
+SHORT_SIDE_PX = 720
+"""What exceeds any of the three above is brought to this short side: nothing downstream gains from more."""
+FALLBACK_FPS = 30.0
+
+
+class BadSource(Exception):
+    """What was named as a source is none; the message is one line that says why."""
+
+
+def capture_size(width: int, height: int) -> tuple[int, int]:
+    """The size (width, height) at which a source of this size is handed on."""
+    if height <= TALLEST_PX and width <= WIDEST_PX and width * height <= LARGEST_AREA_PX:
+        return width, height
+    scale = min(SHORT_SIDE_PX / min(width, height), WIDEST_PX / max(width, height))
+    return max(round(width * scale), 2), max(round(height * scale), 2)
+
+
+def to_picture(frame: VideoFrame) -> Picture:
+    """One decoded frame as RGB uint8 (h, w, 3): any pixel format, turned upright as its metadata says."""
+    turned = round(frame.rotation / 90) % 4
+    shown = (frame.height, frame.width) if turned % 2 else (frame.width, frame.height)
+    width, height = capture_size(*shown)
+    if turned % 2:
+        width, height = height, width
+    if (width, height) != (frame.width, frame.height) or frame.format.name != "rgb24":
+        frame = frame.reformat(width=width, height=height, format="rgb24")
+    picture = np.asarray(frame.to_ndarray(), np.uint8)
+    # The display matrix turns counterclockwise, and so does rot90.
+    return np.ascontiguousarray(np.rot90(picture, turned))
+
+
+def pictures(
+    container: InputContainer, stream: VideoStream, from_s: float = -inf
+) -> Iterator[tuple[Picture, float | None]]:
+    """Every picture from `from_s` on that can be decoded, with its time in the container's seconds (None where it has
+    none)."""
+    for packet in container.demux(stream):
+        try:
+            frames = packet.decode()
+        except av.InvalidDataError:
+            continue
+        for frame in frames:
+            if isinstance(frame, VideoFrame) and (frame.time is None or frame.time >= from_s):
+                yield to_picture(frame), frame.time
+
+
+def open_movie(
+    path: str, timeout: tuple[float, float] | None = None, options: dict[str, str] | None = None
+) -> tuple[InputContainer, VideoStream]:
+    """An opened container and its first video stream.
+
+    Raises BadSource, or OSError when it cannot be reached.
+    """
+    try:
+        container = av.open(path, timeout=timeout, options=options or {})
+    except (av.FFmpegError, ValueError) as error:
+        if isinstance(error, OSError):
+            raise
+        raise BadSource(f"{path} is not a video ({type(error).__name__})") from error
+    if not container.streams.video:
+        container.close()
+        raise BadSource(f"{path} has no video stream")
+    stream = container.streams.video[0]
+    # Threads of the decoder's own would compete with the engine for few cores, and delay by a frame each.
+    stream.codec_context.thread_count = 1
+    return container, stream
+
+
+def playing_time(path: Path) -> float | None:
+    """How long a movie's pictures and sound last from the first picture on, the longer of the two, in seconds; None: it
+    lacks either, or cannot be read."""
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video or not container.streams.audio:
+                return None
+            stream = container.streams.video[0]
+            first_s = float((stream.start_time or 0) * (stream.time_base or 0))
+            if container.duration:
+                return ((container.start_time or 0) + container.duration) / 1e6 - first_s
+            ends = [(p.pts + (p.duration or 0)) * p.time_base for p in container.demux() if p.pts is not None]
+            return float(max(ends)) - first_s
+    except (OSError, av.FFmpegError, ValueError):
+        return None
+
+
+class FileFrames:
+    """Every frame of a movie file once, in order, with the file's own times; for `guise render`.
+
+    Iterating opens the file anew. Frames carry the time since the first one in seconds, always increasing.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        """Raises BadSource when the file is missing, no video, or has no picture that can be decoded."""
+        self.path = Path(path)
+        if not self.path.exists():
+            raise BadSource(f"{path}: there is no such file")
+        if not self.path.is_file():
+            raise BadSource(f"{path} is not a file")
+        try:
+            container, stream = open_movie(str(self.path))
+        except OSError as error:
+            raise BadSource(f"{path} cannot be read: {error.strerror or error}") from error
+        with closing(container):
+            rate = stream.average_rate or stream.guessed_rate
+            self.fps = float(rate) if rate and 0 < rate <= 240 else FALLBACK_FPS
+            self.frames = stream.frames or None
+            self.duration_s = float(container.duration) / 1e6 if container.duration else None
+            try:
+                first = next(pictures(container, stream), None)
+            except (av.FFmpegError, OSError) as error:
+                raise BadSource(f"{path} cannot be decoded: {error}") from error
+            if first is None:
+                raise BadSource(f"{path} has a video stream, but not one picture in it can be decoded")
+            self.size = first[0].shape[1], first[0].shape[0]
+            self.first_s = first[1] or 0.0
+            """The file's own time of the first picture."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        container, stream = open_movie(str(self.path))
+        with closing(container):
+            first_s, before_s = None, -1 / self.fps
+            for index, (picture, time_s) in enumerate(self._decoded(container, stream)):
+                if time_s is not None:
+                    first_s = time_s - before_s - 1 / self.fps if first_s is None else first_s
+                    time_s -= first_s
+                if time_s is None or time_s <= before_s:
+                    time_s = before_s + 1 / self.fps
+                yield Frame(picture, time_s, index)
+                before_s = time_s
+
+    def since(self, from_s: float) -> Iterator[tuple[Picture, float]]:
+        """Every picture from `from_s` on, with its time, both as Frames carry it; those without one are left out."""
+        container, stream = open_movie(str(self.path))
+        with closing(container):
+            if from_s > 0 and stream.time_base:
+                with suppress(av.FFmpegError):  # It cannot be sought in: decoded from the beginning.
+                    container.seek(round((from_s + self.first_s) / stream.time_base), stream=stream)
+            for picture, time_s in self._decoded(container, stream, from_s + self.first_s):
+                if time_s is not None:
+                    yield picture, time_s - self.first_s
+
+    def _decoded(
+        self, container: InputContainer, stream: VideoStream, from_s: float = -inf
+    ) -> Iterator[tuple[Picture, float | None]]:
+        try:
+            yield from pictures(container, stream, from_s)
+        except (av.FFmpegError, OSError):
+            return  # A file cut off within a packet: what came before is all there is.

@@ -1,0 +1,28 @@
+"""No camera."""
+
+from __future__ import annotations
+
+from live.picture.sources.source import Clock, Grabbed, Reader, Source, SourceOptions
+from live.process.frames import now
+
+
+class NoSource(Source):
+    """Nothing: the safe picture all along."""
+
+    def __init__(self, clock: Clock = now) -> None:
+        super().__init__("none", clock=clock)
+        self.trouble = "no camera was asked for"
+
+    @classmethod
+    def accepts(cls, spec: str) -> bool:
+        return spec == "none"
+
+    @classmethod
+    def from_spec(cls, spec: str, options: SourceOptions) -> NoSource:
+        return cls(options.clock)
+
+    def start(self) -> None:
+        pass
+
+    def grab(self, reader: Reader) -> Grabbed:
+        yield from ()

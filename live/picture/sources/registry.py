@@ -1,0 +1,32 @@
+"""Every kind of source, a line each, and which of them a name means.
+
+A new kind is a file beside this one, with a subclass of Source, and a line in SOURCES.
+"""
+
+from __future__ import annotations
+
+from live.picture.sources.demo import DemoSource
+from live.picture.sources.movie_file import MovieFile
+from live.picture.sources.none import NoSource
+from live.picture.sources.source import Source, SourceOptions
+from live.picture.sources.url import UrlSource
+from live.picture.sources.webcam import Webcam
+
+SOURCES: tuple[type[Source], ...] = (
+    NoSource,
+    DemoSource,
+    UrlSource,
+    MovieFile,
+    Webcam,
+)
+"""In this order they are asked, and the first that accepts a name is it."""
+
+
+def open_source(spec: str, options: SourceOptions | None = None) -> Source:
+    """The source that `spec` names: a webcam's index or name, a file, a URL, `demo` or `none`; not started yet.
+
+    Raises BadSource when it names a file that is missing or no video. A device or URL that is not there is no error: it
+    is tried again and again.
+    """
+    kind = next(kind for kind in SOURCES if kind.accepts(spec))
+    return kind.from_spec(spec, options or SourceOptions())

@@ -1,0 +1,30 @@
+"""Frames that are handed in: `guise render` and tests."""
+
+from __future__ import annotations
+
+from live.picture.sources.source import Grabbed, Reader, Source
+from live.process.frames import Frame
+
+
+class ScriptedSource(Source):
+    """A source without a thread: whoever drives the engine hands it the frames (render, tests)."""
+
+    live = False
+
+    def start(self) -> None:
+        pass
+
+    def grab(self, reader: Reader) -> Grabbed:
+        yield from ()
+
+    def hand(self, frame: Frame) -> Frame:
+        """Counts `frame` as captured and gives it back."""
+        self.size = frame.picture.shape[1], frame.picture.shape[0]
+        self._newest_at = self.clock()
+        self._arrivals.append(frame.captured_at)
+        self._index += 1
+        return frame
+
+    def put(self, frame: Frame) -> None:
+        """As `hand`, and into the mailbox, for `step`."""
+        self.mailbox.put(self.hand(frame))

@@ -1,0 +1,45 @@
+"""A stream or a movie behind a URL as camera."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from live.picture.sources.movie_frames import open_movie, pictures
+from live.picture.sources.source import GONE_S, Clock, Grabbed, Reader, Source, SourceOptions
+from live.process.frames import now
+
+URL_TIMEOUT_S = (4.0, 3.0)
+
+
+class UrlSource(Source):
+    """A stream or a movie behind a URL. What arrives is shown as it arrives; a movie is held back to its own
+    pace."""
+
+    def __init__(self, url: str, clock: Clock = now) -> None:
+        super().__init__(url, clock=clock)
+
+    @classmethod
+    def accepts(cls, spec: str) -> bool:
+        return "://" in spec and not spec.startswith("file://")
+
+    @classmethod
+    def from_spec(cls, spec: str, options: SourceOptions) -> UrlSource:
+        return cls(spec, options.clock)
+
+    def grab(self, reader: Reader) -> Grabbed:
+        options = {"rtsp_transport": "tcp"} if self.name.startswith("rtsp") else {}
+        container, stream = open_movie(self.name, URL_TIMEOUT_S, options)
+        with closing(container):
+            paced = container.duration is not None
+            reader.deadline_s = self.clock() + URL_TIMEOUT_S[1] + GONE_S
+            first: tuple[float, float] | None = None
+            for picture, time_s in pictures(container, stream):
+                if paced and time_s is not None:
+                    first = first or (self.clock(), time_s)
+                    due = first[0] + time_s - first[1]
+                    wait_s = due - self.clock()
+                    if 0 < wait_s < 60:
+                        self.expect(reader, due)
+                        if reader.stopping.wait(wait_s):
+                            return
+                yield picture, self.clock()

@@ -1,0 +1,113 @@
+"""A webcam, by its number or by its name, through OpenCV."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from live.picture.sources.movie_frames import BadSource, capture_size
+from live.picture.sources.source import Clock, Gone, Grabbed, Reader, Source, SourceOptions
+from live.process.frames import now
+from models.features.face_points import Picture
+
+WEBCAM_FPS = 30
+BOGUS_READS = 60
+"""So many frames in a row that took no time to wait for cannot come from a camera."""
+BOGUS_READ_S = 0.0005
+
+
+class Webcam(Source):
+    """A camera by its number or by (part of) its name, through OpenCV."""
+
+    def __init__(self, which: int | str, size: tuple[int, int] = (640, 480), clock: Clock = now) -> None:
+        super().__init__(f"camera {which}", size, clock)
+        self.which = which
+        self._asked = size
+
+    @classmethod
+    def accepts(cls, spec: str) -> bool:
+        return True  # any other name may be a camera's
+
+    @classmethod
+    def from_spec(cls, spec: str, options: SourceOptions) -> Webcam:
+        if not spec.strip():
+            raise BadSource("an empty name is no camera: give an index, a name, a file, a URL, demo or none")
+        number = re.fullmatch(r"(?:/dev/video)?(\d+)", spec.strip())
+        return cls(int(number[1]) if number else spec, clock=options.clock)
+
+    def grab(self, reader: Reader) -> Grabbed:
+        # The number is looked up at every opening: a camera plugged in again often has another one.
+        number = self.which if isinstance(self.which, int) else _number_of(self.which)
+        node = Path(f"/sys/class/video4linux/video{number}")
+        linux = sys.platform.startswith("linux")
+        if linux and not node.exists():
+            raise Gone(f"there is no camera {number} (/dev/video{number})")
+        device = cv2.VideoCapture(number, cv2.CAP_V4L2 if linux else cv2.CAP_ANY)
+        try:
+            if not device.isOpened():
+                raise Gone(f"camera {number} cannot be opened; another program may hold it")
+            # Without MJPG many cameras fall to 5 frames a second.
+            device.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+            device.set(cv2.CAP_PROP_FRAME_WIDTH, self._asked[0])
+            device.set(cv2.CAP_PROP_FRAME_HEIGHT, self._asked[1])
+            device.set(cv2.CAP_PROP_FPS, WEBCAM_FPS)
+            device.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+            yield from self._read(device, node if linux else None)
+        finally:
+            device.release()
+
+    def _read(self, device: cv2.VideoCapture, node: Path | None) -> Iterator[tuple[Picture, float]]:
+        bogus = 0
+        while True:
+            before = self.clock()
+            if not device.grab():
+                raise Gone(f"{self.name} stopped")
+            captured_at = self.clock()
+            bogus = bogus + 1 if captured_at - before < BOGUS_READ_S else 0
+            if bogus > BOGUS_READS or (node is not None and not node.exists()):
+                raise Gone(f"{self.name} was unplugged")
+            read, picture = device.retrieve()
+            if not read or picture is None or picture.size == 0:
+                raise Gone(f"{self.name} gives no picture")
+            yield from_opencv(np.asarray(picture, np.uint8)), captured_at
+
+
+def cameras(folder: Path = Path("/sys/class/video4linux")) -> dict[int, str]:
+    """Number and name of every camera that the system names (Linux); empty elsewhere."""
+    found = {}
+    for entry in sorted(folder.glob("video*")):
+        number = entry.name.removeprefix("video")
+        try:
+            name = (entry / "name").read_text().strip()
+            # One camera may have several nodes; only the first gives pictures, the others carry metadata.
+            part = (entry / "index").read_text().strip() if (entry / "index").exists() else "0"
+        except OSError:
+            continue  # Unplugged between the two looks.
+        if number.isdigit() and part == "0":
+            found[int(number)] = name
+    return dict(sorted(found.items()))
+
+
+def _number_of(name: str, folder: Path = Path("/sys/class/video4linux")) -> int:
+    for number, called in cameras(folder).items():
+        if name.casefold() in called.casefold():
+            return number
+    raise Gone(f"there is no camera called {name!r}")
+
+
+def from_opencv(picture: Picture) -> Picture:
+    """A picture as OpenCV gives it (grey, BGR or BGRA) as RGB, no larger than the tracker can use."""
+    if picture.ndim == 2:
+        code = cv2.COLOR_GRAY2RGB
+    else:
+        code = {1: cv2.COLOR_GRAY2RGB, 4: cv2.COLOR_BGRA2RGB}.get(picture.shape[2], cv2.COLOR_BGR2RGB)
+    rgb = cv2.cvtColor(picture, code)
+    size = capture_size(rgb.shape[1], rgb.shape[0])
+    if size != (rgb.shape[1], rgb.shape[0]):
+        rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(rgb, np.uint8)

@@ -1,0 +1,372 @@
+"""A show: a TOML file of cues, read and checked whole, so that nothing in it can surprise an audience.
+
+Free of threads and processes. Every refusal is one line: the file, the line, what is there and what was
+expected.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+MAX_BYTES = 1_000_000
+LOOK_WORDS = ("bypass", "safe")
+PRESET_NAMES = ("octave-down", "octave-up", "giant", "child", "whisper", "robot", "monotone", "chorus")
+VOICE_PRESETS = ("bypass", "silence", *PRESET_NAMES, *(f"{name}-quick" for name in PRESET_NAMES))
+"""Voices that need no file. "bypass" is the performer's own voice; those called -quick have less latency."""
+SOUND_MISSES = ("dry", "silence")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+
+_SHOW_KEYS = ("name", "safe_picture", "lost_face", "sound_miss", "sync", "loop")
+_CUE_KEYS = ("name", "look", "voice", "transition_s", "set", "follow_s")
+_LOST_FACE_KEYS = ("hold_s", "fade_s")
+_PARAMETER = re.compile(r"(picture|sound)(/[a-z0-9_]+)+")
+_LONGEST_S = 86_400.0
+
+Place = tuple[str | int, ...]
+"""Where in the TOML document: ("cue", 2, "look")."""
+
+
+class BadShow(Exception):
+    """The show cannot be performed; the message is one line for the operator."""
+
+
+@dataclass(frozen=True)
+class LostFace:
+    """What the audience sees when the face is lost: the last picture for `hold_s`, then a fade to the safe
+    picture."""
+
+    hold_s: float = 1.0
+    fade_s: float = 0.5
+
+
+@dataclass(frozen=True)
+class Cue:
+    """This look, this voice, this transition, now. A path is absolute and was there when the show was
+    read."""
+
+    name: str
+    look: str | Path
+    voice: str | Path = "bypass"
+    transition_s: float = 0.0
+    set: dict[str, float] = field(default_factory=dict)
+    follow_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Show:
+    """A checked show. At least one cue; their names differ."""
+
+    name: str
+    cues: tuple[Cue, ...]
+    safe_picture: Path | None = None
+    lost_face: LostFace = field(default_factory=LostFace)
+    sound_miss: str = "dry"
+    sync: bool = True
+    loop: bool = False
+    path: Path | None = None
+
+    @property
+    def voices(self) -> tuple[str, ...]:
+        """The voices it names, each once."""
+        return tuple(dict.fromkeys(str(cue.voice) for cue in self.cues))
+
+
+def read_show(path: str | Path) -> Show:
+    """Read and check a show file.
+
+    Raises:
+        BadShow: with one line that names the file, the line and what was expected.
+    """
+    file = Path(path)
+    text = _read_text(file)
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadShow(f"{file}: not TOML: {error}") from None
+    return _Reader(file, _lines_of(text)).show(document)
+
+
+def _read_text(file: Path) -> str:
+    try:
+        with open(file, "rb") as opened:
+            raw = opened.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise BadShow(f"{file}: there is no such file") from None
+    except IsADirectoryError:
+        raise BadShow(f"{file}: a folder; expected a show's .toml file") from None
+    except OSError as error:
+        raise BadShow(f"{file}: cannot be read: {error.strerror}") from None
+    if len(raw) > MAX_BYTES:
+        raise BadShow(f"{file}: larger than {MAX_BYTES // 1_000_000} MB, so not a show")
+    try:
+        return raw.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise BadShow(f"{file}, line {line}: not UTF-8 text") from None
+
+
+class _Reader:
+    """Checks one document; knows on which line everything stands."""
+
+    def __init__(self, file: Path, lines: dict[Place, int]) -> None:
+        self._file = file
+        self._folder = file.resolve().parent
+        self._lines = lines
+
+    def bad(self, place: Place, what: str) -> BadShow:
+        while place and place not in self._lines:
+            place = place[:-1]
+        line = f", line {self._lines[place]}" if place else ""
+        return BadShow(f"{self._file}{line}: {what}")
+
+    def show(self, document: dict[str, Any]) -> Show:
+        self._known(document, ("show", "cue"), ())
+        head = self._table(document.get("show", {}), ("show",))
+        self._known(head, _SHOW_KEYS, ("show",))
+        lost = self._table(head.get("lost_face", {}), ("show", "lost_face"))
+        self._known(lost, _LOST_FACE_KEYS, ("show", "lost_face"))
+        return Show(
+            name=self._text(head, "name", ("show",), self._file.stem),
+            cues=self._cues(document),
+            safe_picture=self._safe_picture(head),
+            lost_face=LostFace(
+                self._seconds(lost, "hold_s", ("show", "lost_face"), LostFace.hold_s),
+                self._seconds(lost, "fade_s", ("show", "lost_face"), LostFace.fade_s),
+            ),
+            sound_miss=self._choice(head, "sound_miss", ("show",), SOUND_MISSES),
+            sync=self._switch(head, "sync", ("show",), True),
+            loop=self._switch(head, "loop", ("show",), False),
+            path=self._file.resolve(),
+        )
+
+    def _cues(self, document: dict[str, Any]) -> tuple[Cue, ...]:
+        found = document.get("cue", [])
+        if not isinstance(found, list):
+            raise self.bad(("cue",), f"cue is {_kind(found)}; expected entries headed [[cue]]")
+        if not found:
+            raise self.bad(("cue",), "no cue; expected at least one [[cue]] with a name and a look")
+        cues: list[Cue] = []
+        first: dict[str, int] = {}
+        for at, entry in enumerate(found):
+            cue = self._cue(self._table(entry, ("cue", at)), ("cue", at))
+            if cue.name in first:
+                earlier = self._lines.get(("cue", first[cue.name], "name"))
+                where = f" on line {earlier}" if earlier else ""
+                raise self.bad(("cue", at, "name"), f'a cue is called "{cue.name}" already{where}; names must differ')
+            first[cue.name] = at
+            cues.append(cue)
+        return tuple(cues)
+
+    def _cue(self, entry: dict[str, Any], place: Place) -> Cue:
+        self._known(entry, _CUE_KEYS, place)
+        follow_s = self._seconds(entry, "follow_s", place, 0.0) if "follow_s" in entry else None
+        return Cue(
+            name=self._text(entry, "name", place),
+            look=self._model(entry, "look", place, LOOK_WORDS),
+            voice=self._model(entry, "voice", place, VOICE_PRESETS) if "voice" in entry else "bypass",
+            transition_s=self._seconds(entry, "transition_s", place, 0.0),
+            set=self._parameters(entry, place),
+            follow_s=follow_s,
+        )
+
+    def _parameters(self, entry: dict[str, Any], place: Place) -> dict[str, float]:
+        here = (*place, "set")
+        found = self._table(entry.get("set", {}), here)
+        for name, value in found.items():
+            if not _PARAMETER.fullmatch(name):
+                raise self.bad((*here, name), f'no parameter "{name}"; expected one like "sound/pitch"')
+            if not _is_number(value):
+                raise self.bad((*here, name), f'"{name}" is {_kind(value)}; expected a number')
+        return {name: float(value) for name, value in found.items()}
+
+    def _model(self, entry: dict[str, Any], key: str, place: Place, words: tuple[str, ...]) -> str | Path:
+        value = self._text(entry, key, place)
+        if value in words:
+            return value
+        if not value.lower().endswith(".onnx"):
+            listed = ", ".join(f'"{word}"' for word in words)
+            raise self.bad(
+                (*place, key),
+                f'no {key} "{value}"{_did_you_mean(value, words)}; expected {listed} or a frozen model\'s .onnx file',
+            )
+        return self._file_at(value, key, (*place, key))
+
+    def _safe_picture(self, head: dict[str, Any]) -> Path | None:
+        if "safe_picture" not in head:
+            return None
+        value = self._text(head, "safe_picture", ("show",))
+        if not value.lower().endswith(PICTURE_SUFFIXES):
+            raise self.bad(("show", "safe_picture"), f'"{value}" is no {", ".join(PICTURE_SUFFIXES)} picture')
+        return self._file_at(value, "safe_picture", ("show", "safe_picture"))
+
+    def _file_at(self, value: str, key: str, place: Place) -> Path:
+        if "\0" in value:
+            raise self.bad(place, f"{key} holds a zero character; expected a path")
+        given = Path(value)
+        path = (self._folder / given).resolve()
+        if not given.is_absolute() and not path.is_relative_to(self._folder):
+            raise self.bad(
+                place, f'{key} "{value}" leaves the show\'s folder; move it there or write its absolute path'
+            )
+        try:
+            there = path.is_file()
+        except OSError:
+            there = False
+        if not there:
+            raise self.bad(place, f'{key} "{value}": there is no such file{self._neighbour(path)}')
+        return path
+
+    def _neighbour(self, path: Path) -> str:
+        try:
+            names = [entry.name for entry in path.parent.iterdir() if entry.suffix == path.suffix]
+        except OSError:
+            return ""
+        return _did_you_mean(path.name, names)
+
+    def _known(self, table: dict[str, Any], keys: tuple[str, ...], place: Place) -> None:
+        for key in table:
+            if key not in keys:
+                meant = _did_you_mean(key, keys) or f"; expected one of {', '.join(keys)}"
+                raise self.bad((*place, key), f'unknown key "{key}"{meant}')
+
+    def _table(self, value: Any, place: Place) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise self.bad(
+                place,
+                f"{place[-1] if isinstance(place[-1], str) else 'cue'} is {_kind(value)}; expected a table",
+            )
+        return value
+
+    def _text(self, table: dict[str, Any], key: str, place: Place, default: str | None = None) -> str:
+        if key not in table:
+            if default is not None:
+                return default
+            raise self.bad(place, f'the cue has no "{key}"; every cue needs a name and a look')
+        value = table[key]
+        if not isinstance(value, str):
+            raise self.bad((*place, key), f"{key} is {_kind(value)}; expected text in quotes")
+        if not value.strip():
+            raise self.bad((*place, key), f"{key} is empty")
+        return value
+
+    def _seconds(self, table: dict[str, Any], key: str, place: Place, default: float) -> float:
+        value = table.get(key, default)
+        if not _is_number(value):
+            raise self.bad((*place, key), f"{key} is {_kind(value)}; expected seconds, like 0.5")
+        if not 0 <= value <= _LONGEST_S:
+            raise self.bad((*place, key), f"{key} is {value}; expected 0 to {_LONGEST_S:.0f} seconds")
+        return float(value)
+
+    def _switch(self, table: dict[str, Any], key: str, place: Place, default: bool) -> bool:
+        value = table.get(key, default)
+        if not isinstance(value, bool):
+            raise self.bad((*place, key), f"{key} is {_kind(value)}; expected true or false")
+        return value
+
+    def _choice(self, table: dict[str, Any], key: str, place: Place, words: tuple[str, ...]) -> str:
+        value = self._text(table, key, place, words[0])
+        if value not in words:
+            listed = " or ".join(f'"{word}"' for word in words)
+            raise self.bad((*place, key), f'{key} is "{value}"{_did_you_mean(value, words)}; expected {listed}')
+        return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _did_you_mean(word: str, words: tuple[str, ...] | list[str]) -> str:
+    near = difflib.get_close_matches(word, words, 1, 0.6)
+    return f'; did you mean "{near[0]}"?' if near else ""
+
+
+def _kind(value: Any) -> str:
+    """A value as the person who wrote it would call it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return f"the number {value}"
+    if isinstance(value, str):
+        return f'the text "{value[:40]}"'
+    if isinstance(value, list):
+        return "a list"
+    return "a table" if isinstance(value, dict) else "a date or time"
+
+
+# ---- on which line a key stands
+
+_STATEMENT = re.compile(r"[ \t]*(?:(\[\[?)([^\]]*)\]|([^=\n]+?)[ \t]*=)")
+_KEY_PART = re.compile(r'[ \t]*(?:"((?:[^"\\]|\\.)*)"|\'([^\']*)\'|([A-Za-z0-9_-]+))[ \t]*\.?')
+_QUOTED = re.compile(r'"""(?:[^\\]|\\.)*?"""|\'\'\'.*?\'\'\'|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'|#[^\n]*', re.DOTALL)
+
+
+def _lines_of(text: str) -> dict[Place, int]:
+    """Line numbers, from 1, of the tables and keys of a text that tomllib has accepted.
+
+    tomllib keeps none. A key within an inline table that spans several lines is found by the line of its
+    table.
+    """
+    lines: dict[Place, int] = {}
+    counts: dict[Place, int] = {}
+    table: Place = ()
+    for line, statement in _statements(text):
+        match = _STATEMENT.match(statement)
+        if match is None:
+            continue
+        bracket, header, key = match.groups()
+        if header is None:
+            _remember(lines, (*table, *_parts(key)), line)
+            continue
+        table = _resolve(_parts(header), counts)
+        if bracket == "[[":
+            counts[table] = counts.get(table, -1) + 1
+            lines.setdefault(table, line)
+            table = (*table, counts[table])
+        _remember(lines, table, line)
+    return lines
+
+
+def _remember(lines: dict[Place, int], place: Place, line: int) -> None:
+    for length in range(1, len(place) + 1):
+        lines.setdefault(place[:length], line)
+
+
+def _resolve(parts: Place, counts: dict[Place, int]) -> Place:
+    """[cue.set] belongs to the newest [[cue]]; the last part itself is left to the caller."""
+    place: Place = ()
+    for part in parts:
+        if place in counts:
+            place = (*place, counts[place])
+        place = (*place, part)
+    return place
+
+
+def _parts(key: str) -> Place:
+    return tuple(match[1] or match[2] or match[3] or "" for match in _KEY_PART.finditer(key))
+
+
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """Each statement with the line it begins on; line breaks within quotes and brackets do not end one."""
+    plain = _QUOTED.sub(_blank, text)
+    depth, begin, line, began_on = 0, 0, 1, 1
+    for at, character in enumerate(plain + "\n"):
+        if character in "[{":
+            depth += 1
+        elif character in "]}":
+            depth -= 1
+        elif character == "\n":
+            line += 1
+            if depth <= 0:
+                yield began_on, text[begin:at]
+                depth, begin, began_on = 0, at + 1, line
+
+
+def _blank(match: re.Match[str]) -> str:
+    return re.sub(r"[^\n]", " ", match[0])

@@ -1,0 +1,48 @@
+"""The sound in the status line of `guise live --headless`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from live.manage.report import build_report
+from live.manage.snapshot import EngineState, StageState
+from live.manage.status_line import status_text, summary
+
+
+def state(**figures: Any) -> StageState:
+    cue = SimpleNamespace(name="porcelain")
+    return StageState(
+        "show", Path("show.toml"), None, (cue,), 0, None, None, False, None,
+        EngineState("picture", "performing", 0.1, 0, {}), EngineState("sound", "performing", 0.1, 0, figures),
+        (), (), None, 3.0,
+    )  # type: ignore[arg-type]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("figures", "said"),
+    [
+        ({"voice": "child", "latency": 68.83, "xruns": 0, "deadline_misses": 0}, "child 69 ms"),
+        ({"voice": "/show/voices/lj.onnx", "latency": 71.0}, "lj 71 ms"),
+        ({"voice": "C:\\show\\voices\\lj.onnx", "latency": 71.0, "mute": True}, "lj 71 ms, muted"),
+        ({"voice": "giant", "latency": 70.0, "xruns": 2, "deadline_misses": 5}, "giant 70 ms, 2 xruns, 5 missed"),
+        ({"voice": None, "latency": 70.0}, "no voice 70 ms"),
+    ],
+)
+def test_the_sound_is_one_short_part(figures: dict[str, Any], said: str) -> None:
+    assert status_text(state(**figures)).endswith(f"porcelain  {said}")
+
+
+@pytest.mark.parametrize("figures", [{}, {"voice": "bypass", "latency": None, "xruns": 0}])
+def test_without_a_microphone_nothing_is_said(figures: dict[str, Any]) -> None:
+    assert status_text(state(**figures)).endswith("porcelain")
+
+
+def test_the_summary_tells_the_sound_where_there_was_one() -> None:
+    silent = build_report() | {"start": {"first_frame": 2000.0}}
+    assert "sound" not in summary(silent)
+    heard = build_report(sound={"audio": {"latency": 68.8, "xruns": 1, "deadline_misses": 0}})
+    assert "sound 68.8 ms late, 1 xruns, 0 blocks missed" in summary(heard | {"start": {"first_frame": 2000.0}})

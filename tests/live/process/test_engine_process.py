@@ -1,0 +1,284 @@
+"""Real processes: messages both ways, and what becomes of them when somebody is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from live.process.engine_process import EngineLink, EngineProcess, start_forkserver
+from live.process.messages import Event, Fault, Finished, Go, Heartbeat, Note, Panic, Prepare, Ready, Stop
+
+HOUSE = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forkserver() -> None:
+    start_forkserver(["numpy"])
+
+
+@pytest.fixture
+def engine() -> Iterator[Callable[..., EngineProcess]]:
+    made: list[EngineProcess] = []
+
+    def make(entry: str, *arguments: object) -> EngineProcess:
+        process = EngineProcess("test", f"tests.live.process.{entry}", arguments)
+        made.append(process)
+        process.start()
+        return process
+
+    yield make
+    for process in made:
+        process.kill()
+
+
+def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> bool:
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.005)
+    return condition()
+
+
+def collect(process: EngineProcess, kind: type, timeout_s: float = 10.0) -> list[Event]:
+    """Events up to the first of this kind."""
+    found: list[Event] = []
+
+    def there() -> bool:
+        found.extend(process.events())
+        return any(isinstance(event, kind) for event in found)
+
+    assert until(there, timeout_s), found
+    return found
+
+
+# ---- engines of this file
+
+
+def echo(link: EngineLink) -> None:
+    """Sends back what it gets, as notes; ends on Stop."""
+    while not link.closed:
+        for command in link.poll():
+            link.send(Note(repr(command)))
+            if isinstance(command, Stop):
+                link.send(Finished("stopped", {"video": {"fps": 1.0}}))
+                return
+        link.wait(0.5)
+
+
+def flood(link: EngineLink) -> None:
+    """Sends far more than a pipe holds, without ever waiting; tells how long its slowest send took."""
+    slowest = 0.0
+    for number in range(5000):
+        began = time.perf_counter()
+        link.send(Heartbeat(float(number), {"filling": "x" * 2000}))
+        slowest = max(slowest, time.perf_counter() - began)
+    link.send(Note(f"{slowest}"))
+    link.flush(10.0)
+
+
+def deaf(link: EngineLink) -> None:
+    """A loop that hangs and reads nothing."""
+    link.send(Note("hanging"))
+    time.sleep(300)
+
+
+def broken(link: EngineLink) -> None:
+    raise KeyError("nothing\nthere")
+
+
+def dead(link: EngineLink) -> None:
+    link.send(Note("about to"))
+    link.flush(1.0)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def holds_pythons_lock(link: EngineLink) -> None:
+    """A library that never gives Python's lock back, with the watchdog wound up for a few seconds."""
+    import ctypes
+
+    import live.process.engine_process
+
+    live.process.engine_process._HANG_S = 2.5
+    time.sleep(2.2)  # it is wound up every two seconds
+    link.send(Note("holding"))
+    link.flush(1.0)
+    ctypes.PyDLL(None).sleep(300)
+
+
+# ---- a parent that lives
+
+
+def test_commands_and_events_cross_in_order(engine: Callable[..., EngineProcess]) -> None:
+    process = engine("test_engine_process:echo")
+    commands = [Prepare("a.onnx", "look"), Go(1, "a.onnx", 0.5, {"sound/pitch": -3.0}), Panic(True)]
+    for command in commands:
+        process.send(command)
+    notes: list[str] = []
+
+    def all_there() -> bool:
+        notes.extend(event.text for event in process.events() if isinstance(event, Note))
+        return len(notes) >= 3
+
+    assert until(all_there)
+    assert notes == [repr(command) for command in commands]
+    assert process.alive
+    assert process.stop(5.0)
+    assert not process.alive
+    assert process.events()[-1] == Finished("stopped", {"video": {"fps": 1.0}})
+
+
+def test_sending_never_waits_for_a_reader(engine: Callable[..., EngineProcess]) -> None:
+    process = engine("test_engine_process:flood")
+    events: list[Event] = []
+
+    def told() -> bool:
+        events.extend(process.events())
+        return any(isinstance(event, Note) for event in events)
+
+    assert until(told, 20.0)
+    (slowest,) = (float(event.text) for event in events if isinstance(event, Note))
+    assert slowest < 0.2
+    beats = [event.at for event in events if isinstance(event, Heartbeat)]
+    assert beats == sorted(beats), "old heartbeats may be lost, their order not"
+
+
+def test_sending_to_one_that_hangs_never_waits_and_it_is_killed(engine: Callable[..., EngineProcess]) -> None:
+    process = engine("test_engine_process:deaf")
+    collect(process, Note)
+    began = time.monotonic()
+    for _ in range(2000):
+        process.send(Prepare("x" * 2000, "look"))
+    assert time.monotonic() - began < 1.0
+    assert not process.stop(0.3)
+    assert time.monotonic() - began < 4.0
+    assert not process.alive
+
+
+def test_an_exception_is_told_in_one_line(
+    engine: Callable[..., EngineProcess], capfd: pytest.CaptureFixture[str]
+) -> None:
+    process = engine("test_engine_process:broken")
+    (fault,) = (event for event in collect(process, Fault) if isinstance(event, Fault))
+    assert fault.what.startswith("KeyError: 'nothing\\nthere' (test_engine_process.py:")
+    assert until(lambda: not process.alive)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_death_is_seen_at_once(engine: Callable[..., EngineProcess]) -> None:
+    process = engine("test_engine_process:dead")
+    collect(process, Note)
+    assert until(lambda: not process.alive, 1.0)
+    process.kill()
+
+
+def test_news_ring_a_bell(engine: Callable[..., EngineProcess]) -> None:
+    rung: list[float] = []
+    process = EngineProcess(
+        "bell", "tests.live.process.test_engine_process:echo", (), lambda: rung.append(time.monotonic())
+    )
+    process.start()
+    process.send(Panic(True))
+    assert until(lambda: len(rung) == 1)
+    assert process.stop()
+    assert len(rung) >= 3  # Panic, Stop and Finished came, then the end
+
+
+def test_the_fake_engine_prepares_and_beats(engine: Callable[..., EngineProcess]) -> None:
+    process = engine("fake_engine:main", "")
+    process.send(Prepare("a", "look"))
+    events = collect(process, Ready) + collect(process, Heartbeat)
+    assert Ready in map(type, events)
+    assert process.last_heartbeat is not None
+
+
+def test_pythons_lock_held_for_ever_ends_the_engine(engine: Callable[..., EngineProcess]) -> None:
+    process = engine("test_engine_process:holds_pythons_lock")
+    collect(process, Note)
+    assert until(lambda: not process.alive, 6.0)
+
+
+# ---- a parent that is killed
+
+PARENT = """
+import sys, time
+from live.process.engine_process import start_forkserver, EngineProcess
+def main():
+    start_forkserver(["numpy"])
+    from live.process.shared_frames import SharedFrames
+    frames = SharedFrames.create(100)
+    engines = [EngineProcess(e, "tests.live.process." + e, a) for e, a in (
+        ("test_engine_process:echo", ()), ("test_engine_process:deaf", ()), ("fake_engine:main", ("",
+        frames.handle)))]
+    for engine in engines: engine.start()
+    try:
+        print(frames.handle.name, *(engine.pid for engine in engines), flush=True)  # From here on Ctrl-C may come.
+        while True: time.sleep(0.1)
+    except KeyboardInterrupt:
+        for engine in engines: engine.stop(0.5)
+        frames.close(); frames.unlink()
+        print("in order", flush=True)
+if __name__ == "__main__": main()
+"""
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    environment = dict(os.environ, PYTHONPATH=str(HOUSE))
+    process = subprocess.Popen(
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    )
+    yield process
+    if process.poll() is None:
+        process.kill()
+    process.communicate()
+
+
+def running(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="fork server and /dev/shm are Linux's")
+def test_nothing_outlives_a_killed_parent(parent: subprocess.Popen[str]) -> None:
+    assert parent.stdout is not None
+    name, *pids = parent.stdout.readline().split()
+    block = Path("/dev/shm", name.lstrip("/"))
+    family = {child.pid for child in psutil.Process(parent.pid).children(recursive=True)}
+    assert {int(pid) for pid in pids} <= family
+    assert len(family) >= 5, "three engines, the fork server, the resource tracker"
+    assert block.exists()
+    parent.kill()
+    assert until(lambda: not any(running(pid) for pid in family), 6.0)
+    assert not block.exists()
+    assert not [left for left in os.listdir("/dev/shm") if left.startswith("sem.mp-") and str(parent.pid) in left]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups")
+def test_ctrl_c_reaches_the_parent_alone_and_nobody_prints(parent: subprocess.Popen[str]) -> None:
+    assert parent.stdout is not None
+    parent.stdout.readline()
+    family = {child.pid for child in psutil.Process(parent.pid).children(recursive=True)}
+    os.killpg(parent.pid, signal.SIGINT)
+    out, err = parent.communicate(timeout=15)
+    assert "in order" in out
+    assert err == ""
+    assert parent.returncode == 0
+    assert until(lambda: not any(running(pid) for pid in family), 5.0)

@@ -1,0 +1,179 @@
+"""Pictures cross between processes whole or not at all, and nobody waits."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from live.process.engine_process import EngineProcess, start_forkserver
+from live.process.frames import Picture, now
+from live.process.shared_frames import FrameKind, PictureTooLarge, SharedFrames
+
+
+@pytest.fixture
+def frames() -> Iterator[SharedFrames]:
+    made = SharedFrames.create(64 * 48 * 3)
+    yield made
+    made.close()
+    made.unlink()
+
+
+def write(frames: SharedFrames, picture: Picture, index: int = 0, kind: FrameKind = FrameKind.GENERATED) -> None:
+    frames.write(picture, captured_at=1.5, ready_at=2.5, index=index, kind=kind)
+
+
+def test_a_picture_arrives_as_it_was(frames: SharedFrames) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    points = np.arange(136, dtype=np.float32).reshape(68, 2)
+    assert frames.newest() is None
+    frames.write(picture, captured_at=1.5, ready_at=2.5, index=7, kind=FrameKind.PREVIEW, points=points)
+    read = frames.newest()
+    assert read is not None
+    assert np.array_equal(read.picture, picture)
+    assert (read.sequence, read.index, read.captured_at, read.ready_at, read.kind) == (
+        1,
+        7,
+        1.5,
+        2.5,
+        FrameKind.PREVIEW,
+    )
+    assert read.points is not None
+    assert np.array_equal(read.points, points)
+    assert frames.newest(after=read.sequence) is None
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 64, 3), (47, 1, 3), (3, 5, 3), (48, 64, 3)])
+def test_sizes_down_to_one_pixel_and_changing_ones(frames: SharedFrames, shape: tuple[int, int, int]) -> None:
+    write(frames, np.full((48, 64, 3), 9, np.uint8))
+    picture = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+    write(frames, picture)
+    read = frames.newest()
+    assert read is not None
+    assert read.points is None
+    assert np.array_equal(read.picture, picture)
+
+
+def test_a_view_that_is_not_contiguous(frames: SharedFrames) -> None:
+    picture = np.random.default_rng(2).integers(0, 256, (20, 30, 3), np.uint8)
+    write(frames, picture[::2, ::-1])
+    read = frames.newest()
+    assert read is not None
+    assert np.array_equal(read.picture, picture[::2, ::-1])
+
+
+def test_what_does_not_fit_is_refused_and_nothing_is_lost(frames: SharedFrames) -> None:
+    write(frames, np.full((2, 2, 3), 5, np.uint8))
+    with pytest.raises(PictureTooLarge, match="65x48 needs 9360 bytes, the shared block takes 9216"):
+        write(frames, np.zeros((48, 65, 3), np.uint8))
+    for wrong in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8)):
+        with pytest.raises(ValueError, match="not an RGB uint8 picture"):
+            write(frames, wrong)
+    with pytest.raises(ValueError, match="68 points"):
+        frames.write(
+            np.zeros((1, 1, 3), np.uint8),
+            captured_at=0.0,
+            ready_at=0.0,
+            index=0,
+            kind=FrameKind.SAFE,
+            points=np.zeros((5, 2), np.float32),
+        )
+    read = frames.newest()
+    assert read is not None
+    assert read.sequence == 1
+    assert read.picture[0, 0, 0] == 5
+
+
+def test_the_newest_wins_and_wakes_once(frames: SharedFrames) -> None:
+    assert not frames.wait(0.0)
+    for index in range(1000):
+        write(frames, np.full((1, 1, 3), index % 256, np.uint8), index)
+    assert frames.wait(0.0)
+    assert not frames.wait(0.0)
+    read = frames.newest()
+    assert read is not None
+    assert (read.index, read.sequence) == (999, 1000)
+
+
+def test_a_writer_that_died_within_a_picture_is_repaired(frames: SharedFrames) -> None:
+    write(frames, np.full((1, 1, 3), 1, np.uint8))
+    frames._heads[2][0] += 1  # the next slot's lock, as a killed writer leaves it
+    read = frames.newest()
+    assert read is not None
+    assert read.picture[0, 0, 0] == 1
+    for value in range(2, 10):
+        write(frames, np.full((1, 1, 3), value, np.uint8))
+        read = frames.newest()
+        assert read is not None
+        assert read.picture[0, 0, 0] == value
+
+
+def test_no_torn_picture_under_a_fast_writer() -> None:
+    """The writer laps the reader all the time; each picture is of one colour, which is its index."""
+    frames = SharedFrames.create(200 * 200 * 3, slots=3)
+    stop = threading.Event()
+
+    def hurry() -> None:
+        index = 0
+        while not stop.is_set():
+            index += 1
+            side = 100 + index % 100
+            write(frames, np.full((side, side, 3), index % 251, np.uint8), index)
+
+    writer = threading.Thread(target=hurry)
+    writer.start()
+    seen, after, until = 0, 0, time.monotonic() + 8.0
+    while seen < 30 and time.monotonic() < until:
+        read = frames.newest(after)
+        if read is None:
+            continue
+        assert read.sequence > after
+        assert read.picture.shape[0] == 100 + read.index % 100
+        assert (read.picture == read.index % 251).all()
+        after, seen = read.sequence, seen + 1
+    stop.set()
+    writer.join()
+    frames.close()
+    frames.unlink()
+    assert seen > 10
+
+
+def test_an_engine_writes_and_we_are_woken() -> None:
+    start_forkserver(["numpy"])
+    frames = SharedFrames.create(16 * 16 * 3)
+    engine = EngineProcess("writer", "tests.live.process.fake_engine:main", ("", frames.handle))
+    engine.start()
+    from live.process.messages import Go, Prepare
+
+    engine.send(Prepare("abcd", "look"))
+    until = time.monotonic() + 10
+    sent = False
+    read = None
+    while read is None and time.monotonic() < until:
+        if not sent and any(type(event).__name__ == "Ready" for event in engine.events()):
+            engine.send(Go(0, "abcd"))
+            sent = True
+        if frames.wait(0.05):
+            read = frames.newest()
+    assert read is not None
+    assert read.picture.shape == (12, 16, 3)
+    assert read.picture[0, 0, 0] == 4
+    assert 0 <= now() - read.captured_at < 5, "one clock in all processes"
+    assert engine.stop()
+    name = frames.handle.name
+    frames.close()
+    frames.unlink()
+    assert not Path("/dev/shm", name.lstrip("/")).exists()
+
+
+def test_closing_twice_and_reading_after_it_is_no_error() -> None:
+    frames = SharedFrames.create(12)
+    frames.close()
+    frames.close()
+    assert frames.newest() is None
+    frames.unlink()
+    frames.unlink()
