@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from calibration.bench import BENCHES, CannotMeasure, Options
+from calibration.bench import BENCHES, BenchOptions, CannotMeasure
 
 calibrate = typer.Typer(
     add_completion=False,
@@ -86,7 +86,7 @@ def evaluate_face(
     from rich.console import Console
 
     from calibration.evaluate.face import evaluate_face as run
-    from calibration.evaluate.look_on_footage import NotEvaluated
+    from calibration.evaluate.look_on_footage import BadFootage
     from export.artifact.bad_model import BadModel
     from live.picture.sources.movie_frames import BadSource
     from models.features.face_points import LandmarkFileMissing
@@ -101,7 +101,7 @@ def evaluate_face(
                 status.update(f"{what} ({done + 1} of {of}) ...")
 
             figures = run(look, footage, target or [], out, tell)
-    except (BadModel, BadSource, NotEvaluated, LandmarkFileMissing) as error:
+    except (BadModel, BadSource, BadFootage, LandmarkFileMissing) as error:
         _refuse(error)
     except OSError as error:
         _refuse(f"{out} cannot be written: {error.strerror or error}")
@@ -131,7 +131,7 @@ def evaluate_voice(
     from rich.console import Console
 
     from calibration.evaluate.voices import evaluate_voices as run
-    from calibration.measure.recordings import NotEvaluated
+    from calibration.measure.recordings import BadRecording
     from export.artifact.bad_model import BadModel
     from live.sound.files import BadSound
 
@@ -145,7 +145,7 @@ def evaluate_voice(
                 status.update(f"{what} ({done + 1} of {of}) ...")
 
             found = run(voice, speech, target or [], out, source, tell)
-    except (BadModel, BadSound, NotEvaluated, ValueError) as error:
+    except (BadModel, BadSound, BadRecording, ValueError) as error:
         _refuse(error)
     except OSError as error:
         _refuse(f"{out} cannot be written: {error.strerror or error}")
@@ -315,7 +315,7 @@ def bench(
         _refuse(f"--footage {footage}: there is no such folder")
     if json_out is not None and (json_out.is_dir() or not json_out.parent.is_dir()):
         _refuse(f"--json {json_out}: name a file in a folder that is there")
-    options = Options(look, footage, work, minutes, runs)
+    options = BenchOptions(look, footage, work, minutes, runs)
     figures: dict[str, Any] = {}
     failed = []
     for name in chosen:

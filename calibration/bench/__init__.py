@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 @dataclass(frozen=True)
-class Options:
+class BenchOptions:
     """What `guise bench` was told; None: the measurement's own default."""
 
     look: Path | None = None

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from calibration.bench import CannotMeasure, Options
+from calibration.bench import BenchOptions, CannotMeasure
 from calibration.bench.footage import FPS, webcam_movie
 from calibration.bench.table import Row, at_most, show
 from calibration.bench.unet import Colour, write_look
@@ -88,7 +88,7 @@ class _Watcher:
             return [shown for shown in self._shown if shown.at >= at]
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: BenchOptions) -> dict[str, Any]:
     """20 cuts between preloaded looks, 6 to looks that load while performing, 6 dissolves; on talker footage."""
     with tempfile.TemporaryDirectory(prefix="guise-cue-") as name:
         folder = Path(name)

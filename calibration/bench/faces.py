@@ -10,21 +10,22 @@ import cv2
 import dlib
 import numpy as np
 
-from calibration.bench import CannotMeasure, Options
+from calibration.bench import BenchOptions, CannotMeasure
 from calibration.bench.footage import TALKER_A, needed, videos
 from calibration.bench.speed import old_points
 from calibration.bench.table import Row, ms, show
 from live.picture.sources.movie_frames import FileFrames
 from live.picture.tracker import Tracker
 from live.process.frames import Frame, now
-from models.features.face_points import Box, FacePoints, Picture, landmark_file
+from models.features.face_points import Box, FacePoints, landmark_file
+from models.features.types import Picture
 
 NO_FACE = ("negative_noface_bottles.mp4", "negative_people_from_behind_25s.mp4", "derived_nearblack_6s.mp4")
 STILL_FRAMES = 30
 STILLS = 10
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: BenchOptions) -> dict[str, Any]:
     """Every frame of talkerA at 400x300, stills of him, dlib's own annotated pictures, and movies without a face."""
     video = needed(options, TALKER_A)
     folder = videos(options)

@@ -9,10 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from calibration.bench import CannotMeasure, Options
+from calibration.bench import BenchOptions, CannotMeasure
 from live.movie.writer import MovieWriter
 from live.picture.sources.movie_frames import FileFrames
-from models.features.face_points import Picture
+from models.features.types import Picture
 
 TALKER_A = "talkerA_webcam_53s.mp4"
 TALKER_A_AGAIN = "talkerA_webcam_second_30s.mp4"
@@ -20,7 +20,7 @@ FPS = 30
 SIZE = (640, 480)
 
 
-def videos(options: Options) -> Path | None:
+def videos(options: BenchOptions) -> Path | None:
     """The folder of real footage, or None."""
     given = options.footage
     data = os.environ.get("GUISE_DATA")
@@ -33,7 +33,7 @@ def videos(options: Options) -> Path | None:
     return None
 
 
-def needed(options: Options, name: str) -> Path:
+def needed(options: BenchOptions, name: str) -> Path:
     """One video of the real footage. Raises CannotMeasure."""
     folder = videos(options)
     if folder is None or not (folder / name).is_file():
@@ -43,7 +43,7 @@ def needed(options: Options, name: str) -> Path:
     return folder / name
 
 
-def webcam_movie(options: Options, path: Path, seconds: float) -> str:
+def webcam_movie(options: BenchOptions, path: Path, seconds: float) -> str:
     """Writes what a webcam would film, 640x480 at 30 frames a second, to `path`; says who is on it.
 
     Every frame of the source once, whatever its own rate: a repeated frame would be less work than a webcam's.

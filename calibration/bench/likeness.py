@@ -18,16 +18,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.bench import CannotMeasure, Options
+from calibration.bench import BenchOptions, CannotMeasure
 from calibration.bench.footage import TALKER_A, TALKER_A_AGAIN, needed, videos
 from calibration.bench.stage_run import FRONT_DOOR
 from calibration.bench.table import Row, at_most, show
 from calibration.evaluate.look_on_footage import (
     SAMPLES,
+    BadFootage,
     Clip,
     Drawn,
     Drive,
-    NotEvaluated,
     measure,
     neutral_asked,
     open_look,
@@ -40,8 +40,8 @@ from export.metrics.face import FaceMeter, aligned_cut, aligned_points
 from live.picture.look import ModelLook
 from live.process.frames import Frame
 from models.features.face_lines import to_square
-from models.features.face_points import Points
 from models.features.retarget import RunningNeutral
+from models.features.types import Points
 from models.prepare.face import cut_picture, cut_square
 
 TRAINING_MINUTES = 60.0
@@ -58,7 +58,7 @@ SAME_MAN = 0.31
 """95 % of the man's own second take lies nearer to the mean of his first than this."""
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: BenchOptions) -> dict[str, Any]:
     """Every driver there is, with and without retargeting."""
     clip_files = {name: file for name, file in DRIVERS.items() if _there(options, file)}
     needed(options, TALKER_A_AGAIN)
@@ -86,7 +86,7 @@ def run(options: Options) -> dict[str, Any]:
             modes = _modes(clip, with_it, without, own=name.startswith("A"))
             measured = measure(clip, modes, person, meter, work)
             figures["driven"][name] = {mode: one.figures() for mode, one in measured.items()}
-    except (BadModel, NotEvaluated) as error:
+    except (BadModel, BadFootage) as error:
         raise CannotMeasure(str(error)) from error
     finally:
         cv2.setNumThreads(old_threads)
@@ -98,7 +98,7 @@ def run(options: Options) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------- the look
 
 
-def _trained(options: Options, work: Path) -> tuple[Path, dict[str, Any]]:
+def _trained(options: BenchOptions, work: Path) -> tuple[Path, dict[str, Any]]:
     """A look made by the verbs; what is there already from an earlier run is kept."""
     minutes = options.minutes or TRAINING_MINUTES
     look, data, trained = work / "talkerA.onnx", work / "talkerA", work / "run"
@@ -163,7 +163,7 @@ def _modes(clip: Clip, with_it: ModelLook, without: ModelLook, *, own: bool) -> 
     return modes
 
 
-def _there(options: Options, file: str) -> bool:
+def _there(options: BenchOptions, file: str) -> bool:
     folder = videos(options)
     return folder is not None and (folder / file).is_file()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from calibration.bench import CannotMeasure, Options
+from calibration.bench import BenchOptions, CannotMeasure
 from calibration.bench.footage import webcam_movie
 from calibration.bench.stage_run import StageRun, shared_blocks
 from calibration.bench.table import Row, ms, show
@@ -28,7 +28,7 @@ GONE_WITHIN_S = 10.0
 LOOKS = {"first": (200, 60, 60), "second": (60, 200, 60), "third": (60, 60, 200), "fourth": (200, 200, 60)}
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: BenchOptions) -> dict[str, Any]:
     """`minutes` of a looping show of four looks, half of the changes dissolving; then three short ones."""
     minutes = options.minutes or MINUTES
     with tempfile.TemporaryDirectory(prefix="guise-memory-") as name:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from calibration.bench import Options
+from calibration.bench import BenchOptions
 from calibration.bench.table import Row, at_most, ms, show
 from calibration.bench.unet import build, moving_face, write_look
 from export.artifact import model_file
@@ -31,7 +31,7 @@ WANTED = 0.5
 """Of the classic one's p95."""
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: BenchOptions) -> dict[str, Any]:
     """`runs` times 100 runs of each."""
     rounds = ROUNDS * (options.runs or 1)
     inputs = [{"lines": draw_lines(points, SIZE)[None]} for points in moving_face(SIZE, 12)]

@@ -10,13 +10,14 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from calibration.bench import CannotMeasure, Options
+from calibration.bench import BenchOptions, CannotMeasure
 from calibration.bench.footage import webcam_movie
-from calibration.bench.speech import Mono, speakers
+from calibration.bench.speech import speakers
 from calibration.bench.stage_run import StageRun, demo_look
 from calibration.bench.table import Row, ms, show
 from calibration.bench.unet import write_look
 from calibration.measure.estimate import robust_slope
+from models.features.types import Mono
 
 MINUTES = 10.0
 RATE = 48_000
@@ -27,7 +28,7 @@ VOICES = ("octave-down", "whisper", "bypass", "child")
 FOLLOW_S = 20.0
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: BenchOptions) -> dict[str, Any]:
     """`minutes` of it."""
     minutes = options.minutes or MINUTES
     with tempfile.TemporaryDirectory(prefix="guise-soak-") as name:

@@ -10,21 +10,22 @@ import numpy as np
 import pyworld
 from numpy.typing import NDArray
 
-from calibration.bench import CannotMeasure, Options
-from calibration.bench.speech import Mono, speakers
+from calibration.bench import BenchOptions, CannotMeasure
+from calibration.bench.speech import speakers
 from calibration.bench.table import Row, show
 from live.process.frames import now
 from live.show.show_file import PRESET_NAMES
 from live.sound.level import Limiter
 from live.sound.mixer import VoiceMixer
-from live.sound.presets import Shape, Shaping
+from live.sound.presets import PresetMapping, Shape
 from live.sound.settings import BLOCK, QUICK, QUICK_BLOCK
 from live.sound.voice import Voice
 from live.sound.voices import open_voice
 from live.sound.waveform_voice import WaveformVoice
-from models.features.block_adapter import Convert, streamed
-from models.features.frame_voice import FrameVoice, Singer
+from models.features.block_adapter import BlockAdapter, streamed
+from models.features.frame_voice import FrameVoice, VoiceLayer
 from models.features.speech import F0_FLOOR_HZ
+from models.features.types import Mono
 
 RATE = 48_000
 SECONDS = 8.0
@@ -35,7 +36,7 @@ BLOCKS = (128, 441, 480, 512, 1024)
 RATES = {16_000: 16_000, 44_100: 22_050, 48_000: 24_000}
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: BenchOptions) -> dict[str, Any]:
     """Every preset on every speaker; some minutes of one core."""
     spoken = speakers(RATE, SECONDS)
     figures = {
@@ -59,10 +60,12 @@ def _block(quick: bool) -> int:
     return QUICK_BLOCK if quick else BLOCK
 
 
-def _world(rate: int, block: int, hop_frames: int = 4) -> Convert:
+def _world(rate: int, block: int, hop_frames: int = 4) -> BlockAdapter:
     """An unchanged voice by WORLD."""
     own_hz = RATES[rate]
-    return Convert(FrameVoice(own_hz, (Singer(Shaping(Shape(), own_hz)),), hop_frames), "unchanged", rate, block)
+    return BlockAdapter(
+        FrameVoice(own_hz, (VoiceLayer(PresetMapping(Shape(), own_hz)),), hop_frames), "unchanged", rate, block
+    )
 
 
 def _plain(quick: bool) -> Voice:

@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
-from numpy.typing import NDArray
 
 from live.sound.audio_io import DEMO_SPEECH
+from models.features.types import Mono
 
-Mono = NDArray[np.float32]
 _LIBRISPEECH = "librispeech_test-other"
 
 

@@ -15,7 +15,7 @@ import dlib
 import numpy as np
 import onnxruntime as ort
 
-from calibration.bench import CannotMeasure, Options
+from calibration.bench import BenchOptions, CannotMeasure
 from calibration.bench.footage import webcam_movie
 from calibration.bench.stage_run import demo_look, perform
 from calibration.bench.table import Row, at_most, ms, show
@@ -24,7 +24,8 @@ from export.artifact.model_file import read_manifest
 from live.picture.sources.movie_frames import FileFrames
 from live.process.frames import now
 from models.features.face_lines import draw_face2face_lines
-from models.features.face_points import Picture, landmark_file
+from models.features.face_points import landmark_file
+from models.features.types import Picture
 
 SECONDS = 20.0
 OLD_WAY_S = 10.0
@@ -38,7 +39,7 @@ look = "{look}"
 """
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: BenchOptions) -> dict[str, Any]:
     """`runs` performances of 20 s; medians of their figures."""
     runs = options.runs or 1
     with tempfile.TemporaryDirectory(prefix="guise-speed-") as name:

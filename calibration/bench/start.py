@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from calibration.bench import CannotMeasure, Options
+from calibration.bench import BenchOptions, CannotMeasure
 from calibration.bench.stage_run import Ran, display, perform
 from calibration.bench.table import Row, at_most, show
 
@@ -15,7 +15,7 @@ SAMPLE_S = 0.25
 GIGABYTE = 1e9
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: BenchOptions) -> dict[str, Any]:
     """The demo show, three times with the window and three times without."""
     runs = options.runs or 3
     figures: dict[str, Any] = {"runs": runs, "display": display()}

@@ -17,8 +17,8 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from export.artifact import model_file
 from export.artifact.manifest import Manifest
-from models.features.face_points import Points
 from models.features.retarget import target_facts
+from models.features.types import Points
 
 OPSET = 18
 Colour = tuple[int, int, int]

@@ -38,7 +38,7 @@ FAMILIES: dict[str, Trained] = {
 }
 
 
-class Voice(NamedTuple):
+class FamilyVoice(NamedTuple):
     """A frozen voice, and the number of who speaks; 0 where it does not know him."""
 
     path: Path
@@ -47,7 +47,7 @@ class Voice(NamedTuple):
 
 def train_families(
     work: Path, minutes: float, speakers: Mapping[str, Sequence[Path]]
-) -> Iterator[tuple[str, dict[tuple[int, int], Voice]]]:
+) -> Iterator[tuple[str, dict[tuple[int, int], FamilyVoice]]]:
     """Each family's name, and its voice for each (source, target) by their numbers in `speakers`, whose recordings it
     learns from. Raises CannotMeasure."""
     work.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def train_families(
     for family, trained in FAMILIES.items():
         together = {"all": len(names), "pairs": 2, "each": 1}[trained.runs]
         runs = list(combinations(names, together))
-        voices: dict[tuple[int, int], Voice] = {}
+        voices: dict[tuple[int, int], FamilyVoice] = {}
         for run in runs:
             made = _voices(work, family, trained.settings, run, minutes / len(runs))
             for target, path in made.items():
@@ -66,7 +66,7 @@ def train_families(
                     known = 1 + run.index(source) if source in run else 0
                     # A pair's voice is for its own two.
                     if source != target and (known or trained.runs == "each"):
-                        voices[names.index(source), names.index(target)] = Voice(path, known)
+                        voices[names.index(source), names.index(target)] = FamilyVoice(path, known)
         yield family, voices
 
 

@@ -20,20 +20,21 @@ import pyworld
 import soundfile
 from numpy.typing import NDArray
 
-from calibration.bench import CannotMeasure, Options
+from calibration.bench import BenchOptions, CannotMeasure
 from calibration.bench.table import Row, show
-from calibration.bench.voice_families import TRAINING_MINUTES, Voice, train_families
+from calibration.bench.voice_families import TRAINING_MINUTES, FamilyVoice, train_families
 from export.freeze.freeze import freeze_plan
 from export.metrics.voice import CannotJudge, f0_error_cents, intelligibility
 from export.pretrained.speaker_encoder import Embedding, SpeakerMeter, mean_embedding, similarity
 from export.runtime.frozen_voice import open_frozen_voice
 from export.runtime.session import FrozenSession, open_session
-from models.families.statistics import Statistics as Family
+from models.families.statistics import StatisticsFamily as Family
 from models.families.statistics import moments
-from models.features.block_adapter import Convert, streamed
-from models.features.speech import Frames, Signal, analyse, decode_envelope, encode_envelope
+from models.features.block_adapter import BlockAdapter, streamed
+from models.features.speech import WorldFrames, analyse, decode_envelope, encode_envelope
+from models.features.types import Signal
 from models.prepare.voice import features_of
-from models.prepare.voice_data import Features, Statistics, measure
+from models.prepare.voice_data import Features, SpeakerStatistics, measure
 
 SPEAKERS = ("1688", "1998", "2414", "533")
 LEARNED = 8
@@ -42,7 +43,7 @@ BLOCK = 160
 FLOOR = {"target": 0.70, "nearer": 19, "stoi": 0.75}
 
 
-class Sentence:
+class TestSentence:
     """A recording of the corpus, analysed once."""
 
     def __init__(self, path: Path) -> None:
@@ -52,7 +53,7 @@ class Sentence:
         self.sound: NDArray[np.float32] = samples
 
     @cached_property
-    def frames(self) -> Frames:
+    def frames(self) -> WorldFrames:
         return analyse(self.sound, RATE)
 
     @cached_property
@@ -68,10 +69,10 @@ class Sentence:
 class Case:
     """One conversion: a sentence of speaker `source` to sound like speaker `target`, both numbers in SPEAKERS."""
 
-    sentence: Sentence
+    sentence: TestSentence
     source: int
     target: int
-    speakers: tuple[Statistics, ...]
+    speakers: tuple[SpeakerStatistics, ...]
     frozen: FrozenSession
     """The frozen voice of the target; its own source 0 is whoever speaks, 1 the first of SPEAKERS."""
     heard_before: list[Features]
@@ -128,14 +129,14 @@ def frozen_warm(case: Case) -> Signal:
 
 
 def live_told(case: Case) -> Signal:
-    return _live(case, Voice(case.frozen.path, case.source + 1))
+    return _live(case, FamilyVoice(case.frozen.path, case.source + 1))
 
 
 def live_warm(case: Case) -> Signal:
-    return _live(case, Voice(case.frozen.path, 0))
+    return _live(case, FamilyVoice(case.frozen.path, 0))
 
 
-def _trained(voices: Mapping[tuple[int, int], Voice], *, told: bool) -> Callable[[Case], Signal]:
+def _trained(voices: Mapping[tuple[int, int], FamilyVoice], *, told: bool) -> Callable[[Case], Signal]:
     def row(case: Case) -> Signal:
         voice = voices[case.source, case.target]
         return _live(case, voice if told else voice._replace(source=0))
@@ -164,14 +165,14 @@ AT_LEAST_THE_FLOOR = (
 )
 
 
-def run(options: Options) -> dict[str, Any]:
+def run(options: BenchOptions) -> dict[str, Any]:
     """All rows: similarity to the target and the source, how many are nearer the target, STOI, F0 error."""
     folder = _speech()
     try:
         meter = SpeakerMeter()
     except CannotJudge as error:
         raise CannotMeasure(str(error)) from error
-    sentences = [[Sentence(path) for path in sorted(folder.glob(f"{name}-*.flac"))] for name in SPEAKERS]
+    sentences = [[TestSentence(path) for path in sorted(folder.glob(f"{name}-*.flac"))] for name in SPEAKERS]
     learned = [[sentence.features for sentence in own[:LEARNED]] for own in sentences]
     persons = [mean_embedding(meter.embedding(s.sound, RATE) for s in own[:LEARNED]) for own in sentences]
     speakers = tuple(measure(features) for features in learned)
@@ -258,9 +259,9 @@ def _frozen(case: Case, source: int, before: list[Features]) -> Signal:
     return _spoken(case, _hz(lf0), mcep)
 
 
-def _live(case: Case, voice: Voice) -> Signal:
+def _live(case: Case, voice: FamilyVoice) -> Signal:
     """As on stage: blocks of 10 ms, analysed as they come; who is not told who speaks has heard his other sentences."""
-    played = Convert(open_frozen_voice(voice.path, "cpu"), "live", RATE, BLOCK)
+    played = BlockAdapter(open_frozen_voice(voice.path, "cpu"), "live", RATE, BLOCK)
     played.set("source", voice.source)
     if voice.source == 0:
         played.process(case.before[: len(case.before) // BLOCK * BLOCK])

@@ -7,7 +7,7 @@ caller's thread.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -15,9 +15,9 @@ from typing import Any
 import cv2
 
 from calibration.evaluate.look_on_footage import (
+    BadFootage,
     Clip,
     Measured,
-    NotEvaluated,
     Person,
     measure,
     open_look,
@@ -27,15 +27,13 @@ from calibration.evaluate.look_on_footage import (
     track,
 )
 from export.metrics.face import OPENINGS, FaceMeter, identity_distance, mean_descriptor
+from models.features.types import Progress
 
 SAME_PERSON = 0.45
 """Footage nearer than this to the target shows the target himself: two takes of one man lie 0.2 apart, strangers 0.6
 and more."""
 ASKED = 12
 """Frames of a clip that tell whose footage it is."""
-
-Progress = Callable[[str, int, int], None]
-"""(what is being done, done, of how many)"""
 
 
 def evaluate_face(
@@ -44,7 +42,7 @@ def evaluate_face(
     """The figures, also written to OUT/figures.json: medians over all frames measured, and `clips` one by one.
 
     targets: footage of whoever the look is to show; without it identity, sharpness, ssim and l1 are None. Raises
-    BadModel, BadSource, NotEvaluated, LandmarkFileMissing, OSError.
+    BadModel, BadSource, BadFootage, LandmarkFileMissing, OSError.
     """
     _one_name_each(footage)
     _nothing_overwritten(out, footage, targets)
@@ -96,7 +94,7 @@ def _one_name_each(footage: Sequence[Path]) -> None:
     names = [path.stem for path in footage]
     for path in footage:
         if names.count(path.stem) > 1:
-            raise NotEvaluated(f"two clips are called {path.stem}, and what is written is named by them: rename one")
+            raise BadFootage(f"two clips are called {path.stem}, and what is written is named by them: rename one")
 
 
 def _nothing_overwritten(out: Path, footage: Sequence[Path], targets: Sequence[Path]) -> None:
@@ -104,7 +102,7 @@ def _nothing_overwritten(out: Path, footage: Sequence[Path], targets: Sequence[P
     for path in footage:
         for written in (out / f"{path.stem}.mp4", out / f"{path.stem}.jpg"):
             if written.resolve() in kept:
-                raise NotEvaluated(f"{written} would be written over: name another folder than your footage's")
+                raise BadFootage(f"{written} would be written over: name another folder than your footage's")
 
 
 def _shows(clip: Clip, person: Person, meter: FaceMeter) -> bool:

@@ -36,8 +36,9 @@ from live.picture.look import ModelLook
 from live.picture.sources.movie_frames import FileFrames
 from live.picture.tracker import Tracker
 from live.process.frames import Frame
-from models.features.face_points import FacePoints, Picture, Points
+from models.features.face_points import FacePoints
 from models.features.retarget import neutral_of
+from models.features.types import Picture, Points
 
 SAMPLES = 120
 """Frames of a clip that are measured, evenly spread."""
@@ -47,10 +48,10 @@ FEWEST_FACES = 10
 _SIDE = 256
 """Of a picture in a movie or a sheet."""
 
-Progress = Callable[[str], None]
+Announce = Callable[[str], None]
 
 
-class NotEvaluated(Exception):
+class BadFootage(Exception):
     """The look cannot be measured on this; the message is one line."""
 
 
@@ -104,11 +105,11 @@ class Person:
 
 
 def open_look(path: Path, retarget: bool = True) -> ModelLook:
-    """Raises BadModel, NotEvaluated for a look that reads no landmark lines."""
+    """Raises BadModel, BadFootage for a look that reads no landmark lines."""
     session = open_session(path, "auto", kind="look")
     session.warm()
     if session.manifest.target is None:
-        raise NotEvaluated(f"{path} does not read landmark lines, so nothing can be asked of it here")
+        raise BadFootage(f"{path} does not read landmark lines, so nothing can be asked of it here")
     return ModelLook(str(path), session, retarget)
 
 
@@ -119,7 +120,7 @@ def neutral_asked(look: ModelLook) -> Points:
 
 
 def track(name: str, path: Path) -> Clip:
-    """The whole movie through the stage's tracker, every frame. Raises BadSource, NotEvaluated."""
+    """The whole movie through the stage's tracker, every frame. Raises BadSource, BadFootage."""
     tracker = Tracker(FacePoints())
     points: list[Points | None] = []
     times: list[float] = []
@@ -130,12 +131,12 @@ def track(name: str, path: Path) -> Clip:
         points.append(None if seen is None else seen.points)
     known = [p for p in points if p is not None]
     if len(known) < FEWEST_FACES:
-        raise NotEvaluated(f"{path} shows a face in {len(known)} frames only, and {FEWEST_FACES} are the least")
+        raise BadFootage(f"{path} shows a face in {len(known)} frames only, and {FEWEST_FACES} are the least")
     return Clip(name, path, points, times, neutral_of(np.array(known)), movie.size, movie.fps)
 
 
 def person_of(clips: Iterable[Clip], look: ModelLook, meter: FaceMeter) -> Person:
-    """The person of these clips, as the look is to show him. Raises NotEvaluated."""
+    """The person of these clips, as the look is to show him. Raises BadFootage."""
     wanted = neutral_asked(look)
     descriptors, sharp = [], []
     names = []
@@ -152,7 +153,7 @@ def person_of(clips: Iterable[Clip], look: ModelLook, meter: FaceMeter) -> Perso
     try:
         person = mean_descriptor(descriptors)
     except ValueError as error:
-        raise NotEvaluated(f"{', '.join(names)}: {error}") from error
+        raise BadFootage(f"{', '.join(names)}: {error}") from error
     median, p95 = np.percentile([identity_distance(d, person) for d in descriptors], [50, 95])
     return Person(person, float(np.median(sharp)), (float(median), float(p95)))
 

@@ -7,7 +7,7 @@ what the voice made of it and a picture of both spectrograms. Runs in the caller
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,21 +17,18 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from calibration.measure.recordings import FEATURE_RATE, RATE, Heard, NotEvaluated, Recording, likeness
+from calibration.measure.recordings import FEATURE_RATE, RATE, AnalysedSound, BadRecording, Recording, likeness
 from export.metrics.prdc import Prdc
 from export.metrics.voice import CannotJudge, f0_correlation, f0_error_cents, intelligibility, mcd_db
 from export.pretrained.speaker_encoder import Embedding, SpeakerMeter, mean_embedding, similarity
 from live.process.frames import now
-from live.sound.level import Mono
 from live.sound.settings import BLOCK
 from live.sound.voice import Voice
 from live.sound.voices import open_voice
 from models.features.block_adapter import streamed
+from models.features.types import Mono, Progress
 
 EACH = ("similarity_target", "similarity_source", "stoi", "f0_error_cents", "f0_correlation", "mcd_db", "rtf")
-
-Progress = Callable[[str, int, int], None]
-"""(what is being done, done, of how many)"""
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ class Known:
 
 
 def read_material(speech: Sequence[Path], targets: Sequence[Path]) -> Material:
-    """Raises BadSound, NotEvaluated."""
+    """Raises BadSound, BadRecording."""
     spoken, theirs = [Recording(path) for path in speech], [Recording(path) for path in targets]
     best = likeness(theirs[::2], theirs[1::2])
     try:
@@ -105,7 +102,7 @@ def evaluate_voice(voice: str, material: Material, out: Path, source: int, progr
     is to be had. reconstruction_db (what the voice loses though there is nothing to change): MCD of the target's own
     recordings played through it, as many as there is speech, for voices that know their target. f0_error_cents: against
     F0 moved to the target's mean and spread, for voices that say theirs; f0_correlation: of the melody with what was
-    spoken. Raises BadModel, ValueError, NotEvaluated, OSError.
+    spoken. Raises BadModel, ValueError, BadRecording, OSError.
     """
     mine = known(voice)
     opened = open_voice(voice, RATE, BLOCK)
@@ -115,7 +112,7 @@ def evaluate_voice(voice: str, material: Material, out: Path, source: int, progr
     again = material.targets[: len(material.speech)] if mine.target else ()
     steps = len(material.speech) + len(again)
     clips: dict[str, Any] = {}
-    made: list[Heard] = []
+    made: list[AnalysedSound] = []
     for done, spoken in enumerate(material.speech):
         progress(f"{mine.name}: {spoken.path.name}", done, steps)
         began = now()
@@ -161,17 +158,17 @@ def _four(found: Prdc | None) -> dict[str, float | None]:
 
 def _tell_who_speaks(opened: Voice, voice: str, mine: Known, source: int) -> None:
     if source and not opened.set("source", source):
-        raise NotEvaluated(f"{voice} does not ask who speaks: leave --source out")
+        raise BadRecording(f"{voice} does not ask who speaks: leave --source out")
     if source > mine.speakers:
-        raise NotEvaluated(f"{voice} knows {mine.speakers} speakers: --source {source} is none of them")
+        raise BadRecording(f"{voice} knows {mine.speakers} speakers: --source {source} is none of them")
 
 
-def _played(opened: Voice, spoken: Heard) -> Heard:
+def _played(opened: Voice, spoken: AnalysedSound) -> AnalysedSound:
     opened.reset()
-    return Heard(streamed(opened, spoken.sound, BLOCK))
+    return AnalysedSound(streamed(opened, spoken.sound, BLOCK))
 
 
-def _wanted(speech: Sequence[Heard], whom: tuple[float, float] | None) -> list[NDArray[np.float64]] | None:
+def _wanted(speech: Sequence[AnalysedSound], whom: tuple[float, float] | None) -> list[NDArray[np.float64]] | None:
     """F0 as it should come out of each recording, Hz, 0 where unvoiced."""
     if whom is None:
         return None
@@ -187,7 +184,7 @@ def _wanted(speech: Sequence[Heard], whom: tuple[float, float] | None) -> list[N
     return [moved(heard.frames.f0) for heard in speech]
 
 
-def _judged(material: Material, said: Heard) -> dict[str, Any]:
+def _judged(material: Material, said: AnalysedSound) -> dict[str, Any]:
     nothing = {"similarity_target": None, "similarity_source": None, "nearer_target": None}
     if material.meter is None or material.speaker is None:
         return nothing
@@ -201,7 +198,7 @@ def _judged(material: Material, said: Heard) -> dict[str, Any]:
     return {"similarity_target": to_target, "similarity_source": to_source, "nearer_target": nearer}
 
 
-def _words(spoken: Heard, said: Heard) -> float | None:
+def _words(spoken: AnalysedSound, said: AnalysedSound) -> float | None:
     try:
         return intelligibility(spoken.sound, said.sound, RATE)
     except (CannotJudge, ValueError):
@@ -213,7 +210,7 @@ def _same_words(spoken: Recording, targets: Sequence[Recording]) -> Recording | 
     return same[0] if len(same) == 1 else None
 
 
-def _distortion(wanted: Heard | None, said: Heard) -> float | None:
+def _distortion(wanted: AnalysedSound | None, said: AnalysedSound) -> float | None:
     if wanted is None or not said.sound.any():
         return None
     try:

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calibration.evaluate.voice import Progress, evaluate_voice, known, read_material
-from calibration.measure.recordings import NotEvaluated
+from calibration.evaluate.voice import evaluate_voice, known, read_material
+from calibration.measure.recordings import BadRecording
 from export.metrics.prdc import Prdc
+from models.features.types import Progress
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,11 +38,11 @@ def evaluate_voices(
     """The figures of each voice by its name, in the order of their training steps where these tell them apart.
 
     One voice writes into OUT. Of several each writes into OUT/NAME, beside OUT/figures.json, which holds
-    {"voices": {NAME: figures}}, and OUT/voices.png. Raises BadModel, BadSound, ValueError, NotEvaluated, OSError.
+    {"voices": {NAME: figures}}, and OUT/voices.png. Raises BadModel, BadSound, ValueError, BadRecording, OSError.
     """
     names = {Path(voice).stem if voice.lower().endswith(".onnx") else voice: voice for voice in voices}
     if len(names) < len(voices):
-        raise NotEvaluated("two voices are called alike, and would write into one folder: name them differently")
+        raise BadRecording("two voices are called alike, and would write into one folder: name them differently")
     _one_place_each(speech, [out] if len(names) == 1 else [out / name for name in names])
     steps = {name: known(voice).steps for name, voice in names.items()}
     if _told_apart(steps):
@@ -111,8 +112,8 @@ def _one_place_each(speech: Sequence[Path], folders: Sequence[Path]) -> None:
     names = [path.stem for path in speech]
     for name in names:
         if names.count(name) > 1:
-            raise NotEvaluated(f"two recordings are called {name}, and would write one file: name them differently")
+            raise BadRecording(f"two recordings are called {name}, and would write one file: name them differently")
     for path in speech:
         for folder in folders:
             if (folder / f"{path.stem}.wav").resolve() == path.resolve():
-                raise NotEvaluated(f"{path} would be written over: name another folder")
+                raise BadRecording(f"{path} would be written over: name another folder")

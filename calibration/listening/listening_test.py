@@ -34,7 +34,7 @@ class NoTest(Exception):
 
 
 @dataclass(frozen=True)
-class Trial:
+class ListeningTrial:
     """`sounds` are ids in the order they are shown, `systems` whose each is."""
 
     name: str
@@ -46,7 +46,7 @@ class Trial:
 class Listener:
     """Somebody with the page open; `ranked` counts his trials that are saved."""
 
-    trials: Sequence[Trial]
+    trials: Sequence[ListeningTrial]
     ranked: int = 0
 
 
@@ -105,13 +105,13 @@ class Listening:
                 listener.ranked += 1
             return True
 
-    def _shuffled(self, name: str, chance: random.Random) -> Trial:
+    def _shuffled(self, name: str, chance: random.Random) -> ListeningTrial:
         systems = chance.sample(list(self.systems), len(self.systems))
         sounds = tuple(secrets.token_hex(8) for _ in systems)
         self._paths |= {sound: self.systems[system] / name for sound, system in zip(sounds, systems, strict=True)}
-        return Trial(Path(name).stem, sounds, tuple(systems))
+        return ListeningTrial(Path(name).stem, sounds, tuple(systems))
 
-    def _write(self, identity: str, trial: Trial, best_first: Sequence[str]) -> None:
+    def _write(self, identity: str, trial: ListeningTrial, best_first: Sequence[str]) -> None:
         at = datetime.now(UTC).isoformat(timespec="seconds")
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(

@@ -19,8 +19,9 @@ from live.picture.sources.source import SourceOptions
 from live.picture.tracker import Tracker
 from live.process.frames import now
 from live.show.profile import Profile
-from models.features.face_points import FacePoints, Points
+from models.features.face_points import FacePoints
 from models.features.retarget import neutral_of
+from models.features.types import Points
 
 FEWEST_FACES = 30
 """Below a second's worth of faces a median says nothing."""
@@ -29,7 +30,7 @@ FEWEST_SHARE = 0.5
 SILENT_S = 8.0
 """Without a picture for this long the measurement is given up: a network camera may take its time to open."""
 
-Progress = Callable[[float, int], None]
+PerformerProgress = Callable[[float, int], None]
 """(seconds measured, faces seen)"""
 
 
@@ -37,7 +38,7 @@ class NotMeasured(Exception):
     """No profile came of it; the message is one line that says what to change."""
 
 
-def measure_performer(camera: str, seconds: float, progress: Progress | None = None) -> Profile:
+def measure_performer(camera: str, seconds: float, progress: PerformerProgress | None = None) -> Profile:
     """Films for `seconds` and gives the profile.
 
     Raises NotMeasured, live.picture.sources.movie_frames.BadSource, models.features.face_points.LandmarkFileMissing.

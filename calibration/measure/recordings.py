@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from export.metrics.prdc import NEAREST, Prdc, prdc
 from live.sound.files import SoundFile
-from live.sound.level import Mono
-from models.features.speech import Frames, analyse, encode_envelope
+from models.features.speech import WorldFrames, analyse, encode_envelope
+from models.features.types import Mono
 from models.prepare.voice_data import LOUD_NEPERS, LOUDEST_PERCENT
 
 RATE = 48_000
@@ -30,11 +30,11 @@ neighbour, the balls shrink, and halves of one speaker's sentences no longer cov
 _FEWEST_POINTS, _MOST_POINTS = 20 * NEAREST, 2000
 
 
-class NotEvaluated(Exception):
+class BadRecording(Exception):
     """The voice cannot be measured on this; the message is one line."""
 
 
-class Heard:
+class AnalysedSound:
     """Some sound, analysed when first asked. mono, (n,) at RATE."""
 
     def __init__(self, sound: Mono) -> None:
@@ -46,7 +46,7 @@ class Heard:
         return np.asarray(soxr.resample(self.sound, RATE, FEATURE_RATE), np.float32)
 
     @cached_property
-    def frames(self) -> Frames:
+    def frames(self) -> WorldFrames:
         return analyse(self.low, FEATURE_RATE)
 
     @cached_property
@@ -63,17 +63,17 @@ class Heard:
         return points
 
 
-class Recording(Heard):
+class Recording(AnalysedSound):
     """A file of speech, of any rate and number of channels."""
 
     def __init__(self, path: Path) -> None:
-        """Raises BadSound; NotEvaluated when it is too short, or silent."""
+        """Raises BadSound; BadRecording when it is too short, or silent."""
         self.path = path
         super().__init__(np.concatenate([np.zeros(0, np.float32), *SoundFile(path, RATE).passages()]))
         if len(self.sound) < _FEWEST_S * RATE:
-            raise NotEvaluated(f"{path} holds {len(self.sound) / RATE:.1f} s, and {_FEWEST_S:g} s are the least")
+            raise BadRecording(f"{path} holds {len(self.sound) / RATE:.1f} s, and {_FEWEST_S:g} s are the least")
         if float(np.abs(self.sound).max()) < _SILENT:
-            raise NotEvaluated(f"{path} is silent")
+            raise BadRecording(f"{path} is silent")
 
     @property
     def words(self) -> str:
@@ -81,7 +81,7 @@ class Recording(Heard):
         return self.path.stem.rpartition("_")[2] if "_" in self.path.stem else ""
 
 
-def likeness(real: Sequence[Heard], made: Sequence[Heard]) -> Prdc | None:
+def likeness(real: Sequence[AnalysedSound], made: Sequence[AnalysedSound]) -> Prdc | None:
     """Whether the frames of `made` lie where those of `real` do, by mel-cepstra: MCD's distance, with no need for the
     same words. None where either holds too little speech."""
     clouds = [_cloud(real), _cloud(made)]
@@ -92,5 +92,5 @@ def likeness(real: Sequence[Heard], made: Sequence[Heard]) -> Prdc | None:
     return prdc(*(cloud[np.linspace(0, len(cloud) - 1, count).astype(int)] for cloud in clouds))
 
 
-def _cloud(sounds: Sequence[Heard]) -> NDArray[Any]:
+def _cloud(sounds: Sequence[AnalysedSound]) -> NDArray[Any]:
     return np.concatenate([sound.timbre for sound in sounds]) if sounds else np.zeros((0, 1))

@@ -74,7 +74,7 @@ Statement = Annotated[str, Field(max_length=4000), AfterValidator(_is_line)]
 Point = tuple[FiniteFloat, FiniteFloat]
 Points68 = Annotated[tuple[Point, ...], Field(min_length=68, max_length=68)]
 Range = Annotated[tuple[FiniteFloat, FiniteFloat], AfterValidator(_in_order)]
-Percentiles = Annotated[tuple[FiniteFloat, FiniteFloat, FiniteFloat], AfterValidator(_in_order)]
+PercentileTriple = Annotated[tuple[FiniteFloat, FiniteFloat, FiniteFloat], AfterValidator(_in_order)]
 
 
 class Part(BaseModel):
@@ -106,9 +106,9 @@ class Lines(Part):
 class Openings(Part):
     """How far mouth and eyes opened in training: 5th, 50th and 95th percentile, in eye distances."""
 
-    mouth: Percentiles
-    left_eye: Percentiles
-    right_eye: Percentiles
+    mouth: PercentileTriple
+    left_eye: PercentileTriple
+    right_eye: PercentileTriple
 
 
 class Target(Part):
@@ -143,7 +143,7 @@ class Parameter(Part):
         return self
 
 
-class Speaker(Part):
+class SpeakerEntry(Part):
     """One whom a voice knows: mean and standard deviation of ln F0 (Hz); `target` marks the one it becomes; `room` is
     what was heard under the voice, see models.features.room_tone: its densities, dBFS, or nothing."""
 
@@ -193,4 +193,4 @@ class ManifestFields(Part):
     lookahead: NonNegativeInt | None = None
     context: NonNegativeInt | None = None
     states: dict[Line, Line] = {}
-    speakers: tuple[Speaker, ...] = ()
+    speakers: tuple[SpeakerEntry, ...] = ()

@@ -25,8 +25,8 @@ from pydantic import ValidationError
 from export.artifact import model_file
 from export.artifact.fields import PRECISIONS, Precision
 from export.artifact.manifest import Manifest
-from export.freeze.subpixel_conv import in_phases
-from export.freeze.verify import drawn, parity
+from export.freeze.subpixel_conv import to_subpixel_conv
+from export.freeze.verify import parity, sample_inputs
 from export.runtime.session import open_session
 from export.runtime.speed import interleaved, ratio
 from models.training.checkpoint import LoadedRun, load_run
@@ -46,7 +46,7 @@ DTYPES = {
 _LARGEST_HALF = 65504.0
 CALIBRATION_DRAWINGS = 24
 ROUNDS = 40
-SOONER = 0.9
+MAX_TIME_RATIO = 0.9
 """int8 must take less than this share of fp32's time: it costs a level of the picture, and noise is no gain."""
 
 
@@ -54,7 +54,7 @@ class NotFrozen(Exception):
     """A run that cannot be frozen as asked; one line with what to do."""
 
 
-class NotSooner(NotFrozen):
+class NotFaster(NotFrozen):
     """int8 takes as long as fp32 on this machine; one line with both figures."""
 
 
@@ -106,7 +106,7 @@ def freeze_plan(plan: FreezePlan, out: Path, fields: Mapping[str, Any], precisio
         raise NotFrozen(
             f"{out} would have a manifest that does not hold: {model_file.first_complaint(error)}"
         ) from None
-    model = to_onnx(replace(plan, module=in_phases(plan.module)))
+    model = to_onnx(replace(plan, module=to_subpixel_conv(plan.module)))
     if precision == "fp16":
         store_half(model)
     elif precision == "int8":
@@ -166,12 +166,12 @@ def store_half(model: ModelProto) -> None:
 
 
 def _sooner_in_int8(model: ModelProto, manifest: Manifest) -> ModelProto:
-    """`model` in int8; raises NotSooner unless that gains something on this machine's CPU, and NotFrozen."""
+    """`model` in int8; raises NotFaster unless that gains something on this machine's CPU, and NotFrozen."""
     # Imported here: the quantiser is slow to load, and the other precisions do without.
     from export.freeze.quantise import to_int8
 
     # Another seed than parity's, so that nothing is judged on what it was calibrated by.
-    inputs = list(drawn(manifest, np.random.default_rng(1), CALIBRATION_DRAWINGS))
+    inputs = list(sample_inputs(manifest, np.random.default_rng(1), CALIBRATION_DRAWINGS))
     if not inputs:
         raise NotFrozen("int8 is calibrated on drawings, and this reads none: export with --precision fp16")
     quantised = to_int8(model, inputs)
@@ -183,8 +183,8 @@ def _sooner_in_int8(model: ModelProto, manifest: Manifest) -> ModelProto:
             model_file.write(path, each, manifest)
             sessions[name] = opened.enter_context(open_session(path, "cpu"))
         taken = interleaved(sessions, inputs, ROUNDS)
-    if not ratio(taken["int8"], taken["fp32"]) < SOONER:
-        raise NotSooner(
+    if not ratio(taken["int8"], taken["fp32"]) < MAX_TIME_RATIO:
+        raise NotFaster(
             f"int8 is not faster on this machine: {np.median(taken['int8']):.1f} ms against "
             f"{np.median(taken['fp32']):.1f} ms in fp32 (medians of {ROUNDS} runs in turn); "
             "export with --precision fp16"

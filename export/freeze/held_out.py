@@ -15,7 +15,7 @@ import numpy as np
 from export.metrics.face import FaceMeter, expression_error, flicker, l1, picture_change, sharpness, ssim
 from models.datasets.face_data import FaceData
 from models.features.face_lines import LineStyle
-from models.features.face_points import Picture, Points
+from models.features.types import Picture, Points
 
 MOST_PAIRS = 80
 

@@ -41,7 +41,7 @@ def to_int8(model: ModelProto, inputs: Sequence[Mapping[str, NDArray[Any]]]) -> 
         quantize_static(
             shaped,
             quantised,
-            _Reader(inputs),
+            _CalibrationReader(inputs),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
             nodes_to_exclude=convolutions[-LEFT_WHOLE:],
@@ -54,7 +54,7 @@ def to_int8(model: ModelProto, inputs: Sequence[Mapping[str, NDArray[Any]]]) -> 
         return onnx.load(quantised)
 
 
-class _Reader(CalibrationDataReader):  # type: ignore[misc]
+class _CalibrationReader(CalibrationDataReader):  # type: ignore[misc]
     """The inputs one by one, as the quantiser asks for them."""
 
     def __init__(self, inputs: Sequence[Mapping[str, NDArray[Any]]]) -> None:

@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from export.artifact.fields import PRECISIONS, Precision
 from export.artifact.manifest import Manifest
-from export.freeze.freeze import NotFrozen, NotSooner, freeze
+from export.freeze.freeze import NotFaster, NotFrozen, freeze
 from export.freeze.held_out import HeldOut, Quality
-from export.freeze.verify import NotFaithful, drawn
+from export.freeze.verify import NotFaithful, sample_inputs
 from export.runtime.frozen_session import FrozenSession
 from export.runtime.session import open_session
 from export.runtime.speed import Inputs, interleaved
@@ -101,7 +101,7 @@ def reduce(
         tell(f"freezing {path.name}")
         try:
             written[path] = freeze(run, path, subject, precision, licence=licence)
-        except (NotSooner, NotFaithful) as why:
+        except (NotFaster, NotFaithful) as why:
             if precision != "int8":
                 raise
             left_out = str(why)
@@ -144,7 +144,7 @@ def _measured(
 ) -> Reduction:
     inputs: list[Inputs]
     if held_out is None:
-        inputs = list(drawn(next(iter(written.values())), np.random.default_rng(2), DRAWINGS))
+        inputs = list(sample_inputs(next(iter(written.values())), np.random.default_rng(2), DRAWINGS))
     else:
         inputs = [{"lines": lines[None]} for lines in held_out.lines]
     with ExitStack() as opened:

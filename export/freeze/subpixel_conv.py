@@ -17,7 +17,7 @@ _TAPS = ((3, 1), (2, 0))
 """Rows (or columns) of the 4x4 kernel that an even and an odd output row take, for the input row before and at it."""
 
 
-class Phases(nn.Module):
+class SubpixelConv(nn.Module):
     """(N, C, H, W) -> (N, D, 2H, 2W), as the transposed convolution it is made of."""
 
     def __init__(self, transposed: nn.ConvTranspose2d) -> None:
@@ -39,14 +39,14 @@ class Phases(nn.Module):
         return torch.stack([even, odd], -2).flatten(-3, -2)
 
 
-def in_phases(module: nn.Module) -> nn.Module:
+def to_subpixel_conv(module: nn.Module) -> nn.Module:
     """A copy of `module` in which every such transposed convolution is its phases; others stay as they are."""
     return _swapped(copy.deepcopy(module))
 
 
 def _swapped(module: nn.Module) -> nn.Module:
     if isinstance(module, nn.ConvTranspose2d):
-        return Phases(module) if _fits(module) else module
+        return SubpixelConv(module) if _fits(module) else module
     for name, child in module.named_children():
         setattr(module, name, _swapped(child))
     return module

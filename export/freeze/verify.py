@@ -18,14 +18,13 @@ from numpy.typing import NDArray
 
 from export.artifact.fields import FEATURES, FRAMES_A_SECOND, MCEPS, Port, Precision
 from export.artifact.manifest import Manifest
+from export.runtime.comparison import Arrays
 from export.runtime.session import FrozenSession
 from models.training.family import FreezePlan, freeze_batch
 
-DRAWINGS = 6
+SAMPLES = 6
 SILENT_HOPS, NOISY_HOPS = 4, 4
 SPOKEN_S = 1.5
-
-Arrays = Mapping[str, NDArray[Any]]
 
 
 class NotFaithful(Exception):
@@ -167,10 +166,10 @@ def _inputs(manifest: Manifest, seed: int) -> Iterator[dict[str, NDArray[Any]]]:
     noise = {name: _noise(port, rng) for name, port in manifest.inputs.items()}
     yield {name: np.zeros(port.shape, port.dtype) for name, port in manifest.inputs.items()}
     yield noise
-    yield from drawn(manifest, rng, DRAWINGS)
+    yield from sample_inputs(manifest, rng, SAMPLES)
 
 
-def drawn(manifest: Manifest, rng: np.random.Generator, count: int) -> Iterator[dict[str, NDArray[Any]]]:
+def sample_inputs(manifest: Manifest, rng: np.random.Generator, count: int) -> Iterator[dict[str, NDArray[Any]]]:
     """`count` drawings of the target's own face in motion, with noise for whatever else a look reads; none for a look
     that reads no lines."""
     if "lines" not in manifest.inputs:

@@ -14,7 +14,8 @@ import dlib
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features.face_points import RIGID, FacePoints, Picture, Points, descriptor_file, eye_distance, openings
+from models.features.face_points import RIGID, FacePoints, descriptor_file, eye_distance, openings
+from models.features.types import Picture, Points
 
 Descriptor = NDArray[np.float64]
 """dlib's 128 numbers: two pictures of one person lie within 0.6 of each other, two takes of one person about 0.2."""

@@ -17,7 +17,7 @@ NEAREST = 5
 """The neighbour whose distance is the radius of a point's ball: the paper's choice."""
 _BLOCK = 1000
 
-Points = NDArray[np.float64]
+Cloud = NDArray[np.float64]
 
 
 class Prdc(NamedTuple):
@@ -58,14 +58,14 @@ def prdc(real: NDArray[Any], made: NDArray[Any], nearest: int = NEAREST) -> Prdc
     )
 
 
-def _radii(points: Points, nearest: int) -> Points:
+def _radii(points: Cloud, nearest: int) -> Cloud:
     """(n,) squared distances of each to its `nearest`-th neighbour; the 0th is itself."""
     return np.concatenate(
         [np.partition(squares, nearest, axis=1)[:, nearest] for _, squares in _squares(points, points)]
     )
 
 
-def _squares(some: Points, others: Points) -> Iterator[tuple[slice, Points]]:
+def _squares(some: Cloud, others: Cloud) -> Iterator[tuple[slice, Cloud]]:
     """Rows of `some`, and their squared distances to all of `others`, (rows, m)."""
     lengths = (others**2).sum(1)
     for begin in range(0, len(some), _BLOCK):

@@ -84,16 +84,16 @@ class CudaSession(FrozenSession):
         """`device` is ONNX Runtime's name for where the buffers lie. Raises whatever `build` raises without a graph."""
         super().__init__(path, manifest, provider)
         self.arithmetic = arithmetic
-        self._thread = _OwnThread(f"{provider} {path.stem}")
+        self._thread = _SingleThreadExecutor(f"{provider} {path.stem}")
         try:
-            self._card: _OnTheCard = self._thread.call(
-                partial(_OnTheCard, manifest, build, device, self._inputs, self._outputs)
+            self._card: _GpuSession = self._thread.call(
+                partial(_GpuSession, manifest, build, device, self._inputs, self._outputs)
             )
         except BaseException:
             self._thread.end()
             raise
         # A look that nobody holds any more is freed on its thread, too, and nobody waits for it.
-        self._left = weakref.finalize(self, _leave, self._thread, self._card)
+        self._left = weakref.finalize(self, _finalize, self._thread, self._card)
         self._left.atexit = False  # The driver frees what a process leaves.
 
     @property
@@ -125,7 +125,7 @@ class CudaSession(FrozenSession):
         self._thread.end()
 
 
-class _OnTheCard:
+class _GpuSession:
     """The session, its binding and its buffers on the device. Every method on the session's own thread."""
 
     def __init__(
@@ -239,7 +239,7 @@ _Answer = SimpleQueue[tuple[bool, Any]]
 _Work = SimpleQueue[tuple[Callable[[], Any], _Answer] | None]
 
 
-class _OwnThread:
+class _SingleThreadExecutor:
     """Does one thing after another for whoever waits. Ends with `end`."""
 
     def __init__(self, name: str) -> None:
@@ -266,7 +266,7 @@ class _OwnThread:
         self._thread.join(_END_S)
 
 
-def _leave(thread: _OwnThread, card: _OnTheCard) -> None:
+def _finalize(thread: _SingleThreadExecutor, card: _GpuSession) -> None:
     thread.leave(card.free)
 
 

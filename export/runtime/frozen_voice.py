@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 from export.artifact.manifest import Manifest
 from export.artifact.model_file import check
 from export.runtime.session import FrozenSession, open_session
-from models.features.block_adapter import HopVoice, Mono
+from models.features.block_adapter import HopVoice
 from models.features.filtered_voice import FilteredVoice
-from models.features.frame_voice import FrameVoice, Singer
+from models.features.frame_voice import FrameVoice, VoiceLayer
 from models.features.room_tone import RoomTone
 from models.features.speech import (
     FrameDelay,
-    Frames,
-    Signal,
+    WorldFrames,
     decode_aperiodicity,
     decode_envelope,
     encode_envelope,
     frame_samples,
 )
+from models.features.types import Mono, Signal
 
 LOUDEST_FRAME, LOUDEST_USUAL = 8.0, 2.0
 """Power: a frame becomes 9 dB louder than it was spoken at most, and all of them together 3: a stranger's frames would
@@ -58,7 +58,9 @@ def _voice(manifest: Manifest, session: FrozenSession | None) -> HopVoice:
     assert manifest.sample_rate is not None
     assert manifest.hop is not None
     hop_frames = manifest.hop // frame_samples(manifest.sample_rate)
-    return FrameVoice(manifest.sample_rate, (Singer(FrozenMapping(manifest, session)),), hop_frames, _room(manifest))
+    return FrameVoice(
+        manifest.sample_rate, (VoiceLayer(FrozenMapping(manifest, session)),), hop_frames, _room(manifest)
+    )
 
 
 def _room(manifest: Manifest) -> RoomTone | None:
@@ -183,7 +185,7 @@ class FrozenMapping:
     def set(self, name: str, value: float) -> bool:
         return self._run.set(name, value)
 
-    def convert(self, frames: Frames) -> Frames:
+    def convert(self, frames: WorldFrames) -> WorldFrames:
         mcep = encode_envelope(frames.envelope, self._sample_rate)
         voiced = (frames.f0 > 0).astype(np.float32)
         lf0 = np.where(voiced > 0, np.log(np.maximum(frames.f0, 1.0)), 0.0).astype(np.float32)
@@ -194,9 +196,9 @@ class FrozenMapping:
         f0 = np.where(given["converted_voiced"][0] > 0.5, np.exp(given["converted_lf0"][0].astype(np.float64)), 0.0)
         change = self._change(mcep, given["converted_mcep"][0])
         envelope = self._loudness.held(source.envelope * change, source.envelope)
-        return Frames(f0, envelope, self._aperiodicity(source, given))
+        return WorldFrames(f0, envelope, self._aperiodicity(source, given))
 
-    def _aperiodicity(self, source: Frames, given: dict[str, NDArray[np.float32]]) -> Signal:
+    def _aperiodicity(self, source: WorldFrames, given: dict[str, NDArray[np.float32]]) -> Signal:
         """The source's own, but where it is voiced and the network says another."""
         if "converted_aperiodicity" not in given:
             return source.aperiodicity

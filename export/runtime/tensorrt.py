@@ -70,7 +70,7 @@ class EngineKey(BaseModel):
         return cache_folder() / "timing" / f"{card}-{self.capability}-{self.tensorrt}"
 
 
-class Trial(BaseModel):
+class EngineTrial(BaseModel):
     """What the building process found out about its engine."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -89,7 +89,7 @@ class Engine(BaseModel):
 
     key: EngineKey
     build_s: float
-    trial: Trial
+    trial: EngineTrial
     files: dict[str, str]
     """Name -> SHA-256."""
 
@@ -205,7 +205,7 @@ def build_engine(path: Path) -> Engine:
     return engine
 
 
-def _built(path: Path, folder: Path, timing: Path) -> Trial:
+def _built(path: Path, folder: Path, timing: Path) -> EngineTrial:
     known = timing.is_dir() and any(timing.iterdir())
     try:
         return _in_a_process(path, folder, timing)
@@ -218,7 +218,7 @@ def _built(path: Path, folder: Path, timing: Path) -> Trial:
     return _in_a_process(path, folder, timing)
 
 
-def _in_a_process(path: Path, folder: Path, timing: Path) -> Trial:
+def _in_a_process(path: Path, folder: Path, timing: Path) -> EngineTrial:
     """Runs export.runtime.tensorrt_build, and waits. Raises NotBuilt with what it says, or what it died of."""
     folder.mkdir(mode=0o700)
     timing.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -245,7 +245,7 @@ def _in_a_process(path: Path, folder: Path, timing: Path) -> Trial:
         assert process.stdout is not None
         said = process.stdout.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
     try:
-        return Trial.model_validate_json(said)
+        return EngineTrial.model_validate_json(said)
     except ValidationError:
         pass
     if process.returncode < 0:

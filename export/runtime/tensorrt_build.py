@@ -2,8 +2,8 @@
 
     python -m export.runtime.tensorrt_build MODEL FOLDER TIMING
 
-Its last line says what it found, export.runtime.tensorrt.Trial as JSON, or in plain words why there is no engine; its
-code is 0 or 1. It ends when its standard input does. Free of torch.
+Its last line says what it found, export.runtime.tensorrt.EngineTrial as JSON, or in plain words why there is no engine;
+its code is 0 or 1. It ends when its standard input does. Free of torch.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from export.runtime.frozen_session import Arithmetic
 from export.runtime.providers import why_not
 from export.runtime.session import open_session
 from export.runtime.session_options import build, first_line, options
-from export.runtime.tensorrt import CONTEXT, NotBuilt, Trial, build_options, open_engine
+from export.runtime.tensorrt import CONTEXT, EngineTrial, NotBuilt, build_options, open_engine
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def try_out(path: Path, folder: Path, timing: Path) -> Trial:
+def try_out(path: Path, folder: Path, timing: Path) -> EngineTrial:
     """Builds into `folder`. Raises NotBuilt, BadModel, or whatever ONNX Runtime raises."""
     manifest = model_file.check(path)
     if manifest.precision == "fp32":
@@ -69,7 +69,7 @@ def try_out(path: Path, folder: Path, timing: Path) -> Trial:
         raise NotBuilt(
             f"the engine differs from the model by {difference:.1f}/255, where {manifest.precision} allows {allowed:g}"
         )
-    return Trial(load_s=round(load_s, 2), difference=round(difference, 3), arithmetic=arithmetic)
+    return EngineTrial(load_s=round(load_s, 2), difference=round(difference, 3), arithmetic=arithmetic)
 
 
 def _build(path: Path, manifest: Manifest, folder: Path, timing: Path) -> None:

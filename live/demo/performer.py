@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from live.demo.portrait import Expression, Portrait, Pose
+from live.demo.portrait import PortraitExpression, PortraitPose, StandInPortrait
 from live.sound.files import SoundFile
 
 Track = NDArray[np.float32]
@@ -162,18 +162,18 @@ class DemoPerformer:
 
     def __init__(self, width: int = 640, height: int = 480) -> None:
         self._tracks = _tracks()
-        self._portrait = Portrait(width, height)
+        self._portrait = StandInPortrait(width, height)
 
     def picture(self, t_s: float) -> NDArray[np.uint8]:
         """RGB (height, width, 3), a new array, the same for the same `t_s` and again LOOP_S later."""
         expression, pose = self.acting(t_s)
         return self._portrait.picture(expression, pose)
 
-    def acting(self, t_s: float) -> tuple[Expression, Pose]:
+    def acting(self, t_s: float) -> tuple[PortraitExpression, PortraitPose]:
         """What the performer does at `t_s`: the truth that a tracker's findings can be held against."""
         at = (t_s % LOOP_S) * _RATE_HZ
         before = int(at) % _SAMPLES
         part, after = at - int(at), (before + 1) % _SAMPLES
         now = {name: float(track[before] * (1.0 - part) + track[after] * part) for name, track in self._tracks.items()}
-        expression = Expression(**{name: now[name] for name in Expression.__slots__})
-        return expression, Pose(**{name: now[name] for name in Pose.__slots__})
+        expression = PortraitExpression(**{name: now[name] for name in PortraitExpression.__slots__})
+        return expression, PortraitPose(**{name: now[name] for name in PortraitPose.__slots__})

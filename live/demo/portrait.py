@@ -20,8 +20,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.features.types import Picture
+
 Floats = NDArray[np.float32]
-Picture = NDArray[np.uint8]
 
 CREDIT: Final = "Eileen Collins, NASA Great Images (public domain), from scikit-image"
 
@@ -101,7 +102,7 @@ LEAN_CENTRE: Final = (225.0, 132.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Expression:
+class PortraitExpression:
     """What the face does; all 0 is the mouth closed, eyes open, no smile."""
 
     jaw: float = 0.0  # 0 lips together, 1 wide open
@@ -114,7 +115,7 @@ class Expression:
 
 
 @dataclass(frozen=True, slots=True)
-class Pose:
+class PortraitPose:
     """Where the head is, relative to the photograph."""
 
     yaw_deg: float = 0.0  # positive turns to the picture's right
@@ -285,7 +286,7 @@ class Mouth:
         self._no_teeth = np.ascontiguousarray(1.0 - teeth[:, self._cols])
         self._x = np.ascontiguousarray(r.x[:1, self._cols])
 
-    def paint(self, canvas: Picture, e: Expression) -> None:
+    def paint(self, canvas: Picture, e: PortraitExpression) -> None:
         """Draw the mouth's region of `canvas` whole."""
         r, y = self._region, self._region.grid_y
         narrow = 0.14 * (1.0 - e.smile) + 0.08 * e.jaw + 0.20 * e.round
@@ -310,7 +311,7 @@ class Mouth:
     def _jaw_at(self, xs: Floats) -> Floats:
         return np.interp(xs, self._region.grid_x, self._jaw_line).astype(np.float32)
 
-    def _lips(self, xs: Floats, e: Expression) -> tuple[list[Floats], list[Floats]]:
+    def _lips(self, xs: Floats, e: PortraitExpression) -> tuple[list[Floats], list[Floats]]:
         """For every column where five curves lie in the photograph, and how far each has moved down.
 
         The curves: upper lip's outer and inner edge, lower lip's inner and outer edge, jaw line.
@@ -376,7 +377,7 @@ class Eyes:
         bumps = [_bump(r.x[self._rows], self._y, cx, cy, 6.5, 5.0, 4) for cx, cy in IRISES]
         self._gaze: Floats = np.sum(bumps, axis=0, dtype=np.float32)
 
-    def paint(self, canvas: Picture, e: Expression) -> None:
+    def paint(self, canvas: Picture, e: PortraitExpression) -> None:
         """Draw the eyes' region of `canvas` whole."""
         r, y = self._region, self._region.grid_y
         fall: Floats = self._gap * np.float32(0.93 * e.lids - 0.06 * max(e.brows, 0.0) * (1.0 - e.lids))
@@ -391,7 +392,7 @@ class Eyes:
         self._fill(skin, top, bottom, e)
         canvas[r.window] = skin
 
-    def _fill(self, skin: Picture, top: Floats, bottom: Floats, e: Expression) -> None:
+    def _fill(self, skin: Picture, top: Floats, bottom: Floats, e: PortraitExpression) -> None:
         """Blend the eyeballs into `skin` between the curves `top` and `bottom` (1, columns)."""
         r, y = self._region, self._y
         aside: Floats = self._gaze * np.float32(-1.7 * e.gaze_x)
@@ -470,7 +471,7 @@ class Skull:
             np.asarray(cv2.GaussianBlur(leans, (0, 0), blur), np.float32),
         )
 
-    def maps(self, p: Pose) -> Floats:
+    def maps(self, p: PortraitPose) -> Floats:
         """Where in the texture each picture pixel comes from, (height, width, 2), until the next call."""
         shift = self._displacement(p) * self._texture.scale
         step_x, step_y = self._texture.size[0] / self._grid[0], self._texture.size[1] / self._grid[1]
@@ -482,7 +483,7 @@ class Skull:
         cv2.resize(back, self._picture_size, dst=self._maps, interpolation=cv2.INTER_LINEAR)
         return np.asarray(cv2.subtract(self._base, self._maps, dst=self._maps), np.float32)
 
-    def _displacement(self, p: Pose) -> Floats:
+    def _displacement(self, p: PortraitPose) -> Floats:
         """How far each node moves, in photograph pixels, (rows, columns, 2)."""
         yaw, pitch, roll = np.radians((p.yaw_deg, p.pitch_deg, p.roll_deg)).astype(np.float32)
         x, y, z = self._x - HEAD_CENTRE[0], self._y - HEAD_CENTRE[1], self._depth
@@ -499,7 +500,7 @@ class Skull:
         return np.asarray(cv2.merge((dx, dy)), np.float32)
 
 
-class Portrait:
+class StandInPortrait:
     """The photograph made to pose and to act. One thread at a time."""
 
     def __init__(self, width: int, height: int) -> None:
@@ -511,7 +512,7 @@ class Portrait:
             self._texture.still.copy()
         )  # both regions are repainted whole for every picture: nothing is left over
 
-    def picture(self, expression: Expression, pose: Pose) -> Picture:
+    def picture(self, expression: PortraitExpression, pose: PortraitPose) -> Picture:
         """RGB (height, width, 3), a new array."""
         self._mouth.paint(self._canvas, expression)
         self._eyes.paint(self._canvas, expression)

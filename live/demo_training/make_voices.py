@@ -18,19 +18,19 @@ VOICES = Path(__file__).resolve().parents[1] / "demo" / "voices"
 FAMILY = "statistics"
 
 
-class Reader(NamedTuple):
+class SourceReader(NamedTuple):
     recordings: str
     subject: str
     licence: str
 
 
 READERS = {
-    "linda": Reader(
+    "linda": SourceReader(
         "ljspeech/LJ001-*.wav",
         "Linda Johnson, who gave her readings for LibriVox to the public domain (LJ Speech, Keith Ito)",
         "public domain",
     ),
-    "reader": Reader(
+    "reader": SourceReader(
         "librispeech_test-other/2414-128291-*.flac",
         "reader 2414 of LibriSpeech (Panayotov, Chen, Povey and Khudanpur, 2015), from readings for LibriVox",
         "CC BY 4.0",
@@ -48,7 +48,7 @@ def main() -> int:
     return 0
 
 
-def make_voice(name: str, reader: Reader, work: Path, speech: Path) -> Path:
+def make_voice(name: str, reader: SourceReader, work: Path, speech: Path) -> Path:
     """The frozen voice of one reader. Raises CalledProcessError when a verb refuses; it has said why."""
     recordings = sorted(speech.glob(reader.recordings))
     data, run, voice = work / "data" / name, work / "runs" / name, VOICES / f"{name}.onnx"

@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from live.manage.report import Report
-from live.process.frames import Picture, now
-from live.process.percentiles import Times
+from live.process.frames import now
+from live.process.percentiles import Durations
 from live.process.shared_frames import FrameKind, SharedFrames, SharedPicture
+from models.features.types import Picture
 
 STALE_S = 0.5
 """Without a picture for this long, the audience sees the safe picture."""
@@ -44,8 +45,8 @@ class Audience:
         self._came_at = now()
         self._safe_shown_at = 0.0
         self._last: SharedPicture | None = None
-        self._latency = Times()
-        self._painted = Times()
+        self._latency = Durations()
+        self._painted = Durations()
         self._shown_at: float | None = None
         self._longest_gap_s = 0.0
         self._count = 0

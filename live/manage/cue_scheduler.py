@@ -9,9 +9,9 @@ Runs in whichever thread calls the StageManager, under its lock; waits for nothi
 
 from __future__ import annotations
 
-from live.manage.debounce import Presses
-from live.manage.engine_supervisor import WatchedEngine
-from live.manage.event_log import Account
+from live.manage.debounce import Debouncer
+from live.manage.engine_supervisor import EngineSupervisor
+from live.manage.event_log import ShowLog
 from live.process.frames import now
 from live.process.messages import Go, SetParameter
 from live.show.parameter_names import STRIP_PARAMETERS
@@ -19,16 +19,21 @@ from live.show.running_order import RunningOrder, Waiting
 from live.show.show_file import Cue
 
 
-def model_of(cue: Cue, engine: WatchedEngine) -> str:
+def model_of(cue: Cue, engine: EngineSupervisor) -> str:
     """What this engine performs in this cue."""
     return str(cue.look if engine.kind == "look" else cue.voice)
 
 
-class CueRoad:
+class CueScheduler:
     """Brings what the running order asks for onto the stage."""
 
     def __init__(
-        self, order: RunningOrder, picture: WatchedEngine, sound: WatchedEngine, account: Account, presses: Presses
+        self,
+        order: RunningOrder,
+        picture: EngineSupervisor,
+        sound: EngineSupervisor,
+        account: ShowLog,
+        presses: Debouncer,
     ) -> None:
         self._order = order
         self._picture = picture
@@ -63,7 +68,7 @@ class CueRoad:
         self._parameters[name] = value
         self._engine_of(name).send(SetParameter(name, value))
 
-    def tell_parameters(self, engine: WatchedEngine) -> None:
+    def tell_parameters(self, engine: EngineSupervisor) -> None:
         """To an engine that was down when they were set."""
         for name, value in self._parameters.items():
             if self._engine_of(name) is engine:
@@ -118,8 +123,8 @@ class CueRoad:
         if waiting.by_itself:
             self._presses.count("go")  # a press that comes now was meant for the cue that has just gone by itself
 
-    def _parameters_of(self, engine: WatchedEngine, cue: Cue) -> dict[str, float]:
+    def _parameters_of(self, engine: EngineSupervisor, cue: Cue) -> dict[str, float]:
         return {name: value for name, value in cue.set.items() if self._engine_of(name) is engine}
 
-    def _engine_of(self, parameter: str) -> WatchedEngine:
+    def _engine_of(self, parameter: str) -> EngineSupervisor:
         return self._sound if parameter.startswith("sound/") else self._picture

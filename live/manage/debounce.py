@@ -8,11 +8,11 @@ from live.process.frames import now
 DOUBLE_PRESS_S = 0.3
 """A second press within this time of the last one is the same press: a nervous finger, a bouncing pad, a held
 key."""
-FRIGHT_S = 0.7
+PANIC_DEBOUNCE_S = 0.7
 """A second panic within this time of the last one is the same fright, and does not bring the show back."""
 
 
-class Presses:
+class Debouncer:
     """When each action was asked for last."""
 
     def __init__(self) -> None:

@@ -43,7 +43,7 @@ class EngineFault:
     recovered_after_s: float | None = None
 
 
-class WatchedEngine:
+class EngineSupervisor:
     """Restarts are asked for by `verdict` and done by `begin`."""
 
     def __init__(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from live.manage.engine_supervisor import EngineFault, WatchedEngine
+from live.manage.engine_supervisor import EngineFault, EngineSupervisor
 from live.manage.report import Report, build_report
 from live.manage.sync import SyncState
 from live.process.frames import now
@@ -44,7 +44,7 @@ class Switch:
     audio_gap_samples: int | None = None
 
 
-class Account:
+class ShowLog:
     """Times go in by now() and come out as seconds since `begin`."""
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ class Account:
     def notes(self) -> tuple[NoteState, ...]:
         return tuple(NoteState(at - self._began_at, text) for at, text in self._notes)
 
-    def report(self, picture: WatchedEngine, sound: WatchedEngine, presented: Report, sync: SyncState) -> Report:
+    def report(self, picture: EngineSupervisor, sound: EngineSupervisor, presented: Report, sync: SyncState) -> Report:
         """DESIGN's report; presented: the audience's figures."""
         warnings = [text for _, text in self._notes]
         for engine in (picture, sound):

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from live.manage.cue_scheduler import model_of
-from live.manage.engine_supervisor import ModelStatus, Status, WatchedEngine
-from live.manage.event_log import Account, FaultState, NoteState
+from live.manage.engine_supervisor import EngineSupervisor, ModelStatus, Status
+from live.manage.event_log import FaultState, NoteState, ShowLog
 from live.manage.sync import SyncState
 from live.process.frames import now
 from live.show.running_order import RunningOrder
@@ -66,11 +66,11 @@ class StageState:
     sync: SyncState = field(default_factory=SyncState)
 
 
-def take_state(
+def snapshot(
     order: RunningOrder,
-    account: Account,
-    picture: WatchedEngine,
-    sound: WatchedEngine,
+    account: ShowLog,
+    picture: EngineSupervisor,
+    sound: EngineSupervisor,
     *,
     panic: bool,
     failure: str | None,
@@ -98,7 +98,7 @@ def take_state(
     )
 
 
-def _cue_state(index: int, cue: Cue, engines: tuple[WatchedEngine, ...]) -> CueState:
+def _cue_state(index: int, cue: Cue, engines: tuple[EngineSupervisor, ...]) -> CueState:
     status = _together([engine.status(model_of(cue, engine)) for engine in engines])
     return CueState(index, cue.name, cue.look, cue.voice, cue.transition_s, cue.follow_s, status.status, status.why)
 
@@ -112,5 +112,5 @@ def _together(models: list[ModelStatus]) -> ModelStatus:
     return ModelStatus("ready")
 
 
-def _engine_state(engine: WatchedEngine) -> EngineState:
+def _engine_state(engine: EngineSupervisor) -> EngineState:
     return EngineState(engine.name, engine.health, engine.heartbeat_age_s, engine.restarts, engine.figures)

@@ -6,7 +6,7 @@ restarts them, and fires the cues that follow by themselves. Listeners are calle
 
 What it knows stands in files of their own, all under its one lock: the running order (which cue is where), the cue's
 road (how it comes onto the stage), the account (what happened), the presses (which are one press), the sync (who waits
-for whom), the state (what is shown of it all), and a WatchedEngine for each engine.
+for whom), the state (what is shown of it all), and a EngineSupervisor for each engine.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from live.manage.audience import Audience
-from live.manage.cue_scheduler import CueRoad
-from live.manage.debounce import DOUBLE_PRESS_S, FRIGHT_S, Presses
-from live.manage.engine_supervisor import EngineFault, WatchedEngine, loaded_size
-from live.manage.event_log import Account, FaultState, NoteState
+from live.manage.cue_scheduler import CueScheduler
+from live.manage.debounce import DOUBLE_PRESS_S, PANIC_DEBOUNCE_S, Debouncer
+from live.manage.engine_supervisor import EngineFault, EngineSupervisor, loaded_size
+from live.manage.event_log import FaultState, NoteState, ShowLog
 from live.manage.report import Report
-from live.manage.snapshot import CueState, EngineState, StageState, take_state
-from live.manage.sync import Agreement, Sync
+from live.manage.snapshot import CueState, EngineState, StageState, snapshot
+from live.manage.sync import Sync, SyncTargets
 from live.process.engine_process import EngineProcess, kill_forkserver
 from live.process.frames import now
 from live.process.messages import (
+    AudioChunk,
     Event,
     Fault,
     Finished,
@@ -35,7 +36,6 @@ from live.process.messages import (
     Note,
     OnStage,
     Panic,
-    Played,
     Recovered,
     Reload,
     SetParameter,
@@ -47,7 +47,7 @@ from live.show.show_file import BadShow, Cue, Show, read_show
 
 __all__ = [
     "DOUBLE_PRESS_S",
-    "FRIGHT_S",
+    "PANIC_DEBOUNCE_S",
     "CueState",
     "EngineState",
     "FaultState",
@@ -99,8 +99,8 @@ class StageManager:
         self._stopping = False
         self._first_cue = first_cue
         self._order = RunningOrder(show, first_cue)
-        self._account = Account()
-        self._presses = Presses()
+        self._account = ShowLog()
+        self._presses = Debouncer()
         self._sync = Sync(show.sync, sync_offset_s)
         self.stage_frames = SharedFrames.create(stage_bytes)
         self.preview_frames = SharedFrames.create(preview_bytes)
@@ -113,17 +113,17 @@ class StageManager:
         def sound() -> EngineProcess:
             return EngineProcess("sound", sound_engine, (sound_settings,), self._wake.set)
 
-        self._picture = WatchedEngine("picture", "look", picture, memory_budget_bytes, loaded_size)
-        self._sound = WatchedEngine("sound", "voice", sound, memory_budget_bytes, loaded_size)
+        self._picture = EngineSupervisor("picture", "look", picture, memory_budget_bytes, loaded_size)
+        self._sound = EngineSupervisor("sound", "voice", sound, memory_budget_bytes, loaded_size)
         self._engines = (self._picture, self._sound)
-        self._road = CueRoad(self._order, self._picture, self._sound, self._account, self._presses)
+        self._road = CueScheduler(self._order, self._picture, self._sound, self._account, self._presses)
         self._panic = False
         self._panic_since = 0.0
         self._reload: Reload | None = None
         self._failure: str | None = None
         self._seen: dict[str, Any] = {}
         self._listeners: tuple[Callable[[], None], ...] = ()
-        self._hearers: tuple[Callable[[Played], None], ...] = ()
+        self._hearers: tuple[Callable[[AudioChunk], None], ...] = ()
         self._changed = True
         self._reader: threading.Thread | None = None
         self._thread = threading.Thread(target=self._run, name="stage-manager", daemon=True)
@@ -236,9 +236,9 @@ class StageManager:
 
     def toggle_panic(self) -> bool:
         """For a control with one button: panic, or release. False when it was the same fright: panic is never
-        refused, release is until the button was left alone for FRIGHT_S."""
+        refused, release is until the button was left alone for PANIC_DEBOUNCE_S."""
         with self._lock:
-            same_fright = self._presses.is_double("panic", FRIGHT_S)
+            same_fright = self._presses.is_double("panic", PANIC_DEBOUNCE_S)
             if not self._panic:
                 self._set_panic(True)
             elif same_fright:
@@ -303,7 +303,7 @@ class StageManager:
 
         return leave
 
-    def on_played(self, callback: Callable[[Played], None]) -> Callable[[], None]:
+    def on_played(self, callback: Callable[[AudioChunk], None]) -> Callable[[], None]:
         """Have all that the loudspeaker gives handed to `callback`, in the StageManager's thread and under its lock:
         it must not wait. Nothing comes unless the sound's settings say `recorded`. Returns what ends it."""
         with self._lock:
@@ -328,7 +328,7 @@ class StageManager:
     def state(self) -> StageState:
         """A snapshot; any thread."""
         with self._lock:
-            return take_state(
+            return snapshot(
                 self._order,
                 self._account,
                 self._picture,
@@ -418,7 +418,7 @@ class StageManager:
             return _TICK_S
         return min(max(follow_at - now(), 0.0), _TICK_S)
 
-    def _begin(self, engine: WatchedEngine) -> None:
+    def _begin(self, engine: EngineSupervisor) -> None:
         try:
             engine.begin()
         except (OSError, EOFError) as error:
@@ -432,7 +432,7 @@ class StageManager:
             if self._panic:
                 engine.send(Panic(True))
             self._road.tell_parameters(engine)
-            self._tell_agreed(engine, Agreement())
+            self._tell_agreed(engine, SyncTargets())
             self._advance()
 
     def _tick(self, late_s: float) -> None:
@@ -445,7 +445,7 @@ class StageManager:
         if not self._panic and self._order.follows_now(now()) and self._order.standby is not None:
             self._ask(self._order.standby, by_itself=True)
 
-    def _down(self, engine: WatchedEngine, what: str) -> None:
+    def _down(self, engine: EngineSupervisor, what: str) -> None:
         if engine.finished:
             return
         if engine.fault is None:
@@ -454,24 +454,24 @@ class StageManager:
         engine.failed()
         self._wake.set()
 
-    def _take(self, engine: WatchedEngine) -> None:
+    def _take(self, engine: EngineSupervisor) -> None:
         for event in engine.events():
-            self._changed = self._changed or not isinstance(event, Played)
+            self._changed = self._changed or not isinstance(event, AudioChunk)
             self._heed(engine, event)
         if engine.up and engine.fault is not None and engine.target is None and engine.health == "performing":
             self._mended(engine, now())
         if engine.up and not self._stopping:
             self._advance_if_news(engine)
 
-    def _advance_if_news(self, engine: WatchedEngine) -> None:
+    def _advance_if_news(self, engine: EngineSupervisor) -> None:
         """Ready, Refused and OnStage may let something go on; a mere heartbeat lets nothing."""
         news = {key: model.status for key, model in engine.models.items()}, engine.on_stage_once
         if news != self._seen.get(engine.name):
             self._seen[engine.name] = news
             self._advance()
 
-    def _heed(self, engine: WatchedEngine, event: Event) -> None:
-        if isinstance(event, Played):
+    def _heed(self, engine: EngineSupervisor, event: Event) -> None:
+        if isinstance(event, AudioChunk):
             for callback in self._hearers:
                 callback(event)
         elif isinstance(event, Heartbeat):
@@ -490,7 +490,7 @@ class StageManager:
             engine.finished = True  # it refuses to begin, and would again
             self._failure = event.why.removeprefix("bad source: ")
 
-    def _keep_together(self, engine: WatchedEngine) -> None:
+    def _keep_together(self, engine: EngineSupervisor) -> None:
         """News of an engine's latency: who waits for whom may change by it."""
         sound, picture_ms = self._sound.figures, self._picture.figures.get("latency") or {}
         before = self._sync.agreed
@@ -500,7 +500,7 @@ class StageManager:
         for each in self._engines:
             self._tell_agreed(each, before)
 
-    def _tell_agreed(self, engine: WatchedEngine, known: Agreement) -> None:
+    def _tell_agreed(self, engine: EngineSupervisor, known: SyncTargets) -> None:
         """Have the engine, which keeps to `known`, keep to what is agreed now."""
         agreed = self._sync.agreed
         if engine is self._picture and agreed.picture_latency_s != known.picture_latency_s:
@@ -508,7 +508,7 @@ class StageManager:
         if engine is self._sound and agreed.sound_wait_s != known.sound_wait_s:
             engine.send(SetParameter("sound/wait_s", agreed.sound_wait_s))
 
-    def _arrived(self, engine: WatchedEngine, event: OnStage) -> None:
+    def _arrived(self, engine: EngineSupervisor, event: OnStage) -> None:
         if engine.fault is not None:
             self._mended(engine, event.at)
             return
@@ -521,7 +521,7 @@ class StageManager:
         elif engine is self._sound and switch.audio_gap_samples is None:
             switch.audio_gap_samples = event.gap_samples
 
-    def _mended(self, engine: WatchedEngine, at: float) -> None:
+    def _mended(self, engine: EngineSupervisor, at: float) -> None:
         if engine.fault is not None:
             engine.fault.recovered_after_s = max(at - engine.fault.at, 0.0)
             engine.fault = None

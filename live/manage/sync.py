@@ -30,7 +30,7 @@ _SAMPLES = 20_000
 
 
 @dataclass(frozen=True)
-class Agreement:
+class SyncTargets:
     """What both engines are to keep to, in seconds."""
 
     picture_latency_s: float = 0.0
@@ -59,7 +59,7 @@ class Sync:
         measured of the sound's; from a profile."""
         self.together = together
         self._offset_s = offset_s
-        self._agreed = Agreement()
+        self._agreed = SyncTargets()
         self._late_since: float | None = None
         self._least_lack_s = 0.0
         self._early_since: float | None = None
@@ -69,11 +69,11 @@ class Sync:
         self._skews_s: deque[float] = deque(maxlen=_SAMPLES)
 
     @property
-    def agreed(self) -> Agreement:
+    def agreed(self) -> SyncTargets:
         """What was decided last."""
         return self._agreed
 
-    def update(self, t_s: float, sound_s: float | None, picture_s: float | None) -> Agreement:
+    def update(self, t_s: float, sound_s: float | None, picture_s: float | None) -> SyncTargets:
         """What both engines are to do from now on.
 
         Args:
@@ -83,20 +83,20 @@ class Sync:
         if not self.together or sound_s is None:
             self._sound_s = sound_s
             self._late_since = self._early_since = None
-            self._agreed = Agreement()
+            self._agreed = SyncTargets()
             return self._agreed
         if self._sound_s is None or abs(sound_s - self._sound_s) > STEADY_S:
             self._sound_s = sound_s
         wait_s = self._agreed.sound_wait_s
         if picture_s is not None:
             wait_s = self._raised(t_s, picture_s + self._offset_s - self._sound_s)
-        self._agreed = Agreement(max(self._sound_s + wait_s - self._offset_s, 0.0), wait_s)
+        self._agreed = SyncTargets(max(self._sound_s + wait_s - self._offset_s, 0.0), wait_s)
         return self._agreed
 
     def at_cue(self, t_s: float) -> None:
         """A cue is fired: nobody hears now that the sound waits less than before."""
         if self._early_since is not None and t_s - self._early_since >= LOWERED_AFTER_S:
-            self._agreed = Agreement(self._agreed.picture_latency_s, _in_steps(self._most_lack_s))
+            self._agreed = SyncTargets(self._agreed.picture_latency_s, _in_steps(self._most_lack_s))
             self._early_since = None
 
     def measure(self, seen_s: float | None, ready_s: float | None) -> None:

@@ -30,8 +30,9 @@ from live.picture.tracker import SEARCH_AREA_PX, shape_is_sane
 from live.process.shared_frames import FrameKind
 from live.show.profile import in_heights
 from live.sound.voice import Voice
-from models.features.face_points import Box, Face, FacePoints, Picture, Points
+from models.features.face_points import Box, Face, FacePoints
 from models.features.retarget import neutral_of
+from models.features.types import Picture, Points
 
 LOOKING = "looking at the face"
 PERFORMING = "performing"
@@ -39,7 +40,7 @@ FACES = 150
 """So many say what a face is like at rest, as many as the running estimate remembers; at most twice as many are
 looked at."""
 
-Progress = Callable[[str, int, int | None], None]
+RenderProgress = Callable[[str, int, int | None], None]
 """LOOKING or PERFORMING, frames done, and how many there are (None where the file does not say)."""
 
 
@@ -74,7 +75,7 @@ def render(
     *,
     settings: PictureSettings | None = None,
     size: tuple[int, int] | None = None,
-    progress: Progress | None = None,
+    progress: RenderProgress | None = None,
     face_points: FacePoints | None = None,
     load: Callable[[str], Look] | None = None,
     load_voice: Callable[[str], Voice] | None = None,

@@ -15,9 +15,9 @@ import numpy as np
 from av.audio.frame import AudioFrame
 
 from live.movie.sound_line import SoundLine
-from live.movie.writer import MovieWriter, Sound
+from live.movie.writer import MovieWriter, SoundTrackSpec
 from live.process.frames import Samples
-from live.process.percentiles import Times, in_ms
+from live.process.percentiles import Durations, in_ms
 from live.sound.voice import Voice
 
 RATE = 48_000
@@ -27,15 +27,15 @@ AHEAD_S = 0.5
 """The sound is written so far ahead of the pictures: neither waits long for the other in the file."""
 
 
-def sound_of(path: Path | str, mono: bool) -> Sound | None:
+def sound_of(path: Path | str, mono: bool) -> SoundTrackSpec | None:
     """The track that a render of this movie gets; None: there is no sound in it."""
     with av.open(str(path)) as container:
         if not container.streams.audio:
             return None
-        return Sound(RATE, 1 if mono else min(container.streams.audio[0].codec_context.channels or 1, 2))
+        return SoundTrackSpec(RATE, 1 if mono else min(container.streams.audio[0].codec_context.channels or 1, 2))
 
 
-def heard_in(path: Path | str, sound: Sound) -> Iterator[tuple[Samples, float]]:
+def heard_in(path: Path | str, sound: SoundTrackSpec) -> Iterator[tuple[Samples, float]]:
     """All the sound of a movie, (n, channels), each piece with its time in the file's own seconds. What cannot be
     decoded is left out."""
     resampler = av.AudioResampler("fltp", "mono" if sound.channels == 1 else "stereo", sound.sample_rate)
@@ -61,7 +61,7 @@ def _decoded(container: av.container.InputContainer) -> Iterator[AudioFrame | No
 class RenderedSound:
     """One movie's sound on its way into another. `voice` None: it stays as it is."""
 
-    def __init__(self, path: Path | str, sound: Sound, first_s: float, voice: Voice | None) -> None:
+    def __init__(self, path: Path | str, sound: SoundTrackSpec, first_s: float, voice: Voice | None) -> None:
         """`first_s`: the file's own time of the first picture; what is heard before it is cut."""
         self.track = sound
         self._pieces = heard_in(path, sound)
@@ -74,7 +74,7 @@ class RenderedSound:
         """So many samples of what the voice says belong to before the beginning."""
         self._position = 0
         self._ended = False
-        self._compute = Times()
+        self._compute = Durations()
         self._computed_s = 0.0
 
     def write(self, writer: MovieWriter, until_s: float = np.inf) -> None:

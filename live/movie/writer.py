@@ -24,7 +24,7 @@ from av.video.stream import VideoStream
 from live.movie.sound_line import SoundLine
 from live.picture.transition import place
 from live.process.frames import Samples
-from models.features.face_points import Picture
+from models.features.types import Picture
 
 WATCHABLE_PX = 480
 """A movie is at least so high."""
@@ -37,7 +37,7 @@ def movie_size(width: int, height: int) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
+class SoundTrackSpec:
     """The form of a movie's sound track; AAC takes 44100 and 48000 samples a second, and lower rates."""
 
     sample_rate: int = 48_000
@@ -72,7 +72,7 @@ class _SoundTrack:
     BITS_PER_S = 128_000
     """Of one channel."""
 
-    def __init__(self, container: OutputContainer, sound: Sound) -> None:
+    def __init__(self, container: OutputContainer, sound: SoundTrackSpec) -> None:
         stream = container.add_stream("aac", rate=sound.sample_rate)
         assert isinstance(stream, AudioStream)
         self._layout = "mono" if sound.channels == 1 else "stereo"
@@ -131,7 +131,7 @@ class MovieWriter:
         fps: float | None,
         size: tuple[int, int],
         *,
-        sound: Sound | None = None,
+        sound: SoundTrackSpec | None = None,
         queue_size: int = 60,
         on_trouble: Callable[[str], None] | None = None,
         preset: str = "veryfast",

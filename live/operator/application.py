@@ -33,8 +33,8 @@ from PyQt5.QtWidgets import QApplication
 from live.operator import theme
 from live.operator.newest_picture import NewestPicture
 from live.operator.presenter import ManagerLike
-from live.operator.screensaver_inhibitor import Wakefulness
-from live.operator.settings_store import Remembered
+from live.operator.screensaver_inhibitor import ScreensaverInhibitor
+from live.operator.settings_store import SettingsStore
 from live.operator.stage import StageWindow
 from live.operator.window import OperatorWindow
 
@@ -64,7 +64,7 @@ def run_windows(manager: ManagerLike, options: WindowOptions | None = None) -> i
     with _messages_to_log(), _exceptions_to_log():
         application = _application()
         theme.apply(application)
-        remembered = Remembered(options.settings_file)
+        remembered = SettingsStore(options.settings_file)
         stage = StageWindow(manager.audience.presented)
         window = OperatorWindow(
             manager,
@@ -76,7 +76,7 @@ def run_windows(manager: ManagerLike, options: WindowOptions | None = None) -> i
         newest = NewestPicture()
         newest.arrived.connect(stage.show_picture)
         newest.arrived.connect(window.show_stage_picture)
-        wakefulness = Wakefulness()
+        wakefulness = ScreensaverInhibitor()
         wakefulness.missing.connect(window.note)
         window.closed.connect(application.quit)
         _open(window, stage, remembered, options.fullscreen)
@@ -115,7 +115,7 @@ def _application() -> QApplication:
     return application
 
 
-def _open(window: OperatorWindow, stage: StageWindow, remembered: Remembered, fullscreen: str | None) -> None:
+def _open(window: OperatorWindow, stage: StageWindow, remembered: SettingsStore, fullscreen: str | None) -> None:
     window.show()
     wanted = remembered.stage_screen if fullscreen is None else fullscreen
     if wanted and wanted != "window":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class WindowCommand:
     """keys: as Qt's QKeySequence writes them. text: in its menu. meaning: on the page of keys, away from the menu."""
 
     name: str
@@ -17,19 +17,19 @@ class Command:
     meaning: str
 
 
-COMMANDS: tuple[Command, ...] = (
-    Command("lock middle", ("L",), "Follow the face in the middle", "Follow the face in the middle"),
-    Command("lock left", ("Ctrl+Left",), "Follow the leftmost face", "Follow the leftmost face"),
-    Command("lock right", ("Ctrl+Right",), "Follow the rightmost face", "Follow the rightmost face"),
-    Command("mute", ("S",), "Mute the loudspeaker", "Mute the loudspeaker; again to be heard"),
-    Command("fill screen", ("F11",), "Full screen on another screen", "Stage full screen on another screen"),
-    Command("leave screen", ("Shift+F11",), "As a window", "Stage as a window"),
-    Command("mirror", ("M",), "Mirror", "Mirror the stage"),
-    Command("turn", ("R",), "A quarter further", "Rotate the stage by 90°"),
-    Command("refit", ("F",), "The next way", "Fit: contain, cover, stretch"),
-    Command("open", ("Ctrl+O",), "Open a show…", "Open a show"),
-    Command("stop", ("Ctrl+Q",), "Stop the show", "Stop the show"),
-    Command("help", ("F1", "?"), "Keys", "This page"),
+WINDOW_COMMANDS: tuple[WindowCommand, ...] = (
+    WindowCommand("lock middle", ("L",), "Follow the face in the middle", "Follow the face in the middle"),
+    WindowCommand("lock left", ("Ctrl+Left",), "Follow the leftmost face", "Follow the leftmost face"),
+    WindowCommand("lock right", ("Ctrl+Right",), "Follow the rightmost face", "Follow the rightmost face"),
+    WindowCommand("mute", ("S",), "Mute the loudspeaker", "Mute the loudspeaker; again to be heard"),
+    WindowCommand("fill screen", ("F11",), "Full screen on another screen", "Stage full screen on another screen"),
+    WindowCommand("leave screen", ("Shift+F11",), "As a window", "Stage as a window"),
+    WindowCommand("mirror", ("M",), "Mirror", "Mirror the stage"),
+    WindowCommand("turn", ("R",), "A quarter further", "Rotate the stage by 90°"),
+    WindowCommand("refit", ("F",), "The next way", "Fit: contain, cover, stretch"),
+    WindowCommand("open", ("Ctrl+O",), "Open a show…", "Open a show"),
+    WindowCommand("stop", ("Ctrl+Q",), "Stop the show", "Stop the show"),
+    WindowCommand("help", ("F1", "?"), "Keys", "This page"),
 )
 LIST_KEYS: tuple[tuple[str, str], ...] = (
     ("Up, Down", "Move the selection"),

@@ -7,7 +7,7 @@ from PyQt5.QtGui import QResizeEvent
 from PyQt5.QtWidgets import QLabel, QSizePolicy
 
 
-class Elided(QLabel):
+class ElidedLabel(QLabel):
     """Never wider than its place."""
 
     def __init__(self, name: str = "") -> None:

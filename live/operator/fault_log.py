@@ -17,7 +17,7 @@ KEPT = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LogEntry:
     """One line: when, by now(), what, and whether it is a fault that has not been made good."""
 
     at: float
@@ -37,7 +37,7 @@ class FaultLog(QListWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._lines: list[str] = []
-        self._entries: tuple[Entry, ...] = ()
+        self._entries: tuple[LogEntry, ...] = ()
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -49,7 +49,7 @@ class FaultLog(QListWidget):
     def sizeHint(self) -> QSize:
         return QSize(600, 84)
 
-    def show_entries(self, entries: Iterable[Entry]) -> None:
+    def show_entries(self, entries: Iterable[LogEntry]) -> None:
         """Shows these, the newest on top."""
         fresh = tuple(sorted(entries, key=lambda entry: -entry.at)[:KEPT])
         if fresh == self._entries:

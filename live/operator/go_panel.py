@@ -8,7 +8,7 @@ from PyQt5.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSizePolicy, QVBox
 from live.control.keys import Action, key_of
 from live.operator import theme
 from live.operator.cue_list import STATUS_COLOURS, CueRow, CueStatus
-from live.operator.elided_label import Elided
+from live.operator.elided_label import ElidedLabel
 
 GO_HEIGHTS = (126, 230)
 BUTTON_HEIGHT = 46
@@ -23,8 +23,8 @@ class GoPanel(QFrame):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("panel")
-        self.next_name = Elided("next")
-        self.next_status = Elided()
+        self.next_name = ElidedLabel("next")
+        self.next_status = ElidedLabel()
         self.go_button = self._button("GO", "go")
         self.go_button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.go_button.setFixedHeight(GO_HEIGHTS[0])

@@ -11,7 +11,7 @@ from PyQt5.QtWidgets import QWidget
 
 from live.control.keys import BINDINGS
 from live.operator import theme
-from live.operator.commands import COMMANDS, LIST_KEYS
+from live.operator.commands import LIST_KEYS, WINDOW_COMMANDS
 
 
 def key_rows() -> Iterator[tuple[str, str]]:
@@ -21,7 +21,7 @@ def key_rows() -> Iterator[tuple[str, str]]:
         bound = [binding.key for binding in group]
         yield bound[0] if len(bound) == 1 else f"{bound[0]} … {bound[-1]}", meaning
     yield from LIST_KEYS
-    for command in COMMANDS:
+    for command in WINDOW_COMMANDS:
         yield ", ".join(command.keys), command.meaning
 
 

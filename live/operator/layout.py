@@ -9,7 +9,7 @@ from PyQt5.QtGui import QGuiApplication
 from PyQt5.QtWidgets import QBoxLayout, QHBoxLayout, QMainWindow, QSplitter, QVBoxLayout, QWidget
 
 from live.operator import theme
-from live.operator.settings_store import Remembered
+from live.operator.settings_store import SettingsStore
 
 WINDOW_SIZE = QSize(1600, 900)
 LEAST_BESIDE = 1240
@@ -36,7 +36,7 @@ def _lined(lines: QBoxLayout, parts: tuple[QWidget, ...], stretched: QWidget | N
     return whole
 
 
-class Arrangement(QWidget):
+class WindowLayout(QWidget):
     """Everything below the head: previews, middle and looks side by side; the log; the strips of sound and figures."""
 
     def __init__(
@@ -64,7 +64,7 @@ class Arrangement(QWidget):
         lines.addWidget(self._down, 1)
         lines.addWidget(column(*strips))
 
-    def restore(self, window: QMainWindow, remembered: Remembered, stage: QWidget) -> None:
+    def restore(self, window: QMainWindow, remembered: SettingsStore, stage: QWidget) -> None:
         """As it was; the first time beside the stage's window, where the screen takes both."""
         geometry = remembered.bytes("operator/geometry")
         if geometry is None or not window.restoreGeometry(geometry):
@@ -82,7 +82,7 @@ class Arrangement(QWidget):
             if kept is not None:
                 splitter.restoreState(kept)
 
-    def remember(self, window: QMainWindow, remembered: Remembered) -> None:
+    def remember(self, window: QMainWindow, remembered: SettingsStore) -> None:
         """Keeps geometry and splitters."""
         remembered.keep_bytes("operator/geometry", window.saveGeometry())
         for name, splitter in self._splitters.items():

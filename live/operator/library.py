@@ -28,7 +28,7 @@ from PyQt5.QtWidgets import QAbstractItemView, QListView, QStyle, QStyledItemDel
 
 from live.operator import theme
 from live.operator.cue_list import paint_thumbnail
-from live.operator.thumbnails import Portrait
+from live.operator.thumbnails import Thumbnail
 
 TILE = QSize(132, 146)
 PORTRAITS_AFTER_MS = 2000
@@ -63,7 +63,7 @@ def default_cache() -> Path:
     )
 
 
-class Portraits(QObject):
+class ThumbnailMaker(QObject):
     """Asks for the portraits of some files, one process at a time."""
 
     told = pyqtSignal(object)
@@ -107,7 +107,7 @@ class Portraits(QObject):
         while self._process is not None and self._process.canReadLine():
             line = bytes(self._process.readLine()).decode("utf-8", "replace")
             try:
-                told: Portrait = json.loads(line)
+                told: Thumbnail = json.loads(line)
             except ValueError:  # a library that talks on standard output
                 continue
             self.told.emit(told)
@@ -151,7 +151,7 @@ class _LookModel(QAbstractListModel):
         self.files = files
         self.endResetModel()
 
-    def learn(self, portrait: Portrait) -> None:
+    def learn(self, portrait: Thumbnail) -> None:
         file = Path(portrait["file"])
         if file not in self.files:
             return
@@ -230,7 +230,7 @@ class Library(QListView):
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setMinimumSize(TILE.width() + 30, TILE.height() + 10)
         self.setAccessibleName("Looks")
-        self._portraits = Portraits(cache or default_cache(), self)
+        self._portraits = ThumbnailMaker(cache or default_cache(), self)
         self._portraits.told.connect(self._learn)
         self._later = QTimer(self)
         self._later.setSingleShot(True)
@@ -256,7 +256,7 @@ class Library(QListView):
         self.setGridSize(self._delegate.tile)
         super().resizeEvent(event)
 
-    def _learn(self, portrait: Portrait) -> None:
+    def _learn(self, portrait: Thumbnail) -> None:
         self.looks.learn(portrait)
         file = Path(portrait["file"])
         if file in self.looks.pictures:

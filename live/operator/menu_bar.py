@@ -13,7 +13,7 @@ from live.manage.stage_manager import EngineState
 from live.operator import theme
 
 
-class Head(QWidget):
+class MenuBar(QWidget):
     """Not a menu bar's own corner: that does not grow with its words."""
 
     def __init__(self, menus: QMenuBar) -> None:

@@ -14,11 +14,11 @@ from PyQt5.QtGui import QKeySequence
 from PyQt5.QtWidgets import QAction, QActionGroup, QMenu, QMenuBar, QSizePolicy
 
 from live.control.keys import key_of
-from live.operator.commands import COMMANDS
+from live.operator.commands import WINDOW_COMMANDS
 from live.operator.painting import ROTATIONS, Fit, Presentation
 from live.operator.stage_controls import StageControls
 
-_COMMANDS = {command.name: command for command in COMMANDS}
+_COMMANDS = {command.name: command for command in WINDOW_COMMANDS}
 
 
 class Menus(QMenuBar):
@@ -29,7 +29,7 @@ class Menus(QMenuBar):
     ) -> None:
         """
         Args:
-            do: what each of COMMANDS does, by its name.
+            do: what each of WINDOW_COMMANDS does, by its name.
             press: takes a key that drives the show.
         """
         super().__init__()

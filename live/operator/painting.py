@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from PyQt5.QtCore import QRect, QSize
 from PyQt5.QtGui import QImage, QPainter
 
-Picture: TypeAlias = NDArray[np.uint8]
+from models.features.types import Picture
 
 ROTATIONS = (0, 90, 180, 270)
 _TURN = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}

@@ -12,18 +12,17 @@ from typing import Any, Protocol
 from PyQt5.QtGui import QColor
 
 from live.control.keys import Keyed
+from live.manage.audience import Subscriber
 from live.manage.stage_manager import StageState
 from live.operator import theme
 from live.operator.cue_list import CueRow, CueStatus
-from live.operator.fault_log import Entry
+from live.operator.fault_log import LogEntry
 from live.operator.meters import Reading
 from live.operator.sound_strip import SoundReading
 from live.process.shared_frames import FrameKind, SharedPicture
 from live.show.show_file import Cue, Show
 
 _DISSOLVE_S = 0.5
-
-Subscriber = Callable[[SharedPicture], None]
 
 
 class FramesLike(Protocol):
@@ -138,7 +137,7 @@ STATUSES = {
 }
 
 
-def log_entries(state: StageState, began_at: float) -> Iterable[Entry]:
+def log_entries(state: StageState, began_at: float) -> Iterable[LogEntry]:
     """Faults and notes as lines of the log; `began_at` is the show's start by now()."""
     told = set()
     for fault in state.faults:
@@ -146,10 +145,10 @@ def log_entries(state: StageState, began_at: float) -> Iterable[Entry]:
         tail = f"  (mended after {fault.recovered_after_s:.1f} s)" if fault.recovered_after_s is not None else ""
         words = f"{fault.where}: {fault.what}"
         told.add(words)
-        yield Entry(began_at + fault.at_s, _sentence(words) + tail, fault=True, mended=mended)
+        yield LogEntry(began_at + fault.at_s, _sentence(words) + tail, fault=True, mended=mended)
     for note in state.notes:
         if note.text not in told:  # a fault is noted too, for the report
-            yield Entry(began_at + note.at_s, _sentence(note.text))
+            yield LogEntry(began_at + note.at_s, _sentence(note.text))
 
 
 def _sentence(text: str) -> str:

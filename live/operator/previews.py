@@ -14,9 +14,10 @@ from PyQt5.QtWidgets import QSizePolicy, QWidget
 
 from live.operator import theme
 from live.operator.painting import Presentation, paint, place, to_image
-from live.process.frames import Points, now
+from live.process.frames import now
 from live.process.shared_frames import SharedPicture
 from models.features.face_lines import CLOSED_LINES, OPEN_LINES
+from models.features.types import Points
 
 PREVIEW_EVERY_S = 0.03
 GONE_S = 1.0

@@ -18,7 +18,7 @@ PATH = "/org/freedesktop/ScreenSaver"
 _CONTINUOUS, _SYSTEM_REQUIRED, _DISPLAY_REQUIRED = 0x80000000, 0x1, 0x2
 
 
-class Wakefulness(QObject):
+class ScreensaverInhibitor(QObject):
     """Holds one request that no screen sleeps; `missing` tells why there is none."""
 
     missing = pyqtSignal(str)

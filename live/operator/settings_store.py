@@ -12,7 +12,7 @@ from PyQt5.QtCore import QByteArray, QSettings
 from live.operator.painting import ROTATIONS, Fit, Presentation
 
 
-class Remembered:
+class SettingsStore:
     """The user's own settings file, or the one given."""
 
     def __init__(self, file: Path | None = None) -> None:

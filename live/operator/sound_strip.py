@@ -12,7 +12,7 @@ from PyQt5.QtCore import Qt, QTimer, pyqtSignal
 from PyQt5.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from live.operator import theme
-from live.operator.elided_label import Elided
+from live.operator.elided_label import ElidedLabel
 from live.operator.fader import Fader, Range
 from live.operator.level_meter import FLOOR_DB, LevelMeter
 from live.process.frames import now
@@ -87,7 +87,7 @@ class _Part(QFrame):
         super().__init__()
         self.setObjectName("panel")
         self.faders = [Fader(over) for over in ranges]
-        self.name = Elided()
+        self.name = ElidedLabel()
         self.name.setFont(theme.font(bold=True))
         self.name.setAccessibleName(caption)
         self.peak = theme.label(NOTHING)

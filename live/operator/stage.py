@@ -16,9 +16,10 @@ from PyQt5.QtCore import QPoint, QRect, QSize, Qt, QTimer, pyqtSignal
 from PyQt5.QtGui import QCloseEvent, QGuiApplication, QImage, QPainter, QPaintEvent, QRegion, QScreen
 from PyQt5.QtWidgets import QWidget
 
-from live.operator.painting import Picture, Presentation, paint, to_image
+from live.operator.painting import Presentation, paint, to_image
 from live.process.frames import now
 from live.process.shared_frames import SharedPicture
+from models.features.types import Picture
 
 STALE_S = 0.5
 """Without a picture for this long, the audience sees the safe picture."""

@@ -13,7 +13,7 @@ from PyQt5.QtWidgets import QWidget
 
 from live.operator.confirm import agreed
 from live.operator.painting import Fit, Presentation
-from live.operator.settings_store import Remembered
+from live.operator.settings_store import SettingsStore
 from live.operator.stage import StageWindow, choose_screen
 
 
@@ -25,7 +25,7 @@ class StageControls(QObject):
     told = pyqtSignal(str, bool)
     """A sentence for the operator, and whether it is a fault."""
 
-    def __init__(self, stage: StageWindow, remembered: Remembered, window: QWidget) -> None:
+    def __init__(self, stage: StageWindow, remembered: SettingsStore, window: QWidget) -> None:
         """window: the operator's, which the stage should not cover."""
         super().__init__(window)
         self._stage = stage

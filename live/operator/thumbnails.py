@@ -21,12 +21,12 @@ from export.artifact.manifest import Manifest
 from export.artifact.model_file import check, digest
 
 if TYPE_CHECKING:
-    from models.features.face_points import Picture
+    from models.features.types import Picture
 
 THUMBNAIL_PX = 160
 
 
-class Portrait(TypedDict):
+class Thumbnail(TypedDict):
     """What is told about one file."""
 
     file: str
@@ -36,9 +36,9 @@ class Portrait(TypedDict):
     why: str
 
 
-def portray(path: Path, cache: Path) -> Portrait:
+def portray(path: Path, cache: Path) -> Thumbnail:
     """The look's portrait, from the cache or rendered now (about a second on one core). Refusals are told in `why`."""
-    told = Portrait(file=str(path), kind=None, name=path.stem, thumbnail=None, why="")
+    told = Thumbnail(file=str(path), kind=None, name=path.stem, thumbnail=None, why="")
     try:
         manifest = check(path)
         told["kind"], told["name"] = manifest.kind, manifest.name

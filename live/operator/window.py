@@ -21,12 +21,12 @@ from live.control import keys
 from live.manage.stage_manager import CueState, StageState
 from live.operator import theme
 from live.operator.cue_list import CueList
-from live.operator.fault_log import Entry, FaultLog
+from live.operator.fault_log import FaultLog, LogEntry
 from live.operator.go_panel import GoPanel
 from live.operator.key_help import KeyHelp
-from live.operator.layout import Arrangement, column, row
+from live.operator.layout import WindowLayout, column, row
 from live.operator.library import Library, looks_at_hand
-from live.operator.menu_bar import Head
+from live.operator.menu_bar import MenuBar
 from live.operator.menus import Menus
 from live.operator.meters import Meters
 from live.operator.painting import to_image
@@ -41,7 +41,7 @@ from live.operator.presenter import (
     sound_reading,
 )
 from live.operator.previews import HEAD_PX, InputView, OutputView
-from live.operator.settings_store import Remembered
+from live.operator.settings_store import SettingsStore
 from live.operator.sound_strip import SoundStrip
 from live.operator.stage import StageWindow, read_safe_picture
 from live.operator.stage_controls import StageControls
@@ -64,7 +64,7 @@ class OperatorWindow(QMainWindow):
         self,
         manager: ManagerLike,
         stage: StageWindow,
-        remembered: Remembered,
+        remembered: SettingsStore,
         *,
         look_folders: Iterable[Path] = (),
         thumbnail_cache: Path | None = None,
@@ -85,7 +85,7 @@ class OperatorWindow(QMainWindow):
         self._safe_path: Path | None = None
         self._kind: FrameKind | None = None
         self._preview_sequence = 0
-        self._own_notes: list[Entry] = []
+        self._own_notes: list[LogEntry] = []
         self._news_wait = False
         self._may_close = False
         self._stopped = False
@@ -105,7 +105,7 @@ class OperatorWindow(QMainWindow):
         self.voices, self.sound = VoiceChoice(), SoundStrip(self._clock)
         self.stage_controls = StageControls(self._stage, self._remembered, self)
         self.menus = Menus(self._commands(), self.press, self.stage_controls)
-        self.head = Head(self.menus)
+        self.head = MenuBar(self.menus)
         self.title = theme.label("", "title")
         self.title.setFixedHeight(HEAD_PX)
         self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -117,7 +117,7 @@ class OperatorWindow(QMainWindow):
         with_voice = row(theme.label("Voice", "caption"), self.voices, stretched=self.voices)
         looks = column(_caption("Looks"), self.library, with_voice, stretched=self.library)
         strips = (self.sound, self.meters)
-        self._arrangement = Arrangement((self.input, self.output), middle, looks, self.log, strips)
+        self._arrangement = WindowLayout((self.input, self.output), middle, looks, self.log, strips)
         self.setMenuWidget(self.head)
         self.setCentralWidget(self._arrangement)
         # Over the head lines, not between them: in a fright nothing may move away from under a hand.
@@ -217,7 +217,7 @@ class OperatorWindow(QMainWindow):
 
     def note(self, text: str, *, fault: bool = False) -> None:
         """A sentence for the log, of the window's own."""
-        self._own_notes.append(Entry(self._clock(), text, fault=fault))
+        self._own_notes.append(LogEntry(self._clock(), text, fault=fault))
         del self._own_notes[:-_OWN_NOTES]
         if self._state is not None:
             self._show_log(self._state)

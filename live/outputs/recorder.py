@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from live.process.frames import now
-from live.process.messages import Played
+from live.process.messages import AudioChunk
 
 if TYPE_CHECKING:
     from live.manage.stage_manager import StageManager
@@ -33,16 +33,16 @@ class Recorder:
     def __init__(self, path: Path, manager: StageManager, sample_rate: int | None = None) -> None:
         """`sample_rate`: the sound engine's; None: there is no microphone, and the movie gets no sound track."""
         # The encoder's library is imported here, so that the audience's first picture does not wait for it.
-        from live.movie.writer import MovieWriter, Sound, movie_size
+        from live.movie.writer import MovieWriter, SoundTrackSpec, movie_size
         from live.process.shared_frames import FrameKind
 
         self._make, self._size, self._safe = MovieWriter, movie_size, FrameKind.SAFE
-        self._sound = None if sample_rate is None else Sound(sample_rate)
+        self._sound = None if sample_rate is None else SoundTrackSpec(sample_rate)
         self._path = path
         self._manager = manager
         self._writer: MovieWriter | None = None
         self._failed = False
-        self._early: deque[Played] = deque(maxlen=_EARLY)
+        self._early: deque[AudioChunk] = deque(maxlen=_EARLY)
         self._beginning = threading.Lock()
         """Sound comes while the first picture begins the movie."""
         self._leave = manager.audience.subscribe(self.offer), manager.on_played(self.hear)
@@ -55,7 +55,7 @@ class Recorder:
             self._writer.write(picture.picture, at)
             self._writer.write_silence(at - PATIENCE_S)
 
-    def hear(self, played: Played) -> None:
+    def hear(self, played: AudioChunk) -> None:
         with self._beginning:
             if self._writer is None:
                 self._early.append(played)
@@ -94,5 +94,5 @@ class Recorder:
             self._manager.note(f"{lost_s:.1f} s of sound were not recorded: the encoder was too slow")
 
 
-def _write(writer: MovieWriter, played: Played) -> None:
+def _write(writer: MovieWriter, played: AudioChunk) -> None:
     writer.write_sound(np.frombuffer(played.samples, "<f4").reshape(-1, 1), played.at)

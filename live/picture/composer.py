@@ -8,13 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from time import perf_counter
 
-from live.picture.fault_log import Faults
-from live.picture.look_switcher import Act, Acts
+from live.picture.faults import Faults
+from live.picture.look_switcher import LoadedLook, LookSwitcher
 from live.picture.lost_face import LostFace
 from live.picture.performance_log import PerformanceLog
 from live.picture.safe_picture import SafePicture
 from live.process.shared_frames import FrameKind
-from models.features.face_points import Picture, Points
+from models.features.types import Picture, Points
 
 RETRY_LOOK_S = 1.0
 """A look that failed is left alone for so long."""
@@ -23,7 +23,9 @@ RETRY_LOOK_S = 1.0
 class Composer:
     """`panic`, `lost` and `safe` may be changed between two frames."""
 
-    def __init__(self, acts: Acts, lost: LostFace, safe: SafePicture, faults: Faults, log: PerformanceLog) -> None:
+    def __init__(
+        self, acts: LookSwitcher, lost: LostFace, safe: SafePicture, faults: Faults, log: PerformanceLog
+    ) -> None:
         self.panic = False
         self.lost = lost
         self.safe = safe
@@ -46,7 +48,7 @@ class Composer:
         self._log.end_frame(perf_counter() - began)
         return picture, kind
 
-    def nothing_right(self, act: Act | None = None) -> Picture:
+    def nothing_right(self, act: LoadedLook | None = None) -> Picture:
         """What stands in for a picture of `act`, or of the one that performs."""
         return self.safe.instead_of((act or self._acts.current).look.size)
 
@@ -58,7 +60,7 @@ class Composer:
         if self.panic:
             return self.nothing_right(), FrameKind.SAFE
 
-        def show(act: Act) -> tuple[Picture, float]:
+        def show(act: LoadedLook) -> tuple[Picture, float]:
             return self._show(act, frame, points, neutral, share, t_s)
 
         picture = self._acts.transition.perform(act, show, t_s, frame_s)
@@ -69,7 +71,7 @@ class Composer:
         return picture, act.look.kind
 
     def _show(
-        self, act: Act, frame: Picture, points: Points | None, neutral: Points | None, share: float, t_s: float
+        self, act: LoadedLook, frame: Picture, points: Points | None, neutral: Points | None, share: float, t_s: float
     ) -> tuple[Picture, float]:
         """What `act` shows for this frame, with the safe picture over it as far as the face is lost; and its cost."""
         if act.failed_at is not None and t_s - act.failed_at < RETRY_LOOK_S:
@@ -86,7 +88,7 @@ class Composer:
             return self.nothing_right(act), cost_s
         return self.safe.over(act.shown, share, act.blender), cost_s
 
-    def _make(self, act: Act, frame: Picture, points: Points | None, neutral: Points | None, t_s: float) -> bool:
+    def _make(self, act: LoadedLook, frame: Picture, points: Points | None, neutral: Points | None, t_s: float) -> bool:
         """A new picture of `act`, in `act.shown`. False: it failed."""
         look = act.look
         try:

@@ -15,7 +15,7 @@ import numpy as np
 
 from live.process.frames import now
 from live.process.shared_frames import FrameKind
-from models.features.face_points import Picture, Points
+from models.features.types import Picture, Points
 
 
 class PictureOut(Protocol):

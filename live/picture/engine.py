@@ -20,9 +20,9 @@ import cv2
 
 from live.picture.composer import Composer
 from live.picture.delay_line import DelayLine, PictureOut
-from live.picture.fault_log import Faults, one_line
+from live.picture.faults import Faults, one_line
 from live.picture.look import Look, open_look
-from live.picture.look_switcher import Acts
+from live.picture.look_switcher import LookSwitcher
 from live.picture.lost_face import LostFace
 from live.picture.performance_log import PerformanceLog
 from live.picture.performer_neutral import PerformerNeutral
@@ -58,7 +58,8 @@ from live.process.messages import (
 from live.process.percentiles import in_ms
 from live.process.shared_frames import FrameKind, SharedFrames, SharedFramesHandle
 from live.show.parameters import Parameters
-from models.features.face_points import FacePoints, LandmarkFileMissing, Picture, Points
+from models.features.face_points import FacePoints, LandmarkFileMissing
+from models.features.types import Picture, Points
 
 HEARTBEAT_S = 0.25
 WAIT_S = 0.02
@@ -119,7 +120,7 @@ class PictureEngine:
 
         safe = self._read_safe(settings.safe_picture)
         lost = LostFace(settings.hold_s, settings.fade_s)
-        self._acts = Acts(load if load is not None else self._open_look, safe.look, self._send)
+        self._acts = LookSwitcher(load if load is not None else self._open_look, safe.look, self._send)
         self._composer = Composer(self._acts, lost, safe, self._faults, self._log)
         self._parameters = Parameters()
         self._delay = DelayLine(stage_out, self._delay_trouble, clock)

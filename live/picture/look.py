@@ -20,10 +20,11 @@ from export.artifact.manifest import Manifest
 from export.runtime.session import FrozenSession, open_session
 from live.process.shared_frames import FrameKind
 from models.features.face_lines import draw_face2face_lines, draw_lines, to_square
-from models.features.face_points import LEFT_EYE, RIGHT_EYE, Picture, Points
+from models.features.face_points import LEFT_EYE, RIGHT_EYE
 from models.features.retarget import Retarget
+from models.features.types import Picture, Points
 
-Affine = NDArray[np.float64]
+AffineMatrix = NDArray[np.float64]
 """(2, 3): what brings pixels of the look's picture to pixels of the frame."""
 
 FACE_EYES_APART = 0.30
@@ -69,7 +70,7 @@ class Look:
         """Gives the memory back."""
 
 
-class Bypass(Look):
+class BypassLook(Look):
     """The performer as the camera sees him. The only look that shows a raw face, and only when a cue says
     so."""
 
@@ -83,7 +84,7 @@ class Bypass(Look):
         return frame
 
 
-class Safe(Look):
+class SafeLook(Look):
     """The picture that is shown when there is nothing right to show."""
 
     kind = FrameKind.SAFE
@@ -147,7 +148,7 @@ class ModelLook(Look):
     def close(self) -> None:
         self.session.close()
 
-    def _read(self, frame: Picture, points: Points | None, neutral: Points | None) -> Affine:
+    def _read(self, frame: Picture, points: Points | None, neutral: Points | None) -> AffineMatrix:
         """Fills the inputs; gives the place of the look's picture in the frame."""
         placed = _whole_frame(frame, self.side)
         if "frame" in self.reads:
@@ -205,7 +206,7 @@ def open_look(path: str | Path, provider: str = "auto", retarget: bool = True) -
     return ModelLook(str(path), session, retarget)
 
 
-def face_square(points: Points, side: int) -> Affine:
+def face_square(points: Points, side: int) -> AffineMatrix:
     """Where the aligned crop of `side` pixels lies in the frame: the eyes level, in a fixed place of it."""
     right = points[RIGHT_EYE].mean(0, dtype=np.float64)
     left = points[LEFT_EYE].mean(0, dtype=np.float64)
@@ -217,13 +218,13 @@ def face_square(points: Points, side: int) -> Affine:
     return np.stack([across, down, corner], axis=1)
 
 
-def _whole_frame(frame: Picture, side: int) -> Affine:
+def _whole_frame(frame: Picture, side: int) -> AffineMatrix:
     height, width = frame.shape[:2]
     x, y = width / side, height / side
     return np.array([[x, 0, x / 2 - 0.5], [0, y, y / 2 - 0.5]])
 
 
-def _similarity(source: Points, wanted: Points) -> Affine:
+def _similarity(source: Points, wanted: Points) -> AffineMatrix:
     """The similarity that brings `source` nearest to `wanted` (least squares, in the complex plane)."""
     a = source[:, 0] + 1j * source[:, 1].astype(np.float64)
     b = wanted[:, 0] + 1j * wanted[:, 1].astype(np.float64)
@@ -233,7 +234,7 @@ def _similarity(source: Points, wanted: Points) -> Affine:
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
 
-def _blend_into(frame: Picture, picture: Picture, mask: Picture, placed: Affine) -> Picture:
+def _blend_into(frame: Picture, picture: Picture, mask: Picture, placed: AffineMatrix) -> Picture:
     """A copy of `frame` with `picture` laid where `placed` says, as much as `mask` (side, side, 1) says."""
     height, width = frame.shape[:2]
     over = cv2.warpAffine(picture, placed, (width, height), flags=cv2.INTER_LINEAR)

@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
 
-from live.picture.look import Bypass, Look, Safe
+from live.picture.look import BypassLook, Look, SafeLook
 from live.picture.transition import Blender, Transition
 from live.process.messages import Event, Go, Note, Ready
 from live.process.slot import Slot
-from models.features.face_points import Picture
+from models.features.types import Picture
 
 ALWAYS = ("bypass", "safe")
 
 
 @dataclass(slots=True, eq=False)
-class Act:
+class LoadedLook:
     """A look with its own blending buffer, what it showed last, and when it failed."""
 
     look: Look
@@ -30,30 +30,30 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
-class Entrance:
+class Entered:
     """A Go whose look performs from now on, and when it was asked for."""
 
     go: Go
     asked_at: float
 
 
-class Acts:
+class LookSwitcher:
     """`bypass` and `safe` are there from the beginning, and `safe` performs. Close it, else its thread stays."""
 
-    def __init__(self, load: Callable[[str], Look], safe: Safe, send: Callable[[Event], None]) -> None:
+    def __init__(self, load: Callable[[str], Look], safe: SafeLook, send: Callable[[Event], None]) -> None:
         """`load` runs in the slot's thread; `send` takes Ready, Refused and Note."""
-        self._slot: Slot[Act] = Slot(lambda key: Act(load(key)), name="look")
+        self._slot: Slot[LoadedLook] = Slot(lambda key: LoadedLook(load(key)), name="look")
         self._send = send
-        self._waiting: Entrance | None = None
-        self._leaving: list[Act] = []
+        self._waiting: Entered | None = None
+        self._leaving: list[LoadedLook] = []
         self._any_cue = False
-        self.transition: Transition[Act] = Transition()
-        self._slot.put("bypass", Act(Bypass()))
-        self._slot.put("safe", Act(safe))
+        self.transition: Transition[LoadedLook] = Transition()
+        self._slot.put("bypass", LoadedLook(BypassLook()))
+        self._slot.put("safe", LoadedLook(safe))
         self._slot.go("safe")
 
     @property
-    def current(self) -> Act:
+    def current(self) -> LoadedLook:
         """The one that performs."""
         act = self._slot.current
         assert act is not None  # `safe` at least, from the beginning
@@ -77,17 +77,17 @@ class Acts:
 
     def ask(self, go: Go, asked_at: float) -> None:
         """Have its look on stage as soon as it is loaded; `update` says when. The newest Go counts."""
-        self._waiting = Entrance(go, asked_at)
+        self._waiting = Entered(go, asked_at)
         if not self._slot.ready(go.model):
             self._slot.prepare(go.model)
 
-    def replace_safe(self, safe: Safe) -> None:
+    def replace_safe(self, safe: SafeLook) -> None:
         """Another safe picture, at once."""
-        self._slot.put("safe", Act(safe))
+        self._slot.put("safe", LoadedLook(safe))
         if self._slot.current_key == "safe":
             self._slot.go("safe")
 
-    def update(self, t_s: float) -> Entrance | None:
+    def update(self, t_s: float) -> Entered | None:
         """Tells what the loader has finished. A look that was waited for and is there goes on stage: its Go."""
         for news in self._slot.news():
             self._send(news)
@@ -132,6 +132,6 @@ class Acts:
         self._slot.close()
 
 
-def _close_all(acts: list[Act]) -> None:
+def _close_all(acts: list[LoadedLook]) -> None:
     while acts:
         acts.pop().look.close()

@@ -12,7 +12,7 @@ from math import pi
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features.face_points import Points
+from models.features.types import Points
 
 MIN_CUTOFF_HZ = 1.0
 """For a face that holds still: what is slower than this passes."""

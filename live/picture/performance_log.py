@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from live.process.messages import Event, OnStage
-from live.process.percentiles import Times, in_ms
+from live.process.percentiles import Durations, in_ms
 from live.process.shared_frames import FrameKind
 
 STAGES = ("wait", "track", "draw", "generate", "compose")
@@ -45,8 +45,8 @@ class PerformanceLog:
     def __init__(self, send: Callable[[Event], None]) -> None:
         """`send` takes OnStage, when a cue's first picture went out."""
         self._send = send
-        self._latency = Times()
-        self._stages = {name: Times() for name in STAGES}
+        self._latency = Durations()
+        self._stages = {name: Durations() for name in STAGES}
         self._spent_s = dict.fromkeys(STAGES, 0.0)
         self._new_at: deque[float] = deque(maxlen=240)
         self._new_count = 0

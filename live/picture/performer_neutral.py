@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from live.process.frames import Frame
 from live.show.profile import in_pixels, mirrored
-from models.features.face_points import Points
 from models.features.retarget import RunningNeutral
+from models.features.types import Points
 
 
 class PerformerNeutral:

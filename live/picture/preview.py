@@ -8,7 +8,7 @@ import numpy as np
 from live.picture.delay_line import PictureOut
 from live.process.frames import Frame, Landmarks
 from live.process.shared_frames import FrameKind
-from models.features.face_points import Picture
+from models.features.types import Picture
 
 WIDEST_PX = 854
 

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from live.picture.look import Safe
+from live.picture.look import SafeLook
 from live.picture.transition import Blender
-from models.features.face_points import Picture
+from models.features.types import Picture
 
 LARGEST_SIZE = (1280, 720)
 """Width and height at most; more would cost time in every fade."""
@@ -32,7 +32,7 @@ class SafePicture:
         if self._wanted and read is None:
             self.trouble = f"{path} cannot be read as a picture: the safe picture is black"
         self._black = _black(BLACK_SIZE)
-        self.look = Safe(_black(BLACK_SIZE) if read is None else read)
+        self.look = SafeLook(_black(BLACK_SIZE) if read is None else read)
 
     def instead_of(self, size: tuple[int, int] | None) -> Picture:
         """In place of a picture of this width and height; black has the same, so that nothing moves when it comes

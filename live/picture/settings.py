@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.features.face_points import Points
+from models.features.types import Points
 
 if TYPE_CHECKING:
     from live.picture.sources.source import Performer

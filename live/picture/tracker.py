@@ -17,16 +17,8 @@ import numpy as np
 
 from live.picture.one_euro import OneEuro
 from live.process.frames import Frame, Landmarks
-from models.features.face_points import (
-    LEFT_EYE,
-    RIGHT_EYE,
-    Box,
-    Face,
-    FacePoints,
-    Picture,
-    Points,
-    eye_distance,
-)
+from models.features.face_points import LEFT_EYE, RIGHT_EYE, Box, Face, FacePoints, eye_distance
+from models.features.types import Picture, Points
 
 REGION_FACE_PX = 90
 """The width a face is brought to before the detector vouches for it: 80 is the least it sees."""

@@ -19,7 +19,7 @@ from live.picture.performer_neutral import PerformerNeutral
 from live.picture.tracker import Tracker
 from live.process.frames import Frame, Landmarks
 from live.process.mailbox import Mailbox
-from models.features.face_points import Points
+from models.features.types import Points
 
 WAIT_S = 0.1
 """How long the thread waits for a frame before it looks whether it should end."""

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import cv2
 import numpy as np
 
-from models.features.face_points import Picture
+from models.features.types import Picture
 
 T = TypeVar("T")
 

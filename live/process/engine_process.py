@@ -81,7 +81,7 @@ def start_forkserver(preload: list[str] | None = None) -> None:
     atexit.register(kill_forkserver)  # a program may end before it performs: bad input, --help, Ctrl-C
     with _processes:
         resource_tracker.ensure_running()  # now: while it starts it lifts the mask that the fork server is to inherit
-    with _processes, _deaf_to_interrupts(), _importable():
+    with _processes, sigint_blocked(), _importable():
         multiprocessing.set_forkserver_preload(PRELOAD if preload is None else preload)
         forkserver.ensure_running()
 
@@ -116,7 +116,7 @@ def _forkserver() -> Any:
 
 
 @contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
+def sigint_blocked() -> Iterator[None]:
     """What is started here never gets Ctrl-C: the mask is inherited. Here it arrives a moment later."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -146,7 +146,7 @@ def _importable() -> Iterator[None]:
 # ---- both ends
 
 
-class _Post:
+class Channel:
     """One end of the pipe: a thread that reads and a thread that writes. Sending never waits."""
 
     def __init__(
@@ -277,7 +277,7 @@ class EngineLink:
 
     def __init__(self, connection: Connection[Any, Any], *, guarded: bool = False) -> None:
         """guarded: end the whole process soon after the pipe has closed (in an engine's own process only)."""
-        self._post = _Post(connection, "link", on_end=_end_this_process if guarded else None)
+        self._post = Channel(connection, "link", on_end=_end_this_process if guarded else None)
         self._post.start()
 
     def poll(self) -> list[Command]:
@@ -393,7 +393,7 @@ class EngineProcess:
         self._arguments = arguments
         self._on_news = on_news
         self._process: Any = None
-        self._post: _Post | None = None
+        self._post: Channel | None = None
         self._last_heartbeat: float | None = None
 
     def start(self) -> None:
@@ -408,7 +408,7 @@ class EngineProcess:
             daemon=True,
         )
         try:
-            with _processes, _deaf_to_interrupts():
+            with _processes, sigint_blocked():
                 process.start()
         except (OSError, EOFError) as error:
             ours.close()
@@ -418,7 +418,7 @@ class EngineProcess:
         finally:
             theirs.close()
         self._process = process
-        self._post = _Post(ours, self.name, on_arrival=self._arrived, on_end=self._on_news)
+        self._post = Channel(ours, self.name, on_arrival=self._arrived, on_end=self._on_news)
         self._post.start()
 
     def _arrived(self, event: Any) -> None:

@@ -6,23 +6,25 @@ Used in every process. Pictures are RGB uint8 (height, width, 3); times are seco
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.features.types import Picture, Points
+
 if TYPE_CHECKING:
     from models.features.face_points import Box
 
-Picture = NDArray[np.uint8]
-"""RGB, (height, width, 3)."""
-Points = NDArray[np.float32]
-"""(68, 2), pixels of the picture they belong to."""
 Samples = NDArray[np.float32]
 """(samples, channels), full scale is 1."""
 
-now = time.perf_counter
+Clock = Callable[[], float]
+"""What says the time, in seconds: `now`, or a test's own."""
+
+now: Clock = time.perf_counter
 """Seconds. On Linux, macOS and Windows it is one clock for all processes of the machine, so a stamp made in
 one engine can be subtracted from a stamp made in another."""
 

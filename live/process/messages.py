@@ -148,7 +148,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class AudioChunk:
     """What went to the loudspeaker, for whoever records; some blocks at a time.
 
     samples: little-endian float32, one channel, full scale 1, at `sample_rate`. at: when the first of them is heard, by
@@ -169,4 +169,4 @@ class Finished:
     report: dict[str, Any]
 
 
-Event = Heartbeat | Ready | Refused | OnStage | Fault | Recovered | Note | Played | Finished
+Event = Heartbeat | Ready | Refused | OnStage | Fault | Recovered | Note | AudioChunk | Finished

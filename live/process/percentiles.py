@@ -19,7 +19,7 @@ RECENT = 300
 Percentiles = dict[str, float | None]
 
 
-class Times:
+class Durations:
     """Durations of one thing."""
 
     def __init__(self) -> None:

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from live.process.engine_process import engine_context
-from live.process.frames import Picture, Points
+from models.features.types import Picture, Points
 
 _HEADER_BYTES = 64
 _POINTS = 68

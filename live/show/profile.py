@@ -25,7 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from models.features.face_points import MIRROR, POINTS, Points
+from models.features.face_points import MIRROR, POINTS
+from models.features.types import Points
 
 MAX_BYTES = 100_000
 OPENINGS = ("mouth", "left_eye", "right_eye")

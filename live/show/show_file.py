@@ -38,7 +38,7 @@ class BadShow(Exception):
 
 
 @dataclass(frozen=True)
-class LostFace:
+class LostFaceTimes:
     """What the audience sees when the face is lost: the last picture for `hold_s`, then a fade to the safe
     picture."""
 
@@ -66,7 +66,7 @@ class Show:
     name: str
     cues: tuple[Cue, ...]
     safe_picture: Path | None = None
-    lost_face: LostFace = field(default_factory=LostFace)
+    lost_face: LostFaceTimes = field(default_factory=LostFaceTimes)
     sound_miss: str = "dry"
     sync: bool = True
     loop: bool = False
@@ -90,7 +90,7 @@ def read_show(path: str | Path) -> Show:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadShow(f"{file}: not TOML: {error}") from None
-    return _Reader(file, _lines_of(text)).show(document)
+    return _ShowReader(file, _lines_of(text)).show(document)
 
 
 def _read_text(file: Path) -> str:
@@ -112,7 +112,7 @@ def _read_text(file: Path) -> str:
         raise BadShow(f"{file}, line {line}: not UTF-8 text") from None
 
 
-class _Reader:
+class _ShowReader:
     """Checks one document; knows on which line everything stands."""
 
     def __init__(self, file: Path, lines: dict[Place, int]) -> None:
@@ -136,9 +136,9 @@ class _Reader:
             name=self._text(head, "name", ("show",), self._file.stem),
             cues=self._cues(document),
             safe_picture=self._safe_picture(head),
-            lost_face=LostFace(
-                self._seconds(lost, "hold_s", ("show", "lost_face"), LostFace.hold_s),
-                self._seconds(lost, "fade_s", ("show", "lost_face"), LostFace.fade_s),
+            lost_face=LostFaceTimes(
+                self._seconds(lost, "hold_s", ("show", "lost_face"), LostFaceTimes.hold_s),
+                self._seconds(lost, "fade_s", ("show", "lost_face"), LostFaceTimes.fade_s),
             ),
             sound_miss=self._choice(head, "sound_miss", ("show",), SOUND_MISSES),
             sync=self._switch(head, "sync", ("show",), True),

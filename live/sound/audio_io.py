@@ -8,17 +8,15 @@ from typing import Any, Protocol
 
 from live.process.frames import Samples, now
 from live.process.messages import Event, Fault, Note, Recovered
-from live.sound.files import BadSound, FileMicrophone, FileSpeaker, NoMicrophone, NoSpeaker
+from live.sound.files import FileMicrophone, FileSpeaker, NoMicrophone, NoSpeaker
 from live.sound.portaudio import NoPortAudio, names_a_host
 from live.sound.settings import SoundSettings
 
 DEMO_SPEECH = Path(__file__).resolve().parent.parent / "demo" / "speech.flac"
 _SOUND_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".m4a", ".aac", ".opus", ".mp4", ".mkv", ".mov", ".webm", ".avi"}
 
-__all__ = ["BadSound", "Doors", "Microphone", "Speaker"]
 
-
-class Microphone(Protocol):
+class AudioInput(Protocol):
     """Blocks of the settings' size at the settings' rate."""
 
     name: str
@@ -35,7 +33,7 @@ class Microphone(Protocol):
     def close(self) -> None: ...
 
 
-class Speaker(Protocol):
+class AudioOutput(Protocol):
     name: str
     trouble: str
 
@@ -50,7 +48,7 @@ class Speaker(Protocol):
     def close(self) -> None: ...
 
 
-class Doors:
+class AudioIO:
     """`open` them once; devices look after themselves."""
 
     def __init__(self, settings: SoundSettings, send: Callable[[Event], None]) -> None:
@@ -59,10 +57,10 @@ class Doors:
         self._lost_at: float | None = None
         self._devices: Any = None
 
-    def open(self) -> tuple[Microphone, Speaker]:
+    def open(self) -> tuple[AudioInput, AudioOutput]:
         """Raises BadSound for a bad file; a device that is not there is looked for again and again."""
         settings = self._settings
-        microphone: Microphone = NoMicrophone()
+        microphone: AudioInput = NoMicrophone()
         mic_device = speaker_device = ""
         if settings.mic == "demo":
             microphone = self._demo()
@@ -76,7 +74,7 @@ class Doors:
             speaker_device = settings.speaker  # with no microphone at all nothing would ever be played
         if mic_device or speaker_device:
             self._open_devices(mic_device, speaker_device)
-        speaker: Speaker = NoSpeaker(settings.sample_rate, settings.set_point_s, drifts=bool(mic_device))
+        speaker: AudioOutput = NoSpeaker(settings.sample_rate, settings.set_point_s, drifts=bool(mic_device))
         if to_file:
             lead_s = settings.block_s + settings.set_point_s
             speaker = FileSpeaker(
@@ -100,14 +98,14 @@ class Doors:
         except NoPortAudio as error:
             self._send(Note(str(error)))
 
-    def _demo(self) -> Microphone:
+    def _demo(self) -> AudioInput:
         path = Path(self._settings.demo_speech) if self._settings.demo_speech else DEMO_SPEECH
         if not path.is_file():
             self._send(Note("there is no demo speech: the microphone is silent"))
             return NoMicrophone()
         return self._file(path)
 
-    def _file(self, path: Path) -> Microphone:
+    def _file(self, path: Path) -> AudioInput:
         settings = self._settings
         return FileMicrophone(
             path, settings.sample_rate, settings.block, epoch=settings.epoch, period_s=settings.period_s

@@ -9,7 +9,7 @@ import numpy as np
 
 from live.sound.delay import Delay
 from live.sound.level import Gate, Limiter, Meter, Ramp, amplitude, sanitise
-from live.sound.voice import Mono
+from models.features.types import Mono
 
 GLIDE_S = 0.02
 """A level that is set is reached in this time: no click."""
@@ -20,7 +20,7 @@ _SILENT_DB = -60.0
 """A monitor at this level or below is off."""
 
 
-class Desk:
+class ChannelStrip:
     """`hear` what comes from the microphone, `play` what goes to the loudspeaker."""
 
     def __init__(self, sample_rate: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from live.sound.voice import Mono
+from models.features.types import Mono
 
 _AT_A_TIME = 1 << 13
 

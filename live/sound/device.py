@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from live.process.frames import Samples, now
-from live.sound.drift import Feed, Resampler
+from live.sound.drift import DriftResampler, Feed
 from live.sound.level import sanitise
 from live.sound.portaudio import NoDevice, find_device, load_portaudio, look_from_outside, reason
 
@@ -159,7 +159,7 @@ class Devices:
         self._in: _Side | None = None
         self._out: _Side | None = None
         self._feed: Feed | None = None
-        self._hearing: Resampler | None = None
+        self._hearing: DriftResampler | None = None
         self._heard = np.zeros(0, np.float32)
         self._next_at: float | None = None
         self._target = 0.0
@@ -468,7 +468,7 @@ class Devices:
             self._mic_latency_s = 0.0
             if inside is not None:
                 if inside.rate != self._sample_rate:
-                    self._hearing = Resampler(inside.rate / self._sample_rate)
+                    self._hearing = DriftResampler(inside.rate / self._sample_rate)
                 late = self._hearing.latency if self._hearing else 0
                 self._mic_latency_s = inside.latency_s + late / inside.rate
                 inside.record()

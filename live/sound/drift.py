@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-Mono = NDArray[np.float32]
+from models.features.types import Mono
 
 MOST_PPM = 1000.0
 SLEW_PPM_S = 50.0
@@ -65,7 +65,7 @@ class DriftControl:
         return self.ratio
 
 
-class Resampler:
+class DriftResampler:
     """Any ratio, from call to call another: a windowed sinc, of which `_PHASES` positions between two samples are
     tabled and the rest lies on straight lines between them (J. O. Smith, Digital Audio Resampling, 2002).
 
@@ -123,7 +123,7 @@ class Feed:
         self.skips = 0
         """How many times sound was left out of a ring that had not run dry."""
         self._rates = sample_rate / ring_rate
-        self._resampler = Resampler(self._rates) if drifts or sample_rate != ring_rate else None
+        self._resampler = DriftResampler(self._rates) if drifts or sample_rate != ring_rate else None
         self._sample_rate = sample_rate
         self._most_s, self._in_time_s = most_s, in_time_s
         self._fade = round(FADE_S * sample_rate)

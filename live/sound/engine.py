@@ -37,21 +37,22 @@ from live.process.messages import (
     SetParameter,
     Stop,
 )
-from live.process.percentiles import Times
+from live.process.percentiles import Durations
 from live.process.slot import NotReady, Slot
 from live.show.parameter_names import CUE_PARAMETERS, EASED_PARAMETERS
 from live.show.parameters import Parameters
-from live.sound.audio_io import BadSound, Doors, Microphone, Speaker
-from live.sound.channel_strip import Desk
+from live.sound.audio_io import AudioInput, AudioIO, AudioOutput
+from live.sound.channel_strip import ChannelStrip
 from live.sound.delay import Delay
-from live.sound.files import NoMicrophone
+from live.sound.files import BadSound, NoMicrophone
 from live.sound.mixer import LONGEST_CONTEXT_S, Dry, Silence, VoiceMixer
-from live.sound.priority import run_first
-from live.sound.recording_tap import PlayedNews
+from live.sound.priority import raise_priority
+from live.sound.recording_tap import RecordingTap
 from live.sound.settings import SoundSettings
-from live.sound.voice import Mono, Voice
-from live.sound.voice_runner import VoiceInLine, VoiceThread
+from live.sound.voice import Voice
+from live.sound.voice_runner import InlineVoiceRunner, ThreadedVoiceRunner
 from live.sound.voices import open_voice, voice_latency
+from models.features.types import Mono
 
 HEARTBEAT_S = 0.25
 _LAST_MOMENT_S = 0.003
@@ -69,8 +70,8 @@ class SoundEngine:
     def __init__(
         self,
         settings: SoundSettings,
-        microphone: Microphone,
-        speaker: Speaker,
+        microphone: AudioInput,
+        speaker: AudioOutput,
         send: Callable[[Event], None] = lambda event: None,
         clock: Callable[[], float] = now,
         wake: Callable[[], None] | None = None,
@@ -92,13 +93,13 @@ class SoundEngine:
         self._troubles: deque[str] = deque()
         self._unknown: deque[str] = deque()
         """Parameters that no voice on stage knows."""
-        self._voice: VoiceInLine = (
-            VoiceInLine(mixer, self._troubles.append)
+        self._voice: InlineVoiceRunner = (
+            InlineVoiceRunner(mixer, self._troubles.append)
             if wake is None
-            else VoiceThread(mixer, self._troubles.append, wake)
+            else ThreadedVoiceRunner(mixer, self._troubles.append, wake)
         )
         self._arrived: deque[Go] = deque()
-        self._desk = Desk(settings.sample_rate)
+        self._desk = ChannelStrip(settings.sample_rate)
         self._dry = Delay(self._latency, round(LONGEST_CONTEXT_S * settings.sample_rate))
         self._parameters = Parameters()
         self._sound_miss = settings.sound_miss
@@ -110,9 +111,9 @@ class SoundEngine:
         self._missed_last = False
         self._misses: deque[float] = deque(maxlen=_TOO_SLOW_MISSES)
         self._deadline_misses = self._missed_before = 0
-        self._compute = Times()
+        self._compute = Durations()
         self._computed_s = 0.0
-        self._played = PlayedNews(settings.sample_rate, send) if settings.recorded else None
+        self._played = RecordingTap(settings.sample_rate, send) if settings.recorded else None
         self._said = ""
         self.priority = "as any other"
         """How the system runs the process; for the screen."""
@@ -463,14 +464,14 @@ def main(link: EngineLink, settings: SoundSettings) -> None:
     # Who holds Python's lock gives it back soon, and nothing is swept up in the middle of a block.
     sys.setswitchinterval(0.0005)
     gc.freeze()
-    doors = Doors(settings, link.send)
+    doors = AudioIO(settings, link.send)
     try:
         microphone, speaker = doors.open()
     except BadSound as error:
         link.send(Finished(f"bad source: {error}", {}))
         return
     engine = SoundEngine(settings, microphone, speaker, link.send, wake=link.wake)
-    engine.priority = run_first()
+    engine.priority = raise_priority()
     why = "parent gone"
     beat_at = 0.0
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 
 import av
@@ -16,11 +16,10 @@ import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
-from live.process.frames import Samples, now
+from live.process.frames import Clock, Samples, now
 from live.sound.drift import Feed
-from live.sound.level import Mono, sanitise
-
-Clock = Callable[[], float]
+from live.sound.level import sanitise
+from models.features.types import Mono
 
 _AHEAD_BLOCKS = 200
 _BEHIND_S = 0.5

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-Mono = NDArray[np.float32]
-"""(samples,), full scale is 1."""
+from models.features.types import Mono
 
 LARGEST = 4.0
 """No microphone gives more: +12 dBFS. What lies beyond is a fault of its driver."""

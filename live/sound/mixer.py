@@ -17,7 +17,8 @@ import numpy as np
 
 from live.process.frames import now
 from live.sound.delay import Delay
-from live.sound.voice import Mono, Voice
+from live.sound.voice import Voice
+from models.features.types import Mono
 
 SHORTEST_FADE_S = 0.02
 """A cut: shorter, and it is heard as one."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from live.process.frames import now
-from live.sound.priority import as_any_other
+from live.sound.priority import reset_priority
 
 _LOOK_S = 10.0
 _HOST_APIS = {
@@ -115,7 +115,7 @@ def look_from_outside(name: str, kind: str, closing: threading.Event) -> str:
         )
     except OSError as error:
         return _one_line(error)
-    as_any_other(looking.pid)
+    reset_priority(looking.pid)
     until = now() + _LOOK_S
     while looking.poll() is None and now() < until and not closing.wait(0.05):
         pass

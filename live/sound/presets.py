@@ -13,9 +13,10 @@ import numpy as np
 
 from live.sound.voice import Voice
 from live.sound.waveform_voice import Copy, WaveformPreset, WaveformVoice
-from models.features.block_adapter import Convert
-from models.features.frame_voice import FrameVoice, Singer, moved
-from models.features.speech import Frames, Signal
+from models.features.block_adapter import BlockAdapter
+from models.features.frame_voice import FrameVoice, VoiceLayer, moved
+from models.features.speech import WorldFrames
+from models.features.types import Signal
 
 HOP_FRAMES = 4
 """20 ms."""
@@ -84,21 +85,21 @@ def open_preset(name: str, sample_rate: int, block: int) -> Voice:
         return WaveformVoice(name, sample_rate, block, QUICK_PRESETS[name])
     own_hz = sample_rate if sample_rate <= _WORLD_MOST_HZ else sample_rate // 2
     voice = FrameVoice(own_hz, _singers(WORLD_PRESETS[name], own_hz), HOP_FRAMES)
-    return Convert(voice, name, sample_rate, block)
+    return BlockAdapter(voice, name, sample_rate, block)
 
 
-def _singers(preset: Shape | Chorus, sample_rate: int) -> tuple[Singer, ...]:
+def _singers(preset: Shape | Chorus, sample_rate: int) -> tuple[VoiceLayer, ...]:
     if isinstance(preset, Shape):
-        return (Singer(Shaping(preset, sample_rate), 10 ** (preset.level_db / 20)),)
-    first = Singer(Shaping(Shape(), sample_rate), preset.level)
+        return (VoiceLayer(PresetMapping(preset, sample_rate), 10 ** (preset.level_db / 20)),)
+    first = VoiceLayer(PresetMapping(Shape(), sample_rate), preset.level)
     others = (
-        Singer(Shaping(Shape(formant=formant), sample_rate), level, delay_ms / 1e3, cents)
+        VoiceLayer(PresetMapping(Shape(formant=formant), sample_rate), level, delay_ms / 1e3, cents)
         for cents, formant, delay_ms, level in preset.others
     )
     return (first, *others)
 
 
-class Shaping:
+class PresetMapping:
     """A preset as a frame_voice.Mapping."""
 
     lookahead = 0
@@ -121,9 +122,9 @@ class Shaping:
     def set(self, name: str, value: float) -> bool:
         return False
 
-    def convert(self, frames: Frames) -> Frames:
+    def convert(self, frames: WorldFrames) -> WorldFrames:
         target = moved(frames, self._pitch, self._formant)
-        changes: list[Callable[[Frames], Frames]] = []
+        changes: list[Callable[[WorldFrames], WorldFrames]] = []
         if self._shape.note_hz is not None:
             changes.append(self._on_a_note)
         if self._shape.flat:
@@ -136,30 +137,30 @@ class Shaping:
             target = change(target)
         return target
 
-    def _on_a_note(self, frames: Frames) -> Frames:
+    def _on_a_note(self, frames: WorldFrames) -> WorldFrames:
         note = self._shape.note_hz or 0.0
-        return Frames(np.where(frames.f0 > 0, note, 0.0), frames.envelope, frames.aperiodicity)
+        return WorldFrames(np.where(frames.f0 > 0, note, 0.0), frames.envelope, frames.aperiodicity)
 
-    def _flattened(self, frames: Frames) -> Frames:
+    def _flattened(self, frames: WorldFrames) -> WorldFrames:
         f0 = frames.f0.copy()
         for at in np.flatnonzero(f0 > 0):
             self._voiced = min(self._voiced + 1, round(self._MIDDLE_S * self._FRAMES_A_SECOND))
             self._middle += (np.log(f0[at]) - self._middle) / self._voiced
             f0[at] = np.exp(self._middle)
-        return Frames(f0, frames.envelope, frames.aperiodicity)
+        return WorldFrames(f0, frames.envelope, frames.aperiodicity)
 
-    def _whispered(self, frames: Frames) -> Frames:
+    def _whispered(self, frames: WorldFrames) -> WorldFrames:
         """No voice; and the tilt of a glottis taken out of what was voiced, as breath is flat where a voice falls."""
         hertz = np.linspace(0.0, self._sample_rate / 2, frames.envelope.shape[1])
         tilt = _breath_over_voice(hertz)
         voiced = (frames.f0 > 0)[:, None]
         envelope = np.where(voiced, frames.envelope * tilt, frames.envelope)
-        return Frames(np.zeros_like(frames.f0), envelope, np.ones_like(frames.aperiodicity))
+        return WorldFrames(np.zeros_like(frames.f0), envelope, np.ones_like(frames.aperiodicity))
 
 
-def _stiffened(frames: Frames) -> Frames:
+def _stiffened(frames: WorldFrames) -> WorldFrames:
     held = frames.envelope[:1].repeat(len(frames), axis=0)
-    return Frames(frames.f0, held, np.zeros_like(frames.aperiodicity))
+    return WorldFrames(frames.f0, held, np.zeros_like(frames.aperiodicity))
 
 
 def _breath_over_voice(hertz: Signal) -> Signal:

@@ -19,7 +19,7 @@ _LOCK_WHAT_IS_TOUCHED = 1 | 2 | 4
 """mlockall's MCL_CURRENT, MCL_FUTURE and MCL_ONFAULT."""
 
 
-def run_first() -> str:
+def raise_priority() -> str:
     """Raise every thread of this process, and those it will start; "real-time", "raised" or "as any other", by what
     the system allows.
 
@@ -44,7 +44,7 @@ def run_first() -> str:
     return "as any other"
 
 
-def as_any_other(pid: int) -> None:
+def reset_priority(pid: int) -> None:
     """Have a process that was started just now run as any other: it has inherited the urgency of who started it.
 
     Said of it afterwards, and not by lowering the thread that starts it: starting a process holds Python's lock, and

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from live.process.messages import Event, Played
-from live.sound.voice import Mono
+from live.process.messages import AudioChunk, Event
+from models.features.types import Mono
 
 _TOGETHER_S = 0.05
 
 
-class PlayedNews:
+class RecordingTap:
     """`add` each block as it is written; what is collected goes out in pieces."""
 
     def __init__(self, sample_rate: int, send: Callable[[Event], None]) -> None:
@@ -31,5 +31,5 @@ class PlayedNews:
 
     def flush(self) -> None:
         if self._blocks:
-            self._send(Played(self._at, np.concatenate(self._blocks).tobytes(), self._sample_rate))
+            self._send(AudioChunk(self._at, np.concatenate(self._blocks).tobytes(), self._sample_rate))
             self._blocks = []

@@ -8,11 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-Mono = NDArray[np.float32]
-"""(samples,), full scale is 1."""
+from models.features.types import Mono
 
 
 class Voice(Protocol):

@@ -14,7 +14,7 @@ import numpy as np
 
 from live.process.frames import now
 from live.sound.mixer import VoiceMixer
-from live.sound.voice import Mono
+from models.features.types import Mono
 
 MOST_BEHIND = 40
 """Blocks that may wait. Beyond, the machine cannot keep up with the voice, and catching up would take for ever."""
@@ -22,7 +22,7 @@ MOST_BEHIND = 40
 Trouble = Callable[[str], None]
 
 
-class VoiceInLine:
+class InlineVoiceRunner:
     """The mixer without a thread: `submit` itself converts. For tests and whoever has all the time there is."""
 
     def __init__(self, mixer: VoiceMixer, trouble: Trouble) -> None:
@@ -75,7 +75,7 @@ class VoiceInLine:
         return said
 
 
-class VoiceThread(VoiceInLine):
+class ThreadedVoiceRunner(InlineVoiceRunner):
     """`submit`, `take`, `skip` and `ask` belong to the loop and never wait; the mixer belongs to the thread."""
 
     def __init__(self, mixer: VoiceMixer, trouble: Trouble, wake: Callable[[], None]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from live.sound.mixer import Dry, Silence
 from live.sound.presets import open_preset, preset_voices
 from live.sound.voice import Voice
-from models.features.block_adapter import Convert
+from models.features.block_adapter import BlockAdapter
 
 
 def open_voice(key: str, sample_rate: int, block: int, provider: str = "auto") -> Voice:
@@ -27,7 +27,7 @@ def open_voice(key: str, sample_rate: int, block: int, provider: str = "auto") -
         raise ValueError(f'there is no voice "{key}": choose one of {known}, or a frozen model\'s .onnx file')
     from export.runtime.frozen_voice import open_frozen_voice
 
-    return Convert(open_frozen_voice(Path(key), provider), Path(key).stem, sample_rate, block)
+    return BlockAdapter(open_frozen_voice(Path(key), provider), Path(key).stem, sample_rate, block)
 
 
 def voice_latency(key: str, sample_rate: int, block: int) -> int:
@@ -35,5 +35,5 @@ def voice_latency(key: str, sample_rate: int, block: int) -> int:
     if key.lower().endswith(".onnx"):
         from export.runtime.frozen_voice import frozen_voice_outline
 
-        return Convert(frozen_voice_outline(Path(key)), Path(key).stem, sample_rate, block).latency
+        return BlockAdapter(frozen_voice_outline(Path(key)), Path(key).stem, sample_rate, block).latency
     return open_voice(key, sample_rate, block).latency

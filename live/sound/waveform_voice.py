@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from live.sound.voice import Mono
-from models.features.loudness import LEVEL_S, AsLoud
+from models.features.loudness import LEVEL_S, LoudnessMatcher
 from models.features.pitch_marks import CERTAIN_MS, PitchMarks
-from models.features.psola import Heard, Noise, Periods, Stretch
+from models.features.psola import Noise, PitchShift, PsolaSynthesizer, SampleHistory
+from models.features.types import Mono
 
 DELAY_MS = 15.0
 """Of this, the marks take CERTAIN_MS; the rest is what a grain may take to rise: a period of 87 Hz."""
@@ -74,12 +74,12 @@ class WaveformVoice:
         self._hop, decimation = _HOPS[sample_rate]
         self._delay = round(DELAY_MS * 1e-3 * sample_rate)
         self._prefill = self._hop - math.gcd(self._hop, block)
-        self._heard = Heard(sample_rate, self._hop, _KEEP_S)
+        self._heard = SampleHistory(sample_rate, self._hop, _KEEP_S)
         self._marks = PitchMarks(sample_rate, self._hop, decimation, _KEEP_S)
         lead = self._delay - CERTAIN_MS * 1e-3 * sample_rate
         self._lines = [_Line(sample_rate, lead, self._delay, copy) for copy in (Copy(), *preset.copies)]
         self._noise = Noise(sample_rate) if preset.breath > 0.0 else None
-        self._level = AsLoud(sample_rate, self._hop)
+        self._level = LoudnessMatcher(sample_rate, self._hop)
         self.set("pitch", preset.pitch)
         self.set("formant", preset.formant)
         self.reset()
@@ -135,19 +135,19 @@ class WaveformVoice:
         begin = end - self._hop
         laid = np.zeros(self._hop, np.float32)
         for line in self._lines:
-            periods = line.periods.lay(
+            periods = line.periods.overlap_add(
                 self._heard, self._marks, begin - line.late, end - line.late, self._stretch(line.copy)
             )
             laid += np.float32(line.copy.level * math.sqrt(1.0 - self._preset.breath)) * periods
         if self._noise is not None:
-            noise = self._noise.lay(self._heard, self._marks, begin, end, self._stretch(Copy()))
+            noise = self._noise.overlap_add(self._heard, self._marks, begin, end, self._stretch(Copy()))
             laid += np.float32(math.sqrt(self._preset.breath)) * noise
         as_loud = self._level.match(laid, self._heard.samples(begin, end), self._lines[0].periods.voiced)
         return np.clip(as_loud, -_LOUDEST, _LOUDEST)
 
-    def _stretch(self, copy: Copy) -> Stretch:
+    def _stretch(self, copy: Copy) -> PitchShift:
         hz = self._preset.monotone_hz
-        return Stretch(
+        return PitchShift(
             pitch=2.0 ** (self._pitch / 12.0 + copy.cents / 1200.0),
             rate=2.0 ** ((self._formant + copy.formant) / 12.0),
             monotone=None if hz is None else self._sample_rate / hz,
@@ -160,4 +160,4 @@ class _Line:
     def __init__(self, sample_rate: int, lead: float, delay: float, copy: Copy) -> None:
         self.copy = copy
         self.late = round(min(copy.delay_ms * 1e-3, _LONGEST_COPY_S) * sample_rate)
-        self.periods = Periods(sample_rate, lead, delay)
+        self.periods = PsolaSynthesizer(sample_rate, lead, delay)

@@ -22,7 +22,7 @@ from models.datasets.voice_teacher import VoiceTeacher
 from models.features.speech import F0_FLOOR_HZ, FRAME_S, MCEPS, encode_envelope, fft_size, frame_samples
 from models.prepare.data_error import DataError
 from models.prepare.voice_data import Features, VoiceData, measure, measured_frames
-from models.voices.speaker_stats import STATES, RunningSpeaker, not_still, prior_of
+from models.voices.speaker_stats import STATES, RunningSpeaker, not_still, prior_statistics
 
 FASTER = (1.0, 0.87, 1.15)
 """How fast everybody speaks again: each makes somebody else of him, two or three semitones away."""
@@ -78,7 +78,7 @@ class VoiceLessons(Dataset[dict[str, Tensor]]):
         for number, name in enumerate(data.speakers):
             if name in self._teacher.knows:
                 everybody[number, :, 0] = torch.tensor(self._teacher.knows[name], dtype=torch.float64)
-        prior = prior_of(rate, everybody[:, 0], everybody[:, 1])
+        prior = prior_statistics(rate, everybody[:, 0], everybody[:, 1])
         self._whoever = RunningSpeaker(nobody, nobody, prior)
         self._told = torch.cat([everybody[:, 0], not_still(everybody[:, 1], prior)], 1).float().numpy()
         self._lessons = [one for speed in FASTER for one in self._taught(data, speed)]

@@ -22,8 +22,9 @@ from torch.utils.data import Dataset
 
 from models.datasets.face_moves import MoveOptions, draw_move
 from models.features.face_lines import LineStyle, draw_face2face_lines, draw_lines
-from models.features.face_points import LEFT_EYE, MIRROR, RIGHT_EYE, Picture, Points, eye_distance, openings
+from models.features.face_points import LEFT_EYE, MIRROR, RIGHT_EYE, eye_distance, openings
 from models.features.retarget import neutral_of, target_facts
+from models.features.types import Picture, Points
 from models.prepare.data_error import DataError
 
 COPIES_ASKED = 1500

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features.face_points import Picture, Points, eye_distance
+from models.features.face_points import eye_distance
+from models.features.types import Picture, Points
 
 _TABLE = 65
 """Places at which a stretch is tabulated to be inverted; between them it is a straight line."""

@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 
 from models.features.speech import MCEPS
 from models.prepare.data_error import DataError
-from models.prepare.voice_data import LOUDEST_PERCENT, Features, Statistics, VoiceData, measure
+from models.prepare.voice_data import LOUDEST_PERCENT, Features, SpeakerStatistics, VoiceData, measure
 from models.voices.speaker_stats import levelled
 
 
@@ -27,7 +27,7 @@ class VoiceSegments(Dataset[dict[str, Tensor]]):
 
     `facts` are the data's, with what its crops are normalised by under `speakers[n]["normal"]`, (mean, spread), each
     MCEPS numbers, ln F0's in place of c0's; `["correlation"]`, the lower triangle without its ones, row by row,
-    `["levels"]` and `["aperiodicity"]` are as models.prepare.voice_data.Statistics has them.
+    `["levels"]` and `["aperiodicity"]` are as models.prepare.voice_data.SpeakerStatistics has them.
     """
 
     def __init__(self, folders: Sequence[Path], frames: int) -> None:
@@ -107,14 +107,14 @@ def _by_speaker(data: VoiceData, frames: int) -> list[list[Features]]:
     return found
 
 
-def _measured(sentences: list[Features], name: str) -> Statistics:
+def _measured(sentences: list[Features], name: str) -> SpeakerStatistics:
     try:
         return measure(sentences)
     except ValueError as error:
         raise DataError(f"{name}: {error}; prepare recordings of somebody who speaks") from error
 
 
-def _normal(speaker: Statistics) -> NDArray[np.float64]:
+def _normal(speaker: SpeakerStatistics) -> NDArray[np.float64]:
     """(2, MCEPS): mean and spread, ln F0's in place of c0's."""
     normal = np.stack([speaker.mcep_mean, np.maximum(speaker.mcep_std, 1e-3)])
     normal[:, 0] = speaker.lf0_mean, speaker.lf0_std

@@ -30,13 +30,13 @@ from models.training.averaging import follow
 from models.training.family import FreezePlan
 from models.voices.layers import (
     CausalConv,
+    DiscriminatorConv,
     Gated,
-    JudgingConv,
     Memory,
-    Normed,
+    NormalizedConv,
+    freeze_norm,
     least_squares,
     scaled,
-    settle,
 )
 from models.voices.learned_voice import (
     Converter,
@@ -50,8 +50,8 @@ from models.voices.learned_voice import (
     pictures,
     started,
 )
-from models.voices.speaker_stats import chosen_of, names_of
-from models.voices.spoken_samples import Crop, Sound, spoken
+from models.voices.speaker_stats import speaker_names, target_index
+from models.voices.spoken_samples import Crop, SampledSound, spoken
 from models.voices.transport import Transport
 
 BLOCKS = 6
@@ -103,7 +103,7 @@ class Residual(nn.Module):
         super().__init__()
         self.there = Gated(CausalConv(channels, 2 * inside, (3,)), inside, 1)
         self.back = CausalConv(inside, channels, (3,))
-        self.normed = Normed(channels, 1)
+        self.normed = NormalizedConv(channels, 1)
 
     def forward(self, x: Tensor, memory: Memory, target: Tensor) -> Tensor:
         more: Tensor = self.normed(self.back(self.there(x, memory, target), memory), target)
@@ -156,10 +156,10 @@ class Generator2(Converter):
             ]
         )
         self.narrow = CausalConv(rows * b, b, (1,))
-        self.narrow_normed = Normed(b, 1)
+        self.narrow_normed = NormalizedConv(b, 1)
         self.blocks = nn.ModuleList(Residual(b, c) for _ in range(BLOCKS))
         self.widen = CausalConv(b, rows * b, (1,))
-        self.widen_normed = Normed(rows * b, 1)
+        self.widen_normed = NormalizedConv(rows * b, 1)
         self.up = nn.ModuleList(
             [
                 Gated(CausalConv(b, 2 * 4 * b, (5, 5)), b, 1, shuffle=True),
@@ -192,10 +192,10 @@ class Discriminator1(nn.Module):
         super().__init__()
         a, b, c, d = (scaled(channels, width) for channels in (128, 256, 512, 1024))
         self.layers = nn.Sequential(
-            JudgingConv(1, a, (3, 3), (1, 2), norm=False),
-            JudgingConv(a, b, (3, 3), (2, 2)),
-            JudgingConv(b, c, (3, 3), (2, 2)),
-            JudgingConv(c, d, (6, 3), (1, 2)),
+            DiscriminatorConv(1, a, (3, 3), (1, 2), norm=False),
+            DiscriminatorConv(a, b, (3, 3), (2, 2)),
+            DiscriminatorConv(b, c, (3, 3), (2, 2)),
+            DiscriminatorConv(c, d, (6, 3), (1, 2)),
         )
         with torch.no_grad():
             size = self.layers(torch.zeros(1, 1, MCEPS, frames)).numel()
@@ -212,11 +212,11 @@ class Discriminator2(nn.Module):
         super().__init__()
         a, b, c, d = (scaled(channels, width) for channels in (128, 256, 512, 1024))
         self.layers = nn.Sequential(
-            JudgingConv(1, a, (3, 3), (1, 1), norm=False),
-            JudgingConv(a, b, (3, 3), (2, 2)),
-            JudgingConv(b, c, (3, 3), (2, 2)),
-            JudgingConv(c, d, (3, 3), (2, 2)),
-            JudgingConv(d, d, (1, 5), (1, 1)),
+            DiscriminatorConv(1, a, (3, 3), (1, 1), norm=False),
+            DiscriminatorConv(a, b, (3, 3), (2, 2)),
+            DiscriminatorConv(b, c, (3, 3), (2, 2)),
+            DiscriminatorConv(c, d, (3, 3), (2, 2)),
+            DiscriminatorConv(d, d, (1, 5), (1, 1)),
             nn.Conv2d(d, 1, (1, 3), padding=(0, 1)),
         )
 
@@ -225,7 +225,7 @@ class Discriminator2(nn.Module):
         return verdicts
 
 
-class Judges(nn.Module):
+class Discriminators(nn.Module):
     """The discriminators of a run, by what each is to tell from real speech."""
 
     def __init__(self, options: CycleOptions) -> None:
@@ -279,7 +279,7 @@ class CycleGanVc:
             generator = Generator1 if options.version == 1 else Generator2
             networks[name] = generator(options.width, options.lookahead, started(options, facts))
             averaged(networks, name, options)
-        networks["judges"] = Judges(options)
+        networks["judges"] = Discriminators(options)
         return networks
 
     def optimizers(self, networks: nn.ModuleDict, options: CycleOptions) -> dict[str, Optimizer]:
@@ -297,7 +297,7 @@ class CycleGanVc:
     ) -> dict[str, Tensor]:
         to_first, to_second, judges = networks["to_first"], networks["to_second"], networks["judges"]
         for generator in (to_first, to_second):
-            settle(generator, step >= options.settle)
+            freeze_norm(generator, step >= options.settle)
         first, second = batch["first"], batch["second"]
         keeping = step < options.identity_steps and options.identity > 0
         made_first, *kept_first = _made(to_first, FIRST, second, *([first] if keeping else []))
@@ -346,8 +346,8 @@ class CycleGanVc:
 
     def sounds(
         self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor], facts: Mapping[str, Any]
-    ) -> dict[str, Sound]:
-        heard: dict[str, Sound] = {}
+    ) -> dict[str, SampledSound]:
+        heard: dict[str, SampledSound] = {}
         for name, was, wanted, target in (
             ("to_second", "first", "second", SECOND),
             ("to_first", "second", "first", FIRST),
@@ -361,7 +361,7 @@ class CycleGanVc:
     def freeze(
         self, networks: nn.ModuleDict, options: CycleOptions, facts: Mapping[str, Any], target: str | None = None
     ) -> FreezePlan:
-        chosen = chosen_of(names_of(facts), target)
+        chosen = target_index(speaker_names(facts), target)
         converter = best(networks, ("to_first", "to_second")[chosen])
         return freeze_voice(converter, networks["speakers"], facts, target, options.hop_frames)
 

@@ -25,10 +25,10 @@ from torch.optim import Optimizer
 
 from models.datasets.voice_segments import VoiceSegments, several_speakers
 from models.features.speech import MCEPS, aperiodicity_bands
-from models.training.family import FreezePlan, Options
-from models.voices.framewise_voice import Finer, FramewiseVoice
+from models.training.family import FamilyOptions, FreezePlan
+from models.voices.framewise_voice import FramewiseVoice, Refiner
 from models.voices.learned_voice import KnownSpeakers, transport_of
-from models.voices.speaker_stats import LEVEL_SPREAD, QUIETEST, chosen_of, names_of
+from models.voices.speaker_stats import LEVEL_SPREAD, QUIETEST, speaker_names, target_index
 from models.voices.transport import Transport
 from models.voices.voice_of_frames import freeze_plan
 
@@ -46,7 +46,7 @@ BELIEVED = 0.004
 STEEPEST = 2.0
 
 
-class GmmOptions(Options):
+class GmmOptions(FamilyOptions):
     """What `guise train gmm_vc --set` takes."""
 
     classes: int = Field(64, ge=1, le=512)
@@ -138,7 +138,7 @@ def _moments(chances: Tensor, values: Tensor) -> Tensor:
     return chances.double().T @ values
 
 
-class Classes(Finer):
+class Classes(Refiner):
     """The ways of all classes to one target, mixed by what is heard."""
 
     weight: Tensor
@@ -253,7 +253,7 @@ class GmmVc:
         assert isinstance(transport, Transport)
         assert isinstance(mixtures, Mixtures)
         assert isinstance(counts, Counts)
-        chosen = chosen_of(names_of(facts), target)
+        chosen = target_index(speaker_names(facts), target)
         breath = torch.tensor(facts["speakers"][chosen]["aperiodicity"])
         normal, finer = (speakers.means, speakers.spreads), Classes(mixtures, counts, chosen)
         voice = FramewiseVoice(facts["sample_rate"], normal, chosen, breath, transport, finer)

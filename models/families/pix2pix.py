@@ -25,10 +25,10 @@ from models.datasets.face_data import FaceData
 from models.datasets.face_moves import MoveOptions
 from models.prepare.data_error import DataError
 from models.training.averaging import follow
-from models.training.family import FreezePlan, Options, WrongTarget
+from models.training.family import FamilyOptions, FreezePlan, WrongTarget
 
 
-class Pix2PixOptions(Options):
+class Pix2PixOptions(FamilyOptions):
     """What `guise train pix2pix --set` takes."""
 
     ngf: int = Field(
@@ -72,7 +72,7 @@ class Pix2PixOptions(Options):
         return size
 
 
-class Generator(nn.Module):
+class UNetGenerator(nn.Module):
     """(N, 3, size, size) lines in -1..1 -> (N, 3, size, size) picture in -1..1.
 
     log2(size) 4x4 stride-2 downs of ngf x 1, 2, 4, 8, 8, ... and as many ups with skips.
@@ -124,7 +124,7 @@ def _up(inside: int, outside: int, dropout: float) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-class Discriminator(nn.Module):
+class PatchDiscriminator(nn.Module):
     """PatchGAN 70x70: (N, 6, 256, 256) lines and picture -> (N, 1, 30, 30) logits; 2.769 M parameters at width 64."""
 
     def __init__(self, width: int = 64) -> None:
@@ -207,8 +207,8 @@ class Pix2Pix:
     def networks(self, options: Pix2PixOptions, facts: Mapping[str, Any]) -> nn.ModuleDict:
         networks = nn.ModuleDict(
             {
-                "generator": Generator(options.ngf, options.size, options.dropout),
-                "discriminator": Discriminator(options.critic),
+                "generator": UNetGenerator(options.ngf, options.size, options.dropout),
+                "discriminator": PatchDiscriminator(options.critic),
             }
         )
         networks.apply(_initialise)

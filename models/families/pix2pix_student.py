@@ -26,10 +26,10 @@ from models.prepare.data_error import DataError
 from models.training import checkpoint
 from models.training.averaging import follow
 from models.training.checkpoint import BadRun
-from models.training.family import FreezePlan, Options
+from models.training.family import FamilyOptions, FreezePlan
 
 
-class StudentOptions(Options):
+class Pix2PixStudentOptions(FamilyOptions):
     """What `guise train pix2pix_student --set` takes; the size, the lines and the copies are the teacher's."""
 
     teacher: str = Field("", description="the run of pix2pix to learn from; without one there is no student")
@@ -89,10 +89,10 @@ class Pix2PixStudent:
 
     name = "pix2pix_student"
     kind = "look"
-    options = StudentOptions
+    options = Pix2PixStudentOptions
     recipes: Mapping[str, Mapping[str, Any]] = {"default": {}}
 
-    def data(self, folders: Sequence[Path], options: StudentOptions) -> FaceData:
+    def data(self, folders: Sequence[Path], options: Pix2PixStudentOptions) -> FaceData:
         if not options.teacher:
             raise DataError("a student needs a teacher: --set teacher=RUN, a run of pix2pix")
         folder = Path(options.teacher)
@@ -106,13 +106,13 @@ class Pix2PixStudent:
         data.facts |= {"target": run.facts["target"], "teacher": teacher}
         return data
 
-    def networks(self, options: StudentOptions, facts: Mapping[str, Any]) -> nn.ModuleDict:
+    def networks(self, options: Pix2PixStudentOptions, facts: Mapping[str, Any]) -> nn.ModuleDict:
         networks = Pix2Pix().networks(_as_pix2pix(options, facts), facts)
         del networks["discriminator"]
         networks["teacher"] = Teacher(Path(options.teacher), facts["teacher"]["digest"])
         return networks
 
-    def optimizers(self, networks: nn.ModuleDict, options: StudentOptions) -> dict[str, Optimizer]:
+    def optimizers(self, networks: nn.ModuleDict, options: Pix2PixStudentOptions) -> dict[str, Optimizer]:
         # Here, because training alone asks for optimizers; freezing does without a teacher.
         teacher: Any = networks["teacher"]
         teacher.fetch()
@@ -125,7 +125,7 @@ class Pix2PixStudent:
         optimizers: Mapping[str, Optimizer],
         batch: Mapping[str, Tensor],
         step: int,
-        options: StudentOptions,
+        options: Pix2PixStudentOptions,
     ) -> dict[str, Tensor]:
         generator = networks["generator"]
         with fabric.autocast():
@@ -142,12 +142,16 @@ class Pix2PixStudent:
         return Pix2Pix().samples(networks, {**batch, "picture": networks["teacher"](batch["lines"])})
 
     def freeze(
-        self, networks: nn.ModuleDict, options: StudentOptions, facts: Mapping[str, Any], target: str | None = None
+        self,
+        networks: nn.ModuleDict,
+        options: Pix2PixStudentOptions,
+        facts: Mapping[str, Any],
+        target: str | None = None,
     ) -> FreezePlan:
         return Pix2Pix().freeze(networks, _as_pix2pix(options, facts), facts, target)
 
 
-def _as_pix2pix(options: StudentOptions, facts: Mapping[str, Any]) -> Pix2PixOptions:
+def _as_pix2pix(options: Pix2PixStudentOptions, facts: Mapping[str, Any]) -> Pix2PixOptions:
     """The student as a pix2pix of its own: without dropout, which would blur what has one right answer."""
     look = {key: facts["teacher"][key] for key in ("size", "lines")}
     return Pix2PixOptions(**look, ngf=options.ngf, average=options.average, dropout=0.0)

@@ -37,7 +37,7 @@ from models.features.speech import FRAME_S, MCEPS
 from models.prepare.data_error import DataError
 from models.prepare.voice_data import VoiceData, below_loudest
 from models.training.checkpoint import BadRun
-from models.training.family import FreezePlan, Options
+from models.training.family import FamilyOptions, FreezePlan
 from models.voices.layers import Memory
 from models.voices.learned_voice import (
     STRIDES,
@@ -65,7 +65,7 @@ CROSSOVER_TAPS = 16
 """Of the slow part's filter, a pole: longer than any that can be asked for remembers much."""
 
 
-class PpgOptions(Options):
+class PpgOptions(FamilyOptions):
     """What `guise train ppg_vc --set` takes. How long it waits is the recogniser's."""
 
     recogniser: str = Field("", description="a run of `guise train recogniser`; none: the one that is shipped")
@@ -122,7 +122,7 @@ class TargetWindows(Dataset[dict[str, Tensor]]):
         return TargetWindows(self._data.held_out(), self._facts, self._options)
 
 
-class Remembered(nn.Module):
+class KeyValueMemory(nn.Module):
     """What the target said, by how it sounded: pairs of frames. Nothing until it was told."""
 
     keys: Tensor
@@ -167,7 +167,7 @@ class Remembered(nn.Module):
         return mean * (torch.arange(width, device=mean.device) < heard), scale
 
 
-class ByPhonemes(Converter):
+class PpgConverter(Converter):
     """The recogniser, and what the target said, on top of what models.voices.transport makes of the performer: what is
     not taken from the target's own frames lies where his would."""
 
@@ -176,7 +176,7 @@ class ByPhonemes(Converter):
     def __init__(self, recogniser: Recogniser, windows: int, options: PpgOptions, transport: Transport) -> None:
         super().__init__(recogniser.lookahead, None)
         self.recogniser, self.transport, self.share = recogniser.requires_grad_(False), transport, options.share
-        self.remembered = Remembered(windows, recogniser.width + CEPSTRA, options.sharpness)
+        self.remembered = KeyValueMemory(windows, recogniser.width + CEPSTRA, options.sharpness)
         falling = (1 - 1 / max(options.fast_frames, 1.0)) ** torch.arange(CROSSOVER_TAPS - 1, -1, -1)
         self.register_buffer("crossover", (falling / falling.sum()).reshape(1, 1, -1))
 
@@ -226,7 +226,7 @@ class PpgVc:
         return TargetWindows(VoiceData(folders), facts | {"recogniser": recogniser.made_of}, options)
 
     def networks(self, options: PpgOptions, facts: Mapping[str, Any]) -> nn.ModuleDict:
-        converter = ByPhonemes(_recogniser(options, facts), facts["windows"], options, transport_of(facts))
+        converter = PpgConverter(_recogniser(options, facts), facts["windows"], options, transport_of(facts))
         return nn.ModuleDict({"speakers": KnownSpeakers(facts), "converter": converter})
 
     def optimizers(self, networks: nn.ModuleDict, options: PpgOptions) -> dict[str, Optimizer]:
@@ -242,7 +242,7 @@ class PpgVc:
         options: PpgOptions,
     ) -> dict[str, Tensor]:
         converter = best(networks, "converter")
-        assert isinstance(converter, ByPhonemes)
+        assert isinstance(converter, PpgConverter)
         heard, place = batch["heard"], batch["place"]
         if fabric.world_size > 1:
             heard, place = (torch.as_tensor(fabric.all_gather(part)).flatten(0, 1) for part in (heard, place))

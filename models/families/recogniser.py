@@ -35,7 +35,7 @@ from models.features.speech import MCEPS
 from models.prepare.phonemes import PHONEMES, UNLABELLED
 from models.training.averaging import follow
 from models.training.checkpoint import BadRun, load_run
-from models.training.family import FreezePlan, Options, WrongTarget
+from models.training.family import FamilyOptions, FreezePlan, WrongTarget
 from models.voices.layers import CausalConv, Memory
 
 SHIPPED = Path(__file__).with_name("recogniser.safetensors")
@@ -53,7 +53,7 @@ WARM_UP = 200
 """Steps in which the rate rises."""
 
 
-class RecogniserOptions(Options):
+class RecogniserOptions(FamilyOptions):
     """What `guise train recogniser --set` takes."""
 
     width: int = Field(128, ge=8, le=512, multiple_of=8, description="channels of its layers")
@@ -66,7 +66,7 @@ class RecogniserOptions(Options):
     average: float = Field(0.999, ge=0, lt=1, description="decay of the averaged network that is kept")
 
 
-class Apart(nn.Module):
+class DilatedBlock(nn.Module):
     """(N, C, T) -> the same and more: three frames, `apart` from each other, gated."""
 
     def __init__(self, channels: int, apart: int) -> None:
@@ -98,7 +98,7 @@ class Recogniser(nn.Module):
         super().__init__()
         self.width, self.lookahead = width, lookahead
         self.first = CausalConv(MCEPS, width, (6,), (STRIDE,))
-        self.layers = nn.ModuleList(Apart(width, apart) for apart in APART)
+        self.layers = nn.ModuleList(DilatedBlock(width, apart) for apart in APART)
         self.normed = PerFrame(width)
         self.narrow = nn.Conv1d(width, NARROW, 1)
         self.last = nn.Conv1d(NARROW, len(PHONEMES), 1)
@@ -160,7 +160,7 @@ class RecogniserFamily:
             group["lr"] = rate
         late, smoothing = options.lookahead, options.smoothing
         said = networks["recogniser"](batch["mcep"])
-        loss = verdict_loss(said, batch["phoneme"], late, smoothing)
+        loss = phoneme_cross_entropy(said, batch["phoneme"], late, smoothing)
         optimizers["recogniser"].zero_grad()
         fabric.backward(loss)
         nn.utils.clip_grad_norm_(networks["recogniser"].parameters(), 1.0)
@@ -193,7 +193,7 @@ class RecogniserFamily:
         raise WrongTarget("a recogniser is no voice: learn one by `guise train ppg_vc DATA --set recogniser=RUN`")
 
 
-def verdict_loss(said: Tensor, phoneme: Tensor, late: int, smoothing: float) -> Tensor:
+def phoneme_cross_entropy(said: Tensor, phoneme: Tensor, late: int, smoothing: float) -> Tensor:
     """said: (N, PHONEMES, T) logits, `late` frames after what they are of; phoneme: (N, T)."""
     said, phoneme = said[..., late:].float(), phoneme[:, : phoneme.shape[1] - late]
     return F.cross_entropy(said, phoneme, ignore_index=UNLABELLED, label_smoothing=smoothing)

@@ -25,12 +25,12 @@ from models.training.averaging import follow
 from models.voices.layers import (
     CausalConv,
     CausalUp,
+    DiscriminatorConv,
     Gated,
-    JudgingConv,
     Memory,
+    freeze_norm,
     gradient_penalty,
     scaled,
-    settle,
 )
 from models.voices.learned_voice import (
     Converter,
@@ -74,7 +74,7 @@ def with_code(x: Tensor, target: Tensor, targets: int) -> Tensor:
     return torch.cat([x, code.expand(-1, -1, *x.shape[2:])], 1)
 
 
-class Generator(Converter):
+class StarGanGenerator(Converter):
     """Down to 5 channels of one row, the code joined at every layer up."""
 
     def __init__(self, width: float, targets: int, lookahead: int, start: Transport | None) -> None:
@@ -111,7 +111,7 @@ class Generator(Converter):
         return answer
 
 
-class Discriminator(nn.Module):
+class StarGanDiscriminator(nn.Module):
     """(N, MCEPS, T) and a speaker (N,) -> (N, frames / 8) logits: does this speaker speak here?"""
 
     def __init__(self, width: float, targets: int) -> None:
@@ -120,10 +120,10 @@ class Discriminator(nn.Module):
         a = scaled(32, width)
         self.layers = nn.ModuleList(
             [
-                JudgingConv(1 + targets, a, (3, 9), (1, 1), norm=False),
-                JudgingConv(a + targets, a, (3, 8), (1, 2)),
-                JudgingConv(a + targets, a, (3, 8), (1, 2)),
-                JudgingConv(a + targets, a, (3, 6), (1, 2)),
+                DiscriminatorConv(1 + targets, a, (3, 9), (1, 1), norm=False),
+                DiscriminatorConv(a + targets, a, (3, 8), (1, 2)),
+                DiscriminatorConv(a + targets, a, (3, 8), (1, 2)),
+                DiscriminatorConv(a + targets, a, (3, 6), (1, 2)),
             ]
         )
         self.last = nn.Conv2d(a + targets, 1, (36, 5), (36, 1), (0, 2))
@@ -142,10 +142,10 @@ class Classifier(nn.Module):
     def __init__(self, speakers: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            JudgingConv(1, 8, (4, 4), (2, 2), norm=False),
-            JudgingConv(8, 16, (4, 4), (2, 2)),
-            JudgingConv(16, 32, (4, 4), (2, 2)),
-            JudgingConv(32, 16, (3, 4), (1, 2)),
+            DiscriminatorConv(1, 8, (4, 4), (2, 2), norm=False),
+            DiscriminatorConv(8, 16, (4, 4), (2, 2)),
+            DiscriminatorConv(16, 32, (4, 4), (2, 2)),
+            DiscriminatorConv(32, 16, (3, 4), (1, 2)),
             nn.Conv2d(16, speakers, (1, 4), (1, 2), (0, 2)),
         )
 
@@ -183,8 +183,8 @@ class StarGanVc(ManyToMany):
         networks = nn.ModuleDict(
             {
                 "speakers": KnownSpeakers(facts),
-                "generator": Generator(options.width, count, options.lookahead, started(options, facts)),
-                "discriminator": Discriminator(options.critic, count),
+                "generator": StarGanGenerator(options.width, count, options.lookahead, started(options, facts)),
+                "discriminator": StarGanDiscriminator(options.critic, count),
                 "classifier": Classifier(count),
             }
         )
@@ -206,7 +206,7 @@ class StarGanVc(ManyToMany):
         options: StarOptions,
     ) -> dict[str, Tensor]:
         generator, discriminator, classifier = (networks[n] for n in ("generator", "discriminator", "classifier"))
-        settle(generator, step >= options.settle)
+        freeze_norm(generator, step >= options.settle)
         x, source = batch["mcep"], batch["speaker"]
         speakers = networks["speakers"]
         assert isinstance(speakers, KnownSpeakers)

@@ -26,15 +26,15 @@ from models.features.speech import MCEPS
 from models.training.averaging import follow
 from models.voices.layers import (
     CausalConv,
+    DiscriminatorConv,
     Gated,
-    JudgingConv,
     Memory,
-    Normed,
+    NormalizedConv,
     code_of,
+    freeze_norm,
     gradient_penalty,
     least_squares,
     scaled,
-    settle,
 )
 from models.voices.learned_voice import (
     Converter,
@@ -67,19 +67,19 @@ class Star2Options(LearnedOptions):
     unsaid: float = Field(0.25, ge=0, le=1, description="share of the conversions in which nobody says who speaks")
 
 
-class Told(nn.Module):
+class ConditionalBlock(nn.Module):
     """(N, C, T) -> the same: 5 frames, instance norm by (source, target), gate."""
 
     def __init__(self, channels: int, targets: int) -> None:
         super().__init__()
         self.conv = CausalConv(channels, 2 * channels, (5,))
-        self.normed = Normed(2 * channels, targets, (1 + targets, targets))
+        self.normed = NormalizedConv(2 * channels, targets, (1 + targets, targets))
 
     def forward(self, x: Tensor, memory: Memory, source: Tensor, target: Tensor) -> Tensor:
         return F.glu(self.normed(self.conv(x, memory), target, source, target), 1)
 
 
-class Generator(Converter):
+class StarGan2Generator(Converter):
     """2-D down and up, along time alone between; there it is told."""
 
     def __init__(self, width: float, targets: int, lookahead: int, start: Transport | None) -> None:
@@ -95,8 +95,8 @@ class Generator(Converter):
             ]
         )
         self.narrow = CausalConv(rows * c, c, (1,))
-        self.narrow_normed = Normed(c, targets)
-        self.blocks = nn.ModuleList(Told(c, targets) for _ in range(BLOCKS))
+        self.narrow_normed = NormalizedConv(c, targets)
+        self.blocks = nn.ModuleList(ConditionalBlock(c, targets) for _ in range(BLOCKS))
         self.widen = CausalConv(c, rows * c, (1,))
         self.up = nn.ModuleList(
             [
@@ -122,18 +122,18 @@ class Generator(Converter):
         return answer
 
 
-class Discriminator(nn.Module):
+class StarGan2Discriminator(nn.Module):
     """(N, MCEPS, T), a source (N,), 0 for nobody said, and a target (N,) -> (N,) verdicts: has this been that?"""
 
     def __init__(self, width: float, targets: int) -> None:
         super().__init__()
         a, b, c, d = (scaled(channels, width) for channels in (128, 256, 512, 1024))
         self.layers = nn.Sequential(
-            JudgingConv(1, a, (3, 3), (2, 2), norm=False),
-            JudgingConv(a, b, (3, 3), (2, 2)),
-            JudgingConv(b, c, (3, 3), (2, 2)),
-            JudgingConv(c, d, (3, 3), (2, 2)),
-            JudgingConv(d, d, (1, 5), (1, 1)),
+            DiscriminatorConv(1, a, (3, 3), (2, 2), norm=False),
+            DiscriminatorConv(a, b, (3, 3), (2, 2)),
+            DiscriminatorConv(b, c, (3, 3), (2, 2)),
+            DiscriminatorConv(c, d, (3, 3), (2, 2)),
+            DiscriminatorConv(d, d, (1, 5), (1, 1)),
         )
         self.last = nn.Linear(d, 1)
         self.source, self.target = code_of(1 + targets, d), code_of(targets, d)
@@ -164,8 +164,8 @@ class StarGanVc2(ManyToMany):
         networks = nn.ModuleDict(
             {
                 "speakers": KnownSpeakers(facts),
-                "generator": Generator(options.width, count, options.lookahead, started(options, facts)),
-                "discriminator": Discriminator(options.critic, count),
+                "generator": StarGan2Generator(options.width, count, options.lookahead, started(options, facts)),
+                "discriminator": StarGan2Discriminator(options.critic, count),
             }
         )
         averaged(networks, "generator", options)
@@ -185,7 +185,7 @@ class StarGanVc2(ManyToMany):
         options: Star2Options,
     ) -> dict[str, Tensor]:
         generator, discriminator = networks["generator"], networks["discriminator"]
-        settle(generator, step >= options.settle)
+        freeze_norm(generator, step >= options.settle)
         x, speaker = batch["mcep"], batch["speaker"]
         speakers = networks["speakers"]
         assert isinstance(speakers, KnownSpeakers)

@@ -22,9 +22,9 @@ from torch.utils.data import Dataset
 
 from models.features.speech import MCEPS, aperiodicity_bands
 from models.prepare.voice_data import LEVELS, Features, VoiceData, below_loudest, measured_frames
-from models.training.family import FreezePlan, Options
+from models.training.family import FamilyOptions, FreezePlan
 from models.voices.framewise_voice import FramewiseVoice
-from models.voices.speaker_stats import chosen_of, names_of, not_still, prior_of
+from models.voices.speaker_stats import not_still, prior_statistics, speaker_names, target_index
 from models.voices.transport import People, Transport, anybody
 from models.voices.voice_of_frames import freeze_plan
 
@@ -32,7 +32,7 @@ BINS, LOWEST, HIGHEST = 1000, -18.0, 2.0
 """Levels are counted so finely, in nepers below the loudest."""
 
 
-class StatisticsOptions(Options):
+class StatisticsOptions(FamilyOptions):
     """What `guise train statistics --set` takes."""
 
     batch: int = Field(8, ge=1, le=1024, description="sentences a step")
@@ -120,7 +120,7 @@ class Speakers(nn.Module):
         return torch.from_numpy(np.stack(rows))
 
 
-class Statistics:
+class StatisticsFamily:
     """The family; see models.training.family.Family."""
 
     name = "statistics"
@@ -164,11 +164,13 @@ class Statistics:
     def freeze(
         self, networks: nn.ModuleDict, options: StatisticsOptions, facts: Mapping[str, Any], target: str | None = None
     ) -> FreezePlan:
-        chosen = chosen_of(names_of(facts), target)
+        chosen = target_index(speaker_names(facts), target)
         speakers = networks["speakers"]
         assert isinstance(speakers, Speakers)
         people, rate = speakers.people(), facts["sample_rate"]
-        people = people._replace(spreads=not_still(people.spreads, prior_of(rate, people.means, people.spreads)))
+        people = people._replace(
+            spreads=not_still(people.spreads, prior_statistics(rate, people.means, people.spreads))
+        )
         transport = Transport(people, anybody(rate, people)) if options.transport else None
         normal = people.means, people.spreads
         voice = FramewiseVoice(rate, normal, chosen, speakers.breath()[chosen], transport)

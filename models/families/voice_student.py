@@ -26,7 +26,7 @@ from models.features.speech import MCEPS
 from models.prepare.data_error import DataError
 from models.prepare.voice_data import LOUD_NEPERS
 from models.training.averaging import follow
-from models.training.family import FreezePlan, Options, WrongTarget
+from models.training.family import FamilyOptions, FreezePlan, WrongTarget
 from models.voices.filter_network import (
     AHEAD,
     BEHIND,
@@ -43,10 +43,10 @@ from models.voices.speaker_stats import (
     PRIOR_16K_MEAN,
     PRIOR_16K_STD,
     RunningSpeaker,
-    names_of,
     not_still,
-    prior_of,
+    prior_statistics,
     speaker_fields,
+    speaker_names,
 )
 
 UNCOUNTED = 24
@@ -55,7 +55,7 @@ QUIET_COUNTS = 0.1
 """What a frame in a pause weighs; a loud one weighs 1."""
 
 
-class StudentOptions(Options):
+class VoiceStudentOptions(FamilyOptions):
     """What `guise train voice_student --set` takes."""
 
     teacher: str = Field(
@@ -78,10 +78,10 @@ class VoiceStudent:
 
     name = "voice_student"
     kind = "voice"
-    options = StudentOptions
+    options = VoiceStudentOptions
     recipes: Mapping[str, Mapping[str, Any]] = {"default": {}}
 
-    def data(self, folders: Sequence[Path], options: StudentOptions) -> VoiceLessons:
+    def data(self, folders: Sequence[Path], options: VoiceStudentOptions) -> VoiceLessons:
         if not options.teacher:
             raise DataError("a student needs a teacher: --set teacher=VOICE.onnx, a voice that `guise export` wrote")
         lessons = VoiceLessons(folders, Path(options.teacher), options.frames + UNCOUNTED, (BEHIND, AHEAD))
@@ -91,7 +91,7 @@ class VoiceStudent:
             )
         return lessons
 
-    def networks(self, options: StudentOptions, facts: Mapping[str, Any]) -> nn.ModuleDict:
+    def networks(self, options: VoiceStudentOptions, facts: Mapping[str, Any]) -> nn.ModuleDict:
         becoming = torch.tensor(facts["becoming"], dtype=torch.float64)
         sources = 1 + len(facts["speakers"])
         student = FilterNetwork(options.width, options.blocks, options.kernel, sources, becoming)
@@ -100,7 +100,7 @@ class VoiceStudent:
             networks["average"] = copy.deepcopy(student).requires_grad_(False)
         return networks
 
-    def optimizers(self, networks: nn.ModuleDict, options: StudentOptions) -> dict[str, Optimizer]:
+    def optimizers(self, networks: nn.ModuleDict, options: VoiceStudentOptions) -> dict[str, Optimizer]:
         return {"student": Adam(networks["student"].parameters(), options.learning_rate, fused=True)}
 
     def step(
@@ -110,7 +110,7 @@ class VoiceStudent:
         optimizers: Mapping[str, Optimizer],
         batch: Mapping[str, Tensor],
         step: int,
-        options: StudentOptions,
+        options: VoiceStudentOptions,
     ) -> dict[str, Tensor]:
         # The last part of training goes ever more slowly: what is left to learn is small.
         for group in optimizers["student"].param_groups:
@@ -133,14 +133,14 @@ class VoiceStudent:
         return pictures(list(zip(*shown, strict=True)))
 
     def freeze(
-        self, networks: nn.ModuleDict, options: StudentOptions, facts: Mapping[str, Any], target: str | None = None
+        self, networks: nn.ModuleDict, options: VoiceStudentOptions, facts: Mapping[str, Any], target: str | None = None
     ) -> FreezePlan:
-        names = names_of(facts)
+        names = speaker_names(facts)
         if target not in (None, facts["name"]):
             raise WrongTarget(f"--target {target}: this run learned to become {facts['name']}")
         chosen = names.index(facts["name"])
         means, spreads = torch.tensor([one["normal"] for one in facts["speakers"]], dtype=torch.float64).unbind(1)
-        prior = prior_of(SAMPLE_RATE, means, spreads)
+        prior = prior_statistics(SAMPLE_RATE, means, spreads)
         spreads = not_still(spreads, prior)
         # A copy: freezing must leave the run's network as it was.
         network = copy.deepcopy(networks["average" if options.average else "student"])

@@ -1,8 +1,8 @@
 """A voice block by block: what the stage, `guise render` and evaluation play a voice through, alike.
 
-A voice thinks in hops at a rate of its own. `Convert` takes blocks at the microphone's rate, cuts them into such hops,
-and keeps the band above the voice's own rate as it was said, so that nothing sounds like a telephone. Its latency is
-one number, known when it is made, and what comes out does not depend on how the blocks were cut.
+A voice thinks in hops at a rate of its own. `BlockAdapter` takes blocks at the microphone's rate, cuts them into such
+hops, and keeps the band above the voice's own rate as it was said, so that nothing sounds like a telephone. Its latency
+is one number, known when it is made, and what comes out does not depend on how the blocks were cut.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features.resample import Resampler, lowpass
-
-Mono = NDArray[np.float32]
-"""(samples,), full scale is 1."""
+from models.features.types import Mono
 
 _BLOCKS_TRIED = 4096
 """So many blocks show every way in which blocks and hops can lie: their least common multiple is shorter."""
@@ -54,7 +52,7 @@ class HopVoice(Protocol):
     def set(self, name: str, value: float) -> bool: ...
 
 
-class Convert:
+class BlockAdapter:
     """A HopVoice behind blocks of any length that is a multiple of `block`; see live.sound.voice.Voice."""
 
     def __init__(self, voice: HopVoice, name: str, sample_rate: int, block: int) -> None:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features.face_points import Picture, Points
+from models.features.types import Picture, Points
 
 LineStyle = Literal["smooth", "face2face"]
 LINE_STYLES: tuple[LineStyle, ...] = get_args(LineStyle)

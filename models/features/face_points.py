@@ -16,8 +16,7 @@ import dlib
 import numpy as np
 from numpy.typing import NDArray
 
-Points = NDArray[np.float32]
-Picture = NDArray[np.uint8]
+from models.features.types import Picture, Points
 
 POINTS = 68
 LEFT_EYE = slice(36, 42)

@@ -12,14 +12,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features.block_adapter import Mono
-from models.features.loudness import LEVEL_S, AsLoud
+from models.features.loudness import LEVEL_S, LoudnessMatcher
 from models.features.low_cut import LowCut, nothing_below
 from models.features.pitch_marks import CERTAIN_MS, PitchMarks
-from models.features.psola import Heard, Periods, Stretch
+from models.features.psola import PitchShift, PsolaSynthesizer, SampleHistory
 from models.features.room_tone import RoomTone
 from models.features.speech import frame_samples
-from models.features.time_varying_filter import ChangingFilter
+from models.features.time_varying_filter import TimeVaryingFilter
+from models.features.types import Mono
 
 SAMPLE_RATE = 16000
 """Hz; such a voice is had at no other."""
@@ -61,11 +61,13 @@ class FilteredVoice:
         self.latency = network.lookahead
         self.context = max(network.context, round(LEVEL_S * SAMPLE_RATE)) + network.lookahead
         self._network = network
-        self._heard = Heard(SAMPLE_RATE, self.hop, _KEEP_S)
+        self._heard = SampleHistory(SAMPLE_RATE, self.hop, _KEEP_S)
         self._marks = PitchMarks(SAMPLE_RATE, self.hop, _DECIMATION, _KEEP_S)
-        self._periods = Periods(SAMPLE_RATE, network.lookahead - CERTAIN_MS * 1e-3 * SAMPLE_RATE, network.lookahead)
-        self._level = AsLoud(SAMPLE_RATE, self.hop)
-        self._filter = ChangingFilter(SAMPLE_RATE, self.hop)
+        self._periods = PsolaSynthesizer(
+            SAMPLE_RATE, network.lookahead - CERTAIN_MS * 1e-3 * SAMPLE_RATE, network.lookahead
+        )
+        self._level = LoudnessMatcher(SAMPLE_RATE, self.hop)
+        self._filter = TimeVaryingFilter(SAMPLE_RATE, self.hop)
         self._room, self._low_cut = room, LowCut(SAMPLE_RATE)
         self._pitch = self._formant = 0.0
         self.reset()
@@ -105,8 +107,8 @@ class FilteredVoice:
         if lf0 and wanted:
             # Where there is no voice it stays as it was: the next period may be laid before it is heard.
             self._moved = (wanted - lf0) / np.log(2.0)
-        stretch = Stretch(2.0 ** (self._moved + self._pitch / 12.0), 2.0 ** (self._formant / 12.0))
-        laid = self._periods.lay(self._heard, self._marks, begin, end, stretch)
+        stretch = PitchShift(2.0 ** (self._moved + self._pitch / 12.0), 2.0 ** (self._formant / 12.0))
+        laid = self._periods.overlap_add(self._heard, self._marks, begin, end, stretch)
         as_loud = self._level.match(laid, self._heard.samples(begin, end), self._periods.voiced)
         said = self._filter.process(as_loud, change)
         if self._room is not None:

@@ -10,10 +10,10 @@ from typing import Protocol
 
 import numpy as np
 
-from models.features.block_adapter import Mono
 from models.features.room_tone import RoomTone
-from models.features.speech import Analyser, FrameDelay, Frames, Signal, frame_samples
+from models.features.speech import Analyser, FrameDelay, WorldFrames, frame_samples
 from models.features.synthesis import Synthesiser
+from models.features.types import Mono, Signal
 
 _PULSES_LATE_S = 0.002
 """A minimum-phase pulse is heard so much after it begins, measured on eleven speakers; what is kept of the speaker's
@@ -30,7 +30,7 @@ class Mapping(Protocol):
     context: int
     """Frames of the past it must have seen before its answer is right."""
 
-    def convert(self, frames: Frames) -> Frames: ...
+    def convert(self, frames: WorldFrames) -> WorldFrames: ...
 
     def reset(self) -> None: ...
 
@@ -39,7 +39,7 @@ class Mapping(Protocol):
 
 
 @dataclass(frozen=True)
-class Singer:
+class VoiceLayer:
     """One of those who speak together; a chorus has several."""
 
     mapping: Mapping
@@ -53,7 +53,7 @@ class FrameVoice:
     `room`, in dB, makes the target's room tone fainter than it was recorded, where there is any."""
 
     def __init__(
-        self, sample_rate: int, singers: tuple[Singer, ...], hop_frames: int = 4, room: RoomTone | None = None
+        self, sample_rate: int, singers: tuple[VoiceLayer, ...], hop_frames: int = 4, room: RoomTone | None = None
     ) -> None:
         """All singers' mappings have the same lookahead. room: what is heard under the target's voice."""
         self.sample_rate = sample_rate
@@ -106,7 +106,7 @@ class FrameVoice:
 class _Singing:
     """A singer at work: a synthesiser of its own, and what it holds back."""
 
-    def __init__(self, singer: Singer, sample_rate: int, seed: int) -> None:
+    def __init__(self, singer: VoiceLayer, sample_rate: int, seed: int) -> None:
         self.mapping = singer.mapping
         self._level = singer.level
         self._ratio = 2.0 ** (singer.cents / 1200.0)
@@ -118,7 +118,7 @@ class _Singing:
         self._synthesiser.reset()
         self._late = np.zeros(self._held, np.float32)
 
-    def speak(self, frames: Frames, source: Frames, sound: Mono, pitch: Signal, formant: Signal) -> Mono:
+    def speak(self, frames: WorldFrames, source: WorldFrames, sound: Mono, pitch: Signal, formant: Signal) -> Mono:
         target = moved(self.mapping.convert(frames), self._ratio * 2.0 ** (pitch / 12.0), 2.0 ** (formant / 12.0))
         said = np.concatenate([self._late, self._synthesiser.push(target, source, sound)])
         self._late = said[len(sound) :]
@@ -144,7 +144,7 @@ class Eased:
         return np.asarray(values)
 
 
-def moved(frames: Frames, pitch: Signal | float, formant: Signal | float) -> Frames:
+def moved(frames: WorldFrames, pitch: Signal | float, formant: Signal | float) -> WorldFrames:
     """F0 times `pitch`, the envelope stretched along frequency by `formant`: factors, one for all or one a frame."""
     stretch = np.broadcast_to(np.asarray(formant, np.float64), (len(frames),))
     envelope, aperiodicity = frames.envelope, frames.aperiodicity
@@ -153,4 +153,4 @@ def moved(frames: Frames, pitch: Signal | float, formant: Signal | float) -> Fra
         log = np.log(np.maximum(envelope, 1e-20))
         envelope = np.exp(np.array([np.interp(bins / s, bins, row) for s, row in zip(stretch, log, strict=True)]))
         aperiodicity = np.array([np.interp(bins / s, bins, row) for s, row in zip(stretch, aperiodicity, strict=True)])
-    return Frames(frames.f0 * pitch, envelope, aperiodicity)
+    return WorldFrames(frames.f0 * pitch, envelope, aperiodicity)

@@ -9,14 +9,14 @@ import math
 
 import numpy as np
 
-from models.features.block_adapter import Mono
+from models.features.types import Mono
 
 LEVEL_S = 0.3
 """Over how much sound loudness is compared."""
 _FLOOR, _RANGE = 1e-5, 2.0
 
 
-class AsLoud:
+class LoudnessMatcher:
     """A gain that glides from hop to hop; of voiced and unvoiced sound each for itself."""
 
     def __init__(self, sample_rate: int, hop: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.signal import lfilter
 
-from models.features.speech import Signal
+from models.features.types import Signal
 
 _DAMPING = 2 * np.cos(np.pi * np.array([1, 3]) / 8)
 """1/Q of the two sections that make a Butterworth of 24 dB an octave."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Signal = NDArray[np.float64]
+from models.features.types import Signal
 
 _LOWPASS_HZ = 1000.0
 _LOWPASS_S = 0.002

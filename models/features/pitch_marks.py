@@ -18,7 +18,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from models.features.block_adapter import Mono
+from models.features.types import Mono
 
 LOWEST_HZ, HIGHEST_HZ = 60.0, 700.0
 CERTAIN_MS = 3.5
@@ -33,7 +33,7 @@ _DRAWN = 0.003
 """Of a period: more is heard as a pitch that wavers."""
 _FAINT, _LOUD_MEMORY_S = 3e-4, 3.0
 
-Line = NDArray[np.float64]
+PitchLine = NDArray[np.float64]
 
 
 class PitchMarks:
@@ -197,7 +197,7 @@ class PitchMarks:
         return mark * self._decimation + self._decimation - 1 - self._late
 
 
-def _summit(values: Line, best: int) -> float:
+def _summit(values: PitchLine, best: int) -> float:
     """By how much the summit of a parabola through a greatest value and its neighbours lies beside it."""
     if best == 0 or best == len(values) - 1:
         return 0.0
@@ -206,7 +206,7 @@ def _summit(values: Line, best: int) -> float:
     return float(0.5 * (before - after) / bend) if bend < 0.0 else 0.0
 
 
-def _low_pass(sample_rate: int, edge_hz: float, taps: int) -> Line:
+def _low_pass(sample_rate: int, edge_hz: float, taps: int) -> PitchLine:
     """A windowed sinc, 1 at 0 Hz."""
     times = np.arange(taps) - (taps - 1) / 2
     response = np.sinc(2.0 * edge_hz / sample_rate * times) * np.hanning(taps + 2)[1:-1]

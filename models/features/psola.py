@@ -16,8 +16,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from models.features.block_adapter import Mono
 from models.features.pitch_marks import PitchMarks
+from models.features.types import Mono
 
 _TAPS, _FINE = 16, 4
 """Of the interpolation; it reads straight lines between samples four times as close."""
@@ -31,7 +31,7 @@ _NOISE_SEED = 1
 Times = NDArray[np.float64]
 
 
-class Heard:
+class SampleHistory:
     """The newest part of a sound, to be read between its samples. What was heard in the last _TAPS / 2 samples
     cannot be read yet."""
 
@@ -97,7 +97,7 @@ class Grain:
     """What was between its mark and the next, as far as is known; of sound without a pitch, what it is laid at."""
 
 
-def lay(grains: list[Grain], heard: Heard, begin: int, end: int) -> Mono:
+def overlap_add(grains: list[Grain], heard: SampleHistory, begin: int, end: int) -> Mono:
     """What grains sound like together from begin to end, (end - begin,)."""
     if not grains:
         return np.zeros(end - begin, np.float32)
@@ -110,7 +110,7 @@ def lay(grains: list[Grain], heard: Heard, begin: int, end: int) -> Mono:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class PitchShift:
     """What is done to each period."""
 
     pitch: float
@@ -129,7 +129,7 @@ class Stretch:
         return period / self.pitch if self.monotone is None else self.monotone / self.pitch
 
 
-class Periods:
+class PsolaSynthesizer:
     """The periods of a voice, laid at another pitch; sound without one, where it was."""
 
     def __init__(self, sample_rate: int, lead: float, delay: float) -> None:
@@ -148,20 +148,20 @@ class Periods:
         """As if newly made."""
         self._grains = [Grain(-1e9, -1e9, 1.0, 1.0, 1.0, math.inf)]
 
-    def lay(self, heard: Heard, marks: PitchMarks, begin: int, end: int, stretch: Stretch) -> Mono:
+    def overlap_add(self, heard: SampleHistory, marks: PitchMarks, begin: int, end: int, stretch: PitchShift) -> Mono:
         """The sound from begin to end."""
         while self._follow(marks, begin, end, stretch):
             pass
         newest = self._grains[-1]
         self._grains = [g for g in self._grains if g is newest or g.at + g.hold + g.fall > begin]
-        return lay(self._grains, heard, begin, end)
+        return overlap_add(self._grains, heard, begin, end)
 
     @property
     def voiced(self) -> bool:
         """Whether all that is sounding has a pitch."""
         return all(grain.voiced for grain in self._grains)
 
-    def _follow(self, marks: PitchMarks, begin: int, end: int, stretch: Stretch) -> bool:
+    def _follow(self, marks: PitchMarks, begin: int, end: int, stretch: PitchShift) -> bool:
         """Add the next grain, if it begins before the end."""
         last = self._grains[-1]
         new = self._plan(last, marks, begin, stretch)
@@ -184,7 +184,7 @@ class Periods:
             return self._lead
         return max(self._lead - 0.5 * new.spacing, 0.4 * new.spacing)
 
-    def _reach(self, new: Grain, stretch: Stretch) -> float:
+    def _reach(self, new: Grain, stretch: PitchShift) -> float:
         """How far from its middle a grain may sound: no other period's pulse should be heard in it."""
         if not new.voiced:
             return self._unvoiced
@@ -193,7 +193,7 @@ class Periods:
             reach = min(reach, (self._delay - new.source + new.at) / (stretch.rate - 1.0))
         return reach
 
-    def _plan(self, last: Grain, marks: PitchMarks, begin: int, stretch: Stretch) -> Grain:
+    def _plan(self, last: Grain, marks: PitchMarks, begin: int, stretch: PitchShift) -> Grain:
         """Where the next grain is laid, and of what."""
         at = last.at + (stretch.laid(last.spacing) if last.voiced else self._unvoiced)
         if last.voiced:
@@ -237,7 +237,7 @@ class Noise:
         self._at: float | None = None
         self._tail[:] = 0.0
 
-    def lay(self, heard: Heard, marks: PitchMarks, begin: int, end: int, stretch: Stretch) -> Mono:
+    def overlap_add(self, heard: SampleHistory, marks: PitchMarks, begin: int, end: int, stretch: PitchShift) -> Mono:
         """The noise from begin to end; what the larynx gives to a voice below 800 Hz it does not give to a
         whisper, so most of that is taken away."""
         if self._at is None:
@@ -252,7 +252,7 @@ class Noise:
             self._grains.append(Grain(at, source, stretch.rate, self._half, self._half, gain=sign))
             self._at += self._step
         self._grains = [g for g in self._grains if g.at + g.fall > begin]
-        noise = lay(self._grains, heard, begin, end)
+        noise = overlap_add(self._grains, heard, begin, end)
         joined = np.concatenate([self._tail, noise])
         self._tail[:] = joined[len(noise) :]
         return np.convolve(joined, self._flatten, "valid")

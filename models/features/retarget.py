@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features.face_points import RIGID, Points, eye_distance, openings
+from models.features.face_points import RIGID, eye_distance, openings
+from models.features.types import Points
 
 NOSE = 30
 WIDENED = 1.15

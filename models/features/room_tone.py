@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from models.features.block_adapter import Mono
 from models.features.speech import frame_samples
+from models.features.types import Mono
 
 WINDOW_S = 0.064
 BINS = slice(2, 7)

@@ -16,8 +16,7 @@ import scipy.signal
 from numpy.typing import NDArray
 
 from models.features.pitch import PitchTracker
-
-Signal = NDArray[np.float64]
+from models.features.types import Signal
 
 FRAME_S = 0.005
 MCEPS = 36
@@ -34,7 +33,7 @@ _WORLD_FLOOR_HZ = 40.0
 
 
 @dataclass(frozen=True, slots=True)
-class Frames:
+class WorldFrames:
     """Some frames in a row. f0: (t,) Hz, 0 where unvoiced; envelope: (t, bins) power; aperiodicity: (t, bins) 0..1."""
 
     f0: Signal
@@ -44,13 +43,13 @@ class Frames:
     def __len__(self) -> int:
         return len(self.f0)
 
-    def part(self, begin: int, end: int | None) -> Frames:
-        return Frames(self.f0[begin:end], self.envelope[begin:end], self.aperiodicity[begin:end])
+    def part(self, begin: int, end: int | None) -> WorldFrames:
+        return WorldFrames(self.f0[begin:end], self.envelope[begin:end], self.aperiodicity[begin:end])
 
 
-def joined(parts: Sequence[Frames]) -> Frames:
+def joined(parts: Sequence[WorldFrames]) -> WorldFrames:
     """One after the other."""
-    return Frames(
+    return WorldFrames(
         np.concatenate([part.f0 for part in parts]),
         np.concatenate([part.envelope for part in parts]),
         np.concatenate([part.aperiodicity for part in parts]),
@@ -62,17 +61,17 @@ class FrameDelay:
 
     def __init__(self, frames: int) -> None:
         self._late = frames
-        self._held: Frames | None = None
+        self._held: WorldFrames | None = None
 
     def reset(self) -> None:
         self._held = None
 
-    def process(self, frames: Frames) -> Frames:
+    def process(self, frames: WorldFrames) -> WorldFrames:
         if not self._late:
             return frames
         if self._held is None:
             before = np.repeat(frames.envelope[:1], self._late, axis=0)
-            self._held = Frames(np.zeros(self._late), before, np.ones_like(before))
+            self._held = WorldFrames(np.zeros(self._late), before, np.ones_like(before))
         both = joined([self._held, frames])
         self._held = both.part(len(frames), None)
         return both.part(0, len(frames))
@@ -88,7 +87,7 @@ def fft_size(sample_rate: int) -> int:
     return int(pyworld.get_cheaptrick_fft_size(sample_rate, F0_FLOOR_HZ))
 
 
-def analyse(samples: NDArray[np.floating], sample_rate: int) -> Frames:
+def analyse(samples: NDArray[np.floating], sample_rate: int) -> WorldFrames:
     """The frames of a whole recording, (n,) full scale 1; frame k lies at sample k * frame_samples."""
     x = np.ascontiguousarray(samples, np.float64)
     period_ms = 1e3 * frame_samples(sample_rate) / sample_rate
@@ -157,7 +156,7 @@ class Analyser:
         self._cut[:] = 0.0
         self._pitch.reset()
 
-    def push(self, samples: NDArray[np.floating]) -> Frames:
+    def push(self, samples: NDArray[np.floating]) -> WorldFrames:
         """(hop,) samples -> hop_frames frames."""
         self._heard[: -self.hop] = self._heard[self.hop :]
         self._heard[-self.hop :], self._cut = scipy.signal.sosfilt(self._low_cut, samples, zi=self._cut)
@@ -166,9 +165,9 @@ class Analyser:
         return _frames(self._heard, f0, self._times, self.sample_rate)
 
 
-def _frames(x: Signal, f0: Signal, times: Signal, sample_rate: int) -> Frames:
+def _frames(x: Signal, f0: Signal, times: Signal, sample_rate: int) -> WorldFrames:
     f0 = np.where((f0 < _WORLD_FLOOR_HZ) | ~np.isfinite(f0), 0.0, f0)
     size = fft_size(sample_rate)
     envelope = pyworld.cheaptrick(x, f0, times, sample_rate, f0_floor=F0_FLOOR_HZ, fft_size=size)
     aperiodicity = pyworld.d4c(x, f0, times, sample_rate, fft_size=size)
-    return Frames(f0, envelope, aperiodicity)
+    return WorldFrames(f0, envelope, aperiodicity)

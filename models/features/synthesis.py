@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features.low_cut import LowCut, nothing_below
-from models.features.speech import Frames, Signal, fft_size, frame_samples, joined
+from models.features.speech import WorldFrames, fft_size, frame_samples, joined
+from models.features.types import Signal
 
 _NOISE_HZ = 500.0
 """Where a voice is to whisper, noise is made in pieces of so many a second."""
@@ -45,7 +46,7 @@ class Synthesiser:
 
     def reset(self) -> None:
         self._low_cut.reset()
-        self._target = self._source = Frames(
+        self._target = self._source = WorldFrames(
             np.zeros(1), np.full((1, self._bins), _LEAST_POWER), np.ones((1, self._bins))
         )
         self._phase = 0.0
@@ -53,7 +54,7 @@ class Synthesiser:
         self._chance = np.random.default_rng(self._seed)
 
     def push(
-        self, target: Frames, source: Frames | None = None, sound: NDArray[np.floating] | None = None
+        self, target: WorldFrames, source: WorldFrames | None = None, sound: NDArray[np.floating] | None = None
     ) -> NDArray[np.float32]:
         """(t frames) -> (t * frame_samples,) samples.
 
@@ -76,7 +77,9 @@ class Synthesiser:
 
     # ---- the speaker's own sound
 
-    def _keep(self, out: Signal, target: Frames, source: Frames, own: NDArray[np.bool_], sound: Signal) -> None:
+    def _keep(
+        self, out: Signal, target: WorldFrames, source: WorldFrames, own: NDArray[np.bool_], sound: Signal
+    ) -> None:
         """Adds the sound where the speaker does not voice, filtered from his envelope to the target's."""
         place = np.arange(1, len(sound) + 1) / self._frame
         weight = np.interp(place, np.arange(len(own)), own.astype(np.float64))
@@ -100,7 +103,7 @@ class Synthesiser:
 
     # ---- pulses
 
-    def _speak(self, out: Signal, target: Frames, own: NDArray[np.bool_] | None, count: int) -> None:
+    def _speak(self, out: Signal, target: WorldFrames, own: NDArray[np.bool_] | None, count: int) -> None:
         """Adds the pulses: a voice's, and a whisper's where no sound of the speaker's own is kept."""
         at, pitch, voiced = self._pulses(target.f0, count)
         if own is not None and len(at):

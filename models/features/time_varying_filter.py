@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features.block_adapter import Mono
 from models.features.speech import MCEPS, decode_envelope
+from models.features.types import Mono
 
 _TAPS_S = 0.016
 """What 36 mel-cepstra can ring."""
@@ -19,7 +19,7 @@ _LOUDEST_NEPERS = 4.6
 """40 dB of power, and no change goes beyond: a network that errs must not deafen anybody."""
 
 
-class ChangingFilter:
+class TimeVaryingFilter:
     """Sound in, as much sound out, hop by hop."""
 
     def __init__(self, sample_rate: int, hop: int) -> None:

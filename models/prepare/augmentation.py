@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Sound = NDArray[np.float32]
+from models.features.types import Mono
 
 ROOM_SHARE, NOISE_SHARE, NARROW_SHARE = 0.5, 0.7, 0.15
 """Of the recordings: how many sound in a room, how many have noise to be heard, how many lack the top of the band."""
@@ -13,7 +13,7 @@ FLOOR_DB = (-70.0, -45.0)
 """Under the speech there is always this much, as no microphone knows digital silence."""
 
 
-def roughened(sound: Sound, sample_rate: int, rng: np.random.Generator) -> Sound:
+def roughened(sound: Mono, sample_rate: int, rng: np.random.Generator) -> Mono:
     """(n,) -> (n,); what is drawn depends on rng alone."""
     rough = sound.astype(np.float64)
     if rng.random() < ROOM_SHARE:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features.face_lines import draw_lines, to_square
-from models.features.face_points import Face, FacePoints, Picture, Points, eye_distance
+from models.features.face_points import Face, FacePoints, eye_distance
 from models.features.retarget import target_facts
+from models.features.types import Picture, Points, Progress
 from models.prepare.data_error import DataError
 
 MOST_FRAMES = 4000
@@ -43,9 +44,6 @@ MARGIN_SHARE = 1 / 8
 HELD_OUT_SHARE = 0.08
 BLOCKS = 10
 """The footage is split by time into this many blocks; the end of each is held out, so both parts see all of it."""
-
-Progress = Callable[[str, int, int], None]
-"""(what is being done, done, of how many)"""
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from models.features.types import Mono
 from models.prepare.data_error import DataError
-
-Sound = NDArray[np.float32]
-"""Mono, (samples,), full scale 1."""
 
 SHORTEST_S, LONGEST_S = 0.5, 12.0
 PAUSE_S = 0.35
@@ -38,10 +36,10 @@ _HEARD_AT = 16000
 _TICK_S = 0.01
 
 
-class Recording(NamedTuple):
+class DecodedRecording(NamedTuple):
     """A decoded file. `clipped`: the samples where the microphone or the converter had reached its end."""
 
-    sound: Sound
+    sound: Mono
     sample_rate: int
     clipped: NDArray[np.bool_]
     damaged: int
@@ -55,9 +53,9 @@ class Piece(NamedTuple):
     why_not: str
 
 
-def decode(path: Path, sample_rate: int) -> Recording:
+def decode(path: Path, sample_rate: int) -> DecodedRecording:
     """The first sound of a file, its channels mixed. Raises DataError with what is wrong with it."""
-    sound: list[Sound] = []
+    sound: list[Mono] = []
     clipped: list[NDArray[np.int64]] = []
     heard = 0
     damaged = [0]
@@ -88,10 +86,10 @@ def decode(path: Path, sample_rate: int) -> Recording:
     marks = np.zeros(len(whole), np.bool_)
     at = np.concatenate(clipped) * (sample_rate / source_rate)
     marks[np.minimum(at.astype(int), len(whole) - 1)] = True
-    return Recording(whole, sample_rate, marks, damaged[0])
+    return DecodedRecording(whole, sample_rate, marks, damaged[0])
 
 
-def denoised(sound: Sound, sample_rate: int) -> Sound:
+def denoised(sound: Mono, sample_rate: int) -> Mono:
     """With steady noise (hum, fans, hiss) reduced by FFmpeg's afftdn to what the quietest tenth holds of it; as long as
     before, and where it was."""
     floor_dbfs = float(np.clip(np.percentile(levels_dbfs(sound, sample_rate), 10), -80, -20))
@@ -102,7 +100,7 @@ def denoised(sound: Sound, sample_rate: int) -> Sound:
     graph.link_nodes(source, clean, sink).configure()
     late = sample_rate // 40  # Two of its hops, which it does not tell.
     padded = np.pad(sound, (0, late))
-    parts: list[Sound] = []
+    parts: list[Mono] = []
     for start in range(0, len(padded), sample_rate):
         frame = av.AudioFrame.from_ndarray(padded[None, start : start + sample_rate], "flt", "mono")
         frame.sample_rate, frame.pts = sample_rate, start
@@ -113,7 +111,7 @@ def denoised(sound: Sound, sample_rate: int) -> Sound:
     return np.concatenate(parts)[late : late + len(sound)]
 
 
-def sentences(recording: Recording) -> list[Piece]:
+def sentences(recording: DecodedRecording) -> list[Piece]:
     """The sentences of a recording in their order, the useless ones with the reason."""
     spoken = _spoken(recording)
     levels = levels_dbfs(recording.sound, recording.sample_rate)
@@ -126,7 +124,7 @@ def sentences(recording: Recording) -> list[Piece]:
     return pieces
 
 
-def levels_dbfs(sound: Sound, sample_rate: int) -> NDArray[np.float64]:
+def levels_dbfs(sound: Mono, sample_rate: int) -> NDArray[np.float64]:
     """One level for every 10 ms; -120 for nothing."""
     tick = round(sample_rate * _TICK_S)
     ticks = len(sound) // tick
@@ -136,14 +134,14 @@ def levels_dbfs(sound: Sound, sample_rate: int) -> NDArray[np.float64]:
     return answer
 
 
-def speech_level_dbfs(sound: Sound, sample_rate: int) -> float:
+def speech_level_dbfs(sound: Mono, sample_rate: int) -> float:
     """How loud somebody speaks: the power within 20 dB of the loudest moments, pauses left out as ITU-T P.56 does."""
     levels = levels_dbfs(sound, sample_rate)
     loud = levels[levels > np.percentile(levels, 95) - 20]
     return float(10 * np.log10(np.mean(10 ** (loud / 10))))
 
 
-def _judged(recording: Recording, levels: NDArray[np.float64], first: int, last: int, heard_ticks: int) -> Piece:
+def _judged(recording: DecodedRecording, levels: NDArray[np.float64], first: int, last: int, heard_ticks: int) -> Piece:
     tick = round(recording.sample_rate * _TICK_S)
     start, stop = first * tick, last * tick
     why_not = ""
@@ -159,7 +157,7 @@ def _judged(recording: Recording, levels: NDArray[np.float64], first: int, last:
     return Piece(start, stop, why_not)
 
 
-def _spoken(recording: Recording) -> NDArray[np.bool_]:
+def _spoken(recording: DecodedRecording) -> NDArray[np.bool_]:
     """Whether somebody speaks, for every 10 ms: WebRTC's detector (its strictest mode), and not far below the rest."""
     import webrtcvad
 
@@ -202,7 +200,7 @@ def _cut(levels: NDArray[np.float64], start: int, stop: int) -> Iterator[tuple[i
     yield start, stop
 
 
-def _passages(container: Any, damaged: list[int]) -> Iterator[tuple[Sound, NDArray[np.bool_], int]]:
+def _passages(container: Any, damaged: list[int]) -> Iterator[tuple[Mono, NDArray[np.bool_], int]]:
     """(mono, which samples are clipped, Hz), decoded; what is damaged is counted and passed over."""
     stream = container.streams.audio[0]
     packets = container.demux(stream)
@@ -224,7 +222,7 @@ def _passages(container: Any, damaged: list[int]) -> Iterator[tuple[Sound, NDArr
             yield channels.mean(0), _clipped(channels), int(frame.sample_rate)
 
 
-def _channels(frame: Any) -> Sound:
+def _channels(frame: Any) -> Mono:
     """(channels, samples), full scale 1."""
     values = frame.to_ndarray()
     if not frame.format.is_planar:
@@ -236,7 +234,7 @@ def _channels(frame: Any) -> Sound:
     return np.asarray(values, np.float32)
 
 
-def _clipped(channels: Sound) -> NDArray[np.bool_]:
+def _clipped(channels: Mono) -> NDArray[np.bool_]:
     """Three samples in a row at the end of the scale: one alone may be a peak that just fits."""
     full = np.asarray((np.abs(channels) >= CLIPPED).any(0))
     answer = full.copy()
@@ -257,7 +255,7 @@ def _opened(path: Path) -> Any:
     return container
 
 
-def _pulled(graph: Any) -> list[Sound]:
+def _pulled(graph: Any) -> list[Mono]:
     parts = []
     while True:
         try:

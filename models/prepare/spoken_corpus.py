@@ -23,6 +23,7 @@ import soxr
 from numpy.typing import NDArray
 
 from models.features.speech import F0_CEILING_HZ, F0_FLOOR_HZ, FRAME_S, encode_envelope, fft_size, frame_samples
+from models.features.types import Progress
 from models.prepare.augmentation import roughened
 from models.prepare.data_error import DataError
 from models.prepare.espeak import ACCENTS, RHOTIC, VARIANTS, Espeak, Manner
@@ -37,9 +38,6 @@ HELD_OUT_EVERY = 12
 CLEAN_SHARE = 0.3
 """Of the recordings that stay as they were synthesised, so that every sound is once heard clearly."""
 
-Progress = Callable[[str, int, int], None]
-"""(what is being done, done, of how many)"""
-
 
 class Labelled(NamedTuple):
     """A recording of `speaker` at RATE: (n,) samples full scale 1, and (sample, phoneme) where each begins."""
@@ -49,7 +47,7 @@ class Labelled(NamedTuple):
     begins: list[tuple[int, int]]
 
 
-class Frames(NamedTuple):
+class PhonemeFrames(NamedTuple):
     """See the module."""
 
     mcep: NDArray[np.float16]
@@ -101,7 +99,7 @@ def report(facts: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def frames_of(recording: Labelled) -> Frames:
+def frames_of(recording: Labelled) -> PhonemeFrames:
     """One every 5 ms."""
     x = recording.sound.astype(np.float64)
     f0, times = pyworld.dio(x, RATE, F0_FLOOR_HZ, F0_CEILING_HZ, frame_period=1e3 * FRAME_S)
@@ -111,7 +109,7 @@ def frames_of(recording: Labelled) -> Frames:
     begins = np.array([begin for begin, _ in recording.begins])
     phonemes = np.array([SILENCE, *(phoneme for _, phoneme in recording.begins)], np.uint8)
     phoneme = phonemes[np.searchsorted(begins, np.arange(len(mcep)) * frame_samples(RATE), "right")]
-    return Frames(mcep.astype(np.float16), phoneme)
+    return PhonemeFrames(mcep.astype(np.float16), phoneme)
 
 
 def _synthesised(count: int, seed: int) -> tuple[str, Iterator[Labelled]]:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,10 +19,10 @@ import numpy as np
 
 from models.features.room_tone import room_tone
 from models.features.speech import FRAME_S, analyse, encode_aperiodicity, encode_envelope
+from models.features.types import Mono, Progress
 from models.prepare.data_error import DataError
 from models.prepare.segmentation import (
-    Recording,
-    Sound,
+    DecodedRecording,
     decode,
     denoised,
     sentences,
@@ -43,9 +43,6 @@ LEAST_VOICED = 0.15
 STEADIEST_CENTS = 12.0
 """F0 that moves less than this in 50 ms (median) is notes: speech glides, by 30 cents and more."""
 TOLD = 30
-
-Progress = Callable[[str, int, int], None]
-"""(what is being done, done, of how many)"""
 
 
 @dataclass(frozen=True)
@@ -111,7 +108,7 @@ def prepare_voice(
     return facts
 
 
-def features_of(sound: Sound, sample_rate: int) -> Features:
+def features_of(sound: Mono, sample_rate: int) -> Features:
     """The frames of a whole sentence, as training keeps them."""
     frames = analyse(sound, sample_rate)
     voiced = frames.f0 > 0
@@ -177,11 +174,11 @@ def _listen(number: int, path: Path, options: VoiceOptions, found: list[Sentence
     return _seconds(recording)
 
 
-def _seconds(recording: Recording) -> float:
+def _seconds(recording: DecodedRecording) -> float:
     return len(recording.sound) / recording.sample_rate
 
 
-def _levelled(sound: Sound, sample_rate: int) -> tuple[Sound, float]:
+def _levelled(sound: Mono, sample_rate: int) -> tuple[Mono, float]:
     level = speech_level_dbfs(sound, sample_rate)
     gain = min(10 ** ((LEVEL_DBFS - level) / 20), PEAK / max(float(np.abs(sound).max()), 1e-9))
     return (sound * np.float32(gain)).astype(np.float32), level
@@ -307,7 +304,7 @@ def _told(facts: dict[str, Any]) -> str:
     return "\n".join(["", *rows, *more]) + "\n" if rows else ""
 
 
-def _as_recorded(sentence: Sentence, sample_rate: int) -> Sound:
+def _as_recorded(sentence: Sentence, sample_rate: int) -> Mono:
     """As loud as it was before levelling."""
     gain_db = sentence.level_dbfs - speech_level_dbfs(sentence.sound, sample_rate)
     return np.asarray(sentence.sound * np.float32(10 ** (gain_db / 20)))

@@ -1,8 +1,9 @@
 """A prepared voice: the folder `guise prepare voice` writes and training reads.
 
-dataset.json           what it is: sample rate, counts, sources, digest, the speaker's statistics (see `Statistics`)
-train/000012.flac      a sentence, mono, levelled; `held_out/` likewise, from other recordings where there are enough
-train/000012.npz       its frames, one every 5 ms: mcep float32 (t, 36); lf0 float32 (t,), ln Hz, 0 where unvoiced;
+dataset.json           what it is: sample rate, counts, sources, digest, the speaker's statistics (see
+`SpeakerStatistics`) train/000012.flac      a sentence, mono, levelled; `held_out/` likewise, from other recordings
+where there are enough train/000012.npz       its frames, one every 5 ms: mcep float32 (t, 36); lf0 float32 (t,), ln Hz,
+0 where unvoiced;
                        voiced bool (t,); aperiodicity float32 (t, bands), as pyworld codes it
 plots.png              lengths, F0 and level
 report.txt             what was left out and why
@@ -54,7 +55,7 @@ class Features(NamedTuple):
     aperiodicity: NDArray[np.float32]
 
 
-class Statistics(NamedTuple):
+class SpeakerStatistics(NamedTuple):
     """A speaker: mean and standard deviation of ln F0 over voiced audible frames, of the MCEPs over loud ones, and how
     the MCEPs but c0 move together there, (MCEPS - 1, MCEPS - 1); levels: the quantiles LEVELS of c0 over all frames,
     nepers below each sentence's loudest; aperiodicity: (bands,) its mean over the frames that F0 is measured by."""
@@ -85,7 +86,7 @@ def measured_frames(sentence: Features) -> tuple[NDArray[np.bool_], NDArray[np.b
     return level > -LOUD_NEPERS, sung
 
 
-def measure(sentences: Iterable[Features]) -> Statistics:
+def measure(sentences: Iterable[Features]) -> SpeakerStatistics:
     """The speaker of `sentences`. Raises ValueError when nothing in them is voiced."""
     mceps, lf0s, levels, noisy = [], [], [], []
     for one in sentences:
@@ -99,7 +100,7 @@ def measure(sentences: Iterable[Features]) -> Statistics:
         raise ValueError("nothing is voiced")
     spread = mcep.std(0)
     away = (mcep - mcep.mean(0))[:, 1:] / np.maximum(spread[1:], 1e-6)
-    return Statistics(
+    return SpeakerStatistics(
         float(lf0.mean()),
         float(lf0.std()),
         mcep.mean(0),

@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from models.training.family import Family, Options
+from models.training.family import Family, FamilyOptions
 from models.training.registry import UnknownFamily, family
 
 NEWEST = 2
@@ -39,7 +39,7 @@ class Run:
     """RUN/run.json."""
 
     family: Family
-    options: Options
+    options: FamilyOptions
     facts: Mapping[str, Any]
     seed: int
     precision: str

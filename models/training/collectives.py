@@ -9,7 +9,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, distributed
 
 
-class Agreement:
+class AllRanks:
     """Among all processes of `fabric`, which make the same calls in the same order; alone it costs nothing.
 
     Raises RuntimeError when another process has gone.

@@ -20,7 +20,7 @@ from torch.optim import Optimizer
 from torch.utils.data import Dataset
 
 
-class Options(BaseModel):
+class FamilyOptions(BaseModel):
     """A family's own options (`--set KEY=VALUE`); subclasses add fields with defaults and descriptions."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,7 +53,7 @@ class Family(Protocol):
 
     name: str
     kind: str
-    options: type[Options]
+    options: type[FamilyOptions]
     recipes: Mapping[str, Mapping[str, Any]]
     """Named sets of options; the first is the default."""
 

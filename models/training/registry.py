@@ -17,7 +17,7 @@ FAMILIES = {
     "recogniser": "models.families.recogniser:RecogniserFamily",
     "stargan_vc": "models.families.stargan_vc:StarGanVc",
     "stargan_vc2": "models.families.stargan_vc2:StarGanVc2",
-    "statistics": "models.families.statistics:Statistics",
+    "statistics": "models.families.statistics:StatisticsFamily",
     "voice_student": "models.families.voice_student:VoiceStudent",
 }
 

@@ -32,8 +32,8 @@ from torch.utils.tensorboard import SummaryWriter
 from models.prepare.data_error import DataError
 from models.training import checkpoint
 from models.training.checkpoint import BadRun, Run
-from models.training.collectives import Agreement
-from models.training.family import Audible, Family, Options
+from models.training.collectives import AllRanks
+from models.training.family import Audible, Family, FamilyOptions
 
 SAMPLES_EVERY_S = 120.0
 SAVE_EVERY_S = 300.0
@@ -46,7 +46,7 @@ class Plan:
     """What the command line asked for."""
 
     family: Family
-    options: Options
+    options: FamilyOptions
     data: Sequence[Path]
     out: Path
     recipe: str = "default"
@@ -100,7 +100,7 @@ def train(plan: Plan, advance: Callable[[Advance], None]) -> Path:
     """
     fabric = _fabric(plan)
     fabric.launch()
-    agreement = Agreement(fabric)
+    agreement = AllRanks(fabric)
     run, data = _begin(plan, fabric)
     options = run.options
 

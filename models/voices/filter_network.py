@@ -22,7 +22,7 @@ from models.voices.speaker_stats import (
     LOWEST_HZ,
     PRIOR_16K_STD,
     STATES,
-    Heard,
+    NormalizedFrames,
     RunningSpeaker,
     as_networks_read,
 )
@@ -81,7 +81,7 @@ class Block(nn.Module):
         return x + F.glu(self.conv(x, memory), 1)
 
 
-class Ears(nn.Module):
+class AnalysisNet(nn.Module):
     """(N, BANDS, T) and (N, 1, T) -> mel-cepstra (N, MCEPS, T), as WORLD would find them, and what else was heard.
 
     What the bands themselves say is there from the start; learned is how WORLD's envelope, which knows the pitch and
@@ -121,7 +121,7 @@ class FilterNetwork(nn.Module):
         """sources: whoever speaks, and those who are known; target: (2, MCEPS) mean and spread, ln F0's in place of
         c0's."""
         super().__init__()
-        self.ears = Ears(width, blocks, frames)
+        self.ears = AnalysisNet(width, blocks, frames)
         self.begin = nn.Conv1d(MCEPS + width, width, 1)
         self.ways = nn.ModuleList(Affine(width, (sources,)) for _ in range(blocks))
         self.blocks = nn.ModuleList(Block(width, frames) for _ in range(blocks))
@@ -151,7 +151,7 @@ class FilterNetwork(nn.Module):
         memory = Memory()
         mcep, heard = self.ears(bands, level, memory)
         mean, spread, loudest = torch.split(known.mT, [MCEPS, MCEPS, 1], 1)
-        found = Heard(((mcep - mean) / spread).mT, loudest.mT, torch.zeros_like(loudest.mT))
+        found = NormalizedFrames(((mcep - mean) / spread).mT, loudest.mT, torch.zeros_like(loudest.mT))
         values = as_networks_read(mcep.mT, found).mT
         return mcep.mT, self.change(mcep, heard, values, source, memory).mT
 

@@ -14,7 +14,7 @@ SILENT = -15.0
 """How far down levels are told apart, as networks read them: 77 dB below loud frames."""
 
 
-class Finer(nn.Module):
+class Refiner(nn.Module):
     """What the transport makes of some frames -> what is said in the end."""
 
     def forward(self, said: Tensor, voiced: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
@@ -34,7 +34,7 @@ class FramewiseVoice(VoiceOfFrames):
         target: int,
         breath: Tensor,
         transport: Transport | None,
-        finer: Finer | None = None,
+        finer: Refiner | None = None,
     ) -> None:
         """Without `transport` each number is moved by mean and spread alone, and the level stays; `finer` needs it."""
         super().__init__(sample_rate, normal, target, breath, transport)

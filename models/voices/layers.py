@@ -150,7 +150,7 @@ def code_of(count: int, width: int) -> nn.Embedding:
     return code
 
 
-class Normed(nn.Module):
+class NormalizedConv(nn.Module):
     """MeasuredNorm and its gain and shift; see Affine for `codes`."""
 
     def __init__(self, channels: int, targets: int, codes: Sequence[int] = ()) -> None:
@@ -175,7 +175,7 @@ class Gated(nn.Module):
         super().__init__()
         self.conv = conv
         self.shuffle = shuffle
-        self.normed = Normed(2 * outside, targets) if targets else None
+        self.normed = NormalizedConv(2 * outside, targets) if targets else None
 
     def forward(self, x: Tensor, memory: Memory, target: Tensor) -> Tensor:
         made = self.conv(x, memory)
@@ -194,7 +194,7 @@ def shuffled(x: Tensor) -> Tensor:
     return x.reshape(n, channels // 2, 2, frames).transpose(2, 3).reshape(n, channels // 2, 2 * frames)
 
 
-class JudgingConv(nn.Module):
+class DiscriminatorConv(nn.Module):
     """A discriminator's layer: convolution over (frequency, time), instance norm where asked, gated linear unit."""
 
     def __init__(
@@ -210,7 +210,7 @@ class JudgingConv(nn.Module):
         return seen
 
 
-def settle(network: nn.Module, settled: bool) -> None:
+def freeze_norm(network: nn.Module, settled: bool) -> None:
     """From now on its norms go by what they measured, or again by each crop."""
     for layer in network.modules():
         if isinstance(layer, MeasuredNorm):

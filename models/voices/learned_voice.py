@@ -19,15 +19,15 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from models.features.speech import MCEPS, decode_envelope
-from models.training.family import FreezePlan, Options
+from models.training.family import FamilyOptions, FreezePlan
 from models.voices.layers import Memory
 from models.voices.speaker_stats import (
     LEVEL_SPREAD,
     PRIOR_16K_MEAN,
     PRIOR_16K_STD,
     as_networks_read,
-    chosen_of,
-    names_of,
+    speaker_names,
+    target_index,
 )
 from models.voices.transport import LOUDER_NEPERS, QUIETER_NEPERS, People, Transport, anybody
 from models.voices.voice_of_frames import VoiceOfFrames, freeze_plan
@@ -40,7 +40,7 @@ UNSEEN = 6.0
 """Spreads beyond which no network was ever taught: noise must not drive it there."""
 
 
-class LearnedOptions(Options):
+class LearnedOptions(FamilyOptions):
     """What all learned voices take by `--set`."""
 
     lookahead: int = Field(4, ge=0, le=16, multiple_of=STRIDES, description="frames of 5 ms it waits before it answers")
@@ -207,7 +207,7 @@ def freeze_voice(
 ) -> FreezePlan:
     """The plan for `converter` to become the person named, so many frames at once. Raises WrongTarget."""
     assert isinstance(speakers, KnownSpeakers)
-    chosen = chosen_of(names_of(facts), target)
+    chosen = target_index(speaker_names(facts), target)
     # A copy: freezing must leave the run's networks as they were.
     converter = copy.deepcopy(converter).float().eval().requires_grad_(False)
     breath = torch.tensor(facts["speakers"][chosen]["aperiodicity"])

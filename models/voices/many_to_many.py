@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from models.training.family import FreezePlan
 from models.voices.learned_voice import LearnedOptions, best, converted, freeze_voice, pictures
-from models.voices.spoken_samples import Sound, spoken_of_many
+from models.voices.spoken_samples import SampledSound, spoken_of_many
 
 
 class ManyToMany:
@@ -27,7 +27,7 @@ class ManyToMany:
 
     def sounds(
         self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor], facts: Mapping[str, Any]
-    ) -> dict[str, Sound]:
+    ) -> dict[str, SampledSound]:
         return spoken_of_many(best(networks, "generator"), batch, facts)
 
     def freeze(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from models.features.speech import MCEPS
-from models.voices.speaker_stats import Heard
+from models.voices.speaker_stats import NormalizedFrames
 
 WIDTH = (MCEPS - 1) ** 2
 STATE = "together"
@@ -27,7 +27,7 @@ class RunningCorrelation(nn.Module):
         super().__init__()
         self.register_buffer("prior", prior[None].float())
 
-    def forward(self, heard: Heard, off: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, heard: NormalizedFrames, off: Tensor) -> tuple[Tensor, Tensor]:
         """Of F frames: (F, MCEPS - 1, MCEPS - 1), and the state."""
         values = heard.values[..., 1:].clamp(-FURTHEST, FURTHEST)
         now = off.reshape(1, MCEPS - 1, MCEPS - 1)

@@ -57,7 +57,7 @@ GIVES = ("converted_mcep", "converted_lf0", "converted_voiced", "converted_aperi
 """What such a frozen voice answers, before its states."""
 
 
-class Heard(NamedTuple):
+class NormalizedFrames(NamedTuple):
     """Some frames of somebody. values: (1, F, MCEPS) by his own means and spreads, ln F0 in place of c0; levels:
     (1, F, 1) the running loud level, c0 in nepers, 0 until somebody spoke; shares: (1, F, 1), what each is worth beside
     all that was heard, for what else is measured of him; 0 where it is not loud."""
@@ -90,7 +90,7 @@ class RunningSpeaker(nn.Module):
 
     def forward(
         self, mcep: Tensor, lf0: Tensor, voiced: Tensor, source: Tensor, states: Sequence[Tensor]
-    ) -> tuple[Heard, tuple[Tensor, ...]]:
+    ) -> tuple[NormalizedFrames, tuple[Tensor, ...]]:
         """Shapes as export.artifact.manifest.Manifest has them; `states` as STATES."""
         heard, mean_off, variance_off, level = states
         known = source.clamp(0, len(self.means) - 1)
@@ -113,7 +113,7 @@ class RunningSpeaker(nn.Module):
         anybody = known[:, None, None] == 0
         mean = torch.where(anybody, torch.stack(means, 1), self.means[known][:, None])
         spread = torch.where(anybody, torch.stack(spreads, 1), self.spreads[known][:, None])
-        given = Heard((values - mean) / spread, torch.stack(levels, 1), torch.stack(shares, 1))
+        given = NormalizedFrames((values - mean) / spread, torch.stack(levels, 1), torch.stack(shares, 1))
         return given, (heard, mean_off, variance_off, level)
 
     def _believed(self, own: Tensor, variance_off: Tensor, heard: Tensor) -> Tensor:
@@ -133,7 +133,7 @@ class RunningSpeaker(nn.Module):
         return torch.cat([sung, loud.expand(-1, MCEPS - 1)], 1).to(c0.dtype), level
 
 
-class Becoming(nn.Module):
+class Denormalizer(nn.Module):
     """What is normalised -> the target's."""
 
     mean: Tensor
@@ -171,7 +171,7 @@ def levelled(c0: Level, loudest: Level, quietest: float = QUIETEST) -> Level:
     return ((c0 - loudest) / LEVEL_SPREAD + LOUDEST_AT).clip(quietest)
 
 
-def as_networks_read(mcep: Tensor, heard: Heard, quietest: float = QUIETEST) -> Tensor:
+def as_networks_read(mcep: Tensor, heard: NormalizedFrames, quietest: float = QUIETEST) -> Tensor:
     """(1, F, MCEPS): the frames `mcep`, of which `heard` was made, with the level in its place. Until somebody spoke
     the loud level is nobody's in particular."""
     spoken = heard.levels != 0
@@ -188,7 +188,7 @@ def not_still(spreads: Tensor, prior: tuple[Tensor, Tensor]) -> Tensor:
 def speaker_fields(facts: Mapping[str, Any], means: Tensor, spreads: Tensor, chosen: int) -> dict[str, Any]:
     """The manifest's fields about a run's persons; means and spreads: (speakers, MCEPS), ln F0 in place of c0."""
     return {
-        "conditioning": {"source": [WHOEVER, *names_of(facts)]},
+        "conditioning": {"source": [WHOEVER, *speaker_names(facts)]},
         "speakers": [
             {
                 "name": str(speaker["name"]),
@@ -202,12 +202,12 @@ def speaker_fields(facts: Mapping[str, Any], means: Tensor, spreads: Tensor, cho
     }
 
 
-def names_of(facts: Mapping[str, Any]) -> list[str]:
+def speaker_names(facts: Mapping[str, Any]) -> list[str]:
     """The run's speakers, in order."""
     return [str(speaker["name"]) for speaker in facts["speakers"]]
 
 
-def chosen_of(names: Sequence[str], target: str | None) -> int:
+def target_index(names: Sequence[str], target: str | None) -> int:
     """The number of the person to become. Raises WrongTarget."""
     if target is None and len(names) > 1:
         raise WrongTarget(f"say whose voice to become: --target with one of {', '.join(names)}")
@@ -216,7 +216,7 @@ def chosen_of(names: Sequence[str], target: str | None) -> int:
     return 0 if target is None else names.index(target)
 
 
-def prior_of(sample_rate: int, means: Tensor, spreads: Tensor) -> tuple[Tensor, Tensor]:
+def prior_statistics(sample_rate: int, means: Tensor, spreads: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and spread of nobody in particular, float64 (MCEPS,) each; at other rates than 16 kHz the run's own speakers
     stand for everybody's MCEPs."""
     if sample_rate == 16000:

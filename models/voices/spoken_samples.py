@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.features.speech import Frames, decode_envelope
+from models.features.speech import WorldFrames, decode_envelope
 from models.features.synthesis import Synthesiser
 from models.voices.learned_voice import UNSEEN, Converter, converted
 from models.voices.speaker_stats import HIGHEST_HZ, LEVEL_SPREAD, LOUDEST_AT, LOWEST_HZ, PRIOR_16K_MEAN, PRIOR_16K_STD
@@ -18,7 +18,7 @@ from models.voices.speaker_stats import HIGHEST_HZ, LEVEL_SPREAD, LOUDEST_AT, LO
 PAUSE_S = 0.2
 PEAK = 0.5
 
-Sound = tuple[NDArray[np.float32], int]
+SampledSound = tuple[NDArray[np.float32], int]
 """Samples (n,), and Hz."""
 
 
@@ -30,7 +30,7 @@ class Crop(NamedTuple):
     speaker: int
 
 
-def spoken(read: Crop, made: Tensor, wanted: Crop, facts: Mapping[str, Any]) -> dict[str, Sound]:
+def spoken(read: Crop, made: Tensor, wanted: Crop, facts: Mapping[str, Any]) -> dict[str, SampledSound]:
     """{"anna as ben": what was read, made (MCEPS, T) and wanted}, one after the other; `facts` are VoiceSegments'."""
     rate = int(facts["sample_rate"])
     source, target = (facts["speakers"][crop.speaker] for crop in (read, wanted))
@@ -51,12 +51,14 @@ def spoken(read: Crop, made: Tensor, wanted: Crop, facts: Mapping[str, Any]) -> 
     return {f"{source['name']} as {target['name']}": (sound, rate)}
 
 
-def spoken_of_many(converter: Converter, batch: Mapping[str, Tensor], facts: Mapping[str, Any]) -> dict[str, Sound]:
+def spoken_of_many(
+    converter: Converter, batch: Mapping[str, Tensor], facts: Mapping[str, Any]
+) -> dict[str, SampledSound]:
     """Of a generator of many: each of the batch becomes the next one, where that is somebody else. Once a pair."""
     x, lf0, speaker = batch["mcep"], batch["lf0"], batch["speaker"]
     made = converted(converter, x, speaker + 1, torch.roll(speaker, -1))
     crops = [Crop(*parts) for parts in zip(x, lf0, speaker.tolist(), strict=True)]
-    sounds: dict[str, Sound] = {}
+    sounds: dict[str, SampledSound] = {}
     for crop, said, following in zip(crops, made, crops[1:] + crops[:1], strict=True):
         if crop.speaker != following.speaker:
             sounds |= spoken(crop, said, following, facts)
@@ -72,4 +74,4 @@ def _said(values: Tensor, lf0: NDArray[np.float64], normal: NDArray[np.float64],
     f0 = np.where(lf0 > 0, np.clip(np.exp(lf0), LOWEST_HZ, HIGHEST_HZ), 0.0)
     envelope = decode_envelope(mcep, rate)
     noisy = np.broadcast_to(np.where(f0 > 0, 0.0, 1.0)[:, None], envelope.shape)
-    return Synthesiser(rate).push(Frames(f0, envelope, noisy))
+    return Synthesiser(rate).push(WorldFrames(f0, envelope, noisy))

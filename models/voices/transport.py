@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from models.features.speech import MCEPS
 from models.voices.running_correlation import inverse_root
-from models.voices.speaker_stats import LEVEL_SPREAD, LOUDEST_AT, prior_of
+from models.voices.speaker_stats import LEVEL_SPREAD, LOUDEST_AT, prior_statistics
 
 ANYBODY = Path(__file__).with_name("universal_prior_16k.npz")
 """correlation, levels: averages over 6 speakers, 3 of LibriSpeech, 2 of VCTK and LJ, each measured as
@@ -45,7 +45,7 @@ class People(NamedTuple):
 def anybody(sample_rate: int, people: People) -> People:
     """Nobody in particular, alone: what people are, at 16 kHz, for which it was measured; else what `people` are on
     average."""
-    mean, spread = prior_of(sample_rate, people.means, people.spreads)
+    mean, spread = prior_statistics(sample_rate, people.means, people.spreads)
     if sample_rate == 16000:
         with np.load(ANYBODY, allow_pickle=False) as stored:
             correlation, levels = (torch.from_numpy(stored[name]).double() for name in ("correlation", "levels"))

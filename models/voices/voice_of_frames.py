@@ -15,22 +15,22 @@ from models.voices.running_correlation import STATE, WIDTH, RunningCorrelation
 from models.voices.speaker_stats import (
     GIVES,
     STATES,
-    Becoming,
-    Heard,
+    Denormalizer,
+    NormalizedFrames,
     RunningSpeaker,
     not_still,
-    prior_of,
+    prior_statistics,
     speaker_fields,
 )
 from models.voices.transport import Transport
 
 
-class Listened(NamedTuple):
+class FrameFeatures(NamedTuple):
     """Some frames, and who speaks them. heard: by his own means and spreads; pitch: the target's ln F0, (1, F);
     correlations: how he moves his cepstra together, for Transport, None where nobody asks; source, target: (1,) int64,
     their numbers as Transport has them; states: what is carried on of him."""
 
-    heard: Heard
+    heard: NormalizedFrames
     pitch: Tensor
     correlations: Tensor | None
     source: Tensor
@@ -50,11 +50,11 @@ class VoiceOfFrames(nn.Module):
         somebody moves his cepstra together, if any."""
         super().__init__()
         means, spreads = normal
-        prior = prior_of(sample_rate, means, spreads)
+        prior = prior_statistics(sample_rate, means, spreads)
         spreads = not_still(spreads, prior)
         self.target, self.normal = target, (means, spreads)
         self.speaker = RunningSpeaker(means, spreads, prior)
-        self.becoming = Becoming(means[target], spreads[target], breath)
+        self.becoming = Denormalizer(means[target], spreads[target], breath)
         self.together = None if transport is None else RunningCorrelation(transport.prior)
 
     @property
@@ -64,7 +64,7 @@ class VoiceOfFrames(nn.Module):
 
     def listen(
         self, mcep: Tensor, lf0: Tensor, voiced: Tensor, source: Tensor, states: Sequence[Tensor]
-    ) -> tuple[Listened, tuple[Tensor, ...]]:
+    ) -> tuple[FrameFeatures, tuple[Tensor, ...]]:
         """Also those of `states` that are a subclass's own."""
         heard, running = self.speaker(mcep, lf0, voiced, source, states[: len(STATES)])
         correlations = None
@@ -74,7 +74,7 @@ class VoiceOfFrames(nn.Module):
         _, pitch = self.becoming(heard.values, voiced)
         known = source.clamp(0, len(self.speaker.means) - 1)
         target = torch.full_like(source, self.target)
-        return Listened(heard, pitch, correlations, known, target, running), tuple(states[len(self.states) :])
+        return FrameFeatures(heard, pitch, correlations, known, target, running), tuple(states[len(self.states) :])
 
 
 def freeze_plan(

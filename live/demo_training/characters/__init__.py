@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Entry:
+class CharacterEntry:
     """Where a character lives, and the seed of its performance."""
 
     module: str
@@ -22,9 +22,9 @@ class Entry:
     seed: int
 
 
-CHARACTERS: dict[str, Entry] = {
-    "porcelain": Entry("live.demo_training.characters.porcelain", "Porcelain", 11),
-    "verdigris": Entry("live.demo_training.characters.verdigris", "Verdigris", 23),
+CHARACTERS: dict[str, CharacterEntry] = {
+    "porcelain": CharacterEntry("live.demo_training.characters.porcelain", "Porcelain", 11),
+    "verdigris": CharacterEntry("live.demo_training.characters.verdigris", "Verdigris", 23),
 }
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from live.demo_training.characters.head import SKIN, Array, Expression, Head, bump, ramp
-from live.demo_training.characters.shading import METAL, TILE, Pose, Studio, bloom, develop, occlusion, project
+from live.demo_training.characters.shading import METAL, TILE, HeadPose, Studio, bloom, develop, occlusion, project
 
 UNIT = 0.336
 """One head unit in picture widths at scale 1: the face is then 47 % as wide as the picture."""
@@ -107,7 +107,7 @@ class Figure:
         self.head, self.studio, self.bust, self.backdrop, self.exposure = head, studio, bust, backdrop, exposure
         self._still: dict[int, tuple[Array, Array, Array, NDArray[np.int16]]] = {}
 
-    def picture(self, pose: Pose, expression: Expression, size: int) -> NDArray[np.uint8]:
+    def picture(self, pose: HeadPose, expression: Expression, size: int) -> NDArray[np.uint8]:
         """One frame, uint8 RGB [size, size, 3]."""
         edge = int(size * SUPERSAMPLING)
         unit_px = UNIT * edge
@@ -122,7 +122,7 @@ class Figure:
 
     def portrait(self, size: int) -> NDArray[np.uint8]:
         """The resting face, for thumbnails and icons."""
-        return self.picture(Pose(yaw=-0.16, pitch=0.02, roll=0.03), Expression(smile=0.12, gaze_x=0.14), size)
+        return self.picture(HeadPose(yaw=-0.16, pitch=0.02, roll=0.03), Expression(smile=0.12, gaze_x=0.14), size)
 
     def _stills(self, size: int) -> tuple[Array, Array, Array, NDArray[np.int16]]:
         if size not in self._still:
@@ -134,7 +134,7 @@ class Figure:
         return self._still[size]
 
     def _behind(
-        self, pose: Pose, light: Array, cover: Array, behind: Array, bust: Array, bust_cover: Array, unit_px: float
+        self, pose: HeadPose, light: Array, cover: Array, behind: Array, bust: Array, bust_cover: Array, unit_px: float
     ) -> Array:
         """Lay the head over the bust, in the shadow of its chin, over the background."""
         edge = light.shape[0]

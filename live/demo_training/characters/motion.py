@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from live.demo_training.characters.head import Expression
-from live.demo_training.characters.shading import Pose
+from live.demo_training.characters.shading import HeadPose
 
 Curve = NDArray[np.float64]
 
@@ -139,13 +139,13 @@ class Performance:
             "gaze_y": np.clip(-0.60 * self.pose["pitch"], -0.16, 0.16),
         }
 
-    def at(self, seconds: float) -> tuple[Pose, Expression]:
+    def at(self, seconds: float) -> tuple[HeadPose, Expression]:
         """What is done at this moment."""
 
         def read(curve: Curve) -> float:
             return float(np.interp(seconds, self.t, curve))
 
         return (
-            Pose(**{k: read(v) for k, v in self.pose.items()}),
+            HeadPose(**{k: read(v) for k, v in self.pose.items()}),
             Expression(**{k: read(v) for k, v in self.face.items()}),
         )

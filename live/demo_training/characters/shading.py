@@ -70,7 +70,7 @@ class LightSet:
 
 
 @dataclass(frozen=True)
-class Pose:
+class HeadPose:
     """Where the head is: radians; offsets in picture widths (right, down positive); scale 1 is neutral.
 
     yaw > 0 turns the nose to the right of the picture, pitch > 0 lifts it, roll > 0 tilts the head clockwise as seen.
@@ -182,7 +182,7 @@ def cast_shadow(height: Array, towards: Array, softness: float = 0.55) -> Array:
     return np.asarray(cv2.resize(soft, height.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _rays(pose: Pose, edge: int, unit_px: float, step: int) -> tuple[Array, Array, Array, Array]:
+def _rays(pose: HeadPose, edge: int, unit_px: float, step: int) -> tuple[Array, Array, Array, Array]:
     """For each pixel of a square picture: where its ray crosses z = 0 of the head, and its drift per unit of z."""
     axis = np.arange(0, edge, step, dtype=np.float32) + 0.5 * step
     px, py = np.meshgrid(axis, axis)
@@ -224,7 +224,7 @@ def _settle_outlines(height: Array, rays: tuple[Array, Array, Array, Array], hig
     low.ravel()[padded.ravel()] = (z - stride).ravel()
 
 
-def find_surface(height: Array, pose: Pose, edge: int, unit_px: float) -> tuple[Array, Array, Array]:
+def find_surface(height: Array, pose: HeadPose, edge: int, unit_px: float) -> tuple[Array, Array, Array]:
     """Where each pixel's ray meets the head: chart columns and rows [edge, edge], and its z (BACK: nowhere)."""
     coarse = 3
     x0, y0, ax, ay = _rays(pose, edge, unit_px, coarse)
@@ -271,7 +271,7 @@ class Studio:
         self.key = unit(lights.lamps[key].towards)
         self.shadow = shadow
 
-    def shoot(self, s: Surface, pose: Pose, edge: int, unit_px: float) -> tuple[Array, Array]:
+    def shoot(self, s: Surface, pose: HeadPose, edge: int, unit_px: float) -> tuple[Array, Array]:
         """Linear RGB [edge, edge, 3], and coverage [edge, edge], of a head on nothing."""
         turn = pose.rotation()
         open_ = s.occlusion
@@ -336,7 +336,7 @@ def bloom(light: Array, threshold: float, amount: float) -> Array:
     return np.asarray(light + amount * back, np.float32)
 
 
-def project(x: float, y: float, z: float, pose: Pose, edge: int, unit_px: float) -> tuple[float, float]:
+def project(x: float, y: float, z: float, pose: HeadPose, edge: int, unit_px: float) -> tuple[float, float]:
     """Picture column and row of a point of the head."""
     p = pose.rotation() @ (np.array([x, y, z], np.float32) - PIVOT)
     k = VIEW_DISTANCE / (VIEW_DISTANCE - p[2])

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from itertools import count
 
 from live.picture.sources.movie_frames import BadSource
-from live.picture.sources.source import GONE_S, Clock, Grabbed, Performer, Reader, Source, SourceOptions
-from live.process.frames import now
+from live.picture.sources.source import GONE_S, Grabbed, Performer, ReaderThread, Source, SourceOptions
+from live.process.frames import Clock, now
 
 
 class DemoSource(Source):
@@ -31,7 +31,7 @@ class DemoSource(Source):
             raise BadSource("there is no stand-in performer here: name a camera, a file or a URL")
         return cls(options.performer, options.clock, epoch=options.epoch)
 
-    def grab(self, reader: Reader) -> Grabbed:
+    def grab(self, reader: ReaderThread) -> Grabbed:
         performer = self._make_performer()
         reader.deadline_s = self.clock() + GONE_S
         started = self.clock()

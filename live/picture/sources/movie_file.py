@@ -7,9 +7,9 @@ from collections.abc import Generator
 from pathlib import Path
 
 from live.picture.sources.movie_frames import FileFrames
-from live.picture.sources.source import GONE_S, Clock, Grabbed, Reader, Source, SourceOptions
-from live.process.frames import now
-from models.features.face_points import Picture
+from live.picture.sources.source import GONE_S, Grabbed, ReaderThread, Source, SourceOptions
+from live.process.frames import Clock, now
+from models.features.types import Picture
 
 
 class MovieFile(Source):
@@ -43,13 +43,13 @@ class MovieFile(Source):
         path = Path(spec.removeprefix("file://"))
         return cls(path, options.clock, epoch=options.epoch, period_s=options.period_s)
 
-    def grab(self, reader: Reader) -> Grabbed:
+    def grab(self, reader: ReaderThread) -> Grabbed:
         if self._epoch is None or self._period_s is None:
             yield from self._freely(reader)
         else:
             yield from self._in_rounds(reader, self._epoch, self._period_s)
 
-    def _in_rounds(self, reader: Reader, epoch: float, period_s: float) -> Grabbed:
+    def _in_rounds(self, reader: ReaderThread, epoch: float, period_s: float) -> Grabbed:
         in_time, number, from_s = False, 0, 0.0
         while not reader.stopping.is_set():
             if in_time:
@@ -60,7 +60,7 @@ class MovieFile(Source):
             in_time = yield from self._round(reader, epoch + number * period_s, from_s, period_s)
 
     def _round(
-        self, reader: Reader, round_at: float, from_s: float, period_s: float
+        self, reader: ReaderThread, round_at: float, from_s: float, period_s: float
     ) -> Generator[tuple[Picture, float], None, bool]:
         """False: it came too late."""
         shown = False
@@ -77,7 +77,7 @@ class MovieFile(Source):
         self._waited(reader, round_at + period_s)
         return True
 
-    def _waited(self, reader: Reader, due: float) -> bool:
+    def _waited(self, reader: ReaderThread, due: float) -> bool:
         """Until `due`. False: the thread is to end."""
         wait_s = due - self.clock()
         if wait_s <= 0:
@@ -85,7 +85,7 @@ class MovieFile(Source):
         self.expect(reader, due)
         return not reader.stopping.wait(wait_s)
 
-    def _freely(self, reader: Reader) -> Grabbed:
+    def _freely(self, reader: ReaderThread) -> Grabbed:
         round_at = self.clock()
         while True:
             time_s, step_s = 0.0, 1 / self.frames.fps

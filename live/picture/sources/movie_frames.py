@@ -18,7 +18,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from live.process.frames import Frame
-from models.features.face_points import Picture
+from models.features.types import Picture
 
 TALLEST_PX = 1280
 WIDEST_PX = 2560

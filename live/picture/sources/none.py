@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from live.picture.sources.source import Clock, Grabbed, Reader, Source, SourceOptions
-from live.process.frames import now
+from live.picture.sources.source import Grabbed, ReaderThread, Source, SourceOptions
+from live.process.frames import Clock, now
 
 
 class NoSource(Source):
@@ -24,5 +24,5 @@ class NoSource(Source):
     def start(self) -> None:
         pass
 
-    def grab(self, reader: Reader) -> Grabbed:
+    def grab(self, reader: ReaderThread) -> Grabbed:
         yield from ()

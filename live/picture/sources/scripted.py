@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from live.picture.sources.source import Grabbed, Reader, Source
+from live.picture.sources.source import Grabbed, ReaderThread, Source
 from live.process.frames import Frame
 
 
@@ -14,7 +14,7 @@ class ScriptedSource(Source):
     def start(self) -> None:
         pass
 
-    def grab(self, reader: Reader) -> Grabbed:
+    def grab(self, reader: ReaderThread) -> Grabbed:
         yield from ()
 
     def hand(self, frame: Frame) -> Frame:

@@ -21,9 +21,9 @@ import av
 import cv2
 
 from live.picture.sources.movie_frames import BadSource
-from live.process.frames import Frame, now
+from live.process.frames import Clock, Frame, now
 from live.process.mailbox import Mailbox
-from models.features.face_points import Picture
+from models.features.types import Picture
 
 GONE_S = 1.0
 """A source without a new frame for this long is gone."""
@@ -34,7 +34,6 @@ MOST_ABANDONED = 4
 """So many threads may hang in a driver at a time before no further one is started."""
 FPS_WINDOW_S = 2.0
 
-Clock = Callable[[], float]
 Grabbed = Generator[tuple[Picture, float], None, None]
 
 
@@ -42,7 +41,7 @@ class Gone(Exception):
     """A device or URL is not there (any more); it is tried again."""
 
 
-class Reader(Thread):
+class ReaderThread(Thread):
     """One thread that reads one source until told to stop; it may be left behind."""
 
     def __init__(self, source: Source) -> None:
@@ -103,8 +102,8 @@ class Source(ABC):
         self.mailbox: Mailbox[Frame] = Mailbox()
         self.trouble = ""
         """Why there is no picture, in one line."""
-        self._reader: Reader | None = None
-        self._abandoned: list[Reader] = []
+        self._reader: ReaderThread | None = None
+        self._abandoned: list[ReaderThread] = []
         self._lock = Lock()
         self._index = 0
         self._newest_at = float("-inf")
@@ -122,11 +121,11 @@ class Source(ABC):
         raise NotImplementedError
 
     @abstractmethod
-    def grab(self, reader: Reader) -> Grabbed:
+    def grab(self, reader: ReaderThread) -> Grabbed:
         """Opens the source and yields pictures with the time of capture, in the reader's thread."""
 
     def start(self) -> None:
-        self._reader = Reader(self)
+        self._reader = ReaderThread(self)
         self._reader.start()
 
     def close(self, timeout_s: float = 1.0) -> None:
@@ -166,7 +165,7 @@ class Source(ABC):
             self._abandoned.append(reader)
             self.start()
 
-    def arrived(self, reader: Reader, picture: Picture, captured_at: float) -> None:
+    def arrived(self, reader: ReaderThread, picture: Picture, captured_at: float) -> None:
         """Puts one picture into the mailbox, unless its thread has been left behind meanwhile."""
         with self._lock:
             if reader.stopping.is_set():
@@ -178,7 +177,7 @@ class Source(ABC):
             self.mailbox.put(Frame(picture, captured_at, self._index))
             self._index += 1
 
-    def expect(self, reader: Reader, at_s: float) -> None:
+    def expect(self, reader: ReaderThread, at_s: float) -> None:
         """The next frame is not due before `at_s`: until then silence is no trouble."""
         self._expected_at = at_s
         reader.deadline_s = max(reader.deadline_s, at_s + GONE_S)

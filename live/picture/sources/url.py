@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 
 from live.picture.sources.movie_frames import open_movie, pictures
-from live.picture.sources.source import GONE_S, Clock, Grabbed, Reader, Source, SourceOptions
-from live.process.frames import now
+from live.picture.sources.source import GONE_S, Grabbed, ReaderThread, Source, SourceOptions
+from live.process.frames import Clock, now
 
 URL_TIMEOUT_S = (4.0, 3.0)
 
@@ -26,7 +26,7 @@ class UrlSource(Source):
     def from_spec(cls, spec: str, options: SourceOptions) -> UrlSource:
         return cls(spec, options.clock)
 
-    def grab(self, reader: Reader) -> Grabbed:
+    def grab(self, reader: ReaderThread) -> Grabbed:
         options = {"rtsp_transport": "tcp"} if self.name.startswith("rtsp") else {}
         container, stream = open_movie(self.name, URL_TIMEOUT_S, options)
         with closing(container):

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 
 from live.picture.sources.movie_frames import BadSource, capture_size
-from live.picture.sources.source import Clock, Gone, Grabbed, Reader, Source, SourceOptions
-from live.process.frames import now
-from models.features.face_points import Picture
+from live.picture.sources.source import Gone, Grabbed, ReaderThread, Source, SourceOptions
+from live.process.frames import Clock, now
+from models.features.types import Picture
 
 WEBCAM_FPS = 30
 BOGUS_READS = 60
@@ -40,7 +40,7 @@ class Webcam(Source):
         number = re.fullmatch(r"(?:/dev/video)?(\d+)", spec.strip())
         return cls(int(number[1]) if number else spec, clock=options.clock)
 
-    def grab(self, reader: Reader) -> Grabbed:
+    def grab(self, reader: ReaderThread) -> Grabbed:
         # The number is looked up at every opening: a camera plugged in again often has another one.
         number = self.which if isinstance(self.which, int) else _number_of(self.which)
         node = Path(f"/sys/class/video4linux/video{number}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from calibration.bench import Options, reduction
+from calibration.bench import BenchOptions, reduction
 
 
 def test_every_look_is_measured_against_the_classic_one(
@@ -12,7 +12,7 @@ def test_every_look_is_measured_against_the_classic_one(
 ) -> None:
     monkeypatch.setattr(reduction, "SIZE", 16)
     monkeypatch.setattr(reduction, "ROUNDS", 3)
-    figures = reduction.run(Options(runs=2))
+    figures = reduction.run(BenchOptions(runs=2))
     said = capsys.readouterr().out
     assert figures["rounds"] == 6
     looks = figures["looks"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from calibration.bench import CannotMeasure, voice_families
-from calibration.bench.voice_families import FAMILIES, Voice, train_families
+from calibration.bench.voice_families import FAMILIES, FamilyVoice, train_families
 from models.training.registry import FAMILIES as REGISTERED
 
 SPEAKERS = {name: [Path(f"{name}.flac")] for name in ("anna", "ben", "carl")}
@@ -37,12 +37,12 @@ def test_each_conversion_has_the_run_that_knows_both(verbs: list[list[str]], tmp
     assert set(FAMILIES) <= set(REGISTERED)
     conversions = {(a, b) for a in range(3) for b in range(3) if a != b}
     assert all(set(voices) == conversions for voices in found.values())
-    assert found["gmm_vc"][2, 0] == Voice(tmp_path / "gmm_vc_anna_ben_carl" / "anna.onnx", 3)
+    assert found["gmm_vc"][2, 0] == FamilyVoice(tmp_path / "gmm_vc_anna_ben_carl" / "anna.onnx", 3)
     # In a pair's run its speakers are the first and the second.
-    assert found["cyclegan_vc"][2, 1] == Voice(tmp_path / "cyclegan_vc_ben_carl" / "ben.onnx", 2)
-    assert found["cyclegan_vc"][1, 2] == Voice(tmp_path / "cyclegan_vc_ben_carl" / "carl.onnx", 1)
+    assert found["cyclegan_vc"][2, 1] == FamilyVoice(tmp_path / "cyclegan_vc_ben_carl" / "ben.onnx", 2)
+    assert found["cyclegan_vc"][1, 2] == FamilyVoice(tmp_path / "cyclegan_vc_ben_carl" / "carl.onnx", 1)
     # Who was learned alone knows nobody else.
-    assert found["ppg_vc"][0, 2] == Voice(tmp_path / "ppg_vc_carl" / "carl.onnx", 0)
+    assert found["ppg_vc"][0, 2] == FamilyVoice(tmp_path / "ppg_vc_carl" / "carl.onnx", 0)
     minutes = {a[1]: float(a[a.index("--minutes") + 1]) for a in verbs if a[0] == "train"}
     assert (minutes["gmm_vc"], minutes["cyclegan_vc"]) == (6, 2)
 

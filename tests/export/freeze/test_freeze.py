@@ -24,7 +24,7 @@ from export.freeze import verify
 from export.freeze.freeze import NotFrozen, freeze, freeze_plan, store_half, to_onnx
 from export.freeze.verify import NotFaithful
 from export.runtime.session import open_session
-from export.runtime.tensorrt import Engine, EngineKey, Trial
+from export.runtime.tensorrt import Engine, EngineKey, EngineTrial
 from models.families.pix2pix import Pix2Pix
 from models.training import checkpoint
 from models.training.checkpoint import BadRun, Run
@@ -353,7 +353,7 @@ def test_with_tensorrt_its_engine_is_told(
     run: Path, exported_once: None, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    trial = Trial(load_s=0.8, difference=1.0, arithmetic="fp32")
+    trial = EngineTrial(load_s=0.8, difference=1.0, arithmetic="fp32")
     key = EngineKey(model="m", gpu="NVIDIA RTX 4090", capability="8.9", tensorrt=100900, runtime="1.31.1")
     engine = Engine(key=key, build_s=73.0, trial=trial, files={})
     monkeypatch.setattr("export.runtime.providers.why_not", lambda _: None)

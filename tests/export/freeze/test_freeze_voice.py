@@ -19,7 +19,7 @@ from export.freeze import verify
 from export.freeze.verify import NotFaithful
 from export.runtime.frozen_voice import LOUDEST_FRAME, LOUDEST_USUAL, open_frozen_voice
 from export.runtime.session import open_session
-from models.features.speech import MCEPS, Frames
+from models.features.speech import MCEPS, WorldFrames
 from models.training.checkpoint import load_run
 from models.training.family import FreezePlan
 from models.voices.running_correlation import STATE, WIDTH
@@ -190,7 +190,7 @@ def test_a_hiss_that_nobody_was_taught_is_no_blast(frozen: Path) -> None:
     for tilt in (-0.02, 0.0, 0.02):
         envelope = np.exp(tilt * (np.arange(513) - 256))[None].repeat(4, 0) * 1e-3
         for f0 in (0.0, 150.0):
-            said = mapping.convert(Frames(np.full(4, f0), envelope, np.full((4, 513), 0.5)))
+            said = mapping.convert(WorldFrames(np.full(4, f0), envelope, np.full((4, 513), 0.5)))
             assert (said.envelope.sum(1) < 1.001 * LOUDEST_FRAME * envelope.sum(1)).all()
 
 
@@ -200,7 +200,7 @@ def test_speech_that_would_be_louder_throughout_is_not(frozen: Path) -> None:
     spoken, said = 0.0, 0.0
     for hop in range(300):
         envelope = np.full((4, 513), 1e-3 * (1 + hop % 7))
-        heard = mapping.convert(Frames(np.full(4, 150.0), envelope, np.full((4, 513), 0.5)))
+        heard = mapping.convert(WorldFrames(np.full(4, 150.0), envelope, np.full((4, 513), 0.5)))
         spoken, said = spoken + envelope.sum(), said + heard.envelope.sum()
     assert 0.9 * LOUDEST_USUAL < said / spoken < 1.1 * LOUDEST_USUAL
     assert LOUDEST_USUAL < LOUDEST_FRAME

@@ -14,7 +14,7 @@ from torch import nn
 
 import guise
 from export.artifact import model_file
-from export.freeze.freeze import NotFrozen, NotSooner, freeze, to_onnx
+from export.freeze.freeze import NotFaster, NotFrozen, freeze, to_onnx
 from export.freeze.reduce import reduce
 from export.freeze.verify import BOUNDS
 from export.runtime.session import open_session
@@ -85,13 +85,13 @@ def exports() -> dict[int, onnx.ModelProto]:
 @pytest.fixture
 def sooner(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network of some kilobytes gains nothing by int8; whether a large one does is the machine's affair."""
-    monkeypatch.setattr("export.freeze.freeze.SOONER", np.inf)
+    monkeypatch.setattr("export.freeze.freeze.MAX_TIME_RATIO", np.inf)
     monkeypatch.setattr("export.freeze.reduce.ROUNDS", 5)
 
 
 @pytest.fixture
 def never_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("export.freeze.freeze.SOONER", 0.0)
+    monkeypatch.setattr("export.freeze.freeze.MAX_TIME_RATIO", 0.0)
 
 
 @pytest.mark.usefixtures("sooner")
@@ -111,7 +111,7 @@ def test_int8_differs_by_what_is_stated(run: Path, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("never_sooner")
 def test_int8_that_gains_nothing_is_not_written(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(NotSooner, match=r"not faster on this machine: \d+\.\d ms against \d+\.\d ms in fp32"):
+    with pytest.raises(NotFaster, match=r"not faster on this machine: \d+\.\d ms against \d+\.\d ms in fp32"):
         freeze(run, tmp_path / "new" / "look.onnx", "fictional", "int8")
     assert not (tmp_path / "new").exists()
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from export.freeze.subpixel_conv import Phases, in_phases
+from export.freeze.subpixel_conv import SubpixelConv, to_subpixel_conv
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -16,13 +16,13 @@ def test_phases_are_the_transposed_convolution(shape: tuple[int, int, int, int],
     transposed = nn.ConvTranspose2d(shape[1], 6, 4, 2, 1, bias=bias)
     x = torch.randn(shape)
     with torch.no_grad():
-        assert torch.allclose(Phases(transposed)(x), transposed(x), atol=1e-5)
+        assert torch.allclose(SubpixelConv(transposed)(x), transposed(x), atol=1e-5)
 
 
 def test_others_stay_and_the_network_itself_is_not_touched() -> None:
     network = nn.Sequential(nn.ConvTranspose2d(4, 4, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(4, 4, 2, 2))
-    made = in_phases(network)
-    assert [type(layer) for layer in made] == [Phases, nn.ReLU, nn.ConvTranspose2d]  # type: ignore[arg-type]
+    made = to_subpixel_conv(network)
+    assert [type(layer) for layer in made] == [SubpixelConv, nn.ReLU, nn.ConvTranspose2d]  # type: ignore[arg-type]
     assert isinstance(network[0], nn.ConvTranspose2d)
     with torch.no_grad():
         x = torch.randn(1, 4, 5, 5)

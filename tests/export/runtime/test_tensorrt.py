@@ -19,12 +19,12 @@ from export.artifact import model_file
 from export.artifact.manifest import Manifest
 from export.runtime import providers, tensorrt, tensorrt_build
 from export.runtime.session import CpuSession
-from export.runtime.tensorrt import CONTEXT, FACTS, NotBuilt, Trial
+from export.runtime.tensorrt import CONTEXT, FACTS, EngineTrial, NotBuilt
 from tests.export.tiny_look import SIZE
 
 ROOT = Path(__file__).parents[3]
-TRIAL = Trial(load_s=0.8, difference=0.0, arithmetic="fp32")
-Worker = Callable[[Path, Path, Path], Trial]
+TRIAL = EngineTrial(load_s=0.8, difference=0.0, arithmetic="fp32")
+Worker = Callable[[Path, Path, Path], EngineTrial]
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def builder(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Writes an engine that is none, as the building process would; the list grows with each build."""
     builds: list[Path] = []
 
-    def work(path: Path, folder: Path, timing: Path) -> Trial:
+    def work(path: Path, folder: Path, timing: Path) -> EngineTrial:
         builds.append(path)
         folder.mkdir()
         timing.mkdir(parents=True, exist_ok=True)
@@ -127,7 +127,7 @@ def test_a_build_that_fails_leaves_the_old_engine_and_nothing_else(
 ) -> None:
     old = tensorrt.build_engine(look)
 
-    def fails(path: Path, folder: Path, timing: Path) -> Trial:
+    def fails(path: Path, folder: Path, timing: Path) -> EngineTrial:
         folder.mkdir()
         (folder / CONTEXT).write_bytes(b"half")
         raise NotBuilt("out of memory")
@@ -147,7 +147,7 @@ def test_broken_times_of_kernels_are_forgotten(
     timing.mkdir(parents=True)
     (timing / "kernels.timing").write_bytes(b"broken")
 
-    def fails_on_broken_times(path: Path, folder: Path, timing: Path) -> Trial:
+    def fails_on_broken_times(path: Path, folder: Path, timing: Path) -> EngineTrial:
         if (timing / "kernels.timing").exists():
             folder.mkdir()
             raise NotBuilt("could not create timing cache")
@@ -164,7 +164,7 @@ def test_what_has_another_reason_is_not_tried_twice(
     tensorrt.build_engine(look)
     tries = []
 
-    def fails(path: Path, folder: Path, timing: Path) -> Trial:
+    def fails(path: Path, folder: Path, timing: Path) -> EngineTrial:
         tries.append(path)
         raise NotBuilt("the engine differs from the model by 9.0/255, where fp32 allows 2")
 

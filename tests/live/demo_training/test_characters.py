@@ -20,16 +20,16 @@ from live.demo_training.characters.figure import Figure
 from live.demo_training.characters.footage import write_footage
 from live.demo_training.characters.head import Expression
 from live.demo_training.characters.motion import Performance
-from live.demo_training.characters.shading import Pose
+from live.demo_training.characters.shading import HeadPose
 
 Picture = NDArray[np.uint8]
 NAMES = sorted(CHARACTERS)
 POSES = (
-    Pose(),
-    Pose(yaw=0.30, pitch=0.08),
-    Pose(yaw=-0.30, roll=0.10, right=0.05),
-    Pose(pitch=-0.18, scale=1.08),
-    Pose(yaw=0.15, roll=-0.15, scale=0.92),
+    HeadPose(),
+    HeadPose(yaw=0.30, pitch=0.08),
+    HeadPose(yaw=-0.30, roll=0.10, right=0.05),
+    HeadPose(pitch=-0.18, scale=1.08),
+    HeadPose(yaw=0.15, roll=-0.15, scale=0.92),
 )
 
 
@@ -60,7 +60,7 @@ def points() -> Callable[[Picture], NDArray[np.float64]]:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("pose", POSES)
 def test_one_face_is_found_at_both_sizes(
-    name: str, pose: Pose, points: Callable[[Picture], NDArray[np.float64]]
+    name: str, pose: HeadPose, points: Callable[[Picture], NDArray[np.float64]]
 ) -> None:
     picture = figure(name).picture(pose, Expression(jaw=0.2), 512)
     assert picture.shape == (512, 512, 3)
@@ -74,7 +74,7 @@ def test_the_mouth_that_is_found_follows_the_jaw(name: str, points: Callable[[Pi
     jaws = (0.0, 0.25, 0.5, 0.75, 1.0)
     openings = []
     for jaw in jaws:
-        seen = [points(figure(name).picture(Pose(yaw=yaw), Expression(jaw=jaw), 512)) for yaw in (-0.1, 0.1)]
+        seen = [points(figure(name).picture(HeadPose(yaw=yaw), Expression(jaw=jaw), 512)) for yaw in (-0.1, 0.1)]
         openings.append(float(np.mean([np.linalg.norm(p[62] - p[66]) for p in seen])))
     assert np.corrcoef(jaws, openings)[0, 1] > 0.93
     assert openings[-1] > openings[0] + 15
@@ -83,7 +83,7 @@ def test_the_mouth_that_is_found_follows_the_jaw(name: str, points: Callable[[Pi
 @pytest.mark.parametrize("name", NAMES)
 def test_closed_eyes_are_found_closed(name: str, points: Callable[[Picture], NDArray[np.float64]]) -> None:
     def opening(blink: float) -> float:
-        p = points(figure(name).picture(Pose(), Expression(blink_left=blink, blink_right=blink), 512))
+        p = points(figure(name).picture(HeadPose(), Expression(blink_left=blink, blink_right=blink), 512))
         return float(sum(np.linalg.norm(p[a] - p[b]) for a, b in ((37, 41), (38, 40), (43, 47), (44, 46))))
 
     assert opening(1.0) < 0.80 * opening(0.0)

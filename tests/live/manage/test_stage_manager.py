@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from live.manage.stage_manager import DOUBLE_PRESS_S, FRIGHT_S, StageManager, StageState
+from live.manage.stage_manager import DOUBLE_PRESS_S, PANIC_DEBOUNCE_S, StageManager, StageState
 from live.process.engine_process import start_forkserver, stop_forkserver
 from live.process.shared_frames import FrameKind, SharedPicture
 from live.show.show_file import Cue, Show
@@ -249,10 +249,10 @@ def test_one_button_panics_at_once_and_returns_but_not_in_one_fright(make: Make)
     assert manager.toggle_panic()
     assert manager.state.panic
     for _ in range(5):
-        time.sleep(FRIGHT_S / 4)
+        time.sleep(PANIC_DEBOUNCE_S / 4)
         assert not manager.toggle_panic()
         assert manager.state.panic, "hammering in a fright brought the show back"
-    time.sleep(FRIGHT_S + 0.05)
+    time.sleep(PANIC_DEBOUNCE_S + 0.05)
     assert manager.toggle_panic()
     assert not manager.state.panic
     assert manager.toggle_panic(), "panic itself is never refused"

@@ -16,18 +16,18 @@ import pytest
 
 from live.app import _from_one_movie
 from live.manage.stage_manager import StageManager
-from live.manage.sync import LOWERED_AFTER_S, RAISED_AFTER_S, Agreement, Sync
+from live.manage.sync import LOWERED_AFTER_S, RAISED_AFTER_S, Sync, SyncTargets
 from live.movie.render import render
 from live.outputs.recorder import Recorder
 from live.picture.settings import PictureSettings
 from live.process.engine_process import EngineLink, start_forkserver
 from live.process.frames import now
-from live.process.messages import Finished, Heartbeat, Note, Panic, Played, SetParameter, Stop
+from live.process.messages import AudioChunk, Finished, Heartbeat, Note, Panic, SetParameter, Stop
 from live.process.shared_frames import SharedPicture
 from live.show.show_file import Cue, Show
 from live.sound.settings import SoundSettings
-from live.sound.voice import Mono
 from models.features.face_points import FacePoints, LandmarkFileMissing
+from models.features.types import Mono
 
 RATE = 48_000
 VOICE = "octave-down"
@@ -39,7 +39,7 @@ SETTLED_S = RAISED_AFTER_S + 2
 
 def agreed_after(
     sync: Sync, seconds: float, sound_s: float | None, picture_s: float | None, begin_s: float = 0.0
-) -> Agreement:
+) -> SyncTargets:
     for beat in range(round(seconds / 0.25) + 1):
         sync.update(begin_s + beat * 0.25, sound_s, picture_s)
     return sync.agreed
@@ -343,7 +343,7 @@ def performed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Taken, Path, di
     def see(shared: SharedPicture) -> None:
         taken.pictures.append((now(), _is_flash(shared.picture)))
 
-    def hear(played: Played) -> None:
+    def hear(played: AudioChunk) -> None:
         taken.sounds.append((played.at, np.frombuffer(played.samples, "<f4")))
 
     recorder = Recorder(folder / "out.mp4", manager, sound.sample_rate)

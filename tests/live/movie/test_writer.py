@@ -12,8 +12,8 @@ import av
 import numpy as np
 import pytest
 
-from live.movie.writer import MovieWriter, Sound, movie_size
-from models.features.face_points import Picture
+from live.movie.writer import MovieWriter, SoundTrackSpec, movie_size
+from models.features.types import Picture
 
 
 def shade(value: int, size: tuple[int, int] = (64, 48)) -> Picture:
@@ -95,7 +95,7 @@ def test_a_folder_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
 
 
 def _record(path: str) -> None:
-    writer = MovieWriter(path, None, (64, 48), sound=Sound())
+    writer = MovieWriter(path, None, (64, 48), sound=SoundTrackSpec())
     second = np.random.default_rng(1).uniform(-0.1, 0.1, (48_000, 1)).astype(np.float32)
     for i in range(100_000):
         writer.write(shade(i % 256), i / 30, wait=True)
@@ -124,7 +124,7 @@ def test_killed_while_recording_it_is_playable_up_to_there(tmp_path: Path) -> No
 def test_a_track_that_falls_silent_holds_up_nothing(tmp_path: Path) -> None:
     """The pictures of a minute lie in the file long before it ends, though no sound has come."""
     path = tmp_path / "m.mp4"
-    writer = MovieWriter(path, None, (64, 48), sound=Sound())
+    writer = MovieWriter(path, None, (64, 48), sound=SoundTrackSpec())
     writer.write_sound(np.zeros((48_000, 1), np.float32), 0.0)
     for i in range(600):
         writer.write(shade(i % 256), i / 10, wait=True)
@@ -152,7 +152,7 @@ def test_aac_s_own_delay_is_no_skew(tmp_path: Path, rate: int) -> None:
     """Read by whoever looks at no edit list: the times of the packets themselves."""
     path = tmp_path / "m.mp4"
     noise = np.random.default_rng(1).uniform(-0.5, 0.5, (2 * rate, 1)).astype(np.float32)
-    with MovieWriter(path, None, (64, 48), sound=Sound(rate)) as writer:
+    with MovieWriter(path, None, (64, 48), sound=SoundTrackSpec(rate)) as writer:
         for i in range(60):
             writer.write(shade(0), 7.0 + i / 30, wait=True)
         writer.write_sound(noise[: rate // 2], 7.0, wait=True)
@@ -172,7 +172,7 @@ def test_sound_that_the_encoder_cannot_take_is_counted(tmp_path: Path, monkeypat
     encode = MovieWriter._encode
     monkeypatch.setattr(MovieWriter, "_encode", lambda *a: (time.sleep(0.5), encode(*a)))
     monkeypatch.setattr(MovieWriter, "MOST_SOUND_S", 1.0)
-    with MovieWriter(tmp_path / "m.mp4", None, (64, 48), sound=Sound()) as writer:
+    with MovieWriter(tmp_path / "m.mp4", None, (64, 48), sound=SoundTrackSpec()) as writer:
         writer.write(shade(0), 0.0)
         time.sleep(0.1)  # It is being encoded.
         taken = [writer.write_sound(np.zeros((24_000, 1), np.float32), n / 2) for n in range(4)]

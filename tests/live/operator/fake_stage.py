@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from live.manage.stage_manager import CueState, EngineState, FaultState, NoteState, StageState
-from live.process.frames import Picture, Points, now
+from live.process.frames import now
 from live.process.shared_frames import FrameKind, SharedPicture
 from live.show.show_file import Cue, Show
+from models.features.types import Picture, Points
 
 
 def cue(index: int, name: str, status: Any = "ready", why: str = "", **changes: Any) -> CueState:

@@ -19,13 +19,13 @@ from live.control.keys import BINDINGS
 from live.manage.stage_manager import EngineState
 from live.manage.sync import SyncState
 from live.operator import theme
-from live.operator.commands import COMMANDS, LIST_KEYS
+from live.operator.commands import LIST_KEYS, WINDOW_COMMANDS
 from live.operator.cue_list import CueStatus
 from live.operator.key_help import key_rows
 from live.operator.newest_picture import NewestPicture
 from live.operator.painting import Fit, Presentation
 from live.operator.presenter import cue_for_look, cue_text
-from live.operator.settings_store import Remembered
+from live.operator.settings_store import SettingsStore
 from live.operator.stage import StageWindow
 from live.operator.window import OperatorWindow
 from live.process.shared_frames import FrameKind, SharedPicture
@@ -44,7 +44,7 @@ class Desk:
         self.window = OperatorWindow(
             manager,
             self.stage,
-            Remembered(self.settings),
+            SettingsStore(self.settings),
             thumbnail_cache=folder / "thumbnails",
             clock=lambda: self.time,
         )
@@ -170,10 +170,10 @@ def test_f5_reads_the_show_again_and_so_does_the_menu(qtbot: QtBot, desk: Desk) 
 
 def test_every_command_is_in_a_menu_with_its_keys(desk: Desk) -> None:
     made = desk.window.menus.actions_by_name
-    for command in COMMANDS:
+    for command in WINDOW_COMMANDS:
         assert made[command.name].shortcuts() == [QKeySequence(key) for key in command.keys]
         assert not made[command.name].autoRepeat()
-    every = [binding.key for binding in BINDINGS] + [key for command in COMMANDS for key in command.keys]
+    every = [binding.key for binding in BINDINGS] + [key for command in WINDOW_COMMANDS for key in command.keys]
     assert len(every) == len(set(every)), "two commands want one key"
 
 
@@ -183,7 +183,7 @@ def test_the_page_of_keys_names_every_key_and_the_cues_once() -> None:
     assert rows["1 … 9"] == "This cue goes on stage now"
     assert rows["F1, ?"] == "This page"
     bindings = [binding for binding in BINDINGS if binding.action != "go_to"]
-    assert len(list(key_rows())) == len(rows) == len(bindings) + 1 + len(LIST_KEYS) + len(COMMANDS)
+    assert len(list(key_rows())) == len(rows) == len(bindings) + 1 + len(LIST_KEYS) + len(WINDOW_COMMANDS)
 
 
 def test_mirror_rotation_and_fit_are_remembered_at_once(qtbot: QtBot, desk: Desk) -> None:
@@ -192,13 +192,13 @@ def test_mirror_rotation_and_fit_are_remembered_at_once(qtbot: QtBot, desk: Desk
     press(qtbot, Qt.Key.Key_F)
     wanted = Presentation(mirror=True, rotation=90, fit=Fit.COVER)
     assert desk.stage.presentation == wanted
-    assert Remembered(desk.settings).presentation == wanted, "a crash now would have reset it"
+    assert SettingsStore(desk.settings).presentation == wanted, "a crash now would have reset it"
 
 
 def test_a_spoilt_settings_file_counts_as_none(tmp_path: Path) -> None:
     file = tmp_path / "settings.ini"
     file.write_text("[stage]\nrotation=17\nfit=sideways\nmirror=perhaps\n[operator]\ngeometry=nonsense\n")
-    remembered = Remembered(file)
+    remembered = SettingsStore(file)
     assert remembered.presentation == Presentation()
     assert remembered.bytes("operator/geometry") is None
 

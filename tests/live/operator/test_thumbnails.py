@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from export.artifact.manifest import Manifest
 from export.artifact.model_file import write
-from live.operator.library import Library, Portraits, looks_at_hand
+from live.operator.library import Library, ThumbnailMaker, looks_at_hand
 from live.operator.thumbnails import THUMBNAIL_PX, portray
 from tests.export.tiny_look import look_fields, look_model
 
@@ -47,7 +47,7 @@ def test_a_bad_file_is_told_and_not_shown(tmp_path: Path) -> None:
 def test_the_process_tells_about_each_file_and_ends(qtbot: QtBot, look: Path, tmp_path: Path) -> None:
     bad = tmp_path / "looks" / "bad.onnx"
     bad.write_bytes(b"no model")
-    portraits = Portraits(tmp_path / "cache")
+    portraits = ThumbnailMaker(tmp_path / "cache")
     told = []
     portraits.told.connect(told.append)
     began = time.perf_counter()
@@ -59,7 +59,7 @@ def test_the_process_tells_about_each_file_and_ends(qtbot: QtBot, look: Path, tm
 
 
 def test_stopping_ends_a_process_at_work(qtbot: QtBot, look: Path, tmp_path: Path) -> None:
-    portraits = Portraits(tmp_path / "cache")
+    portraits = ThumbnailMaker(tmp_path / "cache")
     portraits.ask([look])
     portraits.stop()
 

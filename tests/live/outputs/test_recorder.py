@@ -15,7 +15,7 @@ from live.manage.stage_manager import StageManager
 from live.outputs.recorder import Recorder
 from live.process.engine_process import EngineLink, start_forkserver
 from live.process.frames import Samples, now
-from live.process.messages import Finished, Heartbeat, Played, Stop
+from live.process.messages import AudioChunk, Finished, Heartbeat, Stop
 from live.process.shared_frames import FrameKind, SharedPicture
 from live.show.show_file import Cue, Show
 
@@ -59,7 +59,7 @@ def play(recorder: Recorder, samples: Samples, at: float) -> None:
     """As the sound engine tells it: 40 ms at a time."""
     for first in range(0, len(samples), 1920):
         piece = samples[first : first + 1920]
-        recorder.hear(Played(at + first / RATE, piece.astype("<f4").tobytes(), RATE))
+        recorder.hear(AudioChunk(at + first / RATE, piece.astype("<f4").tobytes(), RATE))
 
 
 def heard_in(path: Path) -> Samples:
@@ -158,7 +158,7 @@ def test_it_begins_with_the_first_picture_of_a_look(
 def engine_that_plays(link: EngineLink, settings: Any, *_: Any) -> None:
     """A sound engine whose loudspeaker counts to ten."""
     for count in range(10):
-        link.send(Played(float(count), np.full(4, count, "<f4").tobytes(), RATE))
+        link.send(AudioChunk(float(count), np.full(4, count, "<f4").tobytes(), RATE))
     link.send(Heartbeat(now(), {}))
     while not link.closed:
         if any(isinstance(command, Stop) for command in link.poll()):
@@ -172,7 +172,7 @@ def test_what_the_engine_plays_reaches_who_asked_in_its_order() -> None:
     engine = f"{__name__}:engine_that_plays"
     show = Show("x", (Cue("one", "safe"),))
     manager = StageManager(show, "", "", picture_engine=engine, sound_engine=engine, stage_bytes=3 * 64 * 64)
-    heard: list[Played] = []
+    heard: list[AudioChunk] = []
     leave = manager.on_played(heard.append)
     try:
         manager.start()

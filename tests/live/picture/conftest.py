@@ -15,8 +15,9 @@ from export.artifact.fields import Lines, Port, Target, Training
 from export.artifact.manifest import Manifest
 from export.artifact.model_file import write
 from live.process.shared_frames import FrameKind
-from models.features.face_points import FacePoints, LandmarkFileMissing, Picture, Points
+from models.features.face_points import FacePoints, LandmarkFileMissing
 from models.features.retarget import target_facts
+from models.features.types import Picture, Points
 
 SIZE = 64
 

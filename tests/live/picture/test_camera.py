@@ -29,7 +29,7 @@ from live.picture.sources.url import UrlSource
 from live.picture.sources.webcam import Webcam, cameras
 from live.process.frames import Frame, now
 from live.process.mailbox import Mailbox
-from models.features.face_points import Picture
+from models.features.types import Picture
 
 
 def make_movie(

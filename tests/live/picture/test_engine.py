@@ -47,8 +47,9 @@ from live.process.messages import (
 )
 from live.process.shared_frames import FrameKind, SharedFrames
 from live.show.profile import in_heights, mirrored
-from models.features.face_points import FacePoints, Picture, Points, eye_distance
+from models.features.face_points import FacePoints, eye_distance
 from models.features.retarget import pose_and_residual
+from models.features.types import Picture, Points
 
 from .conftest import SIZE, ManualClock, Shown, drawn_points
 

@@ -17,8 +17,9 @@ from live.picture.settings import PictureSettings
 from live.picture.sources.demo import DemoSource
 from live.picture.sources.movie_file import MovieFile
 from live.picture.sources.movie_frames import playing_time
-from live.process.frames import Frame, Picture, now
+from live.process.frames import Frame, now
 from live.sound.settings import SoundSettings
+from models.features.types import Picture
 
 PERIOD_S = 0.6
 TIMES_S = [0.04 * n for n in range(10)]

@@ -15,14 +15,15 @@ import pytest
 import guise
 from live.movie.render import LOOKING, PERFORMING, RenderFailed, clip_neutral, render
 from live.movie.render_sound import heard_in
-from live.movie.writer import MovieWriter, Sound
+from live.movie.writer import MovieWriter, SoundTrackSpec
 from live.picture.look import Look
 from live.picture.settings import PictureSettings
 from live.picture.sources.movie_frames import BadSource, FileFrames
 from live.process.frames import Samples
 from live.show.profile import in_heights, in_pixels
-from models.features.face_points import FacePoints, Picture, Points
+from models.features.face_points import FacePoints
 from models.features.retarget import pose_and_residual
+from models.features.types import Picture, Points
 
 
 class Asked(Look):
@@ -159,7 +160,7 @@ def test_a_movie_as_long_as_the_input_and_large_enough_to_watch(
 
 def heard(movie: Path, channels: int = 1) -> Samples:
     """Its sound on its pictures' time line, at 48 kHz."""
-    track = Sound(channels=channels)
+    track = SoundTrackSpec(channels=channels)
     first_s = FileFrames(movie).first_s
     whole = np.zeros((round(8 * track.sample_rate), channels), np.float32)
     for samples, at_s in heard_in(movie, track):
@@ -194,7 +195,7 @@ def test_stereo_stays_stereo(tmp_path: Path, face_points: FacePoints) -> None:
     source = tmp_path / "in.mp4"
     along = np.arange(48_000) / 48_000
     sides = np.stack([0.5 * np.sin(2 * np.pi * 300 * along), 0.1 * np.sin(2 * np.pi * 500 * along)], 1, dtype="f4")
-    with MovieWriter(source, None, (160, 120), sound=Sound(channels=2)) as writer:
+    with MovieWriter(source, None, (160, 120), sound=SoundTrackSpec(channels=2)) as writer:
         for index in range(30):
             writer.write(np.zeros((120, 160, 3), np.uint8), index / 30, wait=True)
         writer.write_sound(sides, 0.0, wait=True)

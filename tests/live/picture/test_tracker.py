@@ -13,7 +13,8 @@ from live.picture.one_euro import OneEuro
 from live.picture.sources.movie_frames import FileFrames
 from live.picture.tracker import GRACE_S, Tracker, shape_is_sane
 from live.process.frames import Frame, Landmarks
-from models.features.face_points import Box, FacePoints, Picture, eye_distance
+from models.features.face_points import Box, FacePoints, eye_distance
+from models.features.types import Picture
 
 from .conftest import drawn_points
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from live.picture.transition import Blender, Transition, place
-from models.features.face_points import Picture
+from models.features.types import Picture
 
 
 def plain(value: int, height: int = 8, width: int = 8) -> Picture:

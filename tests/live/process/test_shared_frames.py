@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from live.process.engine_process import EngineProcess, start_forkserver
-from live.process.frames import Picture, now
+from live.process.frames import now
 from live.process.shared_frames import FrameKind, PictureTooLarge, SharedFrames
+from models.features.types import Picture
 
 
 @pytest.fixture

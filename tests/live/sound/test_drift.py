@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from live.sound.drift import SLEW_PPM_S, DriftControl, Feed, Resampler
+from live.sound.drift import SLEW_PPM_S, DriftControl, DriftResampler, Feed
 
 RATE, BLOCK = 48_000, 480
 
@@ -27,7 +27,7 @@ def signal_to_rest_db(sound: np.ndarray, hz: float, rate: float = RATE) -> float
 
 @pytest.mark.parametrize("ppm", [0, 300, -300, 1000, -1000])
 def test_a_tone_comes_through_clean(ppm: int) -> None:
-    resampler, ratio = Resampler(), 1 + ppm * 1e-6
+    resampler, ratio = DriftResampler(), 1 + ppm * 1e-6
     sound = tone(1000, 4)
     played = np.concatenate([resampler.process(block, ratio) for block in np.split(sound, 400)])
     assert abs(len(played) - len(sound) / ratio) <= 1
@@ -42,7 +42,7 @@ def test_a_tone_comes_through_clean(ppm: int) -> None:
 )
 def test_another_rate_comes_through_clean_and_as_late_as_it_says(from_rate: int, to_rate: int) -> None:
     ratio = from_rate / to_rate
-    resampler = Resampler(ratio)
+    resampler = DriftResampler(ratio)
     sound = tone(1000, 2, from_rate)
     played = np.concatenate([resampler.process(block, ratio) for block in np.split(sound, 200)])
     assert resampler.latency / from_rate <= 0.002
@@ -54,22 +54,22 @@ def test_another_rate_comes_through_clean_and_as_late_as_it_says(from_rate: int,
 
 def test_a_ratio_of_one_is_a_delay_and_nothing_else() -> None:
     sound = np.random.default_rng(0).standard_normal(9600).astype(np.float32)
-    resampler = Resampler()
+    resampler = DriftResampler()
     played = np.concatenate([resampler.process(block, 1.0) for block in np.split(sound, 20)])
     assert np.array_equal(played[resampler.latency :], sound[: -resampler.latency])
 
 
 def test_the_same_whatever_the_blocks_are() -> None:
     sound = np.random.default_rng(0).standard_normal(9600).astype(np.float32)
-    whole = Resampler().process(sound, 1.0003)
+    whole = DriftResampler().process(sound, 1.0003)
     for length in (64, 441, 1024):
-        resampler = Resampler()
+        resampler = DriftResampler()
         parts = [resampler.process(sound[at : at + length], 1.0003) for at in range(0, len(sound), length)]
         assert np.abs(np.concatenate(parts) - whole).max() < 1e-4
 
 
 def test_a_changing_ratio_does_not_click() -> None:
-    resampler = Resampler()
+    resampler = DriftResampler()
     sound = tone(1000, 10)
     ratios = 1 + 1e-3 * np.sin(np.arange(1000) / 50)
     played = np.concatenate([resampler.process(b, r) for b, r in zip(np.split(sound, 1000), ratios, strict=True)])

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from live.sound.level import Gate, Limiter, Meter, Mono, Ramp, amplitude, sanitise
+from live.sound.level import Gate, Limiter, Meter, Ramp, amplitude, sanitise
+from models.features.types import Mono
 
 RATE = 48_000
 LENGTHS = (16, 64, 128, 441, 480, 1024)

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from live.sound.priority import ROUND_ROBIN, as_any_other
+from live.sound.priority import ROUND_ROBIN, reset_priority
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux is asked for urgency")
 
@@ -37,7 +37,7 @@ def test_a_child_of_real_time_is_as_any_other() -> None:
     def start() -> None:
         with sleeper() as child:
             assert os.sched_getscheduler(child.pid) == os.SCHED_RR, "inherited"
-            as_any_other(child.pid)
+            reset_priority(child.pid)
             assert os.sched_getscheduler(child.pid) == os.SCHED_OTHER
             child.kill()
         assert os.sched_getscheduler(0) == os.SCHED_RR, "who started it stays urgent"
@@ -49,7 +49,7 @@ def test_a_child_of_the_raised_is_as_any_other() -> None:
     def start() -> None:
         with sleeper() as child:
             assert os.getpriority(os.PRIO_PROCESS, child.pid) == -5, "inherited"
-            as_any_other(child.pid)
+            reset_priority(child.pid)
             assert os.getpriority(os.PRIO_PROCESS, child.pid) == 0
             child.kill()
 
@@ -59,7 +59,7 @@ def test_a_child_of_the_raised_is_as_any_other() -> None:
 def test_one_that_asks_for_less_keeps_it_and_one_that_is_over_is_no_trouble() -> None:
     with sleeper() as child:
         os.setpriority(os.PRIO_PROCESS, child.pid, 19)
-        as_any_other(child.pid)
+        reset_priority(child.pid)
         assert os.getpriority(os.PRIO_PROCESS, child.pid) == 19
         child.kill()
-    as_any_other(child.pid)
+    reset_priority(child.pid)

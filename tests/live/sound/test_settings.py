@@ -9,12 +9,12 @@ import pytest
 from export.artifact import model_file
 from export.artifact.bad_model import BadModel
 from live.show.parameter_names import CUE_PARAMETERS, STRIP_PARAMETERS
-from live.sound.channel_strip import Desk
+from live.sound.channel_strip import ChannelStrip
 from live.sound.settings import is_quick
 
 
 def test_the_desk_knows_its_own_and_no_voice_s() -> None:
-    desk = Desk(48_000)
+    desk = ChannelStrip(48_000)
     assert [desk.set(name.removeprefix("sound/"), 0.0) for name in STRIP_PARAMETERS] == [True] * len(STRIP_PARAMETERS)
     assert [desk.set(name.removeprefix("sound/"), 0.0) for name in CUE_PARAMETERS] == [False] * len(CUE_PARAMETERS)
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calibration.bench import Options
+from calibration.bench import BenchOptions
 from calibration.bench.soak import run
 
 
 @pytest.mark.slow
 def test_a_soak_of_ten_minutes() -> None:
-    figures = run(Options(minutes=10.0))
+    figures = run(BenchOptions(minutes=10.0))
     audio, late = figures["audio"], np.array(figures["latency_heard_ms"])
     assert audio["xruns"] == 0
     assert audio["deadline_misses"] == 0

@@ -16,6 +16,7 @@ import soundfile
 from live.process.engine_process import EngineProcess, start_forkserver
 from live.process.frames import Samples
 from live.process.messages import (
+    AudioChunk,
     Event,
     Finished,
     Go,
@@ -23,7 +24,6 @@ from live.process.messages import (
     Note,
     OnStage,
     Panic,
-    Played,
     Prepare,
     Ready,
     Refused,
@@ -34,7 +34,8 @@ from live.sound.engine import SoundEngine
 from live.sound.files import FileMicrophone, NoMicrophone, NoSpeaker
 from live.sound.mixer import Dry
 from live.sound.settings import SoundSettings
-from live.sound.voice import Mono, Voice
+from live.sound.voice import Voice
+from models.features.types import Mono
 
 RATE, BLOCK = 48_000, 480
 LIMITER = 48
@@ -422,7 +423,7 @@ def test_what_was_played_is_told_for_the_recorder(tmp_path: Path) -> None:
     engine, clock, ear, sent = staged(tmp_path, Dry(), recorded=True)
     perform(engine, clock, 20)
     engine.close()
-    told = [event for event in sent if isinstance(event, Played)]
+    told = [event for event in sent if isinstance(event, AudioChunk)]
     assert np.array_equal(np.concatenate([np.frombuffer(p.samples, "<f4") for p in told]), ear.sound)
     at = [p.at + len(p.samples) / 4 / RATE for p in told]
     assert np.allclose(at[:-1], [p.at for p in told[1:]], atol=1e-6)

@@ -13,8 +13,8 @@ import soundfile
 import soxr
 from pystoi import stoi
 
-from live.sound.voice import Mono
 from live.sound.waveform_voice import Copy, WaveformPreset, WaveformVoice
+from models.features.types import Mono
 
 CHORUS = WaveformPreset(copies=(Copy(-13, -0.3, 14, 0.8), Copy(11, 0.3, 23, 0.7)))
 PRESETS = {

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from models.datasets.face_moves import MoveOptions, draw_move
-from models.features.face_points import Picture, Points, openings
+from models.features.face_points import openings
+from models.features.types import Picture, Points
 
 SIZE, MARGIN = 256, 32
 ALL = MoveOptions(scale=0.12, shift=0.06, turn=8, stretch=0.6)

@@ -12,7 +12,7 @@ from export.freeze.freeze import freeze
 from export.runtime.frozen_voice import open_frozen_voice
 from export.runtime.session import open_session
 from models.families.cyclegan_vc import CycleGanVc
-from models.features.block_adapter import Convert, streamed
+from models.features.block_adapter import BlockAdapter, streamed
 from models.prepare.data_error import DataError
 from models.training.checkpoint import load_run
 from models.training.family import FreezePlan, WrongTarget
@@ -87,7 +87,7 @@ def test_frozen_it_says_hop_by_hop_what_the_network_says_at_once(run: Path, tmp_
     said = []
     buzz = (0.1 * np.sign(np.sin(2 * np.pi * 120 * np.arange(9600) / 16000))).astype(np.float32)
     for block in (160, 480):
-        voice = Convert(open_frozen_voice(out, "cpu"), "ben", 16000, block)
+        voice = BlockAdapter(open_frozen_voice(out, "cpu"), "ben", 16000, block)
         assert voice.set("source", 1)
         said.append(streamed(voice, buzz, block))
     np.testing.assert_allclose(said[0], said[1], atol=1e-6)

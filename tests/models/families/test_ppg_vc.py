@@ -13,9 +13,9 @@ import torch
 from export.freeze.freeze import freeze
 from export.runtime.frozen_voice import open_frozen_voice
 from export.runtime.session import open_session
-from models.families.ppg_vc import WINDOW, ByPhonemes, PpgVc, Remembered
+from models.families.ppg_vc import WINDOW, KeyValueMemory, PpgConverter, PpgVc
 from models.families.recogniser import RecogniserFamily
-from models.features.block_adapter import Convert, streamed
+from models.features.block_adapter import BlockAdapter, streamed
 from models.prepare.data_error import DataError
 from models.training.checkpoint import load_run
 from models.training.family import FreezePlan, WrongTarget
@@ -43,9 +43,9 @@ def _plan(run: Path) -> FreezePlan:
     return loaded.run.family.freeze(loaded.networks, loaded.run.options, loaded.run.facts, None)
 
 
-def _converter(run: Path) -> ByPhonemes:
+def _converter(run: Path) -> PpgConverter:
     found = load_run(run).networks["converter"]
-    assert isinstance(found, ByPhonemes)
+    assert isinstance(found, PpgConverter)
     return found.eval()
 
 
@@ -73,7 +73,7 @@ def test_what_the_target_says_stays_as_it_is(folders: list[Path], run: Path) -> 
     networks.load_state_dict(loaded.networks.state_dict() | {"converter.crossover": crossover})
     heard = data[1]["heard"][None]
     converter = networks["converter"].eval()
-    assert isinstance(converter, ByPhonemes)
+    assert isinstance(converter, PpgConverter)
     with torch.no_grad():
         said = converter.answers(heard, torch.ones(1, dtype=torch.int64), torch.zeros(1, dtype=torch.int64), Memory())
     # What it says at a frame is of `lookahead` frames before.
@@ -91,7 +91,7 @@ def test_others_say_what_the_target_said(run: Path) -> None:
 
 
 def test_nothing_is_said_by_what_was_not_told() -> None:
-    remembered = Remembered(2, 30, 1.0)
+    remembered = KeyValueMemory(2, 30, 1.0)
     keys = torch.randn(1, 30, WINDOW // 2)
     remembered.tell(torch.tensor([1]), keys, torch.full((1, 36, WINDOW), 3.0))
     assert torch.allclose(remembered.like(torch.zeros(1, 30, 4)), torch.tensor(3.0))
@@ -132,7 +132,7 @@ def test_frozen_it_says_what_the_network_says(run: Path, tmp_path: Path) -> None
     said = []
     buzz = (0.1 * np.sign(np.sin(2 * np.pi * 120 * np.arange(9600) / 16000))).astype(np.float32)
     for block in (160, 480):
-        said.append(streamed(Convert(open_frozen_voice(out, "cpu"), "anna", 16000, block), buzz, block))
+        said.append(streamed(BlockAdapter(open_frozen_voice(out, "cpu"), "anna", 16000, block), buzz, block))
     np.testing.assert_allclose(said[0], said[1], atol=1e-6)
     assert np.isfinite(said[0]).all()
     assert np.abs(said[0]).max() > 1e-3

@@ -17,12 +17,12 @@ from models.families.recogniser import (
     STRIDE,
     Recogniser,
     RecogniserFamily,
+    phoneme_cross_entropy,
     recogniser_of,
     right,
     ship,
-    verdict_loss,
 )
-from models.families.statistics import Statistics
+from models.families.statistics import StatisticsFamily
 from models.prepare.data_error import DataError
 from models.prepare.espeak import Manner
 from models.prepare.phonemes import UNLABELLED
@@ -106,7 +106,11 @@ def test_what_is_not_labelled_is_not_learned() -> None:
     assert float(right(said, phoneme, 2)) == pytest.approx(2 / 3)
     labelled = phoneme.clone()
     labelled[:, 2] = UNLABELLED
-    assert float(verdict_loss(said, labelled, 2, 0.0)) < 0.01 < float(verdict_loss(said, phoneme, 2, 0.0))
+    assert (
+        float(phoneme_cross_entropy(said, labelled, 2, 0.0))
+        < 0.01
+        < float(phoneme_cross_entropy(said, phoneme, 2, 0.0))
+    )
 
 
 def test_it_is_shipped_and_comes_back(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +148,7 @@ def test_it_is_no_voice(run: Path, tmp_path: Path) -> None:
 
 def test_runs_that_are_no_recogniser_are_refused(tmp_path: Path) -> None:
     folders = write_voices(tmp_path, ["anna"])
-    learned(Statistics(), folders, tmp_path / "run")
+    learned(StatisticsFamily(), folders, tmp_path / "run")
     with pytest.raises(BadRun, match="is a run of statistics, not of recogniser"):
         recogniser_of(str(tmp_path / "run"))
     with pytest.raises(BadRun, match="is not a training run"):

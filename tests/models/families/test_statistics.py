@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.families.statistics import Statistics, moments
+from models.families.statistics import StatisticsFamily, moments
 from models.features.speech import MCEPS
 from models.prepare.voice_data import Features, VoiceData, measure
 from models.training.checkpoint import load_run
@@ -34,7 +34,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def _plan(folders: list[Path], out: Path, *, resume: bool = False, **options: int) -> Plan:
-    kind = Statistics()
+    kind = StatisticsFamily()
     chosen = kind.options(**{"batch": 3, **options})  # type: ignore[arg-type]
     return Plan(kind, chosen, tuple(folders), out, resume=resume, precision="32-true")
 
@@ -69,7 +69,7 @@ def test_a_pass_stopped_and_resumed_is_the_pass_not_stopped(folders: list[Path],
 
 def _voice(folders: list[Path], target: str | None, recipe: str = "default") -> tuple[FramewiseVoice, list[Features]]:
     data = VoiceData(folders)
-    kind = Statistics()
+    kind = StatisticsFamily()
     options = kind.options(batch=1, steps=0, **kind.recipes[recipe])
     networks = kind.networks(options, data.facts)
     for index, (speaker, _) in enumerate(data.sentences):

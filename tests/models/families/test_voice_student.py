@@ -15,7 +15,7 @@ from export.artifact.model_file import check
 from export.freeze.freeze import freeze
 from export.runtime.frozen_voice import frozen_voice_outline, open_frozen_voice
 from models.datasets.distillation_data import VoiceLessons
-from models.features.block_adapter import Convert
+from models.features.block_adapter import BlockAdapter
 from models.features.speech import MCEPS
 from models.prepare.data_error import DataError
 from models.training import checkpoint
@@ -158,11 +158,11 @@ def test_it_is_frozen_without_its_teacher(run: Path, frozen: Path, folders: list
 
 def test_on_the_stage_it_is_as_late_as_it_says_and_blocks_are_not_heard(frozen: Path) -> None:
     sound = said("anna", 11)
-    voice = Convert(open_frozen_voice(frozen, "cpu"), "ben", RATE, 160)
-    assert voice.latency == Convert(frozen_voice_outline(frozen), "ben", RATE, 160).latency == AHEAD
+    voice = BlockAdapter(open_frozen_voice(frozen, "cpu"), "ben", RATE, 160)
+    assert voice.latency == BlockAdapter(frozen_voice_outline(frozen), "ben", RATE, 160).latency == AHEAD
     for block in (80, 240, 800):
-        blocks = Convert(open_frozen_voice(frozen, "cpu"), "ben", RATE, block)
-        inside = Convert(open_frozen_voice(frozen, "cpu"), "ben", RATE, block)
+        blocks = BlockAdapter(open_frozen_voice(frozen, "cpu"), "ben", RATE, block)
+        inside = BlockAdapter(open_frozen_voice(frozen, "cpu"), "ben", RATE, block)
         count = len(sound) // block * block
         parts = [blocks.process(sound[at : at + block]) for at in range(0, count, block)]
         np.testing.assert_array_equal(np.concatenate(parts), inside.process(sound[:count]))

@@ -11,11 +11,11 @@ import soundfile
 import soxr
 from pystoi import stoi
 
-from models.features.block_adapter import Convert, streamed
-from models.features.frame_voice import Eased, FrameVoice, Singer, moved
+from models.features.block_adapter import BlockAdapter, streamed
+from models.features.frame_voice import Eased, FrameVoice, VoiceLayer, moved
 from models.features.pitch import PitchTracker
 from models.features.resample import Resampler
-from models.features.speech import Analyser, FrameDelay, Frames, analyse, decode_envelope, encode_envelope
+from models.features.speech import Analyser, FrameDelay, WorldFrames, analyse, decode_envelope, encode_envelope
 from models.features.synthesis import Synthesiser
 
 OWN_RATES = {16_000: 16_000, 44_100: 22_050, 48_000: 24_000}
@@ -27,7 +27,7 @@ class Same:
     lookahead = 0
     context = 0
 
-    def convert(self, frames: Frames) -> Frames:
+    def convert(self, frames: WorldFrames) -> WorldFrames:
         return frames
 
     def reset(self) -> None:
@@ -45,7 +45,7 @@ class Late(Same):
     def __init__(self) -> None:
         self._delay = FrameDelay(self.lookahead)
 
-    def convert(self, frames: Frames) -> Frames:
+    def convert(self, frames: WorldFrames) -> WorldFrames:
         return self._delay.process(frames)
 
     def reset(self) -> None:
@@ -58,11 +58,11 @@ def speech(data: Path, speaker: str, rate: int, seconds: float = 4.0) -> np.ndar
     return soxr.resample(samples, own, rate)[: round(seconds * rate)].astype(np.float32)
 
 
-def voice(rate: int, block: int, hop_frames: int = 4, mapping: type = Same) -> Convert:
-    return Convert(FrameVoice(OWN_RATES[rate], (Singer(mapping()),), hop_frames), "voice", rate, block)
+def voice(rate: int, block: int, hop_frames: int = 4, mapping: type = Same) -> BlockAdapter:
+    return BlockAdapter(FrameVoice(OWN_RATES[rate], (VoiceLayer(mapping()),), hop_frames), "voice", rate, block)
 
 
-def in_blocks(converter: Convert, sound: np.ndarray, block: int) -> np.ndarray:
+def in_blocks(converter: BlockAdapter, sound: np.ndarray, block: int) -> np.ndarray:
     whole = len(sound) // block * block
     return np.concatenate([converter.process(sound[at : at + block]) for at in range(0, whole, block)])
 
@@ -155,7 +155,7 @@ def test_the_pitch_lands_where_it_is_asked(data: Path) -> None:
         sound = speech(data, speaker, 24_000, 2.0)
         spoken = _f0(sound.astype(np.float64))
         for semitones in asked:
-            converter = Convert(FrameVoice(24_000, (Singer(Same()),)), "voice", 24_000, 480)
+            converter = BlockAdapter(FrameVoice(24_000, (VoiceLayer(Same()),)), "voice", 24_000, 480)
             assert converter.set("pitch", semitones)
             played = streamed(converter, sound, 480).astype(np.float64)
             off = _cents(spoken * 2 ** (semitones / 12), _f0(played))
@@ -207,7 +207,7 @@ def test_a_chirp_is_followed(data: Path) -> None:
 
 def test_frames_in_any_grouping_are_the_same() -> None:
     rng = np.random.default_rng(1)
-    frames = Frames(
+    frames = WorldFrames(
         np.repeat([0.0, 120.0, 140.0, 0.0], 8), np.exp(rng.normal(-9, 1, (32, 513))), rng.uniform(0, 1, (32, 513))
     )
     whole = Synthesiser(24_000).push(frames)
@@ -283,6 +283,6 @@ def test_a_parameter_glides() -> None:
 def test_a_formant_moves_up_with_its_factor() -> None:
     envelope = np.full((1, 513), 1e-6)
     envelope[0, 100] = 1.0
-    up = moved(Frames(np.full(1, 100.0), envelope, np.zeros((1, 513))), 2.0, 1.5)
+    up = moved(WorldFrames(np.full(1, 100.0), envelope, np.zeros((1, 513))), 2.0, 1.5)
     assert int(np.argmax(up.envelope[0])) == 150
     assert up.f0[0] == 200.0

@@ -10,15 +10,8 @@ import dlib
 import numpy as np
 import pytest
 
-from models.features.face_points import (
-    Box,
-    FacePoints,
-    LandmarkFileMissing,
-    Picture,
-    eye_distance,
-    landmark_file,
-    openings,
-)
+from models.features.face_points import Box, FacePoints, LandmarkFileMissing, eye_distance, landmark_file, openings
+from models.features.types import Picture
 
 
 @pytest.fixture(scope="module")

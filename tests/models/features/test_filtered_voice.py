@@ -12,10 +12,11 @@ import pyworld
 import soundfile
 import soxr
 
-from models.features.block_adapter import Convert, Mono, streamed
+from models.features.block_adapter import BlockAdapter, streamed
 from models.features.filtered_voice import SAMPLE_RATE, FilteredVoice
 from models.features.room_tone import RoomTone
 from models.features.speech import MCEPS
+from models.features.types import Mono
 
 LATE, HOP = 240, 80
 Says = Callable[[int, float], tuple[np.ndarray, float]]
@@ -72,11 +73,11 @@ def woman(data: Path) -> Mono:
 
 def played(says: Says, sound: Mono, block: int = HOP) -> Mono:
     """Its latency taken out."""
-    return streamed(Convert(FilteredVoice(Scripted(says)), "test", SAMPLE_RATE, block), sound, block)
+    return streamed(BlockAdapter(FilteredVoice(Scripted(says)), "test", SAMPLE_RATE, block), sound, block)
 
 
 def test_where_nothing_is_asked_the_sound_comes_as_it_was_and_as_late_as_declared(woman: Mono) -> None:
-    voice = Convert(FilteredVoice(Scripted(nothing)), "test", SAMPLE_RATE, HOP)
+    voice = BlockAdapter(FilteredVoice(Scripted(nothing)), "test", SAMPLE_RATE, HOP)
     assert voice.latency == LATE
     said = voice.process(woman[: len(woman) // HOP * HOP])
     np.testing.assert_allclose(said[LATE:], woman[: len(said) - LATE], atol=1e-5)
@@ -96,7 +97,7 @@ def test_the_target_s_room_is_heard_in_the_place_of_the_performer_s(woman: Mono)
     def through(level_db: float) -> Mono:
         voice = FilteredVoice(Scripted(nothing), RoomTone(SAMPLE_RATE, [-90.0, -90.0, -20.0, -20.0, -90.0]))
         voice.set("room", level_db)
-        return streamed(Convert(voice, "test", SAMPLE_RATE, HOP), humming, HOP)
+        return streamed(BlockAdapter(voice, "test", SAMPLE_RATE, HOP), humming, HOP)
 
     (hum, least), (left, heard), (_, none) = below(humming), below(through(0.0)), below(through(-60.0))
     assert left < 0.02 * hum
@@ -149,8 +150,8 @@ def test_the_filter_is_on_the_sound_that_it_was_said_of(woman: Mono) -> None:
 def test_blocks_are_not_heard(woman: Mono, rate: int) -> None:
     sound = soxr.resample(woman[:16000], SAMPLE_RATE, rate).astype(np.float32)
 
-    def made(block: int) -> Convert:
-        return Convert(FilteredVoice(Scripted(restless)), "test", rate, block)
+    def made(block: int) -> BlockAdapter:
+        return BlockAdapter(FilteredVoice(Scripted(restless)), "test", rate, block)
 
     for block in (128, 240, 441, 512):
         count = len(sound) // block * block
@@ -162,7 +163,7 @@ def test_blocks_are_not_heard(woman: Mono, rate: int) -> None:
 
 def test_it_is_as_late_as_the_house_allows() -> None:
     """Block, two in hand, the limiter's millisecond and the voice: within 40 ms."""
-    voice = Convert(FilteredVoice(Scripted(nothing)), "test", 48000, 240)
+    voice = BlockAdapter(FilteredVoice(Scripted(nothing)), "test", 48000, 240)
     assert 1e3 * (3 * 240 + 48 + voice.latency) / 48000 <= 33.0
 
 
@@ -178,7 +179,7 @@ def test_no_click_however_the_filter_changes(woman: Mono) -> None:
 
 
 def test_pitch_and_formant_are_the_operators_too(woman: Mono) -> None:
-    voice = Convert(FilteredVoice(Scripted(nothing)), "test", SAMPLE_RATE, HOP)
+    voice = BlockAdapter(FilteredVoice(Scripted(nothing)), "test", SAMPLE_RATE, HOP)
     assert voice.set("pitch", 7.0)
     assert voice.set("formant", 2.0)
     assert voice.set("source", 1.0)
@@ -190,7 +191,7 @@ def test_pitch_and_formant_are_the_operators_too(woman: Mono) -> None:
 
 
 def test_reset_forgets(woman: Mono) -> None:
-    voice = Convert(FilteredVoice(Scripted(restless)), "test", SAMPLE_RATE, HOP)
+    voice = BlockAdapter(FilteredVoice(Scripted(restless)), "test", SAMPLE_RATE, HOP)
     first = voice.process(woman[:8000])
     assert not np.array_equal(voice.process(woman[:8000]), first)
     voice.reset()

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.features.face_points import FacePoints, Points, eye_distance, openings
+from models.features.face_points import FacePoints, eye_distance, openings
 from models.features.retarget import (
     Pose,
     Retarget,
@@ -21,6 +21,7 @@ from models.features.retarget import (
     pose_back,
     target_facts,
 )
+from models.features.types import Points
 
 
 def _clip(path: Path, every: int = 6) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.features.speech import MCEPS, decode_envelope
-from models.features.time_varying_filter import ChangingFilter
+from models.features.time_varying_filter import TimeVaryingFilter
 
 RATE, HOP = 16000, 80
 
@@ -18,7 +18,7 @@ def drawn(seed: int, size: float = 1.0) -> np.ndarray:
 
 def played(sound: np.ndarray, changes: np.ndarray) -> np.ndarray:
     """changes: one a hop."""
-    filtered = ChangingFilter(RATE, HOP)
+    filtered = TimeVaryingFilter(RATE, HOP)
     hops = sound.astype(np.float32).reshape(-1, HOP)
     return np.concatenate([filtered.process(hop, change) for hop, change in zip(hops, changes, strict=True)])
 
@@ -70,7 +70,7 @@ def test_a_network_that_errs_deafens_nobody() -> None:
 
 
 def test_reset_forgets() -> None:
-    filtered = ChangingFilter(RATE, HOP)
+    filtered = TimeVaryingFilter(RATE, HOP)
     sound = np.random.default_rng(2).standard_normal(HOP).astype(np.float32)
     first = filtered.process(sound, drawn(1))
     assert not np.array_equal(filtered.process(sound, drawn(1)), first)

@@ -20,7 +20,7 @@ from lightning_fabric import Fabric
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from models.families.pix2pix import Discriminator, Generator, Pix2Pix, learning_rate
+from models.families.pix2pix import PatchDiscriminator, Pix2Pix, UNetGenerator, learning_rate
 from models.prepare.data_error import DataError
 from models.training import checkpoint
 from models.training.checkpoint import BadRun, load_run
@@ -210,11 +210,11 @@ def test_a_truncated_checkpoint_is_refused_in_one_line(data: Path, tmp_path: Pat
 
 
 def test_the_networks_are_the_papers() -> None:
-    count = {ngf: sum(p.numel() for p in Generator(ngf, 256, 0.5).parameters()) for ngf in (16, 32, 64)}
+    count = {ngf: sum(p.numel() for p in UNetGenerator(ngf, 256, 0.5).parameters()) for ngf in (16, 32, 64)}
     assert count[64] == pytest.approx(54.414e6, rel=1e-3)
     assert count[32] == pytest.approx(13.608e6, rel=1e-3)
     assert count[16] == pytest.approx(3.404e6, rel=1e-3)
-    discriminator = Discriminator()
+    discriminator = PatchDiscriminator()
     assert sum(p.numel() for p in discriminator.parameters()) == pytest.approx(2.769e6, rel=1e-3)
     with torch.no_grad():
         logits = discriminator(torch.zeros(1, 3, 256, 256), torch.zeros(1, 3, 256, 256))[-1]

@@ -19,9 +19,9 @@ from models.voices.layers import (
     Gated,
     MeasuredNorm,
     Memory,
+    freeze_norm,
     gradient_penalty,
     scaled,
-    settle,
     shuffled,
 )
 from models.voices.learned_voice import STRIDES, Converter
@@ -30,8 +30,8 @@ torch.set_num_threads(1)
 GENERATORS = {
     "cyclegan_vc": lambda: cyclegan_vc.Generator1(0.03, 4, None),
     "cyclegan_vc2": lambda: cyclegan_vc.Generator2(0.03, 4, None),
-    "stargan_vc": lambda: stargan_vc.Generator(0.1, 3, 4, None),
-    "stargan_vc2": lambda: stargan_vc2.Generator(0.03, 3, 4, None),
+    "stargan_vc": lambda: stargan_vc.StarGanGenerator(0.1, 3, 4, None),
+    "stargan_vc2": lambda: stargan_vc2.StarGan2Generator(0.03, 3, 4, None),
 }
 
 
@@ -127,7 +127,7 @@ def test_a_norm_measures_each_target_and_then_stands_still() -> None:
     assert found.mean(2).abs().max() < 1e-5
     louder = 10 * x
     assert torch.allclose(copy.deepcopy(norm)(louder, target), found, atol=1e-3)
-    settle(norm, True)
+    freeze_norm(norm, True)
     settled = norm(x, target)
     assert torch.allclose(settled[1], (x[1] - 3) / 2, atol=0.4)
     assert torch.allclose(settled[0], x[0], atol=0.4)

@@ -8,7 +8,7 @@ import torch
 from models.features.speech import MCEPS
 from models.prepare.voice_data import LEVELS
 from models.voices.running_correlation import WIDTH, RunningCorrelation, inverse_root
-from models.voices.speaker_stats import LEVEL_SPREAD, LOUDEST_AT, Heard
+from models.voices.speaker_stats import LEVEL_SPREAD, LOUDEST_AT, NormalizedFrames
 from models.voices.transport import QUIETER_NEPERS, STEEPEST, People, Transport, anybody
 
 rng = np.random.default_rng(0)
@@ -110,14 +110,14 @@ def test_correlations_are_found_in_some_seconds_and_pauses_teach_nothing() -> No
     frames = rng.multivariate_normal(np.zeros(MCEPS - 1), people.correlations[1].numpy(), 4000)
     values = torch.from_numpy(np.concatenate([np.zeros((4000, 1)), frames], 1)).float()[None]
     shares = (1 / torch.arange(601, 4601))[None, :, None]
-    found, state = running(Heard(values, shares, shares), torch.zeros(1, WIDTH))
+    found, state = running(NormalizedFrames(values, shares, shares), torch.zeros(1, WIDTH))
     before, after = ((found[at] - people.correlations[1]).abs().mean() for at in (0, -1))
     assert after < 0.35 * before
-    _, still = running(Heard(values, shares, 0 * shares), state)
+    _, still = running(NormalizedFrames(values, shares, 0 * shares), state)
     assert torch.equal(still, state)
     # In hops as at once.
     parts, state = [], torch.zeros(1, WIDTH)
     for begin in range(0, 40, 4):
-        part, state = running(Heard(*(x[:, begin : begin + 4] for x in (values, shares, shares))), state)
+        part, state = running(NormalizedFrames(*(x[:, begin : begin + 4] for x in (values, shares, shares))), state)
         parts.append(part)
     torch.testing.assert_close(torch.cat(parts), found[:40])

@@ -1,0 +1,23 @@
+"""The arrays that everything here is made of, each named once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]
+"""RGB, (height, width, 3)."""
+
+Points = NDArray[np.float32]
+"""Landmarks in pixels, (68, 2), x before y."""
+
+Mono = NDArray[np.float32]
+"""Sound of one channel, (n,), full scale 1."""
+
+Signal = NDArray[np.float64]
+"""A sequence of numbers over time, (n,), where float32 would not do."""
+
+Progress = Callable[[str, int, int], None]
+"""How far long work is: what is being done, how much of it is done, of how much."""
