@@ -100,12 +100,12 @@ def evaluate_face(
             def tell(what: str, done: int, of: int) -> None:
                 status.update(f"{what} ({done + 1} of {of}) ...")
 
-            figures = run(look, footage, target or [], out, tell)
+            metrics = run(look, footage, target or [], out, tell)
     except (BadModel, BadSource, BadFootage, LandmarkFileMissing) as error:
         _refuse(error)
     except OSError as error:
         _refuse(f"{out} cannot be written: {error.strerror or error}")
-    _show_faces(figures, out)
+    _show_faces(metrics, out)
 
 
 @evaluate.command("voice")
@@ -149,46 +149,46 @@ def evaluate_voice(
         _refuse(error)
     except OSError as error:
         _refuse(f"{out} cannot be written: {error.strerror or error}")
-    for name, figures in found.items():
-        _show_voice(figures, out if len(found) == 1 else out / name)
+    for name, metrics in found.items():
+        _show_voice(metrics, out if len(found) == 1 else out / name)
 
 
-def _show_voice(figures: dict[str, Any], out: Path) -> None:
+def _show_voice(metrics: dict[str, Any], out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
     columns = ("similarity_target", "similarity_source", "stoi", "f0_error_cents", "f0_correlation", "mcd_db", "rtf")
     heads = ("to the target", "to the source", "STOI", "F0 off, cents", "F0 correlation", "MCD, dB", "rtf")
-    title = f"{figures['voice']}, {figures['latency_ms']:.1f} ms late"
+    title = f"{metrics['voice']}, {metrics['latency_ms']:.1f} ms late"
     table = Table("spoken", *heads, title=title, title_justify="left")
-    for name, clip in [*figures["clips"].items(), ("median", figures)]:
+    for name, clip in [*metrics["clips"].items(), ("median", metrics)]:
         table.add_row(name, *("-" if clip[column] is None else f"{clip[column]:.3f}" for column in columns))
     Console(width=None if sys.stdout.isatty() else 140).print(table)
-    if figures["nearer_target"] is not None:
-        print(f"nearer the target than the source: {figures['nearer_target']} of {figures['of']}")
-    if figures["coverage"] is not None:
+    if metrics["nearer_target"] is not None:
+        print(f"nearer the target than the source: {metrics['nearer_target']} of {metrics['of']}")
+    if metrics["coverage"] is not None:
         four = ("precision", "recall", "density", "coverage")
-        best = figures["prdc_of_target"]
+        best = metrics["prdc_of_target"]
         of_best = "" if best is None else f" (the target's own: {', '.join(f'{best[name]:.2f}' for name in four)})"
-        print(f"{', '.join(four)}: {', '.join(f'{figures[name]:.2f}' for name in four)}{of_best}")
-    if figures["reconstruction_db"] is not None:
-        print(f"lost on the target's own voice: {figures['reconstruction_db']:.1f} dB")
-    if figures["missing"]:
-        print(f"not measured: {figures['missing']}")
+        print(f"{', '.join(four)}: {', '.join(f'{metrics[name]:.2f}' for name in four)}{of_best}")
+    if metrics["reconstruction_db"] is not None:
+        print(f"lost on the target's own voice: {metrics['reconstruction_db']:.1f} dB")
+    if metrics["missing"]:
+        print(f"not measured: {metrics['missing']}")
     print(f"figures: {out / 'figures.json'}; sounds and spectrograms beside it")
 
 
-def _show_faces(figures: dict[str, Any], out: Path) -> None:
+def _show_faces(metrics: dict[str, Any], out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
     columns = ("identity", "expression", "ssim", "l1", "sharpness", "flicker")
-    table = Table("driven by", *columns, "mouth opens", "eyes open", title=f"{figures['look']}", title_justify="left")
+    table = Table("driven by", *columns, "mouth opens", "eyes open", title=f"{metrics['look']}", title_justify="left")
 
     def number(value: float | None) -> str:
         return "-" if value is None else f"{value:.3f}"
 
-    for name, clip in [*figures["clips"].items(), ("all", figures)]:
+    for name, clip in [*metrics["clips"].items(), ("all", metrics)]:
         gains = {part: clip["openings"][part]["gain"] for part in ("mouth", "left_eye", "right_eye")}
         eyes = [gains[part] for part in ("left_eye", "right_eye") if gains[part] is not None]
         table.add_row(
@@ -316,18 +316,18 @@ def bench(
     if json_out is not None and (json_out.is_dir() or not json_out.parent.is_dir()):
         _refuse(f"--json {json_out}: name a file in a folder that is there")
     options = BenchOptions(look, footage, work, minutes, runs)
-    figures: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
     failed = []
     for name in chosen:
         print(f"{name}: {BENCHES[name].what} (about {BENCHES[name].minutes:g} min) ...", file=sys.stderr)
         module, function = BENCHES[name].where.split(":")
         try:
-            figures[name] = getattr(import_module(module), function)(options)
+            metrics[name] = getattr(import_module(module), function)(options)
         except CannotMeasure as error:
             failed.append(name)
             print(f"guise: {name} was not measured: {error}", file=sys.stderr)
         if json_out is not None:
-            _write(json_out, figures)
+            _write(json_out, metrics)
     if not names:
         long = [f"`guise bench {name}` ({b.minutes:g} min: {b.what})" for name, b in BENCHES.items() if not b.quick]
         print(f"not run: {', '.join(long)}; all: `guise bench all`")
@@ -361,9 +361,9 @@ def check_look(look: Path) -> None:
         _refuse(error)
 
 
-def _write(path: Path, figures: dict[str, Any]) -> None:
+def _write(path: Path, metrics: dict[str, Any]) -> None:
     try:
-        path.write_text(json.dumps(figures, indent=1), "utf-8")
+        path.write_text(json.dumps(metrics, indent=1), "utf-8")
     except OSError as error:
         _refuse(f"--json {path} cannot be written: {error.strerror or error}")
 

@@ -105,9 +105,9 @@ def run(options: BenchOptions) -> dict[str, Any]:
             dissolves = _performed(_show(three, DISSOLVE_S), camera, budget_looks=8, task=_dissolves)
         finally:
             stop_forkserver()
-    figures = {"filmed": who, "cut": cuts, "load": loads, "dissolve": dissolves}
-    _print(figures)
-    return figures
+    metrics = {"filmed": who, "cut": cuts, "load": loads, "dissolve": dissolves}
+    _print(metrics)
+    return metrics
 
 
 def _show(looks: dict[str, Path], transition_s: float) -> Show:
@@ -140,17 +140,17 @@ def _performed(show: Show, camera: str, *, budget_looks: int, task: Any) -> dict
         quiet_from = now()
         time.sleep(QUIET_S)
         quiet = _gaps(watcher.since(quiet_from))
-        figures: dict[str, Any] = task(manager, watcher)
-        figures["quiet_gap"] = {"median": float(np.median(quiet)), "worst": float(np.max(quiet))}
+        metrics: dict[str, Any] = task(manager, watcher)
+        metrics["quiet_gap"] = {"median": float(np.median(quiet)), "worst": float(np.max(quiet))}
     finally:
         manager.stop()
     report = manager.report()
-    figures["fps"] = report["video"]["fps"]
-    figures["reported_gaps"] = [s["frame_gap"] for s in report["switches"] if s["frame_gap"] is not None]
-    figures["audio_gap_samples"] = [
+    metrics["fps"] = report["video"]["fps"]
+    metrics["reported_gaps"] = [s["frame_gap"] for s in report["switches"] if s["frame_gap"] is not None]
+    metrics["audio_gap_samples"] = [
         s["audio_gap_samples"] for s in report["switches"] if s["audio_gap_samples"] is not None
     ]
-    return figures
+    return metrics
 
 
 def _cuts(manager: StageManager, watcher: _Watcher) -> dict[str, Any]:
@@ -246,11 +246,11 @@ def _until(manager: StageManager, holds: Any, what: str) -> None:
         time.sleep(0.01)
 
 
-def _print(figures: dict[str, Any]) -> None:
+def _print(metrics: dict[str, Any]) -> None:
     def pair(part: dict[str, float], unit: str = "", digits: int = 2) -> str:
         return f"{part['median']:.{digits}f} / {part['worst']:.{digits}f}{unit}"
 
-    cut, load, dissolve = figures["cut"], figures["load"], figures["dissolve"]
+    cut, load, dissolve = metrics["cut"], metrics["load"], metrics["dissolve"]
     rows = [
         Row(
             f"{cut['changes']} preloaded cuts: frames of the old look after GO",
@@ -269,4 +269,4 @@ def _print(figures: dict[str, Any]) -> None:
         rows.append(Row(f"{name}: on stage after", pair(part["on_stage_after_s"], " s", 3)))
         rows.append(Row("  gaps with no change under way, here", pair(part["quiet_gap"], " frames")))
         rows.append(Row("  frames a second", f"{part['fps']:.2f}"))
-    show(f"cue: {figures['filmed']}, random-weight looks, ngf 32; median / worst, one run", rows)
+    show(f"cue: {metrics['filmed']}, random-weight looks, ngf 32; median / worst, one run", rows)

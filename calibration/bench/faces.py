@@ -33,15 +33,15 @@ def run(options: BenchOptions) -> dict[str, Any]:
     old_threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        figures: dict[str, Any] = {"kept": _kept(video), "still": _still(video)}
+        metrics: dict[str, Any] = {"kept": _kept(video), "still": _still(video)}
         boxes = folder.parent / "faces" / "dlib_landmarks" / "training_with_face_landmarks.xml"
         if boxes.is_file():
-            figures["annotated"] = _annotated(boxes)
-        figures["invented"] = {name: _invented(folder / name) for name in NO_FACE if (folder / name).is_file()}
+            metrics["annotated"] = _annotated(boxes)
+        metrics["invented"] = {name: _invented(folder / name) for name in NO_FACE if (folder / name).is_file()}
     finally:
         cv2.setNumThreads(old_threads)
-    _print(figures)
-    return figures
+    _print(metrics)
+    return metrics
 
 
 def _kept(video: Path) -> dict[str, Any]:
@@ -128,8 +128,8 @@ def _read(path: Path) -> Picture:
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def _print(figures: dict[str, Any]) -> None:
-    kept, still = figures["kept"], figures["still"]
+def _print(metrics: dict[str, Any]) -> None:
+    kept, still = metrics["kept"], metrics["still"]
     t = kept["tracker_ms"]
     rows = [
         Row("face lost", f"{kept['lost_share']:.2%}", "<= 0.50%", kept["lost_share"] <= 0.005),
@@ -144,11 +144,11 @@ def _print(figures: dict[str, Any]) -> None:
             still["equal_when_rounded"] == still["stills"] and still["stills"] > 0,
         ),
     ]
-    if "annotated" in figures:
-        a = figures["annotated"]
+    if "annotated" in metrics:
+        a = metrics["annotated"]
         text = f"{a['mean_px']:.2f} px over {a['faces']} faces (worst {a['worst_face_px']:.2f})"
         rows.append(Row("dlib's annotated pictures: mean distance", text, "<= 1 px", a["mean_px"] <= 1))
-    for name, found in figures["invented"].items():
+    for name, found in metrics["invented"].items():
         rows.append(
             Row(f"faces invented in {name}", f"{found['faces']} of {found['frames']}", "0", found["faces"] == 0)
         )

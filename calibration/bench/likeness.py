@@ -74,7 +74,7 @@ def run(options: BenchOptions) -> dict[str, Any]:
         with_it, without = open_look(path), open_look(path, retarget=False)
         meter = FaceMeter()
         person = person_of([track("A, first take", needed(options, TALKER_A))], with_it, meter)
-        figures: dict[str, Any] = {
+        metrics: dict[str, Any] = {
             "look": with_it.manifest.name,
             "training": training or with_it.manifest.training.model_dump(mode="json"),
             "target": {"own_identity_median": person.own_identity[0], "own_identity_p95": person.own_identity[1]},
@@ -85,14 +85,14 @@ def run(options: BenchOptions) -> dict[str, Any]:
             clip = track(name, needed(options, file))
             modes = _modes(clip, with_it, without, own=name.startswith("A"))
             measured = measure(clip, modes, person, meter, work)
-            figures["driven"][name] = {mode: one.figures() for mode, one in measured.items()}
+            metrics["driven"][name] = {mode: one.metrics() for mode, one in measured.items()}
     except (BadModel, BadFootage) as error:
         raise CannotMeasure(str(error)) from error
     finally:
         cv2.setNumThreads(old_threads)
-    (work / "figures.json").write_text(json.dumps(figures, indent=1), "utf-8")
-    _print(figures, work)
-    return figures
+    (work / "figures.json").write_text(json.dumps(metrics, indent=1), "utf-8")
+    _print(metrics, work)
+    return metrics
 
 
 # ------------------------------------------------------------------------------------------------- the look
@@ -172,12 +172,12 @@ def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "guise"
 
 
-def _print(figures: dict[str, Any], work: Path) -> None:
+def _print(metrics: dict[str, Any], work: Path) -> None:
     def number(value: float | None, digits: int = 3) -> str:
         return "-" if value is None else f"{value:.{digits}f}"
 
     rows = []
-    for name, modes in figures["driven"].items():
+    for name, modes in metrics["driven"].items():
         for mode, f in modes.items():
             wanted = WANTED_IDENTITY.get(name) if mode == "retargeted" else None
             held = None if wanted is None else at_most(f["identity"], wanted)
@@ -203,10 +203,10 @@ def _print(figures: dict[str, Any], work: Path) -> None:
                 for key, part in opened.items()
             )
             rows.append(Row("  openings, correlation x gain", gains))
-    t = figures["training"]
-    own = figures["target"]["own_identity_median"]
+    t = metrics["training"]
+    own = metrics["target"]["own_identity_median"]
     note = (
         f"medians over up to {SAMPLES} frames a clip; trained {t.get('minutes', 0):g} minutes; his first take lies "
         f"{own:.2f} from its own mean, 95 % of his second within {SAME_MAN}; see {work}"
     )
-    show(f"likeness: {figures['look']}", rows, note)
+    show(f"likeness: {metrics['look']}", rows, note)

@@ -36,14 +36,14 @@ def run(options: BenchOptions) -> dict[str, Any]:
         who = webcam_movie(options, folder / "webcam.mp4", 20)
         show_file = _show(folder)
         arguments = [str(show_file), "--headless", "--camera", str(folder / "webcam.mp4")]
-        figures = {"filmed": who, "soak": _soak(arguments, minutes)}
-        figures["left_behind"] = {
+        metrics = {"filmed": who, "soak": _soak(arguments, minutes)}
+        metrics["left_behind"] = {
             "after --seconds": _left_behind(arguments, "end"),
             "after Ctrl-C": _left_behind(arguments, "interrupt"),
             "after the parent was killed": _left_behind(arguments, "kill"),
         }
-    _print(figures)
-    return figures
+    _print(metrics)
+    return metrics
 
 
 def _show(folder: Path) -> Path:
@@ -128,8 +128,8 @@ def _name(process: Any) -> str:
         return str(process.pid)
 
 
-def _print(figures: dict[str, Any]) -> None:
-    soak = figures["soak"]
+def _print(metrics: dict[str, Any]) -> None:
+    soak = metrics["soak"]
     low, high = soak["interval"]
     held = soak["percent_an_hour"] <= 1 or low <= 1
     rows = [
@@ -144,7 +144,7 @@ def _print(figures: dict[str, Any]) -> None:
             f"{soak['switches']}, {soak['fps']:.1f}, {ms(soak['longest_gap'], 0)}",
         ),
     ]
-    for name, left in figures["left_behind"].items():
+    for name, left in metrics["left_behind"].items():
         found = [
             f"{len(left[kind])} {kind.replace('_', ' ')}"
             for kind in ("processes", "shared_memory", "files")
@@ -153,7 +153,7 @@ def _print(figures: dict[str, Any]) -> None:
         text = ", ".join(found) or f"nothing, after {left['gone_after_s']:.1f} s"
         rows.append(Row(f"left behind {name}", text, "nothing", not found))
     show(
-        f"memory: {soak['minutes']:g} minutes, {soak['samples']} samples from the second minute; {figures['filmed']}",
+        f"memory: {soak['minutes']:g} minutes, {soak['samples']} samples from the second minute; {metrics['filmed']}",
         rows,
         "Theil-Sen slope of the summed PSS; interval from the scatter of ten parts' medians: zero within it is noise.",
     )

@@ -42,17 +42,17 @@ def run(options: BenchOptions) -> dict[str, Any]:
         megabytes = {what: session.path.stat().st_size / 1e6 for what, session in sessions.items()}
         taken = interleaved(sessions, inputs, rounds)
     classic = float(np.percentile(taken[CLASSIC], 95))
-    figures: dict[str, Any] = {"rounds": rounds, "cores": physical_cores(), "looks": {}}
+    metrics: dict[str, Any] = {"rounds": rounds, "cores": physical_cores(), "looks": {}}
     for what, times in taken.items():
         p50, p95 = (float(value) for value in np.percentile(times, [50, 95]))
-        figures["looks"][what] = {
+        metrics["looks"][what] = {
             "megabytes": megabytes[what],
             "p50_ms": p50,
             "p95_ms": p95,
             "of_classic_p95": p95 / classic,
         }
-    _print(figures)
-    return figures
+    _print(metrics)
+    return metrics
 
 
 def _looks(folder: Path, inputs: list[dict[str, Any]]) -> dict[str, Path]:
@@ -73,12 +73,12 @@ def _looks(folder: Path, inputs: list[dict[str, Any]]) -> dict[str, Path]:
     return found
 
 
-def _print(figures: dict[str, Any]) -> None:
+def _print(metrics: dict[str, Any]) -> None:
     rows = []
-    for what, f in figures["looks"].items():
+    for what, f in metrics["looks"].items():
         text = f"{f['megabytes']:.1f} MB  p50 {ms(f['p50_ms'])}  p95 {ms(f['p95_ms'])}  x{f['of_classic_p95']:.2f}"
         reduced = what != CLASSIC
         held = at_most(f["of_classic_p95"], WANTED) if reduced else None
         rows.append(Row(what, text, f"p95 x{WANTED:g}" if reduced else "", held))
-    title = f"reduction: {figures['rounds']} runs of each in turn, CPU with {figures['cores']} cores, random weights"
+    title = f"reduction: {metrics['rounds']} runs of each in turn, CPU with {metrics['cores']} cores, random weights"
     show(title, rows, "x: p95 against the classic one's; quality is told by `guise reduce`, of a trained look")

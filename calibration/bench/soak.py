@@ -45,7 +45,7 @@ def run(options: BenchOptions) -> dict[str, Any]:
     at, used = np.array(settled, np.float64).T
     slope = robust_slope(list(at), list(used))
     percent = 3600 / float(np.median(used)) * 100
-    figures = {
+    metrics = {
         "minutes": minutes,
         "filmed": who,
         "video": ran.report["video"],
@@ -63,8 +63,8 @@ def run(options: BenchOptions) -> dict[str, Any]:
             "interval": [slope.low * percent, slope.high * percent],
         },
     }
-    _print(figures)
-    return figures
+    _print(metrics)
+    return metrics
 
 
 def _speech(path: Path) -> NDArray[np.int64]:
@@ -117,9 +117,9 @@ def _late(path: Path, clicks: NDArray[np.int64]) -> list[float]:
     return late
 
 
-def _print(figures: dict[str, Any]) -> None:
-    audio, video, memory = figures["audio"], figures["video"], figures["memory"]
-    late = np.array(figures["latency_heard_ms"])
+def _print(metrics: dict[str, Any]) -> None:
+    audio, video, memory = metrics["audio"], metrics["video"], metrics["memory"]
+    late = np.array(metrics["latency_heard_ms"])
     tenth = max(len(late) // 10, 1)
     drift = float(np.median(late[-tenth:]) - np.median(late[:tenth]))
     off = float(np.median(late) - audio["latency"])
@@ -133,9 +133,9 @@ def _print(figures: dict[str, Any]) -> None:
         Row("a block's computing p50 / p99 / max", " / ".join(ms(audio["compute"][p]) for p in ("p50", "p99", "max"))),
         Row("rtf", f"{audio['rtf']:.3f}"),
         Row("frames a second", f"{video['fps']:.2f}", "30 held", video["fps"] >= 29.5),
-        Row("cue changes, samples missing", f"{figures['switches']}, {figures['samples_missing_at_switches']}"),
+        Row("cue changes, samples missing", f"{metrics['switches']}, {metrics['samples_missing_at_switches']}"),
         Row("memory, first / last", f"{memory['first'] / 1e6:.1f} / {memory['last'] / 1e6:.1f} MB"),
         Row("its slope", f"{memory['percent_an_hour']:+.2f} % an hour", "<= 1 %", memory["percent_an_hour"] <= 1),
-        Row("faults, warnings", f"{len(figures['faults'])}, {len(figures['warnings'])}"),
+        Row("faults, warnings", f"{len(metrics['faults'])}, {len(metrics['warnings'])}"),
     ]
-    show(f"soak: {figures['minutes']:g} minutes, speech file to file, {figures['filmed']} beside it", rows)
+    show(f"soak: {metrics['minutes']:g} minutes, speech file to file, {metrics['filmed']} beside it", rows)

@@ -39,7 +39,7 @@ RATES = {16_000: 16_000, 44_100: 22_050, 48_000: 24_000}
 def run(options: BenchOptions) -> dict[str, Any]:
     """Every preset on every speaker; some minutes of one core."""
     spoken = speakers(RATE, SECONDS)
-    figures = {
+    metrics = {
         "speakers": list(spoken),
         "shift of 0": {name: _unchanged(quick, spoken) for name, quick in (("WORLD", False), ("quick", True))},
         "pitch": {name: _pitch(quick, spoken) for name, quick in (("WORLD", False), ("quick", True))},
@@ -48,8 +48,8 @@ def run(options: BenchOptions) -> dict[str, Any]:
         "blocks": _blocks(next(iter(spoken.values()))),
         "changes": _changes(np.concatenate(list(spoken.values()))),
     }
-    _print(figures)
-    return figures
+    _print(metrics)
+    return metrics
 
 
 def _names() -> list[str]:
@@ -220,15 +220,15 @@ def _changes(sound: Mono) -> dict[str, Any]:
     }
 
 
-def _print(figures: dict[str, Any]) -> None:
+def _print(metrics: dict[str, Any]) -> None:
     rows = []
     for name, limit, rtf_limit in (("WORLD", 100.0, 0.3), ("quick", 40.0, 0.2)):
-        plain = figures["shift of 0"][name]
-        presets = [p for key, p in figures["presets"].items() if key.endswith(QUICK) == (name == "quick")]
+        plain = metrics["shift of 0"][name]
+        presets = [p for key, p in metrics["presets"].items() if key.endswith(QUICK) == (name == "quick")]
         total = max(preset["total_ms"] for preset in presets)
         lag = plain["lag_beyond_declared_ms"]
         low = min(plain["stoi"].values())
-        cents = max(abs(c) for by in figures["pitch"][name].values() for c in by.values())
+        cents = max(abs(c) for by in metrics["pitch"][name].values() for c in by.values())
         rtf = max(preset["rtf"] for preset in presets)
         rows += [
             Row(f"{name}: latency, block in to block out", f"{total:.1f} ms", f"<= {limit:.0f} ms", total <= limit),
@@ -237,10 +237,10 @@ def _print(figures: dict[str, Any]) -> None:
             Row(f"{name}: STOI of a shift of 0, lowest speaker", f"{low:.3f}", ">= 0.9", low >= 0.9),
             Row(f"{name}: F0 off, worst speaker and shift", f"{cents:.1f} cents", "<= 20 (median)", cents <= 20),
         ]
-    for hop, cost in figures["hops"].items():
+    for hop, cost in metrics["hops"].items():
         wanted = ("<= 0.3", cost["rtf"] <= 0.3) if hop == "20 ms" else ("", None)
         rows.append(Row(f"WORLD at hops of {hop}: rtf, a block p50 / p99", _cost_text(cost), wanted[0], wanted[1]))
-    blocks, changes = figures["blocks"], figures["changes"]
+    blocks, changes = metrics["blocks"], metrics["changes"]
     worst = blocks["largest_difference"]
     rows += [
         Row(f"in blocks against whole, {blocks['combinations']} ways", f"{worst:.1e}", "<= 1e-6", worst <= 1e-6),
@@ -252,10 +252,10 @@ def _print(figures: dict[str, Any]) -> None:
             changes["kink_over_surroundings_worst"] <= 4,
         ),
     ]
-    for name, preset in figures["presets"].items():
+    for name, preset in metrics["presets"].items():
         kept = f"STOI {preset['stoi']:.2f}, {preset['level_db']:+.1f} dB"
         rows.append(Row(name, f"{preset['total_ms']:.1f} ms, {kept}, rtf {preset['rtf']:.3f}"))
-    show(f"sound: {len(figures['speakers'])} speakers, {SECONDS:g} s each, 48 kHz, one core", rows)
+    show(f"sound: {len(metrics['speakers'])} speakers, {SECONDS:g} s each, 48 kHz, one core", rows)
 
 
 def _cost_text(cost: dict[str, float]) -> str:

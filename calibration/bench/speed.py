@@ -62,7 +62,7 @@ def run(options: BenchOptions) -> dict[str, Any]:
     if video.get("fps") is None:
         why = "; ".join(reports[0]["warnings"]) or "no picture was generated"
         raise CannotMeasure(f"nothing was performed: {why}")
-    figures = {
+    metrics = {
         "filmed": who,
         "look": performed,
         "runs": runs,
@@ -71,8 +71,8 @@ def run(options: BenchOptions) -> dict[str, Any]:
         "ratio": {"fps": video["fps"] / old["fps"], "look_alone": _ratio(old["generator_ms"], video)},
         "audio": _medians([report["audio"] for report in reports]),
     }
-    _print(figures)
-    return figures
+    _print(metrics)
+    return metrics
 
 
 def old_way(movie: Path) -> dict[str, Any]:
@@ -142,8 +142,8 @@ def _medians(parts: list[Any]) -> Any:
     return float(np.median(numbers)) if numbers else first
 
 
-def _print(figures: dict[str, Any]) -> None:
-    video, old, audio = figures["guise"], figures["face2face"], figures["audio"]
+def _print(metrics: dict[str, Any]) -> None:
+    video, old, audio = metrics["guise"], metrics["face2face"], metrics["audio"]
     latency, presented = video["latency"], video.get("presented_latency") or {}
     stages = {name: part.get("p50") for name, part in (video.get("stages") or {}).items() if isinstance(part, dict)}
     rows = [
@@ -163,9 +163,9 @@ def _print(figures: dict[str, Any]) -> None:
         Row("face2face-demo's way: frames a second", f"{old['fps']:.2f}"),
         Row("face2face-demo's way: a frame p50 / p95", f"{ms(old['frame_ms']['p50'])} / {ms(old['frame_ms']['p95'])}"),
         Row("face2face-demo's way: its generator (ngf 64, fp32)", ms(old["generator_ms"])),
-        Row("frames a second, Guise / face2face-demo's way", f"{figures['ratio']['fps']:.1f} x (the camera gives 30)"),
+        Row("frames a second, Guise / face2face-demo's way", f"{metrics['ratio']['fps']:.1f} x (the camera gives 30)"),
     ]
     show(
-        f"speed: {figures['filmed']} at 640x480, 30 fps; {figures['look']}; {figures['runs']} run(s) of {SECONDS:g} s",
+        f"speed: {metrics['filmed']} at 640x480, 30 fps; {metrics['look']}; {metrics['runs']} run(s) of {SECONDS:g} s",
         rows,
     )

@@ -18,12 +18,12 @@ GIGABYTE = 1e9
 def run(options: BenchOptions) -> dict[str, Any]:
     """The demo show, three times with the window and three times without."""
     runs = options.runs or 3
-    figures: dict[str, Any] = {"runs": runs, "display": display()}
+    metrics: dict[str, Any] = {"runs": runs, "display": display()}
     for name, arguments in (("window", []), ("headless", ["--headless"])):
         # The file cache is warm after the first start on a machine, and that one is printed apart.
-        figures[name] = _figures([perform(arguments, SECONDS, sample_s=SAMPLE_S) for _ in range(runs)])
-    _print(figures)
-    return figures
+        metrics[name] = _figures([perform(arguments, SECONDS, sample_s=SAMPLE_S) for _ in range(runs)])
+    _print(metrics)
+    return metrics
 
 
 def _figures(ran: list[Ran]) -> dict[str, Any]:
@@ -48,10 +48,10 @@ def _first_frame_s(ran: Ran) -> float:
     return float(since_start_ms) / 1e3
 
 
-def _print(figures: dict[str, Any]) -> None:
+def _print(metrics: dict[str, Any]) -> None:
     rows = []
     for name, title in (("window", "with the window"), ("headless", "headless")):
-        f = figures[name]
+        f = metrics[name]
         median = f["first_frame_median_s"]
         each = ", ".join(f"{s:.2f}" for s in f["first_frame_s"])
         rows.append(
@@ -60,9 +60,9 @@ def _print(figures: dict[str, Any]) -> None:
         peak = f["pss_peak"]
         text = f"{peak / 1e6:.0f} MB (performing {f['pss_performing'] / 1e6:.0f})"
         rows.append(Row(f"{title}: memory of all processes, peak", text, "< 1 GB", peak < GIGABYTE))
-    screen = "a screen" if figures["display"] else "no screen, so Qt draws offscreen"
+    screen = "a screen" if metrics["display"] else "no screen, so Qt draws offscreen"
     show(
-        f"start: the demo show, {figures['runs']} runs each; {screen}",
+        f"start: the demo show, {metrics['runs']} runs each; {screen}",
         rows,
         "memory: PSS, summed over the process tree",
     )

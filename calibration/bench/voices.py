@@ -176,7 +176,7 @@ def run(options: BenchOptions) -> dict[str, Any]:
     learned = [[sentence.features for sentence in own[:LEARNED]] for own in sentences]
     persons = [mean_embedding(meter.embedding(s.sound, RATE) for s in own[:LEARNED]) for own in sentences]
     speakers = tuple(measure(features) for features in learned)
-    figures: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="guise-voices-") as name:
         sessions = [open_session(path, "cpu", 1) for path in freeze_statistics(Path(name), learned)]
         spoken = [np.concatenate([sentence.sound for sentence in own[:LEARNED]]) for own in sentences]
@@ -188,7 +188,7 @@ def run(options: BenchOptions) -> dict[str, Any]:
             if target != source
         ]
         for row, convert in ROWS.items():
-            figures[row] = _judged(cases, convert, meter, persons)
+            metrics[row] = _judged(cases, convert, meter, persons)
         for session in sessions:
             session.close()
     if options.work is not None:
@@ -197,10 +197,10 @@ def run(options: BenchOptions) -> dict[str, Any]:
         for family, voices in train_families(options.work, minutes, recordings):
             if all(voice.source for voice in voices.values()):
                 told = f"{family}, live, told who speaks"
-                figures[told] = _judged(cases, _trained(voices, told=True), meter, persons)
-            figures[f"{family}, live, not told"] = _judged(cases, _trained(voices, told=False), meter, persons)
-    _print(figures, len(cases))
-    return figures
+                metrics[told] = _judged(cases, _trained(voices, told=True), meter, persons)
+            metrics[f"{family}, live, not told"] = _judged(cases, _trained(voices, told=False), meter, persons)
+    _print(metrics, len(cases))
+    return metrics
 
 
 def freeze_statistics(folder: Path, learned: list[list[Features]]) -> list[Path]:
@@ -307,9 +307,9 @@ def _speech() -> Path:
     raise CannotMeasure(f"no sentences of LibriSpeech {', '.join(SPEAKERS)} in {folder}: set GUISE_DATA")
 
 
-def _print(figures: Mapping[str, Any], conversions: int) -> None:
+def _print(metrics: Mapping[str, Any], conversions: int) -> None:
     rows = []
-    for name, found in figures.items():
+    for name, found in metrics.items():
         said = (
             f"{found['to_target']:.3f}  {found['to_source']:.3f}  {found['nearer_target']:2d} of {conversions}  "
             f"{found['stoi']:.3f}  {found['f0_error_cents']:5.0f}"

@@ -65,17 +65,17 @@ def evaluate_face(
             clip = track(path.stem, path)
             own = person is not None and _shows(clip, person, meter)
             measured = measure(clip, {"look": retargeted(clip, opened, own=own)}, person, meter, out)["look"]
-            clips[path.name] = {"own": own, **measured.figures()}
+            clips[path.name] = {"own": own, **measured.metrics()}
             everything.add(measured)
     finally:
         cv2.setNumThreads(before)
-    figures = {**everything.figures(), "look": opened.manifest.name, "clips": clips}
+    metrics = {**everything.metrics(), "look": opened.manifest.name, "clips": clips}
     for openings in ("openings", "openings_real"):
-        figures[openings] = _over_clips([clip[openings] for clip in clips.values()])
+        metrics[openings] = _over_clips([clip[openings] for clip in clips.values()])
     if person is not None:
-        figures["target"] = {"own_identity_median": person.own_identity[0], "own_identity_p95": person.own_identity[1]}
-    (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
-    return figures
+        metrics["target"] = {"own_identity_median": person.own_identity[0], "own_identity_p95": person.own_identity[1]}
+    (out / "figures.json").write_text(json.dumps(metrics, indent=1) + "\n", "utf-8")
+    return metrics
 
 
 def _over_clips(openings: Sequence[Mapping[str, Mapping[str, float | None]]]) -> dict[str, dict[str, float | None]]:

@@ -273,7 +273,7 @@ class Measured:
             self._moved.append(points_change(before_found, found))
             self._real_moved.append(points_change(before_real, real_found))
 
-    def figures(self) -> dict[str, Any]:
+    def metrics(self) -> dict[str, Any]:
         """Medians over the chosen frames; None where nothing could be measured."""
         return {
             "frames": self._taken,

@@ -134,9 +134,9 @@ def evaluate_voice(voice: str, material: Material, out: Path, source: int, progr
     for done, theirs in enumerate(again, len(material.speech)):
         progress(f"{mine.name}: the target's own {theirs.path.name}", done, steps)
         lost.append(_distortion(theirs, _played(opened, theirs)))
-    figures: dict[str, Any] = {key: _median([clip[key] for clip in clips.values()]) for key in EACH}
+    metrics: dict[str, Any] = {key: _median([clip[key] for clip in clips.values()]) for key in EACH}
     nearer = [clip["nearer_target"] for clip in clips.values() if clip["nearer_target"] is not None]
-    figures |= {
+    metrics |= {
         "nearer_target": sum(nearer) if nearer else None,
         "of": len(clips),
         "reconstruction_db": _median(lost),
@@ -148,8 +148,8 @@ def evaluate_voice(voice: str, material: Material, out: Path, source: int, progr
         "missing": material.missing,
         "clips": clips,
     }
-    (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
-    return figures
+    (out / "figures.json").write_text(json.dumps(metrics, indent=1) + "\n", "utf-8")
+    return metrics
 
 
 def _four(found: Prdc | None) -> dict[str, float | None]:

@@ -77,10 +77,10 @@ def plot(found: dict[str, dict[str, Any]], path: Path) -> None:
 
 
 def _panel(axes: Axes, found: dict[str, dict[str, Any]], key: str) -> None:
-    steps = {name: figures["steps"] for name, figures in found.items()}
+    steps = {name: metrics["steps"] for name, metrics in found.items()}
     by_steps = _told_apart(steps)
     at = [float(steps[name]) if by_steps else number for number, name in enumerate(found)]
-    points = [(x, figures[key]) for x, figures in zip(at, found.values(), strict=True) if figures[key] is not None]
+    points = [(x, metrics[key]) for x, metrics in zip(at, found.values(), strict=True) if metrics[key] is not None]
     axes.plot([x for x, _ in points], [y for _, y in points], "o-" if by_steps else "o", color="#2f6f8f")
     best = next(iter(found.values()))["prdc_of_target"]
     if best and key in Prdc._fields:

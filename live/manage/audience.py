@@ -110,7 +110,7 @@ class Audience:
             ms = (self._painted if self._painted.count else self._latency).recent()["p50"]
         return None if ms is None else ms / 1e3
 
-    def figures(self) -> Report:
+    def metrics(self) -> Report:
         """Keys of the report's "video" part. presented_latency: capture to drawn by a window, else to handed
         on."""
         with self._measuring:

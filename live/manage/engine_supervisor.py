@@ -71,7 +71,7 @@ class EngineSupervisor:
         self.finished = False
         """It ended by itself, and not because it was asked to: it will not be restarted."""
         self.restarts = 0
-        self.figures: dict[str, Any] = {}
+        self.metrics: dict[str, Any] = {}
         self.report: dict[str, Any] | None = None
         self.models: OrderedDict[str, ModelStatus] = OrderedDict()
         self.target: Go | None = None
@@ -158,7 +158,7 @@ class EngineSupervisor:
         events = self.process.events()
         for event in events:
             if isinstance(event, Heartbeat):
-                self.figures = event.figures
+                self.metrics = event.metrics
             elif isinstance(event, Ready):
                 self._answered(event.model, ModelStatus("ready"))
             elif isinstance(event, Refused):

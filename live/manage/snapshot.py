@@ -40,7 +40,7 @@ class EngineState:
     health: str
     heartbeat_age_s: float | None
     restarts: int
-    figures: dict[str, Any]
+    metrics: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -113,4 +113,4 @@ def _together(models: list[ModelStatus]) -> ModelStatus:
 
 
 def _engine_state(engine: EngineSupervisor) -> EngineState:
-    return EngineState(engine.name, engine.health, engine.heartbeat_age_s, engine.restarts, engine.figures)
+    return EngineState(engine.name, engine.health, engine.heartbeat_age_s, engine.restarts, engine.metrics)

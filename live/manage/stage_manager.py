@@ -341,7 +341,7 @@ class StageManager:
     def report(self) -> Report:
         """DESIGN's report. The engines' parts are there after `stop`."""
         with self._lock:
-            return self._account.report(self._picture, self._sound, self.audience.figures(), self._sync.report())
+            return self._account.report(self._picture, self._sound, self.audience.metrics(), self._sync.report())
 
     # ---- under the lock
 
@@ -492,7 +492,7 @@ class StageManager:
 
     def _keep_together(self, engine: EngineSupervisor) -> None:
         """News of an engine's latency: who waits for whom may change by it."""
-        sound, picture_ms = self._sound.figures, self._picture.figures.get("latency") or {}
+        sound, picture_ms = self._sound.metrics, self._picture.metrics.get("latency") or {}
         before = self._sync.agreed
         self._sync.update(now(), _seconds(sound.get("latency")), _seconds(picture_ms.get("p95")))
         if engine is self._picture:

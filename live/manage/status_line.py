@@ -55,15 +55,15 @@ def status_text(state: StageState) -> str:
     parts = [f"{state.uptime_s:7.1f} s", "PANIC" if state.panic else cue]
     if state.waiting is not None and state.waiting != state.on_stage:
         parts.append(f"loading {state.cues[state.waiting].name}")
-    figures = state.picture.figures
-    if isinstance(figures.get("fps"), (int, float)):
-        parts.append(f"{figures['fps']:.1f} fps")
-    latency = figures.get("latency")
+    metrics = state.picture.metrics
+    if isinstance(metrics.get("fps"), (int, float)):
+        parts.append(f"{metrics['fps']:.1f} fps")
+    latency = metrics.get("latency")
     if isinstance(latency, dict) and latency.get("p95") is not None:
         parts.append(f"{latency['p50']:.0f} ms (p95 {latency['p95']:.0f})")
-    if figures.get("provider"):
-        parts.append(str(figures["provider"]))
-    if sound := _sound_text(state.sound.figures):
+    if metrics.get("provider"):
+        parts.append(str(metrics["provider"]))
+    if sound := _sound_text(state.sound.metrics):
         parts.append(sound)
     for engine in (state.picture, state.sound):
         if engine.health != "performing":
@@ -73,14 +73,14 @@ def status_text(state: StageState) -> str:
     return "  ".join(parts)
 
 
-def _sound_text(figures: dict[str, Any]) -> str:
+def _sound_text(metrics: dict[str, Any]) -> str:
     """The voice, how late it is, and what was missed; empty where there is no microphone."""
-    if figures.get("latency") is None:
+    if metrics.get("latency") is None:
         return ""
-    voice = str(figures.get("voice") or "no voice").replace("\\", "/").rpartition("/")[2].removesuffix(".onnx")
-    words = [f"{voice} {figures['latency']:.0f} ms"]
-    words += ["muted"] if figures.get("mute") else []
-    counts = ((figures.get("xruns"), "xruns"), (figures.get("deadline_misses"), "missed"))
+    voice = str(metrics.get("voice") or "no voice").replace("\\", "/").rpartition("/")[2].removesuffix(".onnx")
+    words = [f"{voice} {metrics['latency']:.0f} ms"]
+    words += ["muted"] if metrics.get("mute") else []
+    counts = ((metrics.get("xruns"), "xruns"), (metrics.get("deadline_misses"), "missed"))
     words += [f"{count} {name}" for count, name in counts if count]
     return ", ".join(words)
 

@@ -174,8 +174,8 @@ def output_words(state: StageState, kind: FrameKind | None) -> tuple[str, QColor
 
 def reading(state: StageState) -> Reading:
     """What the meters show of the engines' figures, which are the report's parts."""
-    video = _part(state.picture.figures, "video") or state.picture.figures
-    audio = _part(state.sound.figures, "audio") or state.sound.figures
+    video = _part(state.picture.metrics, "video") or state.picture.metrics
+    audio = _part(state.sound.metrics, "audio") or state.sound.metrics
     latency = _part(video, "latency")
     return Reading(
         fps=_number(video, "fps"),
@@ -201,33 +201,33 @@ def reading(state: StageState) -> Reading:
 
 def sound_reading(state: StageState) -> SoundReading:
     """What the strip shows of the sound engine's figures."""
-    figures = state.sound.figures
-    microphone, speaker = (str(figures.get(name) or "none") for name in ("microphone", "speaker"))
-    voice = figures.get("voice")
+    metrics = state.sound.metrics
+    microphone, speaker = (str(metrics.get(name) or "none") for name in ("microphone", "speaker"))
+    voice = metrics.get("voice")
     return SoundReading(
         performing=state.sound.health == "performing" and microphone != "none",
         microphone="no microphone" if microphone == "none" else microphone,
         speaker="no loudspeaker" if speaker == "none" else speaker,
         voice="" if voice is None else voice_word(str(voice)),
-        in_peak=_number(figures, "in_peak"),
-        in_rms=_number(figures, "in_rms"),
-        out_peak=_number(figures, "out_peak"),
-        out_rms=_number(figures, "out_rms"),
-        limited=1.0 if (limited := _number(figures, "limited")) is None else limited,
-        mute=bool(figures.get("mute")),
+        in_peak=_number(metrics, "in_peak"),
+        in_rms=_number(metrics, "in_rms"),
+        out_peak=_number(metrics, "out_peak"),
+        out_rms=_number(metrics, "out_rms"),
+        limited=1.0 if (limited := _number(metrics, "limited")) is None else limited,
+        mute=bool(metrics.get("mute")),
     )
 
 
-def _part(figures: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    part = figures.get(name)
+def _part(metrics: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = metrics.get(name)
     return part if isinstance(part, Mapping) else {}
 
 
-def _number(figures: Mapping[str, Any], name: str) -> float | None:
-    value = figures.get(name)
+def _number(metrics: Mapping[str, Any], name: str) -> float | None:
+    value = metrics.get(name)
     return float(value) if isinstance(value, int | float) else None
 
 
-def _whole(figures: Mapping[str, Any], name: str) -> int | None:
-    value = _number(figures, name)
+def _whole(metrics: Mapping[str, Any], name: str) -> int | None:
+    value = _number(metrics, name)
     return None if value is None else int(value)

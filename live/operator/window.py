@@ -257,7 +257,7 @@ class OperatorWindow(QMainWindow):
         self.head.show_health((state.picture, state.sound))
         self.meters.show_reading(reading(state))
         self._show_sound(state)
-        camera = state.picture.figures
+        camera = state.picture.metrics
         self.input.tell_camera(str(camera.get("camera") or ""), str(camera.get("camera_trouble") or ""))
         self._show_log(state)
         self._show_output()

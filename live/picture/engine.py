@@ -340,10 +340,10 @@ class PictureEngine:
 
     # ---------------------------------------------------------------- figures
 
-    def figures(self) -> dict[str, Any]:
+    def metrics(self) -> dict[str, Any]:
         """For the screen, of the last seconds; times in ms."""
         return {
-            **self._log.figures(self._clock()),
+            **self._log.metrics(self._clock()),
             **self._counts(),
             "camera": self.source.name,
             "camera_fps": round(self.source.fps, 1),
@@ -419,6 +419,6 @@ def run(engine: PictureEngine, link: EngineLink) -> str:
         t_s = now()
         if t_s >= beat_at:
             beat_at = t_s + HEARTBEAT_S
-            link.send(Heartbeat(t_s, engine.figures()))
+            link.send(Heartbeat(t_s, engine.metrics()))
         engine.idle()
     return "parent gone"

@@ -126,7 +126,7 @@ class PerformanceLog:
 
     # ---- what came of it
 
-    def figures(self, t_s: float) -> dict[str, Any]:
+    def metrics(self, t_s: float) -> dict[str, Any]:
         """For the screen, of the last seconds."""
         recent = [at for at in self._new_at if at > t_s - FPS_OVER_S]
         fps = (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 else 0.0

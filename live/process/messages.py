@@ -93,10 +93,10 @@ Command = Prepare | Go | Panic | SetParameter | Lock | Forget | Reload | Stop
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Four times a second, from the loop: `figures` for the screen."""
+    """Four times a second, from the loop: `metrics` for the screen."""
 
     at: float
-    figures: dict[str, Any]
+    metrics: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

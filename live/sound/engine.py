@@ -355,7 +355,7 @@ class SoundEngine:
             self._said = trouble
             self._send(Note(trouble))
 
-    def figures(self) -> dict[str, Any]:
+    def metrics(self) -> dict[str, Any]:
         """For the screen; ms, levels of full scale 1."""
         desk = self._desk
         limited, desk.limited = desk.limited, 1.0
@@ -488,7 +488,7 @@ def main(link: EngineLink, settings: SoundSettings) -> None:
             engine.tell()
             if now() - beat_at >= HEARTBEAT_S:
                 beat_at = now()
-                link.send(Heartbeat(beat_at, engine.figures()))
+                link.send(Heartbeat(beat_at, engine.metrics()))
             wait_s = engine.due_in_s()
             if wait_s > 0:
                 link.wait(wait_s)

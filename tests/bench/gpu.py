@@ -101,8 +101,8 @@ def main(arguments: list[str] | None = None) -> int:
     missing: list[str] = []
     for ngf in asked.ngf:
         for size in asked.size:
-            figures, left_out = measure(ngf, size, peaks, asked.only, asked.fps)
-            found += figures
+            metrics, left_out = measure(ngf, size, peaks, asked.only, asked.fps)
+            found += metrics
             missing += left_out
     machine = {
         "gpu": asdict(gpu()),

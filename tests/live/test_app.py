@@ -256,12 +256,12 @@ def test_everybody_gets_the_newest_and_the_safe_picture_when_it_ends(frames: Sha
     time.sleep(0.05)
     audience.stop()
     assert [picture.index for picture in window] == [1, 2, 3, 4, 5, 9]
-    figures = audience.figures()
-    assert figures["frames_presented"] == 7
-    assert figures["presented_latency"]["p50"] < 20
-    assert figures["presented_longest_gap"] < 300, "the time without pictures is no gap between two"
+    metrics = audience.metrics()
+    assert metrics["frames_presented"] == 7
+    assert metrics["presented_latency"]["p50"] < 20
+    assert metrics["presented_longest_gap"] < 300, "the time without pictures is no gap between two"
     audience.presented(window[0], window[0].captured_at + 0.07)
-    assert audience.figures()["presented_latency"]["max"] == pytest.approx(70, abs=0.1), "a window's word counts more"
+    assert audience.metrics()["presented_latency"]["max"] == pytest.approx(70, abs=0.1), "a window's word counts more"
 
 
 def test_a_panic_hides_whatever_the_engine_sends(frames: SharedFrames) -> None:

@@ -12,10 +12,10 @@ def test_every_look_is_measured_against_the_classic_one(
 ) -> None:
     monkeypatch.setattr(reduction, "SIZE", 16)
     monkeypatch.setattr(reduction, "ROUNDS", 3)
-    figures = reduction.run(BenchOptions(runs=2))
+    metrics = reduction.run(BenchOptions(runs=2))
     said = capsys.readouterr().out
-    assert figures["rounds"] == 6
-    looks = figures["looks"]
+    assert metrics["rounds"] == 6
+    looks = metrics["looks"]
     assert looks[reduction.CLASSIC]["of_classic_p95"] == 1
     for ngf in (32, 16):
         kinds = {kind: looks[f"ngf {ngf}, {kind}"] for kind in ("fp32", "fp16 stored", "int8")}

@@ -43,19 +43,19 @@ def test_a_look_is_measured_on_footage(footage: Path, tmp_path: Path, capsys: py
     again = part(footage / "talkerA_webcam_second_30s.mp4", tmp_path / "again.mp4", 60, 12)
     other = part(footage / "talkerF_man_glasses_8s.mp4", tmp_path / "other.mp4", 0, 12)
     out = tmp_path / "seen"
-    code, figures = evaluated(out, "--footage", str(again), "--footage", str(other), "--target", str(he))
+    code, metrics = evaluated(out, "--footage", str(again), "--footage", str(other), "--target", str(he))
     assert code == 0
-    assert set(KEYS) < set(figures)
-    assert figures["clips"]["again.mp4"]["own"]
-    assert not figures["clips"]["other.mp4"]["own"]
-    assert figures["clips"]["other.mp4"]["ssim"] is None
-    assert 0 < figures["ssim"] < 1
-    assert figures["identity"] > 0.6, "porcelain is not the man"
-    assert figures["target"]["own_identity_median"] < 0.3
-    assert 0 < figures["expression"] < 0.1
-    assert figures["frames"] == figures["clips"]["again.mp4"]["frames"] + figures["clips"]["other.mp4"]["frames"]
-    for part_of_face, found in figures["openings"].items():
-        gains = [clip["openings"][part_of_face]["gain"] for clip in figures["clips"].values()]
+    assert set(KEYS) < set(metrics)
+    assert metrics["clips"]["again.mp4"]["own"]
+    assert not metrics["clips"]["other.mp4"]["own"]
+    assert metrics["clips"]["other.mp4"]["ssim"] is None
+    assert 0 < metrics["ssim"] < 1
+    assert metrics["identity"] > 0.6, "porcelain is not the man"
+    assert metrics["target"]["own_identity_median"] < 0.3
+    assert 0 < metrics["expression"] < 0.1
+    assert metrics["frames"] == metrics["clips"]["again.mp4"]["frames"] + metrics["clips"]["other.mp4"]["frames"]
+    for part_of_face, found in metrics["openings"].items():
+        gains = [clip["openings"][part_of_face]["gain"] for clip in metrics["clips"].values()]
         assert found["gain"] == pytest.approx(sum(gains) / 2), "of two clips the median is the mean"
     with av.open(str(out / "other.mp4")) as movie:
         assert (movie.streams.video[0].width, movie.streams.video[0].height) == (512, 256)
@@ -67,13 +67,13 @@ def test_a_look_is_measured_on_footage(footage: Path, tmp_path: Path, capsys: py
 
 def test_without_a_target_nobody_is_compared(footage: Path, tmp_path: Path) -> None:
     clip = part(footage / "talkerG_man_dim_outdoor_7s.mp4", tmp_path / "g.mp4", 0, 12)
-    code, figures = evaluated(tmp_path / "seen", "--footage", str(clip))
+    code, metrics = evaluated(tmp_path / "seen", "--footage", str(clip))
     assert code == 0
-    assert figures["identity"] is None
-    assert figures["sharpness"] is None
-    assert figures["ssim"] is None
-    assert figures["flicker"] > 0
-    assert figures["openings"]["mouth"].keys() == {"correlation", "gain"}
+    assert metrics["identity"] is None
+    assert metrics["sharpness"] is None
+    assert metrics["ssim"] is None
+    assert metrics["flicker"] > 0
+    assert metrics["openings"]["mouth"].keys() == {"correlation", "gain"}
 
 
 def test_what_cannot_be_evaluated_is_refused_in_one_line(

@@ -55,18 +55,18 @@ def test_a_preset_on_two_sentences(
     monkeypatch.setattr("calibration.measure.recordings._FEWEST_POINTS", 40)
     said = [cut(path, tmp_path / Path(path).name, 3) for path in speech(data, "p226_0*.wav", 2)]
     whom = [cut(path, tmp_path / Path(path).name, 4) for path in speech(data, "p225_0*.wav", 4)]
-    figures = evaluated(tmp_path / "heard", "monotone", said, *targets(whom))
-    assert figures["voice"] == "monotone"
-    assert 0.7 < figures["stoi"] <= 1.0
-    assert figures["f0_error_cents"] is None, "a preset has no target"
-    assert 30 < figures["latency_ms"] < 60
-    assert figures["of"] == 2
-    if figures["missing"] is None:
-        assert figures["similarity_target"] < figures["similarity_source"]
-        assert figures["nearer_target"] == 0
-    assert figures["reconstruction_db"] is None, "a preset has no target of its own"
+    metrics = evaluated(tmp_path / "heard", "monotone", said, *targets(whom))
+    assert metrics["voice"] == "monotone"
+    assert 0.7 < metrics["stoi"] <= 1.0
+    assert metrics["f0_error_cents"] is None, "a preset has no target"
+    assert 30 < metrics["latency_ms"] < 60
+    assert metrics["of"] == 2
+    if metrics["missing"] is None:
+        assert metrics["similarity_target"] < metrics["similarity_source"]
+        assert metrics["nearer_target"] == 0
+    assert metrics["reconstruction_db"] is None, "a preset has no target of its own"
     for name in ("precision", "recall", "density", "coverage"):
-        assert 0 <= figures[name] < figures["prdc_of_target"][name] <= 1.2
+        assert 0 <= metrics[name] < metrics["prdc_of_target"][name] <= 1.2
     first = Path(said[0]).stem
     sound, rate = soundfile.read(tmp_path / "heard" / f"{first}.wav")
     assert rate == 48_000
@@ -76,7 +76,7 @@ def test_a_preset_on_two_sentences(
     assert picture is not None
     assert picture.shape[1] == pytest.approx(len(sound) / 240, abs=2)
     # The same words by the target: sentence 003 by both.
-    assert figures["clips"]["p226_003.wav"]["mcd_db"] > 3
+    assert metrics["clips"]["p226_003.wav"]["mcd_db"] > 3
     assert "STOI" in capsys.readouterr().out
 
 
@@ -120,23 +120,23 @@ def test_recordings_of_any_kind_are_measured_alike(data: Path, tmp_path: Path) -
     tune = where / "music.wav"
     time_s = np.arange(24_000) / 16_000
     soundfile.write(tune, sum(0.1 * np.sin(2 * np.pi * hz * time_s) for hz in (220, 277.2, 329.6, 1760)), 16_000)
-    figures = evaluated(tmp_path / "들은 것", "bypass", [*said, str(tune)], "--target", good)
-    clips = figures["clips"]
-    assert figures["of"] == len(clips) == 5
+    metrics = evaluated(tmp_path / "들은 것", "bypass", [*said, str(tune)], "--target", good)
+    clips = metrics["clips"]
+    assert metrics["of"] == len(clips) == 5
     assert clips["96k.wav"]["stoi"] == pytest.approx(clips["in mono.wav"]["stoi"], abs=0.01)
-    if figures["missing"] is None:
+    if metrics["missing"] is None:
         stereo, mono = (clips[name]["similarity_source"] for name in ("스테레오.wav", "in mono.wav"))
         assert stereo == pytest.approx(mono, abs=0.02)
     assert all(clip["f0_correlation"] is None or clip["f0_correlation"] > 0.99 for clip in clips.values())
-    assert figures["mcd_db"] is None, "no names that tell the words"
+    assert metrics["mcd_db"] is None, "no names that tell the words"
 
 
 def test_a_voice_that_says_nothing_is_measured(data: Path, tmp_path: Path) -> None:
     (good,) = speech(data, "p226_003.wav", 1)
     said = cut(good, tmp_path / "a_003.wav", 1.5)
-    figures = evaluated(tmp_path / "heard", "silence", [said], "--target", good)
+    metrics = evaluated(tmp_path / "heard", "silence", [said], "--target", good)
     for name in ("similarity_target", "nearer_target", "f0_correlation", "mcd_db", "coverage"):
-        assert figures[name] is None, name
+        assert metrics[name] is None, name
 
 
 @pytest.mark.slow
@@ -147,8 +147,8 @@ def test_several_voices_are_measured_and_drawn_together(data: Path, tmp_path: Pa
     out = tmp_path / "both"
     found = evaluated(out, "monotone", said, "--voice", "bypass", *targets(whom))["voices"]
     assert list(found) == ["monotone", "bypass"]
-    for name, figures in found.items():
-        assert strictly((out / name / "figures.json").read_text()) == figures
+    for name, metrics in found.items():
+        assert strictly((out / name / "figures.json").read_text()) == metrics
         assert (out / name / "p226_003.wav").is_file()
     assert found["bypass"]["stoi"] > found["monotone"]["stoi"]
     picture = cv2.imread(str(out / "voices.png"))
@@ -160,9 +160,9 @@ def test_checkpoints_are_drawn_by_their_steps(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     from calibration.evaluate import voices as evaluate_voices
 
-    figures = dict.fromkeys(evaluate_voices.PANELS, 0.5) | {"prdc_of_target": None}
+    metrics = dict.fromkeys(evaluate_voices.PANELS, 0.5) | {"prdc_of_target": None}
     for steps in ({"a": 100, "b": 900}, {"a": 100, "b": 100}, {"a": None, "b": 5}):
-        evaluate_voices.plot({name: figures | {"steps": at} for name, at in steps.items()}, tmp_path / f"{steps}.png")
+        evaluate_voices.plot({name: metrics | {"steps": at} for name, at in steps.items()}, tmp_path / f"{steps}.png")
     pictures = [path.read_bytes() for path in tmp_path.iterdir()]
     assert len(set(pictures)) == 2, "by steps where they tell voices apart, else by name"
 
@@ -190,10 +190,10 @@ def test_a_voice_that_knows_its_target_is_also_heard_on_him(
     said = cut(speech(data, "p226_003.wav", 1)[0], tmp_path / "p226_003.wav", 2)
     learned = [[features_of(soundfile.read(path)[0], 16_000)] for path in (*whom, said, said)]
     frozen, *_ = voices.freeze_statistics(tmp_path, learned)
-    figures = evaluated(tmp_path / "heard", str(frozen), [said], "--source", "3", *targets(whom))
-    assert figures["steps"] == 1
-    assert 0 < figures["reconstruction_db"] < figures["mcd_db"]
-    assert figures["f0_error_cents"] < 100
+    metrics = evaluated(tmp_path / "heard", str(frozen), [said], "--source", "3", *targets(whom))
+    assert metrics["steps"] == 1
+    assert 0 < metrics["reconstruction_db"] < metrics["mcd_db"]
+    assert metrics["f0_error_cents"] < 100
     code = guise.main(
         ["evaluate", "voice", "--voice", str(frozen), "--speech", said, "--source", "7", "--out", str(tmp_path / "x")]
     )

@@ -125,15 +125,15 @@ def test_the_table_says_what_the_files_are(
     assert code == 0, err
     names = ["drawn.onnx", "drawn-fp16.onnx", "drawn-int8.onnx", "drawn-ngf4.onnx"]
     assert sorted(path.name for path in out.iterdir()) == sorted([*names, "reduction.json"])
-    figures = json.loads((out / "reduction.json").read_text())
-    assert [file["file"] for file in figures["files"]] == names
-    for file in figures["files"]:
+    metrics = json.loads((out / "reduction.json").read_text())
+    assert [file["file"] for file in metrics["files"]] == names
+    for file in metrics["files"]:
         path = out / file["file"]
         assert model_file.check(path, "look").precision == file["precision"]
         assert file["megabytes"] == pytest.approx(path.stat().st_size / 1e6, abs=1e-3)
         assert 0 < file["p50_ms"] <= file["p95_ms"]
         assert any(file["file"] in line and f"{file['difference_mean']:.2f}" in line for line in said.splitlines())
-    full, half, bytes_, small = figures["files"]
+    full, half, bytes_, small = metrics["files"]
     assert (full["difference_mean"], full["difference_max"]) == (0, 0)
     assert half["megabytes"] < 0.7 * full["megabytes"]
     assert half["difference_mean"] < 1
@@ -159,9 +159,9 @@ def test_held_against_film(
     assert code == 0, err
     assert "int8 is not faster on this machine" in said
     assert not (out / "drawn-int8.onnx").exists()
-    figures = json.loads((out / "reduction.json").read_text())
-    assert figures["pictures"] == 2
-    for file in figures["files"]:
+    metrics = json.loads((out / "reduction.json").read_text())
+    assert metrics["pictures"] == 2
+    for file in metrics["files"]:
         quality = file["quality"]
         assert -1 <= quality["ssim"] < 1
         assert quality["l1"] > 0

@@ -66,7 +66,7 @@ def until(condition: Callable[[], object], timeout_s: float = 8.0) -> bool:
 def performs(manager: StageManager, cue: int | None) -> bool:
     """Both engines say that they perform it."""
     state = manager.state
-    return cue is not None and all(engine.figures.get("cue") == cue for engine in (state.picture, state.sound))
+    return cue is not None and all(engine.metrics.get("cue") == cue for engine in (state.picture, state.sound))
 
 
 def statuses(manager: StageManager) -> list[str]:
@@ -176,8 +176,8 @@ def test_what_is_refused_says_why_and_the_old_one_plays_on(make: Make) -> None:
     assert manager.state.on_stage == 0, "nothing of it can be had"
     assert "it is not ours" in manager.state.notes[-1].text
     assert manager.go_to(2)
-    assert until(lambda: manager.state.sound.figures.get("model") == "other"), "the voice can be had"
-    assert manager.state.picture.figures["model"] == "one"
+    assert until(lambda: manager.state.sound.metrics.get("model") == "other"), "the voice can be had"
+    assert manager.state.picture.metrics["model"] == "one"
 
 
 def test_cues_follow_by_themselves_and_go_round(make: Make) -> None:
@@ -222,7 +222,7 @@ def test_only_what_the_budget_allows_is_kept(make: Make, tmp_path: Path) -> None
     assert until(lambda: statuses(manager)[5] == "ready")
     now_ready = [at for at, status in enumerate(statuses(manager)) if status == "ready"]
     assert now_ready == [3, 4, 5], "the least recently used went"
-    assert until(lambda: len(manager.state.picture.figures["loaded"]) == 3)
+    assert until(lambda: len(manager.state.picture.metrics["loaded"]) == 3)
 
 
 # ---- panic
@@ -265,8 +265,8 @@ def test_one_button_panics_at_once_and_returns_but_not_in_one_fright(make: Make)
 def test_panic_holds_over_a_restart(make: Make) -> None:
     manager = make("one")
     manager.panic()
-    os.kill(manager.state.picture.figures["pid"], signal.SIGKILL)
-    assert until(lambda: manager.state.picture.restarts == 1 and manager.state.picture.figures.get("panic") is True)
+    os.kill(manager.state.picture.metrics["pid"], signal.SIGKILL)
+    assert until(lambda: manager.state.picture.restarts == 1 and manager.state.picture.metrics.get("panic") is True)
     kinds: list[FrameKind] = []
     manager.audience.subscribe(lambda picture: kinds.append(picture.kind))
     assert until(lambda: len(kinds) > 3)
@@ -281,14 +281,14 @@ def test_a_killed_engine_is_back_on_its_cue_and_the_other_does_not_notice(make: 
     assert until(lambda: all_settled(manager))
     manager.go()
     assert until(lambda: performs(manager, 1))
-    pid, sound = manager.state.picture.figures["pid"], manager.state.sound.figures["pid"]
+    pid, sound = manager.state.picture.metrics["pid"], manager.state.sound.metrics["pid"]
     os.kill(pid, signal.SIGKILL)
-    assert until(lambda: performs(manager, 1) and manager.state.picture.figures["pid"] != pid)
+    assert until(lambda: performs(manager, 1) and manager.state.picture.metrics["pid"] != pid)
     (fault,) = manager.state.faults
     assert fault.where == "picture engine"
     assert fault.recovered_after_s is not None
     assert fault.recovered_after_s < 2.0
-    assert manager.state.sound.figures["pid"] == sound
+    assert manager.state.sound.metrics["pid"] == sound
     assert manager.state.sound.restarts == 0
     assert until(lambda: all_settled(manager)), "and preloads again"
 

@@ -13,17 +13,17 @@ from live.manage.snapshot import EngineState, StageState
 from live.manage.status_line import status_text, summary
 
 
-def state(**figures: Any) -> StageState:
+def state(**metrics: Any) -> StageState:
     cue = SimpleNamespace(name="porcelain")
     return StageState(
         "show", Path("show.toml"), None, (cue,), 0, None, None, False, None,
-        EngineState("picture", "performing", 0.1, 0, {}), EngineState("sound", "performing", 0.1, 0, figures),
+        EngineState("picture", "performing", 0.1, 0, {}), EngineState("sound", "performing", 0.1, 0, metrics),
         (), (), None, 3.0,
     )  # type: ignore[arg-type]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("figures", "said"),
+    ("metrics", "said"),
     [
         ({"voice": "child", "latency": 68.83, "xruns": 0, "deadline_misses": 0}, "child 69 ms"),
         ({"voice": "/show/voices/lj.onnx", "latency": 71.0}, "lj 71 ms"),
@@ -32,13 +32,13 @@ def state(**figures: Any) -> StageState:
         ({"voice": None, "latency": 70.0}, "no voice 70 ms"),
     ],
 )
-def test_the_sound_is_one_short_part(figures: dict[str, Any], said: str) -> None:
-    assert status_text(state(**figures)).endswith(f"porcelain  {said}")
+def test_the_sound_is_one_short_part(metrics: dict[str, Any], said: str) -> None:
+    assert status_text(state(**metrics)).endswith(f"porcelain  {said}")
 
 
-@pytest.mark.parametrize("figures", [{}, {"voice": "bypass", "latency": None, "xruns": 0}])
-def test_without_a_microphone_nothing_is_said(figures: dict[str, Any]) -> None:
-    assert status_text(state(**figures)).endswith("porcelain")
+@pytest.mark.parametrize("metrics", [{}, {"voice": "bypass", "latency": None, "xruns": 0}])
+def test_without_a_microphone_nothing_is_said(metrics: dict[str, Any]) -> None:
+    assert status_text(state(**metrics)).endswith("porcelain")
 
 
 def test_the_summary_tells_the_sound_where_there_was_one() -> None:

@@ -122,7 +122,7 @@ def sound_engine(link: EngineLink, *_: Any) -> None:
     _engine(link, {"latency": 80.0, "wait": 10.0})
 
 
-def _engine(link: EngineLink, figures: dict[str, Any]) -> None:
+def _engine(link: EngineLink, metrics: dict[str, Any]) -> None:
     """Tells what it was told, and dies when panic is over."""
     while not link.closed:
         for command in link.poll():
@@ -133,7 +133,7 @@ def _engine(link: EngineLink, figures: dict[str, Any]) -> None:
                 link.send(Note(f"{command.name} is {command.value:.3f}, in process {os.getpid()}"))
             if isinstance(command, Panic) and not command.on:
                 raise RuntimeError("as asked")
-        link.send(Heartbeat(now(), figures))
+        link.send(Heartbeat(now(), metrics))
         link.wait(0.05)
 
 
@@ -357,7 +357,7 @@ def performed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Taken, Path, di
         time.sleep(3)
         assert manager.go()
         time.sleep(3)
-        assert manager.state.sound.figures["voice"] == VOICE
+        assert manager.state.sound.metrics["voice"] == VOICE
     finally:
         recorder.close()
         manager.stop()

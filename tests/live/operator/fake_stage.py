@@ -189,7 +189,7 @@ class FakeStage:
 
 def sound(**changes: Any) -> EngineState:
     """A sound engine that performs, with the figures it sends."""
-    figures: dict[str, Any] = {
+    metrics: dict[str, Any] = {
         "microphone": "USB microphone",
         "speaker": "Stage left",
         "voice": "child",
@@ -207,7 +207,7 @@ def sound(**changes: Any) -> EngineState:
         "mute": False,
         "priority": "real-time",
     }
-    return EngineState("sound", "performing", 0.1, 0, figures | changes)
+    return EngineState("sound", "performing", 0.1, 0, metrics | changes)
 
 
 def fault(at_s: float, where: str, what: str, recovered_after_s: float | None = None) -> FaultState:

@@ -255,8 +255,8 @@ def test_the_newest_fault_is_on_top_and_told_once(qtbot: QtBot, desk: Desk) -> N
 
 
 def test_meters_show_the_figures_and_a_dash_for_what_is_not_measured(qtbot: QtBot, desk: Desk) -> None:
-    figures = {"fps": 29.97, "latency": {"p50": 20.4, "p95": 31.0, "p99": None}, "provider": "CPU"}
-    desk.manager.become(picture=EngineState("picture", "performing", 0.1, 0, figures))
+    metrics = {"fps": 29.97, "latency": {"p50": 20.4, "p95": 31.0, "p99": None}, "provider": "CPU"}
+    desk.manager.become(picture=EngineState("picture", "performing", 0.1, 0, metrics))
     qtbot.waitUntil(lambda: desk.window.meters.texts()["fps"] == "30.0")
     assert desk.window.meters.texts()["p50 · p95 · p99 ms"] == "20 · 31 · –"
     assert desk.window.meters.texts()["xruns"] == "–"

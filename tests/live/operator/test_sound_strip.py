@@ -179,8 +179,8 @@ def test_what_is_set_elsewhere_is_shown_and_not_sent_back(fader: Fader) -> None:
 # ---- the strip in the window
 
 
-def until(qtbot: QtBot, desk: Desk, true: Callable[[], bool], **figures: object) -> None:
-    desk.manager.become(sound=sound(**figures))
+def until(qtbot: QtBot, desk: Desk, true: Callable[[], bool], **metrics: object) -> None:
+    desk.manager.become(sound=sound(**metrics))
     qtbot.waitUntil(true)
 
 

@@ -64,14 +64,14 @@ def main(link: EngineLink, settings: Any, *handles: SharedFramesHandle) -> None:
             link.send(news)
         if now() - beat_at > 0.25:
             beat_at = now()
-            figures = {
+            metrics = {
                 "panic": panic,
                 "cue": cue,
                 "model": slot.current_key,
                 "pid": os.getpid(),
                 "loaded": slot.loaded,
             }
-            link.send(Heartbeat(beat_at, figures))
+            link.send(Heartbeat(beat_at, metrics))
         if frames and slot.current is not None:
             index += 1
             picture = np.full((12, 16, 3), len(slot.current) % 256, np.uint8)

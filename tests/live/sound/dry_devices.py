@@ -57,7 +57,7 @@ def main(mic: str, speaker: str, rate: str, block: str, folder: str) -> None:
         heard.append(taken[0][:, 0])
         in_hand.append(devices.in_hand_s())
         devices.write(taken[0])
-    figures = {
+    metrics = {
         "mic_latency_s": devices.mic_latency_s,
         "speaker_latency_s": devices.speaker_latency_s,
         "xruns": devices.mic_xruns + devices.speaker_xruns,
@@ -73,7 +73,7 @@ def main(mic: str, speaker: str, rate: str, block: str, folder: str) -> None:
     devices.close()
     for name, blocks in (("heard", heard), ("laid", laid)):
         np.save(Path(folder) / f"{name}.npy", np.concatenate([np.zeros(1, np.float32), *blocks]))
-    print(json.dumps(figures), flush=True)
+    print(json.dumps(metrics), flush=True)
 
 
 if __name__ == "__main__":

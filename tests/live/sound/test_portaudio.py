@@ -141,7 +141,7 @@ class Performance:
             text=True,
         )
         self.said: list[tuple[str, str, float]] = []
-        self.figures: dict[str, Any] = {}
+        self.metrics: dict[str, Any] = {}
 
     def wait_for(self, what: str) -> str:
         """Until the Devices say it."""
@@ -168,7 +168,7 @@ class Performance:
         time.sleep(0.3)
         try:
             out, _ = self._process.communicate("", timeout=10)
-            self.figures = json.loads(out.splitlines()[-1])
+            self.metrics = json.loads(out.splitlines()[-1])
         finally:
             self.close()
         cable = np.fromfile(self._recording, np.float32)
@@ -187,18 +187,18 @@ class Performance:
     def disturbed(self, said: np.ndarray, played: np.ndarray) -> str:
         """Whether driver, server or machine stood still or lost sound, which says nothing of ours: between the room
         and what the driver brought, or between what was put into a ring that did not run dry and the room."""
-        if self.figures["xruns"] == 0 and wander(said, played) < RATE // 1000:
+        if self.metrics["xruns"] == 0 and wander(said, played) < RATE // 1000:
             return ""
         heard, laid = (np.load(self._server.home / f"{name}.npy") for name in ("heard", "laid"))
-        if self.figures["asleep_s"] > 0.015:
-            return f"the machine let the loop wait for {self.figures['asleep_s']:.3f} s"
-        if self.figures["still_s"] > STILL_S:
-            return f"the driver brought nothing for {self.figures['still_s']:.3f} s"
-        if self.figures["driver_xruns"] or self._underruns:
-            return f"driver and server lost sound {self.figures['driver_xruns']} and {self._underruns} times"
+        if self.metrics["asleep_s"] > 0.015:
+            return f"the machine let the loop wait for {self.metrics['asleep_s']:.3f} s"
+        if self.metrics["still_s"] > STILL_S:
+            return f"the driver brought nothing for {self.metrics['still_s']:.3f} s"
+        if self.metrics["driver_xruns"] or self._underruns:
+            return f"driver and server lost sound {self.metrics['driver_xruns']} and {self._underruns} times"
         if wander(said, heard) > 2:
             return "the driver lost sound of the microphone and did not tell"
-        if self.figures["xruns"] == 0 and wander(laid, played) > 2:
+        if self.metrics["xruns"] == 0 and wander(laid, played) > 2:
             return "the driver lost sound of the loudspeaker and did not tell"
         return ""
 
@@ -276,32 +276,32 @@ def smooth(sound: np.ndarray) -> np.ndarray:
 
 def test_one_stream_passes_every_sample_at_the_latency_it_says(room: Server, speech: Path) -> None:
     performance, said, played = through(room, speech, "stage", "stage")
-    figures = performance.figures
+    metrics = performance.metrics
     found = list(pieces(said, played))
     assert len(found) > 10
     delays = {delay for delay, _, _ in found}
     assert len(delays) == 1, "not one sample more or less"
     assert max(difference for _, _, difference in found) < 1e-4, "and every one the same"
     (delay,) = delays
-    told_s = 480 / RATE + figures["mic_latency_s"] + figures["speaker_latency_s"]
-    assert abs(delay / RATE - told_s) < DRIVER_S, (delay / RATE, figures)
-    assert figures["drift_ppm"] is None
-    assert figures["xruns"] == 0
-    assert figures["least_in_hand_s"] > 0.005
+    told_s = 480 / RATE + metrics["mic_latency_s"] + metrics["speaker_latency_s"]
+    assert abs(delay / RATE - told_s) < DRIVER_S, (delay / RATE, metrics)
+    assert metrics["drift_ppm"] is None
+    assert metrics["xruns"] == 0
+    assert metrics["least_in_hand_s"] > 0.005
 
 
 def test_two_streams_are_held_together(room: Server, speech: Path) -> None:
     performance, said, played = through(room, speech, "stage_mic", "ALSA/stage_speaker")
-    figures = performance.figures
+    metrics = performance.metrics
     found = list(pieces(smooth(said), smooth(played)))
     assert len(found) > 10
     delays = np.array([delay for delay, _, _ in found]) / RATE
     assert np.ptp(delays) < 0.001, "no hole, no repeat"
     assert min(alike for _, alike, _ in found) > 0.99
-    told_s = 480 / RATE + figures["mic_latency_s"] + figures["speaker_latency_s"]
-    assert abs(np.median(delays) - told_s) < DRIVER_S + 0.002, (delays, figures)  # the first seconds of steering
-    assert abs(figures["drift_ppm"]) < 300
-    assert figures["xruns"] == 0
+    told_s = 480 / RATE + metrics["mic_latency_s"] + metrics["speaker_latency_s"]
+    assert abs(np.median(delays) - told_s) < DRIVER_S + 0.002, (delays, metrics)  # the first seconds of steering
+    assert abs(metrics["drift_ppm"]) < 300
+    assert metrics["xruns"] == 0
 
 
 def test_a_loudspeaker_that_goes_comes_back_and_the_microphone_goes_on(room: Server, speech: Path) -> None:
@@ -323,9 +323,9 @@ def test_a_loudspeaker_that_goes_comes_back_and_the_microphone_goes_on(room: Ser
     finally:
         performance.close()
         server.close()
-    assert performance.figures["heard_while_lost_s"] > 2.0
-    assert performance.figures["peak_while_lost"] > 0.05
-    assert performance.figures["in_hand_s"] > 0.0, "it plays again"
+    assert performance.metrics["heard_while_lost_s"] > 2.0
+    assert performance.metrics["peak_while_lost"] > 0.05
+    assert performance.metrics["in_hand_s"] > 0.0, "it plays again"
 
 
 def test_a_device_that_does_not_exist_is_named_with_those_that_do(room: Server) -> None:

@@ -16,12 +16,12 @@ from calibration.bench.soak import run
 
 @pytest.mark.slow
 def test_a_soak_of_ten_minutes() -> None:
-    figures = run(BenchOptions(minutes=10.0))
-    audio, late = figures["audio"], np.array(figures["latency_heard_ms"])
+    metrics = run(BenchOptions(minutes=10.0))
+    audio, late = metrics["audio"], np.array(metrics["latency_heard_ms"])
     assert audio["xruns"] == 0
     assert audio["deadline_misses"] == 0
-    assert figures["samples_missing_at_switches"] == 0
+    assert metrics["samples_missing_at_switches"] == 0
     assert len(late) > 100
     assert abs(np.median(late) - audio["latency"]) < 1.0
     assert abs(np.median(late[-20:]) - np.median(late[:20])) < 1.0
-    assert figures["switches"] > 25
+    assert metrics["switches"] > 25

@@ -129,11 +129,11 @@ def test_dry_is_the_very_same_and_goes_round(
     faded_in = round(0.05 * RATE)
     assert np.allclose(ear.sound[faded_in + LIMITER :], asked[faded_in:-LIMITER], atol=1e-6)
     assert any(isinstance(event, OnStage) and event.cue_index == 0 for event in sent)
-    figures = engine.figures()
-    assert (figures["blocks"], figures["xruns"], figures["deadline_misses"]) == (230, 0, 0)
-    assert figures["latency"] == pytest.approx(10.0 + 1e3 * LIMITER / RATE, abs=0.01)
-    assert figures["in_peak"] == pytest.approx(0.5, abs=0.01)
-    assert figures["out_rms"] == pytest.approx(0.5 / np.sqrt(2), abs=0.01)
+    metrics = engine.metrics()
+    assert (metrics["blocks"], metrics["xruns"], metrics["deadline_misses"]) == (230, 0, 0)
+    assert metrics["latency"] == pytest.approx(10.0 + 1e3 * LIMITER / RATE, abs=0.01)
+    assert metrics["in_peak"] == pytest.approx(0.5, abs=0.01)
+    assert metrics["out_rms"] == pytest.approx(0.5 / np.sqrt(2), abs=0.01)
     audio = engine.report()["audio"]
     assert (audio["sample_rate"], audio["block"], audio["blocks"]) == (RATE, BLOCK, 230)
 
@@ -191,7 +191,7 @@ def test_a_machine_that_stood_still_counts_what_it_left_out(
     perform(engine, clock, 10)
     clock.at += 5.0
     perform(engine, clock, 10)
-    assert 495 <= engine.figures()["deadline_misses"] <= 510
+    assert 495 <= engine.metrics()["deadline_misses"] <= 510
     assert len(ear.played) <= 22, "it does not rush after what is past"
 
 
@@ -285,7 +285,7 @@ def test_a_voice_that_fails_is_replaced_and_the_operator_told(
     assert np.isfinite(ear.sound).all()
     steepest = 0.5 * 2 * np.pi * 440 / RATE
     assert np.abs(np.diff(ear.sound)).max() < 4 * steepest, "no click"
-    assert engine.figures()["deadline_misses"] == 1
+    assert engine.metrics()["deadline_misses"] == 1
 
 
 def test_who_speaks_is_the_cue_s_and_a_pitch_is_eased(tmp_path: Path) -> None:
@@ -346,7 +346,7 @@ def test_a_late_voice_is_covered_by_the_time_aligned_dry_signal(tmp_path: Path) 
     for number in range(21, 26):
         clock.at += BLOCK / RATE
         until_played(number)
-    assert engine.figures()["deadline_misses"] >= 4
+    assert engine.metrics()["deadline_misses"] >= 4
     asleep.clear()
     go_on.set()
     ear.in_hand = 0.02
@@ -377,7 +377,7 @@ def test_a_voice_that_became_too_slow_is_given_up(tmp_path: Path) -> None:
     perform(engine, clock, 25)
     engine.close()
     assert any(isinstance(event, Note) and "too slow" in event.text for event in sent)
-    assert engine.figures()["voice"] == "bypass"
+    assert engine.metrics()["voice"] == "bypass"
 
 
 def test_a_voice_slower_than_the_show_is_refused_with_the_reason(tmp_path: Path) -> None:
@@ -390,10 +390,10 @@ def test_a_voice_slower_than_the_show_is_refused_with_the_reason(tmp_path: Path)
 
 def test_a_show_read_again_moves_to_its_own_latency(tmp_path: Path) -> None:
     engine, clock, ear, _ = staged(tmp_path, Dry(), voices=("bypass",))
-    assert engine.figures()["latency_parts"]["voice"] == 0.0
+    assert engine.metrics()["latency_parts"]["voice"] == 0.0
     engine.handle(Reload(1.0, 0.5, None, "silence", True, ("bypass", "whisper")))
     perform(engine, clock, 20)
-    late = round(engine.figures()["latency_parts"]["voice"] * RATE / 1e3)
+    late = round(engine.metrics()["latency_parts"]["voice"] * RATE / 1e3)
     assert late > 1000
     sound, _ = soundfile.read(tmp_path / "tone.wav", dtype="float32")
     assert np.allclose(
@@ -408,14 +408,14 @@ def test_a_show_read_again_with_faster_voices_lets_a_slow_one_speak_on(tmp_path:
     slow.latency = 1000
     fast = Odd(lambda samples: samples)
     engine, clock, _, sent = staged(tmp_path, slow, then=fast, voices=("whisper",))
-    late = engine.figures()["latency_parts"]["voice"]
+    late = engine.metrics()["latency_parts"]["voice"]
     take_voice(engine, sent, "fast.onnx", cue=1, transition_s=0.2)
     perform(engine, clock, 5)
     engine.handle(Reload(1.0, 0.5, None, "dry", True, ("bypass",)))
     perform(engine, clock, 30)
-    assert engine.figures()["voice"] == "fast.onnx"
+    assert engine.metrics()["voice"] == "fast.onnx"
     assert not any(isinstance(event, Note) for event in sent)
-    assert engine.figures()["latency_parts"]["voice"] == late
+    assert engine.metrics()["latency_parts"]["voice"] == late
     engine.close()
 
 
@@ -486,7 +486,7 @@ def test_file_to_file_it_is_as_late_as_it_says(tmp_path: Path, voice: str) -> No
     follow(process, lambda events: any(isinstance(event, Ready) for event in events))
     process.send(Go(0, voice))
     began = time.monotonic()
-    follow(process, lambda events: any(isinstance(e, Heartbeat) and e.figures["blocks"] >= 160 for e in events))
+    follow(process, lambda events: any(isinstance(e, Heartbeat) and e.metrics["blocks"] >= 160 for e in events))
     assert time.monotonic() - began > 1.0, "at real pace"
     assert process.stop(5.0)
     finished = process.events()[-1]
