@@ -27,8 +27,8 @@ from models.voices.speaker_stats import (
     PRIOR_16K_MEAN,
     PRIOR_16K_STD,
     PRIOR_MEAN_FRAMES,
-    PRIOR_SPREAD_FRAMES,
-    levelled,
+    PRIOR_VARIANCE_FRAMES,
+    relative_level,
 )
 
 RATE = 16000
@@ -99,9 +99,9 @@ class PhonemeCrops(Dataset[dict[str, Tensor]]):
 def normalised(mcep: Values, heard: Values) -> Values:
     """(t, MCEPS) as networks read them on stage, after frames of which `heard` are every STATISTICS_EVERYth."""
     loudest = np.asarray(np.percentile(heard[:, 0], LOUDEST_PERCENT))
-    mean, spread = as_heard(heard, float(loudest))
-    values = (mcep - mean) / spread
-    values[:, 0] = levelled(np.asarray(mcep[:, 0]), loudest)
+    mean, std = as_heard(heard, float(loudest))
+    values = (mcep - mean) / std
+    values[:, 0] = relative_level(np.asarray(mcep[:, 0]), loudest)
     return values
 
 
@@ -115,10 +115,10 @@ def _as_tensors(values: Values, phoneme: NDArray[np.uint8]) -> dict[str, Tensor]
 def as_heard(heard: Values, loudest: float) -> tuple[Values, Values]:
     """Mean and spread (MCEPS,) that the stage would have; see `normalised`."""
     loud = heard[heard[:, 0] > loudest - LOUD_NEPERS].astype(np.float64)
-    prior_mean, prior_spread = np.array(PRIOR_16K_MEAN), np.array(PRIOR_16K_STD)
+    prior_mean, prior_std = np.array(PRIOR_16K_MEAN), np.array(PRIOR_16K_STD)
     count = STATISTICS_EVERY * len(loud)
     mean = prior_mean + count / (count + PRIOR_MEAN_FRAMES) * (loud.mean(0) - prior_mean)
-    variance = prior_spread**2 + count / (count + PRIOR_SPREAD_FRAMES) * (loud.var(0) - prior_spread**2)
+    variance = prior_std**2 + count / (count + PRIOR_VARIANCE_FRAMES) * (loud.var(0) - prior_std**2)
     return mean, np.sqrt(variance)
 
 

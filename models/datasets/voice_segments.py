@@ -1,6 +1,6 @@
 """Crops of prepared voices for networks that learn without parallel sentences: random places, normalised by speaker.
 
-A sample is drawn from its number alone. Uses torch.
+A sample depends on its number alone. Uses torch.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from torch.utils.data import Dataset
 from models.features.speech import MCEPS
 from models.prepare.data_error import DataError
 from models.prepare.voice_data import LOUDEST_PERCENT, Features, SpeakerStatistics, VoiceData, measure
-from models.voices.speaker_stats import levelled
+from models.voices.speaker_stats import relative_level
 
 
 class VoiceSegments(Dataset[dict[str, Tensor]]):
-    """`frames` frames of a speaker, the speakers in turn; the sentences lie in memory, 15 minutes of speech are 26 MB.
+    """`frames` frames of a speaker, the speakers in turn; the sentences are kept in memory, 15 minutes of speech are 26
+    MB.
 
-    `facts` are the data's, with what its crops are normalised by under `speakers[n]["normal"]`, (mean, spread), each
-    MCEPS numbers, ln F0's in place of c0's; `["correlation"]`, the lower triangle without its ones, row by row,
-    `["levels"]` and `["aperiodicity"]` are as models.prepare.voice_data.SpeakerStatistics has them.
+    `facts` are the data's, with the statistics that crops are normalised by under `speakers[n]["normal"]`, (mean,
+    standard deviation), MCEPS numbers each, ln F0's in place of c0's; `["correlation"]`, the strict lower triangle, row
+    by row, `["levels"]` and `["aperiodicity"]` are as in models.prepare.voice_data.SpeakerStatistics.
     """
 
     def __init__(self, folders: Sequence[Path], frames: int) -> None:
@@ -69,18 +70,18 @@ class VoiceSegments(Dataset[dict[str, Tensor]]):
         return self.crop(sample, sample % self.speakers)
 
     def crop(self, sample: int, speaker: int) -> dict[str, Tensor]:
-        """mcep: float32 (MCEPS, frames) as networks read it, c0 below the sentence's loudest, see
-        models.voices.speaker_stats.levelled; lf0: (frames,) ln Hz, 0 where unvoiced; aperiodicity: (bands, frames), as
-        WORLD codes it; speaker: () int64."""
+        """mcep: float32 (MCEPS, frames) as networks read it, c0 relative to the sentence's loudest, see
+        models.voices.speaker_stats.relative_level; lf0: (frames,) ln Hz, 0 where unvoiced; aperiodicity: (bands,
+        frames), as WORLD codes it; speaker: () int64."""
         rng = np.random.default_rng([sample, speaker])
         sentences = self._sentences[speaker]
         sentence = sentences[rng.integers(len(sentences))]
         begin = int(rng.integers(len(sentence.lf0) - self.frames + 1))
         part = slice(begin, begin + self.frames)
-        mean, spread = self._normal[speaker]
-        values = (sentence.mcep[part] - mean) / spread
+        mean, std = self._normal[speaker]
+        values = (sentence.mcep[part] - mean) / std
         loudest = np.asarray(np.percentile(sentence.mcep[:, 0], LOUDEST_PERCENT))
-        values[:, 0] = levelled(sentence.mcep[part, 0], loudest)
+        values[:, 0] = relative_level(sentence.mcep[part, 0], loudest)
         return {
             "mcep": torch.from_numpy(np.ascontiguousarray(values.T, np.float32)),
             "lf0": torch.from_numpy(sentence.lf0[part].copy()),
@@ -89,7 +90,7 @@ class VoiceSegments(Dataset[dict[str, Tensor]]):
         }
 
     def held_out(self) -> VoiceSegments:
-        """Of the part that training does not see, normalised as what it sees; itself where that is too short."""
+        """Of the held-out part, normalised by the training part's statistics; itself where that is too short."""
         sentences = _by_speaker(self._held_out.held_out(), self.frames)
         if not all(sentences):
             return self
@@ -115,14 +116,14 @@ def _measured(sentences: list[Features], name: str) -> SpeakerStatistics:
 
 
 def _normal(speaker: SpeakerStatistics) -> NDArray[np.float64]:
-    """(2, MCEPS): mean and spread, ln F0's in place of c0's."""
+    """(2, MCEPS): mean and standard deviation, ln F0's in place of c0's."""
     normal = np.stack([speaker.mcep_mean, np.maximum(speaker.mcep_std, 1e-3)])
     normal[:, 0] = speaker.lf0_mean, speaker.lf0_std
     return normal
 
 
 def several_speakers(family: str, folders: Sequence[Path], frames: int) -> VoiceSegments:
-    """The data of a family that learns any number of voices, in crops of so many frames. Raises DataError."""
+    """The data of a family that learns any number of voices, in crops of `frames` frames. Raises DataError."""
     if len(folders) < 2:
         raise DataError(f"{family} learns voices from each other: name two prepared folders or more")
     return VoiceSegments(folders, frames)

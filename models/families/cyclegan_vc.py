@@ -1,9 +1,9 @@
-"""CycleGAN-VC and CycleGAN-VC2: two speakers become each other, learned from sentences that have nothing in common.
+"""CycleGAN-VC and CycleGAN-VC2: conversion between two speakers, learned from unrelated sentences.
 
 Kaneko and Kameoka, "Parallel-Data-Free Voice Conversion Using Cycle-Consistent Adversarial Networks" (arXiv
 1711.11293), and Kaneko et al., "CycleGAN-VC2" (arXiv 1904.04631): two-step adversarial losses, 2-1-2D generators,
-PatchGAN judges. Unlike theirs the networks hear no future but `lookahead` frames, and their norms are settled before
-they are frozen.
+PatchGAN discriminators. Unlike theirs the generators are causal but for `lookahead` frames, and in the last part of
+training their norms are constant, as in the frozen voice.
 
     guise train cyclegan_vc data/anna data/ben --out RUN
 """
@@ -28,6 +28,7 @@ from models.features.speech import MCEPS
 from models.prepare.data_error import DataError
 from models.training.averaging import follow
 from models.training.family import FreezePlan
+from models.voices.adversarial import adversarial_step
 from models.voices.layers import (
     CausalConv,
     DiscriminatorConv,
@@ -36,30 +37,32 @@ from models.voices.layers import (
     NormalizedConv,
     freeze_norm,
     least_squares,
-    scaled,
+    scaled_channels,
 )
 from models.voices.learned_voice import (
     Converter,
     KnownSpeakers,
     LearnedOptions,
-    adams,
-    averaged,
-    best,
-    converted,
+    adam_optimizers,
+    add_average,
+    convert,
+    final_network,
     freeze_voice,
-    pictures,
-    started,
+    spectrograms,
+    start_transport,
 )
 from models.voices.speaker_stats import speaker_names, target_index
-from models.voices.spoken_samples import Crop, SampledSound, spoken
+from models.voices.spoken_samples import Crop, SampledSound, sound_sample
 from models.voices.transport import Transport
 
 BLOCKS = 6
 FIRST, SECOND = 0, 1
+DIRECTIONS = (("to_second", "first", "second", SECOND), ("to_first", "second", "first", FIRST))
+"""(generator, source, target, number of the target)"""
 
 
 class CycleOptions(LearnedOptions):
-    """What `guise train cyclegan_vc --set` takes."""
+    """Options of `guise train cyclegan_vc` (`--set`)."""
 
     version: Literal[1, 2] = Field(2, description="1: CycleGAN-VC, 2: CycleGAN-VC2")
     width: float = Field(
@@ -97,7 +100,7 @@ class BothSpeakers(Dataset[dict[str, Tensor]]):
 
 
 class Residual(nn.Module):
-    """(N, C, T) -> the same: 3 frames to twice as many channels, gated, and 3 frames back."""
+    """(N, C, T) -> the same: a gated convolution of 3 frames to `inside` channels, and one of 3 frames back."""
 
     def __init__(self, channels: int, inside: int) -> None:
         super().__init__()
@@ -106,8 +109,8 @@ class Residual(nn.Module):
         self.normed = NormalizedConv(channels, 1)
 
     def forward(self, x: Tensor, memory: Memory, target: Tensor) -> Tensor:
-        more: Tensor = self.normed(self.back(self.there(x, memory, target), memory), target)
-        return x + more
+        residual: Tensor = self.normed(self.back(self.there(x, memory, target), memory), target)
+        return x + residual
 
 
 class Generator1(Converter):
@@ -115,7 +118,7 @@ class Generator1(Converter):
 
     def __init__(self, width: float, lookahead: int, start: Transport | None) -> None:
         super().__init__(lookahead, start)
-        a, b, c, d = (scaled(channels, width) for channels in (128, 256, 512, 1024))
+        a, b, c, d = (scaled_channels(channels, width) for channels in (128, 256, 512, 1024))
         self.down = nn.ModuleList(
             [
                 Gated(CausalConv(MCEPS, 2 * a, (15,)), a),
@@ -131,22 +134,22 @@ class Generator1(Converter):
             ]
         )
         self.last = CausalConv(b, MCEPS, (15,))
-        self.begin()
+        self.zero_last()
 
-    def answers(self, x: Tensor, source: Tensor, target: Tensor, memory: Memory) -> Tensor:
-        only = torch.zeros_like(target)
+    def predict(self, x: Tensor, source: Tensor, target: Tensor, memory: Memory) -> Tensor:
+        no_code = torch.zeros_like(target)
         for layer in (*self.down, *self.blocks, *self.up):
-            x = layer(x, memory, only)
-        answer: Tensor = self.last(x, memory)
-        return answer
+            x = layer(x, memory, no_code)
+        output: Tensor = self.last(x, memory)
+        return output
 
 
 class Generator2(Converter):
-    """CycleGAN-VC2's: 2-D down and up, along time alone between."""
+    """CycleGAN-VC2's: 2-D down and up, convolutions along time between."""
 
     def __init__(self, width: float, lookahead: int, start: Transport | None) -> None:
         super().__init__(lookahead, start)
-        a, b, c = (scaled(channels, width) for channels in (128, 256, 512))
+        a, b, c = (scaled_channels(channels, width) for channels in (128, 256, 512))
         rows = MCEPS // 4
         self.down = nn.ModuleList(
             [
@@ -167,30 +170,30 @@ class Generator2(Converter):
             ]
         )
         self.last = CausalConv(a, 1, (5, 15))
-        self.begin()
+        self.zero_last()
 
-    def answers(self, x: Tensor, source: Tensor, target: Tensor, memory: Memory) -> Tensor:
-        only = torch.zeros_like(target)
+    def predict(self, x: Tensor, source: Tensor, target: Tensor, memory: Memory) -> Tensor:
+        no_code = torch.zeros_like(target)
         x = x[:, None]
         for layer in self.down:
-            x = layer(x, memory, only)
+            x = layer(x, memory, no_code)
         n, channels, rows, frames = x.shape
-        x = self.narrow_normed(self.narrow(x.reshape(n, channels * rows, frames), memory), only)
+        x = self.narrow_normed(self.narrow(x.reshape(n, channels * rows, frames), memory), no_code)
         for block in self.blocks:
-            x = block(x, memory, only)
-        x = self.widen_normed(self.widen(x, memory), only).reshape(n, channels, rows, frames)
+            x = block(x, memory, no_code)
+        x = self.widen_normed(self.widen(x, memory), no_code).reshape(n, channels, rows, frames)
         for layer in self.up:
-            x = layer(x, memory, only)
-        answer: Tensor = self.last(x, memory)[:, 0]
-        return answer
+            x = layer(x, memory, no_code)
+        output: Tensor = self.last(x, memory)[:, 0]
+        return output
 
 
 class Discriminator1(nn.Module):
-    """(N, MCEPS, T) -> (N, 1) verdicts, of whole crops of so many frames."""
+    """(N, MCEPS, T) -> (N, 1) scores, for crops of `frames` frames."""
 
     def __init__(self, width: float, frames: int) -> None:
         super().__init__()
-        a, b, c, d = (scaled(channels, width) for channels in (128, 256, 512, 1024))
+        a, b, c, d = (scaled_channels(channels, width) for channels in (128, 256, 512, 1024))
         self.layers = nn.Sequential(
             DiscriminatorConv(1, a, (3, 3), (1, 2), norm=False),
             DiscriminatorConv(a, b, (3, 3), (2, 2)),
@@ -206,11 +209,11 @@ class Discriminator1(nn.Module):
 
 
 class Discriminator2(nn.Module):
-    """PatchGAN: (N, MCEPS, T) -> (N, 1, rows, frames / 8) verdicts."""
+    """PatchGAN: (N, MCEPS, T) -> (N, 1, rows, frames / 8) scores."""
 
     def __init__(self, width: float) -> None:
         super().__init__()
-        a, b, c, d = (scaled(channels, width) for channels in (128, 256, 512, 1024))
+        a, b, c, d = (scaled_channels(channels, width) for channels in (128, 256, 512, 1024))
         self.layers = nn.Sequential(
             DiscriminatorConv(1, a, (3, 3), (1, 1), norm=False),
             DiscriminatorConv(a, b, (3, 3), (2, 2)),
@@ -221,21 +224,22 @@ class Discriminator2(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        verdicts: Tensor = self.layers(x[:, None])
-        return verdicts
+        scores: Tensor = self.layers(x[:, None])
+        return scores
 
 
 class Discriminators(nn.Module):
-    """The discriminators of a run, by what each is to tell from real speech."""
+    """The discriminators of a run, by the kind of crop that each tells from real speech."""
 
     def __init__(self, options: CycleOptions) -> None:
         super().__init__()
-        self.judges = nn.ModuleDict(
+        self.by_crop = nn.ModuleDict(
             {
                 name: Discriminator1(options.critic, options.frames)
                 if options.version == 1
                 else Discriminator2(options.critic)
-                # What has gone there and back has judges of its own: the second of CycleGAN-VC2's two steps.
+                # Crops converted there and back have discriminators of their own: the second of CycleGAN-VC2's two
+                # steps.
                 for name in (
                     ("first", "second") if options.version == 1 else ("first", "second", "first_back", "second_back")
                 )
@@ -243,14 +247,15 @@ class Discriminators(nn.Module):
         )
 
     def forward(self, **crops: Tensor) -> dict[str, Tensor]:
-        """Their verdicts: `first`, `second` of conversions, `first_back`, `second_back` of what came back."""
-        return {name: self.judges[name](crop) for name, crop in crops.items()}
+        """Their scores: `first`, `second` of conversions, `first_back`, `second_back` of conversions there and back."""
+        return {name: self.by_crop[name](crop) for name, crop in crops.items()}
 
 
 class CycleGanVc:
     """The family; see models.training.family.Family."""
 
     name = "cyclegan_vc"
+    RENAMED: Mapping[str, str] = {"judges.judges.": "discriminators.by_crop.", "judges.": "discriminators."}
     kind = "voice"
     options = CycleOptions
     recipes: Mapping[str, Mapping[str, Any]] = {
@@ -277,14 +282,18 @@ class CycleGanVc:
         networks = nn.ModuleDict({"speakers": KnownSpeakers(facts)})
         for name in ("to_first", "to_second"):
             generator = Generator1 if options.version == 1 else Generator2
-            networks[name] = generator(options.width, options.lookahead, started(options, facts))
-            averaged(networks, name, options)
-        networks["judges"] = Discriminators(options)
+            networks[name] = generator(options.width, options.lookahead, start_transport(options, facts))
+            add_average(networks, name, options)
+        networks["discriminators"] = Discriminators(options)
         return networks
 
     def optimizers(self, networks: nn.ModuleDict, options: CycleOptions) -> dict[str, Optimizer]:
-        rates = {"to_first": options.learning_rate, "to_second": options.learning_rate, "judges": options.critic_rate}
-        return adams(networks, rates)
+        rates = {
+            "to_first": options.learning_rate,
+            "to_second": options.learning_rate,
+            "discriminators": options.critic_rate,
+        }
+        return adam_optimizers(networks, rates)
 
     def step(
         self,
@@ -295,74 +304,66 @@ class CycleGanVc:
         step: int,
         options: CycleOptions,
     ) -> dict[str, Tensor]:
-        to_first, to_second, judges = networks["to_first"], networks["to_second"], networks["judges"]
+        to_first, to_second, discriminators = networks["to_first"], networks["to_second"], networks["discriminators"]
         for generator in (to_first, to_second):
             freeze_norm(generator, step >= options.settle)
         first, second = batch["first"], batch["second"]
-        keeping = step < options.identity_steps and options.identity > 0
-        made_first, *kept_first = _made(to_first, FIRST, second, *([first] if keeping else []))
-        made_second, *kept_second = _made(to_second, SECOND, first, *([second] if keeping else []))
-        (back_first,), (back_second,) = _made(to_first, FIRST, made_second), _made(to_second, SECOND, made_first)
+        with_identity = step < options.identity_steps and options.identity > 0
+        fake_first, *same_first = _convert(to_first, FIRST, second, *([first] if with_identity else []))
+        fake_second, *same_second = _convert(to_second, SECOND, first, *([second] if with_identity else []))
+        (back_first,), (back_second,) = _convert(to_first, FIRST, fake_second), _convert(to_second, SECOND, fake_first)
         real = {"first": first, "second": second}
-        made = {"first": made_first, "second": made_second}
+        fake = {"first": fake_first, "second": fake_second}
         if options.version == 2:
             real |= {"first_back": first, "second_back": second}
-            made |= {"first_back": back_first, "second_back": back_second}
+            fake |= {"first_back": back_first, "second_back": back_second}
 
-        says_real = judges(**real)
-        says_made = judges(**{name: crop.detach() for name, crop in made.items()})
-        loss_d = _sum(least_squares(says_real[name], 1) + least_squares(says_made[name], 0) for name in real) / 2
-        optimizers["judges"].zero_grad()
-        fabric.backward(loss_d)
-        optimizers["judges"].step()
+        scores_real = discriminators(**real)
+        scores_fake = discriminators(**{name: crop.detach() for name, crop in fake.items()})
+        loss_d = _sum(least_squares(scores_real[name], 1) + least_squares(scores_fake[name], 0) for name in real) / 2
+        losses = {"judges": loss_d}
 
-        judges.requires_grad_(False)
-        adversarial = _sum(least_squares(verdict, 1) for verdict in judges(**made).values())
-        cycle = F.l1_loss(back_first, first) + F.l1_loss(back_second, second)
-        losses = {"judges": loss_d, "adversarial": adversarial, "cycle": cycle}
-        loss_g = adversarial + options.cycle * cycle
-        if keeping:
-            losses["identity"] = F.l1_loss(kept_first[0], first) + F.l1_loss(kept_second[0], second)
-            loss_g = loss_g + options.identity * losses["identity"]
-        for name in ("to_first", "to_second"):
-            optimizers[name].zero_grad()
-        fabric.backward(loss_g)
-        judges.requires_grad_(True)
-        for name in ("to_first", "to_second"):
-            optimizers[name].step()
-            if options.average:
+        def generator_loss() -> Tensor:
+            adversarial = _sum(least_squares(score, 1) for score in discriminators(**fake).values())
+            cycle = F.l1_loss(back_first, first) + F.l1_loss(back_second, second)
+            losses.update(adversarial=adversarial, cycle=cycle)
+            loss_g = adversarial + options.cycle * cycle
+            if with_identity:
+                losses["identity"] = F.l1_loss(same_first[0], first) + F.l1_loss(same_second[0], second)
+                loss_g = loss_g + options.identity * losses["identity"]
+            return loss_g
+
+        adversarial_step(
+            fabric, networks, optimizers, "discriminators", loss_d, ("to_first", "to_second"), generator_loss
+        )
+        if options.average:
+            for name in ("to_first", "to_second"):
                 follow(networks[f"{name}_average"], networks[name], step, options.average)
         return {name: loss.detach() for name, loss in losses.items()}
 
     def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> Tensor:
         rows = []
-        for name, was, wanted, target in (
-            ("to_second", "first", "second", SECOND),
-            ("to_first", "second", "first", FIRST),
-        ):
-            (made,) = _made(partial(converted, best(networks, name)), target, batch[was])
-            rows += [[a, b, c] for a, b, c in zip(batch[was][:2], made[:2], batch[wanted][:2], strict=True)]
-        return pictures(rows)
+        for generator, source, target, number in DIRECTIONS:
+            (converted,) = _convert(partial(convert, final_network(networks, generator)), number, batch[source])
+            rows += [[a, b, c] for a, b, c in zip(batch[source][:2], converted[:2], batch[target][:2], strict=True)]
+        return spectrograms(rows)
 
     def sounds(
         self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor], facts: Mapping[str, Any]
     ) -> dict[str, SampledSound]:
-        heard: dict[str, SampledSound] = {}
-        for name, was, wanted, target in (
-            ("to_second", "first", "second", SECOND),
-            ("to_first", "second", "first", FIRST),
-        ):
-            (made,) = _made(partial(converted, best(networks, name)), target, batch[was][:1])
-            read = Crop(batch[was][0], batch[f"{was}_lf0"][0], 1 - target)
-            own = Crop(batch[wanted][0], batch[f"{wanted}_lf0"][0], target)
-            heard |= spoken(read, made[0], own, facts)
-        return heard
+        sounds: dict[str, SampledSound] = {}
+        for generator, source, target, number in DIRECTIONS:
+            (converted,) = _convert(partial(convert, final_network(networks, generator)), number, batch[source][:1])
+            source_crop = Crop(batch[source][0], batch[f"{source}_lf0"][0], 1 - number)
+            target_crop = Crop(batch[target][0], batch[f"{target}_lf0"][0], number)
+            sounds |= sound_sample(source_crop, converted[0], target_crop, facts)
+        return sounds
 
     def freeze(
         self, networks: nn.ModuleDict, options: CycleOptions, facts: Mapping[str, Any], target: str | None = None
     ) -> FreezePlan:
         chosen = target_index(speaker_names(facts), target)
-        converter = best(networks, ("to_first", "to_second")[chosen])
+        converter = final_network(networks, ("to_first", "to_second")[chosen])
         return freeze_voice(converter, networks["speakers"], facts, target, options.hop_frames)
 
 
@@ -370,9 +371,9 @@ def _sum(losses: Iterable[Tensor]) -> Tensor:
     return torch.stack(list(losses)).sum()
 
 
-def _made(generator: Callable[..., Tensor], target: int, other: Tensor, *own: Tensor) -> tuple[Tensor, ...]:
-    """What the generator to `target` makes of the other's crops, and of the target's own, in one go."""
-    together = torch.cat([other, *own])
-    targets = torch.full((len(together),), target, device=together.device)
+def _convert(generator: Callable[..., Tensor], target: int, other: Tensor, *own: Tensor) -> tuple[Tensor, ...]:
+    """The generator to `target`, applied to the other speaker's crops and to the target's own in one batch."""
+    crops = torch.cat([other, *own])
+    targets = torch.full((len(crops),), target, device=crops.device)
     sources = 1 + torch.cat([1 - targets[: len(other)], targets[len(other) :]])
-    return generator(together, sources, targets).chunk(1 + len(own))
+    return generator(crops, sources, targets).chunk(1 + len(own))

@@ -1,12 +1,12 @@
-"""gmm_vc: another voice by classes of sounds, each with a way of its own from what the performer says to what the
-target would say, learned by counting, without parallel sentences.
+"""gmm_vc: conversion by classes of sounds, with a separate affine map for each class, learned without parallel
+sentences.
 
-Which sound it is, is said by a mixture of Gaussians over the target's frames, as in Stylianou et al., "Continuous
-probabilistic transform for voice conversion" (IEEE TSAP 6, 1998). Theirs learns the way from pairs; here
-models.voices.transport brings the performer near the target, and within each class mean and spread are then brought
-onto the target's, as registration of two clouds of points does. The mixture is learned by expectation and maximisation
-batch by batch (Cappe and Moulines, "On-line expectation-maximization algorithm for latent data models", JRSS B 71,
-2009).
+The classes are a mixture of Gaussians over the target's frames, as in Stylianou et al., "Continuous probabilistic
+transform for voice conversion" (IEEE TSAP 6, 1998). Theirs learns the maps from pairs of frames; here
+models.voices.transport brings the source near the target, and within each class mean and standard deviation are then
+matched to the target's, as in the registration of point clouds. The mixture is trained by on-line
+expectation-maximisation (Cappe and Moulines, "On-line expectation-maximization algorithm for latent data models", JRSS
+B 71, 2009).
 
     guise train gmm_vc data/anna data/ben data/carl --out RUN
 """
@@ -28,26 +28,26 @@ from models.features.speech import MCEPS, aperiodicity_bands
 from models.training.family import FamilyOptions, FreezePlan
 from models.voices.framewise_voice import FramewiseVoice, Refiner
 from models.voices.learned_voice import KnownSpeakers, transport_of
-from models.voices.speaker_stats import LEVEL_SPREAD, QUIETEST, speaker_names, target_index
+from models.voices.speaker_stats import LEVEL_SCALE, QUIETEST, speaker_names, target_index
 from models.voices.transport import Transport
 from models.voices.voice_of_frames import freeze_plan
 
 KEYS = 20
-"""So many of the lowest MCEPs say which sound it is, beside level and voicing."""
-LOUDER, VOICED = LEVEL_SPREAD, 2.0
-"""What level and voicing weigh against a spread of an MCEP."""
-LOUDEST = 2.5
-"""Levels beyond are no other sound."""
+"""The lowest MCEPs, from which the class is decided, beside level and voicing."""
+LEVEL_WEIGHT, VOICED_WEIGHT = LEVEL_SCALE, 2.0
+"""Weights of level and voicing against a standard deviation of an MCEP."""
+LOUDEST_LEVEL = 2.5
+"""Higher levels do not change the class."""
 LEAST_VARIANCE = 0.05
-UNSURE = 0.3
-"""The chances' exponent: twenty numbers that are no Gaussians and no strangers to each other are not so sure."""
-BELIEVED = 0.004
-"""A class that holds so large a share of somebody's frames is half believed."""
-STEEPEST = 2.0
+SOFTENING = 0.3
+"""Exponent of the posteriors: twenty correlated, non-Gaussian values would else give too certain ones."""
+HALF_WEIGHT_SHARE = 0.004
+"""A class with this share of a source's frames has half of its map applied."""
+MAX_STRETCH = 2.0
 
 
 class GmmOptions(FamilyOptions):
-    """What `guise train gmm_vc --set` takes."""
+    """Options of `guise train gmm_vc` (`--set`)."""
 
     classes: int = Field(64, ge=1, le=512)
     batch: int = Field(16, ge=1, le=1024)
@@ -56,14 +56,14 @@ class GmmOptions(FamilyOptions):
     hop_frames: int = Field(4, ge=1, le=16, description="frames of 5 ms that the frozen voice takes at once")
 
 
-def keys(said: Tensor, voiced: Tensor) -> Tensor:
-    """(..., MCEPS) as networks read it and (...) -> (..., KEYS + 2): by what sounds are told apart."""
-    level = LOUDER * said[..., :1].clamp(QUIETEST, LOUDEST)
-    return torch.cat([said[..., 1 : 1 + KEYS], level, VOICED * voiced[..., None]], -1)
+def keys(x: Tensor, voiced: Tensor) -> Tensor:
+    """(..., MCEPS) as networks read it and (...) -> (..., KEYS + 2): the features that classes are told apart by."""
+    level = LEVEL_WEIGHT * x[..., :1].clamp(QUIETEST, LOUDEST_LEVEL)
+    return torch.cat([x[..., 1 : 1 + KEYS], level, VOICED_WEIGHT * voiced[..., None]], -1)
 
 
 class Mixtures(nn.Module):
-    """Each speaker's mixture of diagonal Gaussians over his own keys, as running sums a frame."""
+    """A mixture of diagonal Gaussians over each speaker's keys, as running sums per frame."""
 
     weight: Tensor
     first: Tensor
@@ -75,7 +75,7 @@ class Mixtures(nn.Module):
         self.register_buffer("first", torch.zeros(speakers, classes, KEYS + 2))
         self.register_buffer("second", torch.zeros(speakers, classes, KEYS + 2))
 
-    def chances(self, speaker: int, key: Tensor, exponent: float = 1.0) -> Tensor:
+    def probabilities(self, speaker: int, key: Tensor, exponent: float = 1.0) -> Tensor:
         """(frames, KEYS + 2) -> (frames, classes)."""
         weight, mean, variance = self.gaussians(speaker)
         logits = gaussian_logits(key, weight, mean, variance)
@@ -87,96 +87,99 @@ class Mixtures(nn.Module):
         mean = self.first[speaker] / weight[:, None]
         return weight, mean, (self.second[speaker] / weight[:, None] - mean.square()).clamp(min=LEAST_VARIANCE)
 
-    def learn(self, speaker: int, key: Tensor, rate: float) -> Tensor:
-        """One step towards the frames `key`; how far the means moved, the mean over all."""
+    def update(self, speaker: int, key: Tensor, rate: float) -> Tensor:
+        """One step of EM with the frames `key`; returns the mean absolute change of the means."""
         classes = len(self.weight[speaker])
         if not self.weight[speaker].any():
-            # Some frames are the classes at first, each as wide as all of them.
-            picked = key[torch.linspace(0, len(key) - 1, classes, device=key.device).long()]
+            # The initial means are some of the frames, with the variance of all of them.
+            chosen_frames = key[torch.linspace(0, len(key) - 1, classes, device=key.device).long()]
             self.weight[speaker] = 1 / classes
-            self.first[speaker] = picked / classes
-            self.second[speaker] = (picked.square() + key.var(0)) / classes
-        before = self.gaussians(speaker)[1]
-        chances = self.chances(speaker, key) / len(key)
-        for kept, found in (
-            (self.weight, chances.sum(0)),
-            (self.first, chances.T @ key),
-            (self.second, chances.T @ key.square()),
+            self.first[speaker] = chosen_frames / classes
+            self.second[speaker] = (chosen_frames.square() + key.var(0)) / classes
+        old_means = self.gaussians(speaker)[1]
+        probabilities = self.probabilities(speaker, key) / len(key)
+        for sums, batch_sums in (
+            (self.weight, probabilities.sum(0)),
+            (self.first, probabilities.T @ key),
+            (self.second, probabilities.T @ key.square()),
         ):
-            kept[speaker].lerp_(found, rate)
-        return (self.gaussians(speaker)[1] - before).abs().mean()
+            sums[speaker].lerp_(batch_sums, rate)
+        return (self.gaussians(speaker)[1] - old_means).abs().mean()
 
 
 def gaussian_logits(key: Tensor, weight: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
-    """ln of each class's share in each frame, but for what all have in common; by products of matrices: it is fast."""
+    """ln of each class's joint density up to a constant for each frame; by matrix products, for speed."""
     constant = weight.log() - 0.5 * (variance.log() + mean.square() / variance).sum(-1)
     return key @ (mean / variance).mT - 0.5 * key.square() @ (1 / variance).mT + constant
 
 
-class Counts(nn.Module):
-    """What lay in the classes of each target: of his own frames, and of each source's as the transport brings them."""
+class ClassSums(nn.Module):
+    """Sums over the frames in each class of each target: of the target's own frames, and of each source's transported
+    to it."""
 
     own: Tensor
-    brought: Tensor
-    breath: Tensor
+    transported: Tensor
+    aperiodicity: Tensor
 
     def __init__(self, speakers: int, classes: int, bands: int) -> None:
-        """own: (targets, classes, 1 + 2 * MCEPS), count, sum and sum of squares; brought: (sources, targets, ...)
-        likewise, source 0 whoever speaks; breath: (targets, classes, 1 + bands), of voiced frames."""
+        """own: (targets, classes, 1 + 2 * MCEPS), count, sum and sum of squares; transported: (sources, targets, ...)
+        likewise, source 0 the unknown speaker; aperiodicity: (targets, classes, 1 + bands), of voiced frames."""
         super().__init__()
         for name, size in (
             ("own", (speakers, classes, 1 + 2 * MCEPS)),
-            ("brought", (1 + speakers, speakers, classes, 1 + 2 * MCEPS)),
-            ("breath", (speakers, classes, 1 + bands)),
+            ("transported", (1 + speakers, speakers, classes, 1 + 2 * MCEPS)),
+            ("aperiodicity", (speakers, classes, 1 + bands)),
         ):
             self.register_buffer(name, torch.zeros(size, dtype=torch.float64))
 
 
-def _moments(chances: Tensor, values: Tensor) -> Tensor:
+def _moments(probabilities: Tensor, values: Tensor) -> Tensor:
     """(frames, classes) and (frames, n) -> (classes, 1 + 2 * n), float64."""
     values = torch.cat([torch.ones_like(values[:, :1]), values, values.square()], -1).double()
-    return chances.double().T @ values
+    return probabilities.double().T @ values
 
 
-class Classes(Refiner):
-    """The ways of all classes to one target, mixed by what is heard."""
+class ClassRefiner(Refiner):
+    """The maps of all classes to one target, mixed by the classes' posteriors."""
 
     weight: Tensor
     mean: Tensor
     variance: Tensor
     stretch: Tensor
     shift: Tensor
-    breath: Tensor
+    aperiodicity: Tensor
 
-    def __init__(self, mixtures: Mixtures, counts: Counts, target: int) -> None:
+    def __init__(self, mixtures: Mixtures, counts: ClassSums, target: int) -> None:
         super().__init__()
         for name, part in zip(("weight", "mean", "variance"), mixtures.gaussians(target), strict=True):
             self.register_buffer(name, part.clone())
-        own, brought = counts.own[target], counts.brought[:, target]
-        mean, spread = _mean_and_spread(own)
-        was, was_spread = _mean_and_spread(brought)
-        share = brought[..., :1] / brought[..., :1].sum(1, keepdim=True).clamp(min=1)
-        believed = share / (share + BELIEVED)
-        believed = believed * (own[..., :1] / own[..., :1].sum().clamp(min=1) > BELIEVED / 10)
-        stretch = (1 + believed * (spread / was_spread - 1)).clamp(1 / STEEPEST, STEEPEST)
-        # The level is the transport's alone.
+        own, transported = counts.own[target], counts.transported[:, target]
+        mean, std = _mean_and_std(own)
+        source_mean, source_std = _mean_and_std(transported)
+        share = transported[..., :1] / transported[..., :1].sum(1, keepdim=True).clamp(min=1)
+        inlier_share = share / (share + HALF_WEIGHT_SHARE)
+        inlier_share = inlier_share * (own[..., :1] / own[..., :1].sum().clamp(min=1) > HALF_WEIGHT_SHARE / 10)
+        stretch = (1 + inlier_share * (std / source_std - 1)).clamp(1 / MAX_STRETCH, MAX_STRETCH)
+        # The level is left to the transport.
         stretch[..., 0] = 1
-        shift = was * (1 - stretch) + believed * (mean - was)
+        shift = source_mean * (1 - stretch) + inlier_share * (mean - source_mean)
         shift[..., 0] = 0
         self.register_buffer("stretch", stretch.float())
         self.register_buffer("shift", shift.float())
-        everywhere = counts.breath[target].sum(0, keepdim=True)
-        # A class where he hardly voices has the breath of all.
-        breath = counts.breath[target] + 20 * everywhere / everywhere[:, :1].clamp(min=1)
-        self.register_buffer("breath", (breath[:, 1:] / breath[:, :1].clamp(min=1e-9)).float())
+        overall = counts.aperiodicity[target].sum(0, keepdim=True)
+        # A class with hardly any voiced frames gets the target's mean aperiodicity.
+        aperiodicity = counts.aperiodicity[target] + 20 * overall / overall[:, :1].clamp(min=1)
+        self.register_buffer("aperiodicity", (aperiodicity[:, 1:] / aperiodicity[:, :1].clamp(min=1e-9)).float())
 
-    def forward(self, said: Tensor, voiced: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
-        logits = gaussian_logits(keys(said, voiced), self.weight, self.mean, self.variance)
-        chances = torch.softmax(UNSURE * logits, -1)
-        return said * (chances @ self.stretch[source]) + chances @ self.shift[source], chances @ self.breath
+    def forward(self, x: Tensor, voiced: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
+        logits = gaussian_logits(keys(x, voiced), self.weight, self.mean, self.variance)
+        probabilities = torch.softmax(SOFTENING * logits, -1)
+        return x * (probabilities @ self.stretch[source]) + probabilities @ self.shift[
+            source
+        ], probabilities @ self.aperiodicity
 
 
-def _mean_and_spread(sums: Tensor) -> tuple[Tensor, Tensor]:
+def _mean_and_std(sums: Tensor) -> tuple[Tensor, Tensor]:
     """(..., 1 + 2 * n) -> (..., n) each."""
     mean, square = (sums[..., 1:] / sums[..., :1].clamp(min=1e-9)).chunk(2, -1)
     return mean, (square - mean.square()).clamp(min=1e-3).sqrt()
@@ -186,6 +189,7 @@ class GmmVc:
     """The family; see models.training.family.Family."""
 
     name = "gmm_vc"
+    RENAMED: Mapping[str, str] = {"counts.brought": "counts.transported", "counts.breath": "counts.aperiodicity"}
     kind = "voice"
     options = GmmOptions
     recipes: Mapping[str, Mapping[str, Any]] = {"default": {}}
@@ -200,7 +204,7 @@ class GmmVc:
                 "speakers": KnownSpeakers(facts),
                 "transport": transport_of(facts),
                 "mixtures": Mixtures(count, options.classes),
-                "counts": Counts(count, options.classes, aperiodicity_bands(facts["sample_rate"])),
+                "counts": ClassSums(count, options.classes, aperiodicity_bands(facts["sample_rate"])),
             }
         )
 
@@ -218,27 +222,31 @@ class GmmVc:
     ) -> dict[str, Tensor]:
         mixtures, counts, transport = (networks[name] for name in ("mixtures", "counts", "transport"))
         assert isinstance(mixtures, Mixtures)
-        assert isinstance(counts, Counts)
+        assert isinstance(counts, ClassSums)
         assert isinstance(transport, Transport)
         if fabric.world_size > 1:
-            # Each process counts what all of them have read, so that they stay alike.
+            # Each process counts the samples of all processes, so that their sums stay equal.
             batch = {name: torch.as_tensor(fabric.all_gather(part)).flatten(0, 1) for name, part in batch.items()}
-        finding = 2 * options.steps // 3
-        moved, sure = [], []
+        fit_steps = 2 * options.steps // 3
+        mean_change, confidence = [], []
         with torch.no_grad():
             for speaker in sorted(set(batch["speaker"].tolist())):
                 chosen = batch["speaker"] == speaker
                 x, voiced = batch["mcep"][chosen], (batch["lf0"][chosen] > 0).float()
-                if step < finding:
-                    moved.append(mixtures.learn(speaker, keys(x.mT, voiced).flatten(0, 1), (step + 2) ** -0.6))
+                if step < fit_steps:
+                    mean_change.append(mixtures.update(speaker, keys(x.mT, voiced).flatten(0, 1), (step + 2) ** -0.6))
                     continue
                 for target in range(len(mixtures.weight)):
-                    sure.append(_count(mixtures, counts, transport, x, voiced, speaker, target))
-                chances = mixtures.chances(speaker, keys(x.mT, voiced).flatten(0, 1), UNSURE)
-                breath = batch["aperiodicity"][chosen].mT.flatten(0, 1)
-                sung = torch.cat([torch.ones_like(breath[:, :1]), breath], -1) * voiced.flatten()[:, None]
-                counts.breath[speaker] += (chances.T @ sung).double()
-        return {name: torch.stack(values).mean() for name, values in (("moved", moved), ("sure", sure)) if values}
+                    confidence.append(_accumulate(mixtures, counts, transport, x, voiced, speaker, target))
+                probabilities = mixtures.probabilities(speaker, keys(x.mT, voiced).flatten(0, 1), SOFTENING)
+                aperiodicity = batch["aperiodicity"][chosen].mT.flatten(0, 1)
+                sums = torch.cat([torch.ones_like(aperiodicity[:, :1]), aperiodicity], -1) * voiced.flatten()[:, None]
+                counts.aperiodicity[speaker] += (probabilities.T @ sums).double()
+        return {
+            name: torch.stack(values).mean()
+            for name, values in (("moved", mean_change), ("sure", confidence))
+            if values
+        }
 
     def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> None:
         return None
@@ -252,26 +260,26 @@ class GmmVc:
         assert isinstance(speakers, KnownSpeakers)
         assert isinstance(transport, Transport)
         assert isinstance(mixtures, Mixtures)
-        assert isinstance(counts, Counts)
+        assert isinstance(counts, ClassSums)
         chosen = target_index(speaker_names(facts), target)
-        breath = torch.tensor(facts["speakers"][chosen]["aperiodicity"])
-        normal, finer = (speakers.means, speakers.spreads), Classes(mixtures, counts, chosen)
-        voice = FramewiseVoice(facts["sample_rate"], normal, chosen, breath, transport, finer)
+        aperiodicity = torch.tensor(facts["speakers"][chosen]["aperiodicity"])
+        normal, refiner = (speakers.means, speakers.stds), ClassRefiner(mixtures, counts, chosen)
+        voice = FramewiseVoice(facts["sample_rate"], normal, chosen, aperiodicity, transport, refiner)
         return freeze_plan(voice, facts, options.hop_frames)
 
 
-def _count(
-    mixtures: Mixtures, counts: Counts, transport: Transport, x: Tensor, voiced: Tensor, speaker: int, target: int
+def _accumulate(
+    mixtures: Mixtures, counts: ClassSums, transport: Transport, x: Tensor, voiced: Tensor, speaker: int, target: int
 ) -> Tensor:
-    """Adds the frames x, (N, MCEPS, T), to the target's classes; how sure the surest class is, the mean over them."""
-    of = torch.full((len(x),), target, device=x.device)
+    """Adds the frames x, (N, MCEPS, T), to the target's classes; returns the mean posterior of the likeliest class."""
+    targets = torch.full((len(x),), target, device=x.device)
     if speaker == target:
-        said = x.mT
-        chances = mixtures.chances(target, keys(said, voiced).flatten(0, 1), UNSURE)
-        counts.own[target] += _moments(chances, said.flatten(0, 1))
-        return chances.amax(-1).mean()
+        frames = x.mT
+        probabilities = mixtures.probabilities(target, keys(frames, voiced).flatten(0, 1), SOFTENING)
+        counts.own[target] += _moments(probabilities, frames.flatten(0, 1))
+        return probabilities.amax(-1).mean()
     for source in (0, 1 + speaker):
-        said = transport(x, torch.full_like(of, source), of).mT
-        chances = mixtures.chances(target, keys(said, voiced).flatten(0, 1), UNSURE)
-        counts.brought[source, target] += _moments(chances, said.flatten(0, 1))
-    return chances.amax(-1).mean()
+        frames = transport(x, torch.full_like(targets, source), targets).mT
+        probabilities = mixtures.probabilities(target, keys(frames, voiced).flatten(0, 1), SOFTENING)
+        counts.transported[source, target] += _moments(probabilities, frames.flatten(0, 1))
+    return probabilities.amax(-1).mean()

@@ -1,9 +1,9 @@
-"""pix2pix: a U-Net that paints a picture from landmark lines, taught by L1 and a PatchGAN.
+"""pix2pix: a U-Net that paints a picture from landmark lines, trained with L1 and a PatchGAN.
 
 Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks" (arXiv 1611.07004), as face2face-demo
-used it. Norms are instance norms (batch norm at batch 1 is that, and its running statistics degrade the picture);
-the 1x1 bottleneck has none, because normalising one value leaves only the bias. Frozen, dropout is off, so a still
-face gives a still picture.
+used it. Norms are instance norms (batch norm at batch 1 is that, and its running statistics degrade the picture); the
+1x1 bottleneck has none, because normalising one value leaves only the bias. In the frozen look dropout is off, so a
+still face gives a still picture.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from models.training.family import FamilyOptions, FreezePlan, WrongTarget
 
 
 class Pix2PixOptions(FamilyOptions):
-    """What `guise train pix2pix --set` takes."""
+    """Options of `guise train pix2pix` (`--set`)."""
 
     ngf: int = Field(
         32, ge=4, le=128, description="channels of the first layer: 64 is the paper's, 32 runs live on 2 cores"
@@ -141,7 +141,7 @@ class PatchDiscriminator(nn.Module):
         self.layers.append(nn.Conv2d(8 * width, 1, 4, 1, 1))
 
     def forward(self, lines: Tensor, picture: Tensor) -> list[Tensor]:
-        """What each layer sees, the logits last."""
+        """The output of each layer, the logits last."""
         seen = [torch.cat([lines, picture], 1)]
         for layer in self.layers:
             seen.append(layer(seen[-1]))
@@ -149,7 +149,7 @@ class PatchDiscriminator(nn.Module):
 
 
 class FrozenGenerator(nn.Module):
-    """uint8 (1, size, size, 3) lines -> uint8 (1, size, size, 3) picture, both RGB: what the stage runs."""
+    """uint8 (1, size, size, 3) lines -> uint8 (1, size, size, 3) picture, both RGB: the frozen module."""
 
     def __init__(self, generator: nn.Module) -> None:
         super().__init__()
@@ -171,7 +171,7 @@ class Pix2Pix:
     options = Pix2PixOptions
     recipes: Mapping[str, Mapping[str, Any]] = {
         "default": {},
-        # The paper's and face2face-demo's, but for its flip: a face is not symmetrical.
+        # The paper's and face2face-demo's, without its flip: a face is not symmetrical.
         "classic": {
             "batch": 1,
             "steps": 64000,
@@ -299,7 +299,7 @@ class Pix2Pix:
 
 
 def learning_rate(step: int, options: Pix2PixOptions) -> float:
-    """Constant, then falling straight to a tenth: what the adversary still tosses about comes to rest."""
+    """Constant, then falling linearly to a tenth, so that the adversarial training settles."""
     if not options.decay:
         return options.learning_rate
     left = (options.steps - step) / (options.decay * options.steps)

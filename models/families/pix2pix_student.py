@@ -1,8 +1,8 @@
-"""A smaller pix2pix that learns from a trained one what to paint: a look that performs in a fraction of the time.
+"""A smaller pix2pix distilled from a trained one: a look that runs in a fraction of the time.
 
-The teacher answers every drawing with one picture, without chance. So a student needs no adversary: where L1 against
-film settles for the average of all that a drawing may mean, L1 against a teacher has one right answer. It is asked what
-the teacher's own data draws, in the copies that the teacher learned from; the film is not looked at.
+The teacher is deterministic, one picture for each drawing, so the student needs no adversary: L1 against footage gives
+the average of all pictures that fit a drawing, L1 against a teacher has one right answer. The teacher runs on drawings
+of its own data, augmented as in its training; the footage itself is not used.
 
     guise train pix2pix_student DATA --out RUN --set teacher=TEACHER
 """
@@ -30,7 +30,7 @@ from models.training.family import FamilyOptions, FreezePlan
 
 
 class Pix2PixStudentOptions(FamilyOptions):
-    """What `guise train pix2pix_student --set` takes; the size, the lines and the copies are the teacher's."""
+    """Options of `guise train pix2pix_student` (`--set`); size, line style and augmentation are the teacher's."""
 
     teacher: str = Field("", description="the run of pix2pix to learn from; without one there is no student")
     ngf: int = Field(16, ge=4, le=128, description="channels of the first layer: half as many, a quarter of the work")
@@ -45,18 +45,18 @@ class Pix2PixStudentOptions(FamilyOptions):
 class Teacher(nn.Module):
     """The generator that the run in `folder` freezes: (N, 3, size, size) lines in -1..1 -> its picture, likewise.
 
-    Its weights are no part of a checkpoint: a student's run is small, and is frozen where no teacher is.
+    Its weights are not part of a checkpoint: a student's run is small, and can be frozen without its teacher.
     """
 
     def __init__(self, folder: Path, digest: str) -> None:
         super().__init__()
         self._folder, self._digest = folder, digest
-        # In a list, so that its weights do not count as this module's.
+        # In a list, so that its weights are not registered as this module's.
         self._generators: list[nn.Module] = []
 
     def fetch(self) -> None:
-        """Reads the run; before that nothing can be asked. Raises BadRun where it is gone, or its weights are others
-        than `digest` is of."""
+        """Reads the run; it must be called before forward. Raises BadRun where the run is gone, or its weights do not
+        match `digest`."""
         if weights_digest(self._folder) != self._digest:
             raise BadRun(
                 f"{self._folder}, the teacher, has learned on since this run began: name another folder for a new run"
@@ -85,7 +85,7 @@ def weights_digest(run: Path) -> str:
 
 
 class Pix2PixStudent:
-    """The family; see models.training.family.Family. What it must know of its teacher lies in the run's facts."""
+    """The family; see models.training.family.Family. The teacher's facts are kept in the run's facts."""
 
     name = "pix2pix_student"
     kind = "look"
@@ -113,7 +113,7 @@ class Pix2PixStudent:
         return networks
 
     def optimizers(self, networks: nn.ModuleDict, options: Pix2PixStudentOptions) -> dict[str, Optimizer]:
-        # Here, because training alone asks for optimizers; freezing does without a teacher.
+        # Here, because only training asks for optimizers; freezing needs no teacher.
         teacher: Any = networks["teacher"]
         teacher.fetch()
         return {"generator": Adam(networks["generator"].parameters(), options.learning_rate, fused=True)}
@@ -152,6 +152,6 @@ class Pix2PixStudent:
 
 
 def _as_pix2pix(options: Pix2PixStudentOptions, facts: Mapping[str, Any]) -> Pix2PixOptions:
-    """The student as a pix2pix of its own: without dropout, which would blur what has one right answer."""
+    """The student's options as a pix2pix: without dropout, which would blur where there is one right answer."""
     look = {key: facts["teacher"][key] for key in ("size", "lines")}
     return Pix2PixOptions(**look, ngf=options.ngf, average=options.average, dropout=0.0)

@@ -1,15 +1,16 @@
-"""Phonetic posteriorgrams, many to one: whoever speaks is heard as phonemes, and these are said as the one target does.
+"""Voice conversion by phonetic features, many to one: the speaker's frames are replaced by the target's frames that
+sound alike.
 
 Sun et al., "Phonetic posteriorgrams for many-to-one voice conversion without parallel data training" (ICME 2016): a
-recogniser that knows no speaker, and a network from what it hears to the target's mel-cepstra, known from him alone.
-Theirs learns to foretell the cepstra, and so says the mean of all that he could have said. Here the network attends to
-what he did say: each pair of frames asks for those of his that sounded like it to the recogniser, and is given their
-mean, the likest counting most (Baas et al., "Voice conversion with just nearest neighbors", arXiv 2305.18975, with
-attention in place of the nearest few). It listens in the middle of the recogniser, where more is left of how a phoneme
-was said than at its end. What moves fast stays the performer's own, brought near the target by models.voices.transport,
-and a quarter of the rest, too: so he stays clear.
+speaker-independent recogniser, and a network from its output to the target's mel-cepstra, trained on the target alone.
+Theirs predicts the cepstra, and so gives the mean of all that fit. Here the network attends to the target's recorded
+frames: each pair of frames is a query for the target's pairs that sound alike to the recogniser, and gets their mean,
+weighted by similarity (Baas et al., "Voice conversion with just nearest neighbors", arXiv 2305.18975, with attention in
+place of the nearest few). The features are a middle layer of the recogniser, which keeps more of how a phoneme was
+pronounced than its output. What moves fast stays the performer's own, brought near the target by
+models.voices.transport, and so does a quarter of the rest: this keeps the speech clear.
 
-One pass over a minute of speech is all; anybody may then speak as the target, for nobody else was learned from.
+Training is one pass over a minute of speech; any speaker can then be converted, because only the target was learned.
 
     guise train ppg_vc data/anna --out RUN
 """
@@ -40,33 +41,34 @@ from models.training.checkpoint import BadRun
 from models.training.family import FamilyOptions, FreezePlan
 from models.voices.layers import Memory
 from models.voices.learned_voice import (
+    INPUT_LIMIT,
     STRIDES,
-    UNSEEN,
     Converter,
     KnownSpeakers,
-    best,
-    converted,
+    convert,
+    final_network,
     freeze_voice,
-    pictures,
+    spectrograms,
     transport_of,
 )
-from models.voices.speaker_stats import levelled
+from models.voices.speaker_stats import relative_level
 from models.voices.transport import Transport
 
 WINDOW = 64
-"""Frames that are remembered at once."""
-OWN = 1
-"""The target as a source: whoever speaks is 0."""
-HEARD_COUNTS, CEPSTRA_COUNT, LEVEL_COUNTS = 0.45, 0.15, 0.3
-"""What a spread of each counts in how like two frames are: a channel of the recogniser's, a cepstrum, the level."""
-CEPSTRA = 24
-"""Those that count, c0 among them: the others are more the voice's than the phoneme's."""
+"""Frames stored at once."""
+TARGET_SOURCE = 1
+"""The target's number as a source; the unknown speaker is 0."""
+HIDDEN_WEIGHT, CEPSTRUM_WEIGHT, LEVEL_WEIGHT = 0.45, 0.15, 0.3
+"""Weights, per standard deviation, in the similarity of two frames: of the recogniser's channels, the cepstra, the
+level."""
+COMPARED_MCEPS = 24
+"""The lowest MCEPs are compared, c0 among them: the others depend more on the voice than on the phoneme."""
 CROSSOVER_TAPS = 16
-"""Of the slow part's filter, a pole: longer than any that can be asked for remembers much."""
+"""Length of the low-pass filter, a truncated one-pole: enough for the largest option `fast_frames`."""
 
 
 class PpgOptions(FamilyOptions):
-    """What `guise train ppg_vc --set` takes. How long it waits is the recogniser's."""
+    """Options of `guise train ppg_vc` (`--set`). The lookahead is the recogniser's."""
 
     recogniser: str = Field("", description="a run of `guise train recogniser`; none: the one that is shipped")
     seconds: float = Field(
@@ -87,10 +89,10 @@ class PpgOptions(FamilyOptions):
 
 
 class TargetWindows(Dataset[dict[str, Tensor]]):
-    """All that the one target said, a window after the other.
+    """All of the target's speech, window by window.
 
-    heard: (MCEPS, REACH + WINDOW + lookahead) as networks read it, the window with what was before and after it;
-    place: () int64, the window's number. `facts` are VoiceSegments', and how many `windows` there are.
+    mcep: (MCEPS, REACH + WINDOW + lookahead) as networks read it, the window with the frames before and after it;
+    window: () int64, its number. `facts` are VoiceSegments', and the number of `windows`.
     """
 
     def __init__(self, data: VoiceData, facts: Mapping[str, Any], options: PpgOptions) -> None:
@@ -98,36 +100,37 @@ class TargetWindows(Dataset[dict[str, Tensor]]):
         normal = np.array(facts["speakers"][0]["normal"])
         self._data, self._facts, self._options = data, facts, options
         self._sentences = [_normalised(data, index, normal) for index in range(len(data))]
-        places = [
+        windows = [
             (number, begin)
             for number, sentence in enumerate(self._sentences)
             for begin in range(0, sentence.shape[1] - WINDOW + 1, WINDOW)
         ]
-        most = max(1, round(options.seconds / (WINDOW * FRAME_S)))
-        chosen = np.linspace(0, len(places) - 1, min(most, len(places))).round().astype(int)
-        self._places = [places[number] for number in chosen]
-        self.facts: dict[str, Any] = {**facts, "windows": len(self._places)}
+        max_windows = max(1, round(options.seconds / (WINDOW * FRAME_S)))
+        spread_evenly = np.linspace(0, len(windows) - 1, min(max_windows, len(windows))).round().astype(int)
+        self._windows = [windows[number] for number in spread_evenly]
+        self.facts: dict[str, Any] = {**facts, "windows": len(self._windows)}
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._windows)
 
     def __getitem__(self, sample: int) -> dict[str, Tensor]:
-        number, begin = self._places[sample % len(self)]
+        number, begin = self._windows[sample % len(self)]
         sentence = self._sentences[number]
-        wanted = np.arange(begin - REACH, begin + WINDOW + self._lookahead)
-        heard = sentence[:, wanted.clip(0, sentence.shape[1] - 1)]
-        return {"heard": torch.from_numpy(heard), "place": torch.tensor(sample % len(self))}
+        frames = np.arange(begin - REACH, begin + WINDOW + self._lookahead)
+        mcep = sentence[:, frames.clip(0, sentence.shape[1] - 1)]
+        return {"mcep": torch.from_numpy(mcep), "window": torch.tensor(sample % len(self))}
 
     def held_out(self) -> TargetWindows:
         return TargetWindows(self._data.held_out(), self._facts, self._options)
 
 
 class KeyValueMemory(nn.Module):
-    """What the target said, by how it sounded: pairs of frames. Nothing until it was told."""
+    """The target's speech as keys (features) and values (mel-cepstra) for pairs of frames; empty until filled by
+    `store`."""
 
     keys: Tensor
     values: Tensor
-    told: Tensor
+    filled: Tensor
 
     def __init__(self, windows: int, width: int, sharpness: float) -> None:
         super().__init__()
@@ -135,80 +138,88 @@ class KeyValueMemory(nn.Module):
         pairs = windows * WINDOW // STRIDE
         self.register_buffer("keys", torch.zeros(pairs, width))
         self.register_buffer("values", torch.zeros(pairs, STRIDE * MCEPS))
-        self.register_buffer("told", torch.zeros(pairs))
+        self.register_buffer("filled", torch.zeros(pairs))
 
-    def tell(self, place: Tensor, keys: Tensor, values: Tensor) -> None:
-        """place: (N,); keys: (N, width, pairs); values: (N, MCEPS, WINDOW)."""
+    def store(self, window: Tensor, keys: Tensor, values: Tensor) -> None:
+        """window: (N,) numbers; keys: (N, width, pairs); values: (N, MCEPS, WINDOW)."""
         pairs = WINDOW // STRIDE
-        where = (place[:, None] * pairs + torch.arange(pairs, device=place.device)).flatten()
+        where = (window[:, None] * pairs + torch.arange(pairs, device=window.device)).flatten()
         self.keys[where] = keys.transpose(1, 2).reshape(len(where), -1).to(self.keys.dtype)
         self.values[where] = values.transpose(1, 2).reshape(len(where), -1).to(self.values.dtype)
-        self.told[where] = 1
+        self.filled[where] = 1
 
-    def like(self, asked: Tensor) -> Tensor:
-        """(N, width, pairs) -> (N, MCEPS, frames): what the target said that sounds like it."""
-        mean, scale = self._scale(asked.shape[1])
+    def attend(self, query: Tensor) -> Tensor:
+        """(N, width, pairs) -> (N, MCEPS, frames): the attention-weighted mean of the target's frames."""
+        mean, scale = self._scale(query.shape[1])
         keys = (self.keys - mean) * scale
-        query = (asked.transpose(1, 2) - mean) * scale
-        # The square of the distance, without the query's own, which counts for all alike.
-        likeness = self.sharpness * (2 * query @ keys.T - keys.square().sum(1))
-        weights = (likeness + (self.told - 1) * 1e4).softmax(-1)
+        query = (query.transpose(1, 2) - mean) * scale
+        # The squared distance without the query's own square, which is the same for all keys.
+        similarity = self.sharpness * (2 * query @ keys.T - keys.square().sum(1))
+        weights = (similarity + (self.filled - 1) * 1e4).softmax(-1)
         n, pairs, _ = query.shape
         return (weights @ self.values).reshape(n, pairs * STRIDE, MCEPS).transpose(1, 2)
 
     def _scale(self, width: int) -> tuple[Tensor, Tensor]:
-        """(width,) each: what is taken from a key, and what it is multiplied by; cepstra are normalised already."""
-        heard = width - CEPSTRA
-        count = self.told.sum().clamp(min=1)
-        mean = (self.keys * self.told[:, None]).sum(0) / count
-        spread = (((self.keys - mean) * self.told[:, None]).square().sum(0) / count).sqrt()
-        own = torch.cat([mean.new_full((1,), LEVEL_COUNTS), mean.new_full((CEPSTRA - 1,), CEPSTRA_COUNT)])
-        scale = torch.cat([HEARD_COUNTS / spread[:heard].clamp(min=1e-4), own])
-        return mean * (torch.arange(width, device=mean.device) < heard), scale
+        """Offset and factor for keys, (width,) each; cepstra are normalised already."""
+        hidden_width = width - COMPARED_MCEPS
+        count = self.filled.sum().clamp(min=1)
+        mean = (self.keys * self.filled[:, None]).sum(0) / count
+        std = (((self.keys - mean) * self.filled[:, None]).square().sum(0) / count).sqrt()
+        own_scale = torch.cat(
+            [mean.new_full((1,), LEVEL_WEIGHT), mean.new_full((COMPARED_MCEPS - 1,), CEPSTRUM_WEIGHT)]
+        )
+        scale = torch.cat([HIDDEN_WEIGHT / std[:hidden_width].clamp(min=1e-4), own_scale])
+        return mean * (torch.arange(width, device=mean.device) < hidden_width), scale
 
 
 class PpgConverter(Converter):
-    """The recogniser, and what the target said, on top of what models.voices.transport makes of the performer: what is
-    not taken from the target's own frames lies where his would."""
+    """The recogniser and the target's stored frames, on top of models.voices.transport, which brings what is not taken
+    from stored frames near the target."""
 
     crossover: Tensor
 
     def __init__(self, recogniser: Recogniser, windows: int, options: PpgOptions, transport: Transport) -> None:
         super().__init__(recogniser.lookahead, None)
         self.recogniser, self.transport, self.share = recogniser.requires_grad_(False), transport, options.share
-        self.remembered = KeyValueMemory(windows, recogniser.width + CEPSTRA, options.sharpness)
-        falling = (1 - 1 / max(options.fast_frames, 1.0)) ** torch.arange(CROSSOVER_TAPS - 1, -1, -1)
-        self.register_buffer("crossover", (falling / falling.sum()).reshape(1, 1, -1))
+        self.key_values = KeyValueMemory(windows, recogniser.width + COMPARED_MCEPS, options.sharpness)
+        decay = (1 - 1 / max(options.fast_frames, 1.0)) ** torch.arange(CROSSOVER_TAPS - 1, -1, -1)
+        self.register_buffer("crossover", (decay / decay.sum()).reshape(1, 1, -1))
 
-    def asked(self, x: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """(N, MCEPS, T) -> how it sounds, (N, width, T / STRIDE), and x, both of `lookahead` frames before."""
-        heard = self.recogniser.middle(x, memory)
-        then = memory.before(x, self.lookahead)[..., : x.shape[-1]]
-        return torch.cat([heard, then[:, :CEPSTRA, STRIDE - 1 :: STRIDE]], 1), then
+    def query(self, x: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """(N, MCEPS, T) -> the features, (N, width, T / STRIDE), and x, both delayed by `lookahead` frames."""
+        hidden = self.recogniser.middle(x, memory)
+        delayed = memory.with_past(x, self.lookahead)[..., : x.shape[-1]]
+        return torch.cat([hidden, delayed[:, :COMPARED_MCEPS, STRIDE - 1 :: STRIDE]], 1), delayed
 
-    def answers(self, x: Tensor, source: Tensor, target: Tensor, memory: Memory) -> Tensor:
-        asked, then = self.asked(x, memory)
-        moved = self.transport(then, source, target)
-        away = self.share * (self.remembered.like(asked.float()) - moved)
-        # The slow part of the rest of the way to the target.
-        n, channels, frames = away.shape
-        before = memory.before(away, CROSSOVER_TAPS - 1).reshape(n * channels, 1, -1)
-        answer: Tensor = moved + F.conv1d(before, self.crossover).reshape(n, channels, frames)
-        return answer
+    def predict(self, x: Tensor, source: Tensor, target: Tensor, memory: Memory) -> Tensor:
+        query, delayed = self.query(x, memory)
+        transported = self.transport(delayed, source, target)
+        difference = self.share * (self.key_values.attend(query.float()) - transported)
+        # The low-pass part of the difference.
+        n, channels, frames = difference.shape
+        padded = memory.with_past(difference, CROSSOVER_TAPS - 1).reshape(n * channels, 1, -1)
+        output: Tensor = transported + F.conv1d(padded, self.crossover).reshape(n, channels, frames)
+        return output
 
-    def said(self, x: Tensor, answer: Tensor, source: Tensor, target: Tensor, found: Tensor | None = None) -> Tensor:
-        return torch.cat([self.transport(x, source, target)[:, :1], answer[:, 1:]], 1)
+    def combine(
+        self, x: Tensor, output: Tensor, source: Tensor, target: Tensor, correlations: Tensor | None = None
+    ) -> Tensor:
+        return torch.cat([self.transport(x, source, target)[:, :1], output[:, 1:]], 1)
 
-    def remember(self, heard: Tensor, place: Tensor) -> None:
-        """As TargetWindows has them."""
-        asked, then = self.asked(heard.clamp(-UNSEEN, UNSEEN), Memory())
-        self.remembered.tell(place, asked[..., -WINDOW // STRIDE :], then[..., -WINDOW:])
+    def store(self, mcep: Tensor, window: Tensor) -> None:
+        """Stores windows as TargetWindows gives them."""
+        query, delayed = self.query(mcep.clamp(-INPUT_LIMIT, INPUT_LIMIT), Memory())
+        self.key_values.store(window, query[..., -WINDOW // STRIDE :], delayed[..., -WINDOW:])
 
 
 class PpgVc:
     """The family; see models.training.family.Family."""
 
     name = "ppg_vc"
+    RENAMED: Mapping[str, str] = {
+        "converter.remembered.told": "converter.key_values.filled",
+        "converter.remembered.": "converter.key_values.",
+    }
     kind = "voice"
     options = PpgOptions
     recipes: Mapping[str, Mapping[str, Any]] = {"default": {}}
@@ -223,7 +234,7 @@ class PpgVc:
             recogniser = recogniser_of(options.recogniser)
         except BadRun as error:
             raise DataError(str(error)) from error
-        return TargetWindows(VoiceData(folders), facts | {"recogniser": recogniser.made_of}, options)
+        return TargetWindows(VoiceData(folders), facts | {"recogniser": recogniser.arguments}, options)
 
     def networks(self, options: PpgOptions, facts: Mapping[str, Any]) -> nn.ModuleDict:
         converter = PpgConverter(_recogniser(options, facts), facts["windows"], options, transport_of(facts))
@@ -241,40 +252,43 @@ class PpgVc:
         step: int,
         options: PpgOptions,
     ) -> dict[str, Tensor]:
-        converter = best(networks, "converter")
+        converter = final_network(networks, "converter")
         assert isinstance(converter, PpgConverter)
-        heard, place = batch["heard"], batch["place"]
+        mcep, window = batch["mcep"], batch["window"]
         if fabric.world_size > 1:
-            heard, place = (torch.as_tensor(fabric.all_gather(part)).flatten(0, 1) for part in (heard, place))
+            mcep, window = (torch.as_tensor(fabric.all_gather(part)).flatten(0, 1) for part in (mcep, window))
         with torch.no_grad():
-            converter.remember(heard, place)
-        return {"remembered": converter.remembered.told.mean()}
+            converter.store(mcep, window)
+        return {"remembered": converter.key_values.filled.mean()}
 
     def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> Tensor:
-        heard = batch["heard"][..., : (REACH + WINDOW) // STRIDE * STRIDE]
-        target = torch.zeros(len(heard), dtype=torch.int64, device=heard.device)
-        made = converted(best(networks, "converter"), heard, target + OWN, target)
-        return pictures(list(zip(heard, made, strict=True)))
+        mcep = batch["mcep"][..., : (REACH + WINDOW) // STRIDE * STRIDE]
+        target = torch.zeros(len(mcep), dtype=torch.int64, device=mcep.device)
+        converted = convert(final_network(networks, "converter"), mcep, target + TARGET_SOURCE, target)
+        return spectrograms(list(zip(mcep, converted, strict=True)))
 
     def freeze(
         self, networks: nn.ModuleDict, options: PpgOptions, facts: Mapping[str, Any], target: str | None = None
     ) -> FreezePlan:
-        return freeze_voice(best(networks, "converter"), networks["speakers"], facts, target, options.hop_frames)
+        return freeze_voice(
+            final_network(networks, "converter"), networks["speakers"], facts, target, options.hop_frames
+        )
 
 
 def _normalised(data: VoiceData, index: int, normal: NDArray[np.float64]) -> NDArray[np.float32]:
     """(MCEPS, t) of a sentence as networks read it, see models.datasets.voice_segments."""
     sentence = data.features(index)
     values = (sentence.mcep - normal[0]) / normal[1]
-    values[:, 0] = levelled(below_loudest(sentence), np.zeros(1))
+    values[:, 0] = relative_level(below_loudest(sentence), np.zeros(1))
     return np.ascontiguousarray(values.T, np.float32)
 
 
 def _recogniser(options: PpgOptions, facts: Mapping[str, Any]) -> Recogniser:
-    """The one that was asked for; where that is gone, an empty one: the run's own checkpoints hold its weights."""
+    """The recogniser that the options name; if it is gone, an untrained one: the run's own checkpoints hold its
+    weights."""
     empty = Recogniser(**facts["recogniser"])
     try:
-        found = recogniser_of(options.recogniser)
+        recogniser = recogniser_of(options.recogniser)
     except BadRun:
         return empty
-    return found if found.made_of == empty.made_of else empty
+    return recogniser if recogniser.arguments == empty.arguments else empty

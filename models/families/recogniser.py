@@ -1,17 +1,17 @@
-"""The recogniser: which phoneme is being said, for voices that anybody may speak with (models/families/ppg_vc.py).
+"""The phoneme recogniser, for voices that convert any speaker (models/families/ppg_vc.py).
 
-It learns from speech whose phonemes are known at every frame, see models.prepare.spoken_corpus, and hears normalised
-mel-cepstra as the learned voices do, `lookahead` frames of the future and no more: gated convolutions, ever wider
-apart, a narrow layer, and a verdict.
+It is trained on speech with a phoneme label at every frame, see models.prepare.spoken_corpus, and reads normalised
+mel-cepstra as the learned voices do, with `lookahead` frames of the future: gated convolutions with rising dilation, a
+bottleneck, and logits.
 
     guise prepare phonemes --out data/phonemes
     guise train recogniser data/phonemes --out RUN
 
-Several data sets may be named: synthesised, and corpora with TIMIT's labels.
+Several data sets may be named: synthesised speech, and corpora with TIMIT's labels.
 
-One is shipped, models/families/recogniser.safetensors: two hours of espeak-ng, `--steps 10000`, what it was at step
-2000 (see `ship`). It tells 57 % of the frames of a person it never heard (LJ, by forced alignment). More steps tell
-espeak-ng's voices ever better and people no better, and then a voice that listens by it is less like its target.
+One is shipped, models/families/recogniser.safetensors: two hours of espeak-ng, `--steps 10000`, the checkpoint of step
+2000 (see `ship`). It labels 57 % of the frames of an unseen speaker correctly (LJ, by forced alignment). More steps
+improve it on espeak-ng's voices but not on human ones, and a voice that uses it is then less similar to its target.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ from models.voices.layers import CausalConv, Memory
 
 SHIPPED = Path(__file__).with_name("recogniser.safetensors")
 STRIDE = 2
-"""Frames that it hears as one: a phoneme lasts ten and more."""
-APART = (1, 2, 4, 1, 2, 4)
-"""How far what a layer's three taps hear is apart, in such pairs; 28 in all, 0.28 s."""
-NARROW = 64
-"""Channels before the verdict."""
+"""Frames that the network takes as one: a phoneme lasts ten and more."""
+DILATIONS = (1, 2, 4, 1, 2, 4)
+"""Dilations of the layers' three taps, in such pairs; 28 in all, 0.28 s."""
+BOTTLENECK = 64
+"""Channels before the output layer."""
 MIDDLE = 4
-"""So many of its layers, and it knows sounds, but not yet what they are called."""
+"""Layers after which the features are taken: they describe sounds, not yet phonemes."""
 REACH = 64
-"""Frames of the past in which all of what it hears lies: 6 and those of APART."""
+"""Frames of the past that an output depends on: 6 and those of DILATIONS."""
 WARM_UP = 200
-"""Steps in which the rate rises."""
+"""Steps over which the learning rate rises."""
 
 
 class RecogniserOptions(FamilyOptions):
-    """What `guise train recogniser --set` takes."""
+    """Options of `guise train recogniser` (`--set`)."""
 
     width: int = Field(128, ge=8, le=512, multiple_of=8, description="channels of its layers")
     lookahead: int = Field(4, ge=0, le=16, multiple_of=4, description="frames of 5 ms it waits before it answers")
@@ -67,20 +67,20 @@ class RecogniserOptions(FamilyOptions):
 
 
 class DilatedBlock(nn.Module):
-    """(N, C, T) -> the same and more: three frames, `apart` from each other, gated."""
+    """(N, C, T) -> the same: a residual gated convolution of three taps, `dilation` apart."""
 
-    def __init__(self, channels: int, apart: int) -> None:
+    def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()
-        self.apart = apart
+        self.dilation = dilation
         self.normed = PerFrame(channels)
-        self.conv = nn.Conv1d(channels, 2 * channels, 3, dilation=apart)
+        self.conv = nn.Conv1d(channels, 2 * channels, 3, dilation=dilation)
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
-        return x + F.glu(self.conv(memory.before(self.normed(x), 2 * self.apart)), 1)
+        return x + F.glu(self.conv(memory.with_past(self.normed(x), 2 * self.dilation)), 1)
 
 
 class PerFrame(nn.Module):
-    """Each frame's channels brought to mean 0 and spread 1, then scaled: layer norm, which hears one frame alone."""
+    """Layer norm over the channels of each frame."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -92,24 +92,24 @@ class PerFrame(nn.Module):
 
 
 class Recogniser(nn.Module):
-    """(N, MCEPS, T) -> (N, PHONEMES, T) logits, at a frame of that `lookahead` before; T is a multiple of STRIDE."""
+    """(N, MCEPS, T) -> (N, PHONEMES, T) logits, each for the frame `lookahead` before; T is a multiple of STRIDE."""
 
     def __init__(self, width: int, lookahead: int) -> None:
         super().__init__()
         self.width, self.lookahead = width, lookahead
         self.first = CausalConv(MCEPS, width, (6,), (STRIDE,))
-        self.layers = nn.ModuleList(DilatedBlock(width, apart) for apart in APART)
+        self.layers = nn.ModuleList(DilatedBlock(width, dilation) for dilation in DILATIONS)
         self.normed = PerFrame(width)
-        self.narrow = nn.Conv1d(width, NARROW, 1)
-        self.last = nn.Conv1d(NARROW, len(PHONEMES), 1)
+        self.narrow = nn.Conv1d(width, BOTTLENECK, 1)
+        self.last = nn.Conv1d(BOTTLENECK, len(PHONEMES), 1)
 
     @property
-    def made_of(self) -> dict[str, int]:
-        """What another like it is built from."""
+    def arguments(self) -> dict[str, int]:
+        """The arguments to build another of the same form."""
         return {"width": self.width, "lookahead": self.lookahead}
 
     def middle(self, x: Tensor, memory: Memory) -> Tensor:
-        """(N, width, T / STRIDE): how it sounds, whoever says it."""
+        """Speaker-independent features, (N, width, T / STRIDE)."""
         x = self.first(x, memory)
         for layer in self.layers[:MIDDLE]:
             x = layer(x, memory)
@@ -121,8 +121,8 @@ class Recogniser(nn.Module):
         for layer in self.layers[MIDDLE:]:
             x = layer(x, memory)
         narrowed = torch.tanh(self.narrow(self.normed(x)))
-        verdict: Tensor = self.last(narrowed)
-        return verdict.repeat_interleave(STRIDE, -1)
+        logits: Tensor = self.last(narrowed)
+        return logits.repeat_interleave(STRIDE, -1)
 
 
 class RecogniserFamily:
@@ -154,37 +154,40 @@ class RecogniserFamily:
         step: int,
         options: RecogniserOptions,
     ) -> dict[str, Tensor]:
-        # Up, and down to nothing at the end.
+        # Warm-up, then a linear decay to a hundredth.
         rate = options.learning_rate * min((step + 1) / WARM_UP, 1.0) * max(1 - step / options.steps, 0.01)
         for group in optimizers["recogniser"].param_groups:
             group["lr"] = rate
-        late, smoothing = options.lookahead, options.smoothing
-        said = networks["recogniser"](batch["mcep"])
-        loss = phoneme_cross_entropy(said, batch["phoneme"], late, smoothing)
+        lookahead, smoothing = options.lookahead, options.smoothing
+        logits = networks["recogniser"](batch["mcep"])
+        loss = phoneme_cross_entropy(logits, batch["phoneme"], lookahead, smoothing)
         optimizers["recogniser"].zero_grad()
         fabric.backward(loss)
         nn.utils.clip_grad_norm_(networks["recogniser"].parameters(), 1.0)
         optimizers["recogniser"].step()
         follow(networks["average"], networks["recogniser"], step, options.average)
-        losses = {"verdict": loss.detach(), "right": right(said, batch["phoneme"], late)}
+        losses = {"verdict": loss.detach(), "right": accuracy(logits, batch["phoneme"], lookahead)}
         if step % 10 == 0:
-            few = slice(0, max(1, len(said) // 4))
+            part = slice(0, max(1, len(logits) // 4))
             with torch.no_grad():
-                unseen = networks["average"](batch["unseen_mcep"][few])
-            losses["right_of_unseen"] = right(unseen, batch["unseen_phoneme"][few], late)
+                unseen = networks["average"](batch["unseen_mcep"][part])
+            losses["right_of_unseen"] = accuracy(unseen, batch["unseen_phoneme"][part], lookahead)
         return losses
 
     def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> Tensor:
-        """A row for each: what it heard, how sure it is of each phoneme, and which were said."""
+        """A row for each sample: the input, the probability of each phoneme, and the labels."""
         with torch.no_grad():
-            sure = networks["average"](batch["unseen_mcep"]).float().softmax(1).cpu()
-        late = getattr(networks["average"], "lookahead", 0)
-        said = batch["unseen_phoneme"].cpu()
-        known = torch.where(said == UNLABELLED, 0, said)
-        wanted = F.one_hot(known, len(PHONEMES)).transpose(1, 2).float()
-        heard = ((batch["unseen_mcep"].cpu() + 3) / 6).clamp(0, 1)
-        kept = sure.shape[-1] - late
-        rows = [torch.cat([heard[n][:, :kept], sure[n][:, late:], wanted[n][:, :kept]]) for n in range(len(sure))]
+            probabilities = networks["average"](batch["unseen_mcep"]).float().softmax(1).cpu()
+        lookahead = getattr(networks["average"], "lookahead", 0)
+        phoneme = batch["unseen_phoneme"].cpu()
+        known = torch.where(phoneme == UNLABELLED, 0, phoneme)
+        labels = F.one_hot(known, len(PHONEMES)).transpose(1, 2).float()
+        mcep = ((batch["unseen_mcep"].cpu() + 3) / 6).clamp(0, 1)
+        kept = probabilities.shape[-1] - lookahead
+        rows = [
+            torch.cat([mcep[n][:, :kept], probabilities[n][:, lookahead:], labels[n][:, :kept]])
+            for n in range(len(probabilities))
+        ]
         return torch.cat(rows)[None].expand(3, -1, -1).clone()
 
     def freeze(
@@ -193,23 +196,25 @@ class RecogniserFamily:
         raise WrongTarget("a recogniser is no voice: learn one by `guise train ppg_vc DATA --set recogniser=RUN`")
 
 
-def phoneme_cross_entropy(said: Tensor, phoneme: Tensor, late: int, smoothing: float) -> Tensor:
-    """said: (N, PHONEMES, T) logits, `late` frames after what they are of; phoneme: (N, T)."""
-    said, phoneme = said[..., late:].float(), phoneme[:, : phoneme.shape[1] - late]
-    return F.cross_entropy(said, phoneme, ignore_index=UNLABELLED, label_smoothing=smoothing)
+def phoneme_cross_entropy(logits: Tensor, phoneme: Tensor, lookahead: int, smoothing: float) -> Tensor:
+    """logits: (N, PHONEMES, T), each for the frame `lookahead` before; phoneme: (N, T)."""
+    logits, phoneme = logits[..., lookahead:].float(), phoneme[:, : phoneme.shape[1] - lookahead]
+    return F.cross_entropy(logits, phoneme, ignore_index=UNLABELLED, label_smoothing=smoothing)
 
 
-def right(said: Tensor, phoneme: Tensor, late: int) -> Tensor:
-    """The share of the labelled frames whose phoneme is the likeliest; likewise."""
-    best, phoneme = said[..., late:].detach().argmax(1), phoneme[:, : phoneme.shape[1] - late]
+def accuracy(logits: Tensor, phoneme: Tensor, lookahead: int) -> Tensor:
+    """The share of the labelled frames whose phoneme has the largest logit; arguments as above."""
+    best, phoneme = logits[..., lookahead:].detach().argmax(1), phoneme[:, : phoneme.shape[1] - lookahead]
     known = phoneme != UNLABELLED
     return ((best == phoneme) & known).sum() / known.sum().clamp(min=1)
 
 
 def recogniser_of(run: str, step: int | None = None) -> Recogniser:
-    """What a run learned, by now or by a step that it kept; for "" the one that is shipped. Not to be trained.
+    """The recogniser of a run, its newest or of a kept step; for "" the one that is shipped. Its weights require no
+    gradient.
 
-    Raises BadRun."""
+    Raises BadRun.
+    """
     if not run:
         return _shipped()
     loaded = load_run(Path(run), step)
@@ -221,10 +226,10 @@ def recogniser_of(run: str, step: int | None = None) -> Recogniser:
 
 
 def ship(run: str, step: int | None = None, out: Path = SHIPPED) -> None:
-    """Writes what a run learned as it is shipped: half precision, with what is needed to build it."""
+    """Writes a run's recogniser as it is shipped: in half precision, with its arguments."""
     network = recogniser_of(run, step)
     weights = {name: value.half().contiguous() for name, value in network.state_dict().items()}
-    save_file(weights, out, {"recogniser": json.dumps(network.made_of)})
+    save_file(weights, out, {"recogniser": json.dumps(network.arguments)})
 
 
 def _shipped() -> Recogniser:

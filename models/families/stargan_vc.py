@@ -1,8 +1,9 @@
-"""StarGAN-VC: one generator for any number of speakers, told by a code whom to become; a judge, and a classifier.
+"""StarGAN-VC: one generator for any number of speakers, conditioned on the target; a discriminator, and a classifier.
 
 Kameoka et al., "StarGAN-VC: Non-parallel Many-to-Many Voice Conversion with Star Generative Adversarial Networks"
 (arXiv 1806.02169); recipe `wgan` is the variant with a Wasserstein critic and gradient penalty. Unlike theirs the
-generator hears no future but `lookahead` frames, and its norms are settled before they are frozen.
+generator is causal but for `lookahead` frames, and in the last part of training its norms are constant, as in the
+frozen voice.
 
     guise train stargan_vc data/anna data/ben data/carl --out RUN
 """
@@ -30,27 +31,27 @@ from models.voices.layers import (
     Memory,
     freeze_norm,
     gradient_penalty,
-    scaled,
+    scaled_channels,
 )
 from models.voices.learned_voice import (
     Converter,
     KnownSpeakers,
     LearnedOptions,
-    adams,
-    averaged,
-    started,
+    adam_optimizers,
+    add_average,
+    start_transport,
 )
 from models.voices.many_to_many import ManyToMany
 from models.voices.transport import Transport
 
 CLASSIFIED = 8
-"""The classifier reads so many of the lowest MCEPs."""
+"""The classifier reads this many of the lowest MCEPs."""
 NARROWEST = 5
 """Channels of the bottleneck, at any width."""
 
 
 class StarOptions(LearnedOptions):
-    """What `guise train stargan_vc --set` takes."""
+    """Options of `guise train stargan_vc` (`--set`)."""
 
     width: float = Field(1.0, gt=0, le=1, description="share of the paper's channels")
     critic: float = Field(1.0, gt=0, le=1, description="likewise, of the discriminator's")
@@ -75,12 +76,12 @@ def with_code(x: Tensor, target: Tensor, targets: int) -> Tensor:
 
 
 class StarGanGenerator(Converter):
-    """Down to 5 channels of one row, the code joined at every layer up."""
+    """Down to 5 channels of one row; the target's code is joined at every layer up."""
 
     def __init__(self, width: float, targets: int, lookahead: int, start: Transport | None) -> None:
         super().__init__(lookahead, start)
         self.targets = targets
-        a, b, c = (scaled(channels, width) for channels in (32, 64, 128))
+        a, b, c = (scaled_channels(channels, width) for channels in (32, 64, 128))
         self.down = nn.ModuleList(
             [
                 Gated(CausalConv(1, 2 * a, (3, 9)), a, targets),
@@ -99,25 +100,25 @@ class StarGanGenerator(Converter):
             ]
         )
         self.last = CausalConv(a + targets, 1, (3, 9))
-        self.begin()
+        self.zero_last()
 
-    def answers(self, x: Tensor, source: Tensor, target: Tensor, memory: Memory) -> Tensor:
+    def predict(self, x: Tensor, source: Tensor, target: Tensor, memory: Memory) -> Tensor:
         x = x[:, None]
         for layer in self.down:
             x = layer(x, memory, target)
         for layer in self.up:
             x = layer(with_code(x, target, self.targets), memory, target)
-        answer: Tensor = self.last(with_code(x, target, self.targets), memory)[:, 0]
-        return answer
+        output: Tensor = self.last(with_code(x, target, self.targets), memory)[:, 0]
+        return output
 
 
 class StarGanDiscriminator(nn.Module):
-    """(N, MCEPS, T) and a speaker (N,) -> (N, frames / 8) logits: does this speaker speak here?"""
+    """(N, MCEPS, T) and a speaker (N,) -> (N, frames / 8) logits of being real speech of this speaker."""
 
     def __init__(self, width: float, targets: int) -> None:
         super().__init__()
         self.targets = targets
-        a = scaled(32, width)
+        a = scaled_channels(32, width)
         self.layers = nn.ModuleList(
             [
                 DiscriminatorConv(1 + targets, a, (3, 9), (1, 1), norm=False),
@@ -129,15 +130,15 @@ class StarGanDiscriminator(nn.Module):
         self.last = nn.Conv2d(a + targets, 1, (36, 5), (36, 1), (0, 2))
 
     def forward(self, x: Tensor, speaker: Tensor) -> Tensor:
-        seen = x[:, None]
+        features = x[:, None]
         for layer in self.layers:
-            seen = layer(with_code(seen, speaker, self.targets))
-        verdicts: Tensor = self.last(with_code(seen, speaker, self.targets))
-        return verdicts.flatten(1)
+            features = layer(with_code(features, speaker, self.targets))
+        logits: Tensor = self.last(with_code(features, speaker, self.targets))
+        return logits.flatten(1)
 
 
 class Classifier(nn.Module):
-    """(N, MCEPS, T) -> (N, speakers) log probabilities: who speaks?"""
+    """(N, MCEPS, T) -> (N, speakers) log probabilities of the speaker."""
 
     def __init__(self, speakers: int) -> None:
         super().__init__()
@@ -151,8 +152,8 @@ class Classifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         logits = self.layers(x[:, None, :CLASSIFIED]).float().flatten(2)
-        chances: Tensor = F.log_softmax(logits, 1).mean(2)
-        return chances
+        log_probabilities: Tensor = F.log_softmax(logits, 1).mean(2)
+        return log_probabilities
 
 
 class StarGanVc(ManyToMany):
@@ -183,18 +184,18 @@ class StarGanVc(ManyToMany):
         networks = nn.ModuleDict(
             {
                 "speakers": KnownSpeakers(facts),
-                "generator": StarGanGenerator(options.width, count, options.lookahead, started(options, facts)),
+                "generator": StarGanGenerator(options.width, count, options.lookahead, start_transport(options, facts)),
                 "discriminator": StarGanDiscriminator(options.critic, count),
                 "classifier": Classifier(count),
             }
         )
-        averaged(networks, "generator", options)
+        add_average(networks, "generator", options)
         return networks
 
     def optimizers(self, networks: nn.ModuleDict, options: StarOptions) -> dict[str, Optimizer]:
         rates = {"generator": options.learning_rate, "discriminator": options.critic_rate}
         rates["classifier"] = options.critic_rate
-        return adams(networks, rates)
+        return adam_optimizers(networks, rates)
 
     def step(
         self,
@@ -210,28 +211,28 @@ class StarGanVc(ManyToMany):
         x, source = batch["mcep"], batch["speaker"]
         speakers = networks["speakers"]
         assert isinstance(speakers, KnownSpeakers)
-        target = speakers.drawn(source)
-        teaching = step % options.critic_steps == options.critic_steps - 1
-        with torch.set_grad_enabled(teaching):
-            made = generator(x, source + 1, target)
+        target = speakers.draw(source)
+        updates_generator = step % options.critic_steps == options.critic_steps - 1
+        with torch.set_grad_enabled(updates_generator):
+            fake = generator(x, source + 1, target)
 
-        judged = _judged(discriminator, x, source, made.detach(), target, options)
+        loss_d = _discriminator_loss(discriminator, x, source, fake.detach(), target, options)
         optimizers["discriminator"].zero_grad()
-        fabric.backward(judged)
+        fabric.backward(loss_d)
         optimizers["discriminator"].step()
-        known = F.nll_loss(classifier(x), source)
+        loss_c = F.nll_loss(classifier(x), source)
         optimizers["classifier"].zero_grad()
-        fabric.backward(known)
+        fabric.backward(loss_c)
         optimizers["classifier"].step()
-        losses = {"discriminator": judged, "classifier": known}
-        if not teaching:
+        losses = {"discriminator": loss_d, "classifier": loss_c}
+        if not updates_generator:
             return {name: loss.detach() for name, loss in losses.items()}
 
         for network in (discriminator, classifier):
             network.requires_grad_(False)
-        losses["adversarial"] = _deceived(discriminator(made, target), options)
-        losses["speaker"] = F.nll_loss(classifier(made), target)
-        losses["cycle"] = F.l1_loss(generator(made, target + 1, source), x)
+        losses["adversarial"] = _generator_loss(discriminator(fake, target), options)
+        losses["speaker"] = F.nll_loss(classifier(fake), target)
+        losses["cycle"] = F.l1_loss(generator(fake, target + 1, source), x)
         weights = {"adversarial": 1.0, "speaker": options.speaker, "cycle": options.cycle}
         if step < options.identity_steps:
             losses["identity"] = F.l1_loss(generator(x, source + 1, source), x)
@@ -246,26 +247,26 @@ class StarGanVc(ManyToMany):
         return {name: loss.detach() for name, loss in losses.items()}
 
 
-def _judged(
-    discriminator: nn.Module, real: Tensor, source: Tensor, made: Tensor, target: Tensor, options: StarOptions
+def _discriminator_loss(
+    discriminator: nn.Module, real: Tensor, source: Tensor, fake: Tensor, target: Tensor, options: StarOptions
 ) -> Tensor:
     """The discriminator's loss."""
-    says_real, says_made = discriminator(real, source).float(), discriminator(made, target).float()
+    logits_real, logits_fake = discriminator(real, source).float(), discriminator(fake, target).float()
     if options.adversary == "wgan":
-        slope = gradient_penalty(lambda between: discriminator(between, target), real, made)
-        apart: Tensor = says_made.mean() - says_real.mean()
-        return apart + options.penalty * slope
-    return -(_log_chance(says_real) + torch.log1p(-_log_chance(says_made).exp())).mean()
+        penalty = gradient_penalty(lambda mixed: discriminator(mixed, target), real, fake)
+        distance: Tensor = logits_fake.mean() - logits_real.mean()
+        return distance + options.penalty * penalty
+    return -(_log_probability(logits_real) + torch.log1p(-_log_probability(logits_fake).exp())).mean()
 
 
-def _deceived(verdicts: Tensor, options: StarOptions) -> Tensor:
+def _generator_loss(logits: Tensor, options: StarOptions) -> Tensor:
     """The generator's adversarial loss."""
     if options.adversary == "wgan":
-        return -verdicts.float().mean()
-    return -_log_chance(verdicts.float()).mean()
+        return -logits.float().mean()
+    return -_log_probability(logits.float()).mean()
 
 
-def _log_chance(logits: Tensor) -> Tensor:
-    """(N, places) -> (N,): of being real, as all places say together. The paper multiplies their chances; this is their
-    geometric mean, so that the weight of the judge does not grow with the crop."""
+def _log_probability(logits: Tensor) -> Tensor:
+    """(N, places) -> (N,): log probability of being real, over all places. The paper multiplies their probabilities;
+    this is the geometric mean, so that the discriminator's weight does not grow with the crop."""
     return F.logsigmoid(logits).mean(1).clamp(max=-1e-6)

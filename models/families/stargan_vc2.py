@@ -1,9 +1,9 @@
-"""StarGAN-VC2: any number of speakers by one generator, told who speaks and whom to become; one judge told both.
+"""StarGAN-VC2: one generator for any number of speakers, conditioned on source and target; one discriminator, likewise.
 
 Kaneko et al., "StarGAN-VC2: Rethinking Conditional Methods for StarGAN-Based Voice Conversion" (arXiv 1907.12279):
 conditional instance norm in the middle, a projection discriminator over (source, target), least squares. Here the
-source is sometimes left unsaid, so that whoever speaks may; the generator hears no future but `lookahead` frames, and
-its norms are settled before they are frozen.
+source is sometimes given as unknown, so that any speaker can be converted; the generator is causal but for `lookahead`
+frames, and in the last part of training its norms are constant, as in the frozen voice.
 
     guise train stargan_vc2 data/anna data/ben data/carl --out RUN
 """
@@ -24,25 +24,26 @@ from torch.optim import Optimizer
 from models.datasets.voice_segments import VoiceSegments, several_speakers
 from models.features.speech import MCEPS
 from models.training.averaging import follow
+from models.voices.adversarial import adversarial_step
 from models.voices.layers import (
     CausalConv,
     DiscriminatorConv,
     Gated,
     Memory,
     NormalizedConv,
-    code_of,
+    code_embedding,
     freeze_norm,
     gradient_penalty,
     least_squares,
-    scaled,
+    scaled_channels,
 )
 from models.voices.learned_voice import (
     Converter,
     KnownSpeakers,
     LearnedOptions,
-    adams,
-    averaged,
-    started,
+    adam_optimizers,
+    add_average,
+    start_transport,
 )
 from models.voices.many_to_many import ManyToMany
 from models.voices.transport import Transport
@@ -51,7 +52,7 @@ BLOCKS = 9
 
 
 class Star2Options(LearnedOptions):
-    """What `guise train stargan_vc2 --set` takes."""
+    """Options of `guise train stargan_vc2` (`--set`)."""
 
     width: float = Field(0.5, gt=0, le=1, description="share of the paper's channels; 1 is the paper's")
     critic: float = Field(0.25, gt=0, le=1, description="likewise, of the discriminator's")
@@ -68,7 +69,7 @@ class Star2Options(LearnedOptions):
 
 
 class ConditionalBlock(nn.Module):
-    """(N, C, T) -> the same: 5 frames, instance norm by (source, target), gate."""
+    """(N, C, T) -> the same: convolution of 5 frames, instance norm conditioned on (source, target), gate."""
 
     def __init__(self, channels: int, targets: int) -> None:
         super().__init__()
@@ -80,12 +81,12 @@ class ConditionalBlock(nn.Module):
 
 
 class StarGan2Generator(Converter):
-    """2-D down and up, along time alone between; there it is told."""
+    """2-D down and up, convolutions along time between; these are conditioned on the source."""
 
     def __init__(self, width: float, targets: int, lookahead: int, start: Transport | None) -> None:
         super().__init__(lookahead, start)
         # The paper counts channels before the gate halves them.
-        a, b, c = (scaled(channels, width) for channels in (64, 128, 256))
+        a, b, c = (scaled_channels(channels, width) for channels in (64, 128, 256))
         rows = MCEPS // 4
         self.down = nn.ModuleList(
             [
@@ -105,9 +106,9 @@ class StarGan2Generator(Converter):
             ]
         )
         self.last = CausalConv(a, 1, (5, 15))
-        self.begin()
+        self.zero_last()
 
-    def answers(self, x: Tensor, source: Tensor, target: Tensor, memory: Memory) -> Tensor:
+    def predict(self, x: Tensor, source: Tensor, target: Tensor, memory: Memory) -> Tensor:
         x = x[:, None]
         for layer in self.down:
             x = layer(x, memory, target)
@@ -118,16 +119,16 @@ class StarGan2Generator(Converter):
         x = self.widen(x, memory).reshape(n, channels, rows, frames)
         for layer in self.up:
             x = layer(x, memory, target)
-        answer: Tensor = self.last(x, memory)[:, 0]
-        return answer
+        output: Tensor = self.last(x, memory)[:, 0]
+        return output
 
 
 class StarGan2Discriminator(nn.Module):
-    """(N, MCEPS, T), a source (N,), 0 for nobody said, and a target (N,) -> (N,) verdicts: has this been that?"""
+    """(N, MCEPS, T), a source (N,), 0 for unknown, and a target (N,) -> (N,) scores of being real speech."""
 
     def __init__(self, width: float, targets: int) -> None:
         super().__init__()
-        a, b, c, d = (scaled(channels, width) for channels in (128, 256, 512, 1024))
+        a, b, c, d = (scaled_channels(channels, width) for channels in (128, 256, 512, 1024))
         self.layers = nn.Sequential(
             DiscriminatorConv(1, a, (3, 3), (2, 2), norm=False),
             DiscriminatorConv(a, b, (3, 3), (2, 2)),
@@ -136,14 +137,14 @@ class StarGan2Discriminator(nn.Module):
             DiscriminatorConv(d, d, (1, 5), (1, 1)),
         )
         self.last = nn.Linear(d, 1)
-        self.source, self.target = code_of(1 + targets, d), code_of(targets, d)
+        self.source, self.target = code_embedding(1 + targets, d), code_embedding(targets, d)
 
     def forward(self, x: Tensor, source: Tensor, target: Tensor) -> Tensor:
-        seen = self.layers(x[:, None])
-        # The paper sums; the mean is the same but for a factor that then does not grow with the crop.
-        pooled = seen.mean((2, 3))
-        verdicts: Tensor = self.last(pooled)[:, 0] + ((self.source(source) + self.target(target)) * pooled).sum(1)
-        return verdicts
+        features = self.layers(x[:, None])
+        # The paper sums; the mean differs by a factor that then does not grow with the crop.
+        pooled = features.mean((2, 3))
+        scores: Tensor = self.last(pooled)[:, 0] + ((self.source(source) + self.target(target)) * pooled).sum(1)
+        return scores
 
 
 class StarGanVc2(ManyToMany):
@@ -164,16 +165,18 @@ class StarGanVc2(ManyToMany):
         networks = nn.ModuleDict(
             {
                 "speakers": KnownSpeakers(facts),
-                "generator": StarGan2Generator(options.width, count, options.lookahead, started(options, facts)),
+                "generator": StarGan2Generator(
+                    options.width, count, options.lookahead, start_transport(options, facts)
+                ),
                 "discriminator": StarGan2Discriminator(options.critic, count),
             }
         )
-        averaged(networks, "generator", options)
+        add_average(networks, "generator", options)
         return networks
 
     def optimizers(self, networks: nn.ModuleDict, options: Star2Options) -> dict[str, Optimizer]:
         rates = {"generator": options.learning_rate, "discriminator": options.critic_rate}
-        return adams(networks, rates)
+        return adam_optimizers(networks, rates)
 
     def step(
         self,
@@ -189,37 +192,34 @@ class StarGanVc2(ManyToMany):
         x, speaker = batch["mcep"], batch["speaker"]
         speakers = networks["speakers"]
         assert isinstance(speakers, KnownSpeakers)
-        target, somebody = speakers.drawn(speaker), speakers.drawn(speaker)
-        said = torch.rand(speaker.shape, device=speaker.device) >= options.unsaid
-        source = torch.where(said, speaker + 1, 0)
-        made = generator(x, source, target)
+        target, other = speakers.draw(speaker), speakers.draw(speaker)
+        source_known = torch.rand(speaker.shape, device=speaker.device) >= options.unsaid
+        source = torch.where(source_known, speaker + 1, 0)
+        fake = generator(x, source, target)
 
-        # What is real has come from nobody: any source is as good.
-        came_from = torch.where(said, somebody + 1, 0)
-        judged = (
-            least_squares(discriminator(x, came_from, speaker), 1)
-            + least_squares(discriminator(made.detach(), source, target), 0)
+        # Real speech has no source: any number is as good.
+        real_source = torch.where(source_known, other + 1, 0)
+        loss_d = (
+            least_squares(discriminator(x, real_source, speaker), 1)
+            + least_squares(discriminator(fake.detach(), source, target), 0)
         ) / 2
-        losses = {"discriminator": judged}
+        losses = {"discriminator": loss_d}
         if options.penalty:
-            losses["slope"] = gradient_penalty(lambda between: discriminator(between, source, target), x, made)
-            judged = judged + options.penalty * losses["slope"]
-        optimizers["discriminator"].zero_grad()
-        fabric.backward(judged)
-        optimizers["discriminator"].step()
+            losses["slope"] = gradient_penalty(lambda mixed: discriminator(mixed, source, target), x, fake)
+            loss_d = loss_d + options.penalty * losses["slope"]
 
-        discriminator.requires_grad_(False)
-        losses["adversarial"] = least_squares(discriminator(made, source, target), 1)
-        losses["cycle"] = F.l1_loss(generator(made, target + 1, speaker), x)
-        loss = losses["adversarial"] + options.cycle * losses["cycle"]
-        if step < options.identity_steps:
-            # As its own speaker: by the target's code it would learn to convert nothing.
-            losses["identity"] = F.l1_loss(generator(x, source, speaker), x)
-            loss = loss + options.identity * losses["identity"]
-        optimizers["generator"].zero_grad()
-        fabric.backward(loss)
-        discriminator.requires_grad_(True)
-        optimizers["generator"].step()
+        def generator_loss() -> Tensor:
+            losses["adversarial"] = least_squares(discriminator(fake, source, target), 1)
+            losses["cycle"] = F.l1_loss(generator(fake, target + 1, speaker), x)
+            loss_g = losses["adversarial"] + options.cycle * losses["cycle"]
+            if step < options.identity_steps:
+                # With its own speaker as the target: with the target's code the generator would learn to convert
+                # nothing.
+                losses["identity"] = F.l1_loss(generator(x, source, speaker), x)
+                loss_g = loss_g + options.identity * losses["identity"]
+            return loss_g
+
+        adversarial_step(fabric, networks, optimizers, "discriminator", loss_d, ("generator",), generator_loss)
         if options.average:
             follow(networks["generator_average"], generator, step, options.average)
         return {name: loss.detach() for name, loss in losses.items()}

@@ -1,9 +1,9 @@
-"""statistics: another voice by its F0, and by how its mel-cepstra lie, moved frame by frame; learned in one pass over
-the sentences.
+"""statistics: conversion of F0 and of the distribution of mel-cepstra, frame by frame; learned in one pass over the
+sentences.
 
-F0: ln f0' = (ln f0 - mean_s) / std_s * std_t + mean_t on voiced frames. The MCEPs go as models.voices.transport says;
-with `--recipe spread` each but the level likewise by mean and spread alone, and the level stays the performer's.
-Frozen, it also measures whoever speaks while he speaks, so that anybody may.
+F0: ln f0' = (ln f0 - mean_s) / std_s * std_t + mean_t on voiced frames. The MCEPs are converted by
+models.voices.transport; with `--recipe spread` each MCEP but the level is converted like F0, and the level stays the
+performer's. The frozen voice also tracks the statistics of an unknown speaker, so that any speaker can be converted.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from models.features.speech import MCEPS, aperiodicity_bands
 from models.prepare.voice_data import LEVELS, Features, VoiceData, below_loudest, measured_frames
 from models.training.family import FamilyOptions, FreezePlan
 from models.voices.framewise_voice import FramewiseVoice
-from models.voices.speaker_stats import not_still, prior_statistics, speaker_names, target_index
-from models.voices.transport import People, Transport, anybody
+from models.voices.speaker_stats import floored_stds, prior_statistics, speaker_names, target_index
+from models.voices.transport import People, Transport, universal_prior
 from models.voices.voice_of_frames import freeze_plan
 
 BINS, LOWEST, HIGHEST = 1000, -18.0, 2.0
-"""Levels are counted so finely, in nepers below the loudest."""
+"""Bins and range of the histogram of levels, in nepers below the loudest."""
 
 
 class StatisticsOptions(FamilyOptions):
-    """What `guise train statistics --set` takes."""
+    """Options of `guise train statistics` (`--set`)."""
 
     batch: int = Field(8, ge=1, le=1024, description="sentences a step")
     steps: int = Field(0, ge=0, description="0: one pass over all sentences")
@@ -42,7 +42,7 @@ class StatisticsOptions(FamilyOptions):
 
 
 class SentenceMoments(Dataset[dict[str, Tensor]]):
-    """Each sentence as what it adds to its speaker; those of later passes add nothing, so that each counts once."""
+    """Each sentence's contribution to its speaker's sums; zero in later passes, so that each counts once."""
 
     def __init__(self, data: VoiceData) -> None:
         self.data = data
@@ -52,34 +52,35 @@ class SentenceMoments(Dataset[dict[str, Tensor]]):
         return len(self.data)
 
     def __getitem__(self, sample: int) -> dict[str, Tensor]:
-        """speaker () int64; mcep, lf0, levels: see `moments`."""
+        """speaker () int64; mcep, lf0, levels, aperiodicity: see `moments`."""
         weight = float(sample < len(self))
         speaker = self.data.sentences[sample % len(self)][0]
-        found = moments(self.data.features(sample % len(self)))
-        return {"speaker": torch.tensor(speaker), **{name: weight * part for name, part in found.items()}}
+        sums = moments(self.data.features(sample % len(self)))
+        return {"speaker": torch.tensor(speaker), **{name: weight * part for name, part in sums.items()}}
 
     def held_out(self) -> SentenceMoments:
         return SentenceMoments(self.data.held_out())
 
 
 def moments(sentence: Features) -> dict[str, Tensor]:
-    """What a sentence adds to its speaker, float64. mcep: (1 + MCEPS, 1 + MCEPS), the sum over loud frames of each
-    number times each other, 1 among them; lf0: (3,) count, sum and sum of squares; levels: (BINS,) frames at each level
-    below the loudest; aperiodicity: (bands,) its sum over the frames that lf0 counts."""
-    loud, sung = measured_frames(sentence)
-    mcep, lf0 = sentence.mcep[loud].astype(np.float64), sentence.lf0[sung].astype(np.float64)
+    """A sentence's sums, float64. mcep: (1 + MCEPS, 1 + MCEPS), the sum over loud frames of the outer product of (1,
+    mcep); lf0: (3,) count, sum and sum of squares; levels: (BINS,) histogram of levels below the loudest; aperiodicity:
+    (bands,) its sum over the frames that lf0 counts."""
+    loud, pitched = measured_frames(sentence)
+    mcep, lf0 = sentence.mcep[loud].astype(np.float64), sentence.lf0[pitched].astype(np.float64)
     with_one = np.concatenate([np.ones((len(mcep), 1)), mcep], 1)
     levels, _ = np.histogram(np.clip(below_loudest(sentence), LOWEST, HIGHEST), BINS, (LOWEST, HIGHEST))
     return {
         "mcep": torch.from_numpy(with_one.T @ with_one),
         "lf0": torch.tensor([len(lf0), lf0.sum(), (lf0**2).sum()], dtype=torch.float64),
         "levels": torch.from_numpy(levels.astype(np.float64)),
-        "aperiodicity": torch.from_numpy(sentence.aperiodicity[sung].astype(np.float64).sum(0)),
+        "aperiodicity": torch.from_numpy(sentence.aperiodicity[pitched].astype(np.float64).sum(0)),
     }
 
 
 class Speakers(nn.Module):
-    """What was heard of each speaker so far, see `moments`, in float64: sums of squares of an hour leave float32."""
+    """The sums of each speaker so far, see `moments`, in float64: an hour's sums of squares exceed the precision of
+    float32."""
 
     mcep: Tensor
     lf0: Tensor
@@ -92,28 +93,28 @@ class Speakers(nn.Module):
         for name, size in sizes.items():
             self.register_buffer(name, torch.zeros(speakers, *size, dtype=torch.float64))
 
-    def add(self, found: Mapping[str, Tensor]) -> None:
-        """found: as `moments`, for each speaker."""
-        for name, part in found.items():
+    def add(self, sums: Mapping[str, Tensor]) -> None:
+        """sums: as `moments`, for each speaker."""
+        for name, part in sums.items():
             getattr(self, name).add_(part)
 
     def people(self) -> People:
         sums = self.mcep / self.mcep[:, :1, :1].clamp(min=1)
         means = sums[:, 0, 1:].clone()
         covariances = sums[:, 1:, 1:] - means[:, :, None] * means[:, None]
-        spreads = covariances.diagonal(dim1=1, dim2=2).clamp(min=0).sqrt()
-        apart = spreads.clamp(min=1e-6)
-        correlations = (covariances / apart[:, :, None] / apart[:, None])[:, 1:, 1:]
+        stds = covariances.diagonal(dim1=1, dim2=2).clamp(min=0).sqrt()
+        divisor = stds.clamp(min=1e-6)
+        correlations = (covariances / divisor[:, :, None] / divisor[:, None])[:, 1:, 1:]
         lf0 = self.lf0 / self.lf0[:, :1].clamp(min=1)
-        means[:, 0], spreads[:, 0] = lf0[:, 1], (lf0[:, 2] - lf0[:, 1] ** 2).clamp(min=0).sqrt()
-        return People(means, spreads, correlations, self._quantiles())
+        means[:, 0], stds[:, 0] = lf0[:, 1], (lf0[:, 2] - lf0[:, 1] ** 2).clamp(min=0).sqrt()
+        return People(means, stds, correlations, self._quantiles())
 
-    def breath(self) -> Tensor:
-        """(speakers, bands): the aperiodicity of each's voice, dB."""
+    def mean_aperiodicity(self) -> Tensor:
+        """(speakers, bands): each speaker's mean aperiodicity, dB."""
         return self.aperiodicity / self.lf0[:, :1].clamp(min=1)
 
     def _quantiles(self) -> Tensor:
-        """Of the levels, see LEVELS: within a bin as if they were even there."""
+        """Quantiles of the levels, see LEVELS: linearly interpolated within a bin."""
         edges = np.linspace(LOWEST, HIGHEST, BINS + 1)
         below = np.concatenate([np.zeros((len(self.levels), 1)), self.levels.cpu().numpy().cumsum(1)], 1)
         rows = [np.interp(np.array(LEVELS) * row[-1], row, edges) for row in below]
@@ -168,10 +169,8 @@ class StatisticsFamily:
         speakers = networks["speakers"]
         assert isinstance(speakers, Speakers)
         people, rate = speakers.people(), facts["sample_rate"]
-        people = people._replace(
-            spreads=not_still(people.spreads, prior_statistics(rate, people.means, people.spreads))
-        )
-        transport = Transport(people, anybody(rate, people)) if options.transport else None
-        normal = people.means, people.spreads
-        voice = FramewiseVoice(rate, normal, chosen, speakers.breath()[chosen], transport)
+        people = people._replace(stds=floored_stds(people.stds, prior_statistics(rate, people.means, people.stds)))
+        transport = Transport(people, universal_prior(rate, people)) if options.transport else None
+        normal = people.means, people.stds
+        voice = FramewiseVoice(rate, normal, chosen, speakers.mean_aperiodicity()[chosen], transport)
         return freeze_plan(voice, facts, options.hop_frames)

@@ -1,9 +1,9 @@
-"""A small network that learns from a frozen voice how to change a spectrum, and performs it without a vocoder: voice to
-voice in a third of the time.
+"""A small network distilled from a frozen voice: it filters the sound instead of using a vocoder, in a third of the
+time.
 
-The teacher hears frames that WORLD finds, a tenth of a second late; the student hears the sound itself, 15 ms beyond
-what it judges, and says by what filter it goes. Against the teacher's answers there is one right answer, so it needs no
-adversary, as in models.families.pix2pix_student. Its sound is in models.features.filtered_voice.
+The teacher reads frames that WORLD finds, a tenth of a second late; the student reads the sound itself, up to 15 ms
+beyond the frame, and predicts a filter. The teacher's output is the one right answer, so there is no adversary, as in
+models.families.pix2pix_student. Its sound is made in models.features.filtered_voice.
 
     guise train voice_student DATA... --out RUN --set teacher=VOICE.onnx
 """
@@ -21,42 +21,42 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from models.datasets.distillation_data import VoiceLessons
+from models.datasets.distillation_data import DistillationData
 from models.features.speech import MCEPS
 from models.prepare.data_error import DataError
 from models.prepare.voice_data import LOUD_NEPERS
 from models.training.averaging import follow
 from models.training.family import FamilyOptions, FreezePlan, WrongTarget
 from models.voices.filter_network import (
-    AHEAD,
-    BEHIND,
     HOP,
+    LOOKAHEAD,
+    LOOKBACK,
     SAMPLE_RATE,
     FilteringVoice,
     FilterNetwork,
     Spectra,
-    states_of,
-    windows_of,
+    initial_states,
+    sound_windows,
 )
-from models.voices.learned_voice import pictures
+from models.voices.learned_voice import spectrograms
 from models.voices.speaker_stats import (
     PRIOR_16K_MEAN,
     PRIOR_16K_STD,
     RunningSpeaker,
-    not_still,
+    floored_stds,
     prior_statistics,
     speaker_fields,
     speaker_names,
 )
 
-UNCOUNTED = 24
-"""Frames of a crop that are heard but not judged: its memory begins empty."""
-QUIET_COUNTS = 0.1
-"""What a frame in a pause weighs; a loud one weighs 1."""
+WARM_UP_FRAMES = 24
+"""First frames of a crop, not in the loss: the network's memory begins empty."""
+PAUSE_WEIGHT = 0.1
+"""Weight of a frame in a pause, against 1 of a loud one."""
 
 
 class VoiceStudentOptions(FamilyOptions):
-    """What `guise train voice_student --set` takes."""
+    """Options of `guise train voice_student` (`--set`)."""
 
     teacher: str = Field(
         "", description="the frozen voice, a .onnx file, to learn from; without one there is no student"
@@ -74,17 +74,24 @@ class VoiceStudentOptions(FamilyOptions):
 
 
 class VoiceStudent:
-    """The family; see models.training.family.Family. What it must know of its teacher lies in the run's facts."""
+    """The family; see models.training.family.Family. The teacher's facts are kept in the run's facts."""
 
     name = "voice_student"
+    RENAMED: Mapping[str, str] = {
+        f"{network}.{old}.": f"{network}.{new}."
+        for network in ("student", "average")
+        for old, new in (("ears", "analysis"), ("begin", "entry"), ("ways", "source_affines"))
+    }
     kind = "voice"
     options = VoiceStudentOptions
     recipes: Mapping[str, Mapping[str, Any]] = {"default": {}}
 
-    def data(self, folders: Sequence[Path], options: VoiceStudentOptions) -> VoiceLessons:
+    def data(self, folders: Sequence[Path], options: VoiceStudentOptions) -> DistillationData:
         if not options.teacher:
             raise DataError("a student needs a teacher: --set teacher=VOICE.onnx, a voice that `guise export` wrote")
-        lessons = VoiceLessons(folders, Path(options.teacher), options.frames + UNCOUNTED, (BEHIND, AHEAD))
+        lessons = DistillationData(
+            folders, Path(options.teacher), options.frames + WARM_UP_FRAMES, (LOOKBACK, LOOKAHEAD)
+        )
         if lessons.facts["sample_rate"] != SAMPLE_RATE:
             raise DataError(
                 f"{options.teacher} speaks at {lessons.facts['sample_rate']} Hz: a student hears {SAMPLE_RATE}"
@@ -92,9 +99,9 @@ class VoiceStudent:
         return lessons
 
     def networks(self, options: VoiceStudentOptions, facts: Mapping[str, Any]) -> nn.ModuleDict:
-        becoming = torch.tensor(facts["becoming"], dtype=torch.float64)
+        target_statistics = torch.tensor(facts["becoming"], dtype=torch.float64)
         sources = 1 + len(facts["speakers"])
-        student = FilterNetwork(options.width, options.blocks, options.kernel, sources, becoming)
+        student = FilterNetwork(options.width, options.blocks, options.kernel, sources, target_statistics)
         networks = nn.ModuleDict({"student": student, "spectra": Spectra()})
         if options.average:
             networks["average"] = copy.deepcopy(student).requires_grad_(False)
@@ -112,25 +119,25 @@ class VoiceStudent:
         step: int,
         options: VoiceStudentOptions,
     ) -> dict[str, Tensor]:
-        # The last part of training goes ever more slowly: what is left to learn is small.
+        # Linear decay of the learning rate in the second half, to a fiftieth.
         for group in optimizers["student"].param_groups:
             group["lr"] = options.learning_rate * min(1.0, max(0.02, 2.0 * (1.0 - step / options.steps)))
-        heard, changed = _missed(networks["student"], networks["spectra"], batch)
+        analysis_db, change_db = _errors_db(networks["student"], networks["spectra"], batch)
         optimizers["student"].zero_grad()
-        fabric.backward(heard + changed)
+        fabric.backward(analysis_db + change_db)
         optimizers["student"].step()
         if options.average:
             follow(networks["average"], networks["student"], step, options.average)
-        return {"heard_db": heard.detach(), "change_db": changed.detach()}
+        return {"heard_db": analysis_db.detach(), "change_db": change_db.detach()}
 
     def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> Tensor:
         student = networks["average" if "average" in networks else "student"]
         with torch.no_grad():
-            mcep, change = _said(student, networks["spectra"], batch)
+            mcep, change = _predict(student, networks["spectra"], batch)
         rows = (batch["mcep"], mcep, mcep + change, batch["mcep"] + batch["change"])
-        mean, spread = mcep.new_tensor(PRIOR_16K_MEAN), mcep.new_tensor(PRIOR_16K_STD)
-        shown = [((row - mean) / spread).transpose(1, 2) for row in rows]
-        return pictures(list(zip(*shown, strict=True)))
+        mean, std = mcep.new_tensor(PRIOR_16K_MEAN), mcep.new_tensor(PRIOR_16K_STD)
+        shown = [((row - mean) / std).transpose(1, 2) for row in rows]
+        return spectrograms(list(zip(*shown, strict=True)))
 
     def freeze(
         self, networks: nn.ModuleDict, options: VoiceStudentOptions, facts: Mapping[str, Any], target: str | None = None
@@ -139,15 +146,15 @@ class VoiceStudent:
         if target not in (None, facts["name"]):
             raise WrongTarget(f"--target {target}: this run learned to become {facts['name']}")
         chosen = names.index(facts["name"])
-        means, spreads = torch.tensor([one["normal"] for one in facts["speakers"]], dtype=torch.float64).unbind(1)
-        prior = prior_statistics(SAMPLE_RATE, means, spreads)
-        spreads = not_still(spreads, prior)
-        # A copy: freezing must leave the run's network as it was.
+        means, stds = torch.tensor([one["normal"] for one in facts["speakers"]], dtype=torch.float64).unbind(1)
+        prior = prior_statistics(SAMPLE_RATE, means, stds)
+        stds = floored_stds(stds, prior)
+        # A copy: freezing must not change the run's network.
         network = copy.deepcopy(networks["average" if options.average else "student"])
         assert isinstance(network, FilterNetwork)
         network = network.float().eval().requires_grad_(False)
-        module = FilteringVoice(network, RunningSpeaker(means, spreads, prior))
-        states = states_of(network)
+        module = FilteringVoice(network, RunningSpeaker(means, stds, prior))
+        states = initial_states(network)
         return FreezePlan(
             module=module.eval(),
             inputs={
@@ -163,29 +170,30 @@ class VoiceStudent:
                 "states": {name: f"next_{name}" for name in states},
                 "sample_rate": SAMPLE_RATE,
                 "hop": HOP,
-                "lookahead": AHEAD,
-                "context": BEHIND + 2 * (options.blocks + 1) * (options.kernel - 1) * HOP,
-                **speaker_fields(facts, means, spreads, chosen),
+                "lookahead": LOOKAHEAD,
+                "context": LOOKBACK + 2 * (options.blocks + 1) * (options.kernel - 1) * HOP,
+                **speaker_fields(facts, means, stds, chosen),
             },
         )
 
 
-def _said(student: nn.Module, spectra: nn.Module, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+def _predict(student: nn.Module, spectra: nn.Module, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
     """mcep and change of the crops, (N, frames, MCEPS) each."""
-    bands, level = spectra(windows_of(batch["sound"], batch["mcep"].shape[1]))
+    bands, level = spectra(sound_windows(batch["sound"], batch["mcep"].shape[1]))
     mcep, change = student(bands, level, batch["known"], batch["source"])
     return mcep.float(), change.float()
 
 
-def _missed(student: nn.Module, spectra: nn.Module, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """By how many dB, on average over the envelope, it misses what was said and what is to be changed."""
-    mcep, change = (said[:, UNCOUNTED:] for said in _said(student, spectra, batch))
-    wanted, to_be = batch["mcep"][:, UNCOUNTED:], batch["change"][:, UNCOUNTED:]
-    loudest = batch["known"][:, UNCOUNTED:, 2 * MCEPS :]
-    weight = (2.0 - (loudest - wanted[..., :1]) / LOUD_NEPERS).clamp(QUIET_COUNTS, 1.0)
+def _errors_db(student: nn.Module, spectra: nn.Module, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean errors in dB over the envelope: of the analysed spectrum, and of the change."""
+    mcep, change = (predicted[:, WARM_UP_FRAMES:] for predicted in _predict(student, spectra, batch))
+    target_mcep, target_change = batch["mcep"][:, WARM_UP_FRAMES:], batch["change"][:, WARM_UP_FRAMES:]
+    loudest = batch["known"][:, WARM_UP_FRAMES:, 2 * MCEPS :]
+    weight = (2.0 - (loudest - target_mcep[..., :1]) / LOUD_NEPERS).clamp(PAUSE_WEIGHT, 1.0)
     weight = weight / weight.mean()
     assert isinstance(spectra, Spectra)
-    heard, changed = (
-        (weight * ((said - right) @ spectra.decibels).abs()).mean() for said, right in ((mcep, wanted), (change, to_be))
+    analysis_db, change_db = (
+        (weight * ((predicted - expected) @ spectra.decibels).abs()).mean()
+        for predicted, expected in ((mcep, target_mcep), (change, target_change))
     )
-    return heard, changed
+    return analysis_db, change_db

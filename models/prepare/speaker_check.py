@@ -27,11 +27,11 @@ def another_person(sentences: Sequence[Features]) -> list[int]:
     """The numbers of the sentences that somebody else seems to say, those of the rarer; none where all are one's."""
     known, heard = [], []
     for number, sentence in enumerate(sentences):
-        _, sung = measured_frames(sentence)
-        if sung.sum() >= LEAST_FRAMES:
-            timbre = sentence.mcep[sung, 1 : len(SCATTER)].mean(0)
+        _, pitched = measured_frames(sentence)
+        if pitched.sum() >= LEAST_FRAMES:
+            timbre = sentence.mcep[pitched, 1 : len(SCATTER)].mean(0)
             known.append(number)
-            heard.append(np.concatenate([[np.median(sentence.lf0[sung])], timbre]) / SCATTER)
+            heard.append(np.concatenate([[np.median(sentence.lf0[pitched])], timbre]) / SCATTER)
     if len(known) < FEWEST_SENTENCES:
         return []
     points = np.array(heard)

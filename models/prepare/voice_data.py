@@ -78,36 +78,36 @@ def below_loudest(sentence: Features) -> NDArray[np.floating[Any]]:
 def measured_frames(sentence: Features) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(t,) each: the frames a speaker's MCEPs are measured by, and those his F0 is."""
     level = below_loudest(sentence)
-    sung = sentence.voiced & (level > -AUDIBLE_NEPERS)
-    if sung.any():
-        low, middle, high = np.percentile(sentence.lf0[sung], (25, 50, 75))
+    pitched = sentence.voiced & (level > -AUDIBLE_NEPERS)
+    if pitched.any():
+        low, middle, high = np.percentile(sentence.lf0[pitched], (25, 50, 75))
         # The quartiles of a Gaussian lie 1.35 spreads apart.
-        sung &= np.abs(sentence.lf0 - middle) < OUTLYING * max((high - low) / 1.35, STILLEST_LF0)
-    return level > -LOUD_NEPERS, sung
+        pitched &= np.abs(sentence.lf0 - middle) < OUTLYING * max((high - low) / 1.35, STILLEST_LF0)
+    return level > -LOUD_NEPERS, pitched
 
 
 def measure(sentences: Iterable[Features]) -> SpeakerStatistics:
     """The speaker of `sentences`. Raises ValueError when nothing in them is voiced."""
-    mceps, lf0s, levels, noisy = [], [], [], []
+    mceps, lf0s, levels, aperiodicities = [], [], [], []
     for one in sentences:
         levels.append(below_loudest(one))
-        loud, sung = measured_frames(one)
+        loud, pitched = measured_frames(one)
         mceps.append(one.mcep[loud].astype(np.float64))
-        lf0s.append(one.lf0[sung].astype(np.float64))
-        noisy.append(one.aperiodicity[sung].astype(np.float64))
+        lf0s.append(one.lf0[pitched].astype(np.float64))
+        aperiodicities.append(one.aperiodicity[pitched].astype(np.float64))
     lf0, mcep = np.concatenate(lf0s or [np.zeros(0)]), np.concatenate(mceps or [np.zeros((0, 1))])
     if len(lf0) == 0:
         raise ValueError("nothing is voiced")
-    spread = mcep.std(0)
-    away = (mcep - mcep.mean(0))[:, 1:] / np.maximum(spread[1:], 1e-6)
+    std = mcep.std(0)
+    normalized = (mcep - mcep.mean(0))[:, 1:] / np.maximum(std[1:], 1e-6)
     return SpeakerStatistics(
         float(lf0.mean()),
         float(lf0.std()),
         mcep.mean(0),
-        spread,
-        away.T @ away / len(away),
+        std,
+        normalized.T @ normalized / len(normalized),
         np.quantile(np.concatenate(levels), LEVELS),
-        np.concatenate(noisy).mean(0),
+        np.concatenate(aperiodicities).mean(0),
     )
 
 
@@ -121,7 +121,7 @@ class VoiceData:
         """Raises DataError."""
         self._folders = tuple(folders)
         each = [read_voice_facts(folder) for folder in folders]
-        self.facts = _together(each, self._folders)
+        self.facts = _combined(each, self._folders)
         self.speakers: list[str] = [speaker["name"] for speaker in self.facts["speakers"]]
         part = "held_out" if held_out else "train"
         self.sentences: list[tuple[int, Path]] = [
@@ -173,7 +173,7 @@ def read_voice_facts(folder: Path) -> dict[str, Any]:
     return facts
 
 
-def _together(each: list[dict[str, Any]], folders: Sequence[Path]) -> dict[str, Any]:
+def _combined(each: list[dict[str, Any]], folders: Sequence[Path]) -> dict[str, Any]:
     names = [facts["name"] for facts in each]
     for name in names:
         if names.count(name) > 1:

@@ -53,9 +53,9 @@ def _f0(axes: Axes, lf0: np.ndarray, statistics: dict[str, Any]) -> None:
     ticks = [hz for hz in (60, 80, 100, 125, 160, 200, 250, 320, 400, 500, 630) if low * 0.9 <= hz <= high * 1.1]
     axes.set_xticks(ticks, [str(hz) for hz in ticks])
     axes.set_xticks([], minor=True)
-    mean, spread = statistics["lf0_mean"], statistics["lf0_std"]
+    mean, std = statistics["lf0_mean"], statistics["lf0_std"]
     axes.axvline(float(np.exp(mean)), color=MARK, linewidth=2)
-    axes.axvspan(float(np.exp(mean - spread)), float(np.exp(mean + spread)), color=MARK, alpha=0.12, linewidth=0)
+    axes.axvspan(float(np.exp(mean - std)), float(np.exp(mean + std)), color=MARK, alpha=0.12, linewidth=0)
     _dressed(axes, f"F0: mean {np.exp(mean):.0f} Hz, and one spread about it", "Hz", "frames of 5 ms")
 
 

@@ -1,4 +1,4 @@
-"""The average of a network's weights over its training, which is what is frozen: calmer than the last ones."""
+"""The exponential moving average of a network's weights, which is frozen: it varies less than the last weights."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 
 def follow(average: nn.Module, network: nn.Module, step: int, decay: float) -> None:
-    """Moves `average` towards `network` after step number `step`; fast at first, so that a short run is not an average
-    of noise. What norms measured, their buffers, is an average already and is taken as it is."""
+    """Moves `average` towards `network` after step number `step`; faster at first, so that a short run does not average
+    initial noise. Buffers, the norms' running sums, are averages already and are copied."""
     weight = 1 - min(decay, (1 + step) / (10 + step))
     with torch.no_grad():
         old: list[Tensor] = list(average.parameters())

@@ -1,11 +1,11 @@
-"""Checkpoints of a training run: weights and optimizer as safetensors, everything else as JSON. No pickle.
+"""Checkpoints of a training run: weights and optimizers as safetensors, everything else as JSON. No pickle.
 
     RUN/run.json                        family, options, precision, seed, the data's facts, git revision
     RUN/checkpoints/00000500/           networks.safetensors, optimizers.safetensors, state.json: the newest two
-    RUN/kept/00000200/                  networks.safetensors, state.json: on the way, to be frozen and compared; nobody
-                                        goes on from them, and who wants the space may remove them
+    RUN/kept/00000200/                  networks.safetensors, state.json: intermediate states, to be frozen and
+                                        compared; they cannot be resumed, and may be removed to free space
 
-A checkpoint is written beside its place and renamed into it, so a stop at any moment leaves the one before.
+A checkpoint is written beside its final path and renamed, so a stop at any moment leaves the one before intact.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ NEWEST = 2
 
 
 class BadRun(Exception):
-    """A folder that is not a training run, or one that cannot be gone on with; one clear line."""
+    """A folder that is not a training run, or one that cannot be resumed; a message of one line."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """RUN/run.json."""
+    """The content of RUN/run.json."""
 
     family: Family
     options: FamilyOptions
@@ -119,7 +119,7 @@ def is_kept(step: int) -> bool:
 
 
 def keep(folder: Path, networks: Mapping[str, nn.Module], state: Mapping[str, Any]) -> Path:
-    """Writes what the run is at `state["step"]`, without the optimizers; it stays. Raises OSError (full disk)."""
+    """Writes the weights at `state["step"]`, without the optimizers; they are kept. Raises OSError (full disk)."""
     return _write(folder / "kept", networks, None, state)
 
 
@@ -148,26 +148,26 @@ def _write(
 
 
 def _whole(place: Path) -> dict[int, Path]:
-    """The checkpoints in a folder, by their steps."""
+    """The complete checkpoints in a folder, by their steps."""
     return {int(p.name): p for p in place.glob("*") if p.name.isdigit() and (p / "state.json").is_file()}
 
 
-def load_networks(checkpoint: Path, networks: nn.ModuleDict) -> Mapping[str, Any]:
-    """Fills `networks` from a checkpoint and returns its state; raises BadRun."""
+def load_networks(checkpoint: Path, networks: nn.ModuleDict, family: Family) -> Mapping[str, Any]:
+    """Fills the family's `networks` from a checkpoint and returns its state; raises BadRun."""
     try:
-        networks.load_state_dict(load_file(checkpoint / "networks.safetensors"))
+        networks.load_state_dict(_current_keys(load_file(checkpoint / "networks.safetensors"), family))
         state: Mapping[str, Any] = json.loads((checkpoint / "state.json").read_text("utf-8"))
         return state
     except (OSError, SafetensorError, RuntimeError, ValueError) as error:
         raise BadRun(f"{checkpoint} cannot be read: {str(error).splitlines()[0]}") from error
 
 
-def load_optimizers(checkpoint: Path, optimizers: Mapping[str, Optimizer]) -> None:
-    """Fills the optimizers as they were. Raises BadRun."""
+def load_optimizers(checkpoint: Path, optimizers: Mapping[str, Optimizer], family: Family) -> None:
+    """Restores the states of the family's optimizers. Raises BadRun."""
     if not optimizers:
         return
     try:
-        stored = load_file(checkpoint / "optimizers.safetensors")
+        stored = _current_keys(load_file(checkpoint / "optimizers.safetensors"), family)
         for name, optimizer in optimizers.items():
             whole = optimizer.state_dict()
             whole["state"] = {}
@@ -182,7 +182,7 @@ def load_optimizers(checkpoint: Path, optimizers: Mapping[str, Optimizer]) -> No
 
 
 def load_run(folder: Path, step: int | None = None) -> LoadedRun:
-    """A run with its newest weights, or those after so many steps. Raises BadRun."""
+    """A run with its newest weights, or those of a given step. Raises BadRun."""
     run = read_run(folder)
     found = _whole(folder / "kept") | _whole(folder / "checkpoints")
     checkpoint = newest(folder) if step is None else found.get(step)
@@ -191,7 +191,18 @@ def load_run(folder: Path, step: int | None = None) -> LoadedRun:
     if checkpoint is None:
         raise BadRun(f"{folder} has no checkpoint yet: let the training run longer")
     networks = run.family.networks(run.options, run.facts)
-    return LoadedRun(run, networks, load_networks(checkpoint, networks))
+    return LoadedRun(run, networks, load_networks(checkpoint, networks, run.family))
+
+
+def _current_keys(stored: Mapping[str, Tensor], family: Family) -> dict[str, Tensor]:
+    """The tensors under the family's current keys: the first of its RENAMED prefixes that matches a key is replaced."""
+    renamed: Mapping[str, str] = getattr(family, "RENAMED", {})
+
+    def current(key: str) -> str:
+        old = next((prefix for prefix in renamed if key.startswith(prefix)), None)
+        return key if old is None else renamed[old] + key.removeprefix(old)
+
+    return {current(key): value for key, value in stored.items()}
 
 
 def _flatten(optimizers: Mapping[str, Optimizer]) -> dict[str, Tensor]:

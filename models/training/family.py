@@ -1,6 +1,6 @@
-"""What a family must offer, so that one training loop, one exporter and one command line serve them all.
+"""The interface of a family, by which one training loop, one exporter and one command line serve all of them.
 
-A family is one file: its networks, its losses, one training step and what freezing needs; registry.py names it.
+A family is one file: its networks, its losses, one training step and its plan for freezing; registry.py names it.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ class FamilyOptions(BaseModel):
 
     batch: int = 1
     steps: int = 1000
-    """0: as many as it takes to see every sample once, for families that learn in one pass."""
+    """0: one pass over all samples, for families that need no more."""
 
 
 class WrongTarget(Exception):
-    """The person asked for is not one this run can become; the message is one line that lists those it can."""
+    """The named person is not among the run's targets; the message is one line that lists them."""
 
 
 @dataclass(frozen=True)
 class FreezePlan:
     """What export turns into a frozen model.
 
-    `module` is in eval mode and takes `inputs` by position, in their order; it returns one tensor, or a tuple as
-    long as `outputs`. `manifest` holds the fields of the artifact's manifest that the family knows.
+    `module` is in eval mode and takes `inputs` by position, in their order; it returns one tensor, or a tuple as long
+    as `outputs`. `manifest` holds the fields of the artifact's manifest that the family knows.
     """
 
     module: nn.Module
@@ -49,7 +49,11 @@ class FreezePlan:
 
 
 class Family(Protocol):
-    """One kind of trainable model. Stateless: everything it knows is in the networks and the options."""
+    """One kind of trainable model. Stateless: all state is in the networks and the options.
+
+    A family whose networks or optimizers were renamed states RENAMED, {old prefix of a key: new prefix}: checkpoints
+    with the old keys are then read as before.
+    """
 
     name: str
     kind: str
@@ -58,16 +62,17 @@ class Family(Protocol):
     """Named sets of options; the first is the default."""
 
     def data(self, folders: Sequence[Path], options: Any) -> Dataset[Any]:
-        """The prepared data in `folders`, a person each; its `facts` go into the run.
+        """The prepared data in `folders`, one person each; its `facts` are written into the run.
 
-        Raises models.prepare.data_error.DataError when they are none, or more than the family learns from.
+        Raises models.prepare.data_error.DataError for folders that hold no such data, or more than the family learns
+        from.
         """
 
     def networks(self, options: Any, facts: Mapping[str, Any]) -> nn.ModuleDict:
-        """Freshly initialised networks; the seed is the caller's, `facts` the data's."""
+        """Freshly initialised networks; the caller has set the seed, `facts` are the data's."""
 
     def optimizers(self, networks: nn.ModuleDict, options: Any) -> dict[str, Optimizer]:
-        """One optimizer for each key of `networks` that is trained by one; what is counted or averaged needs none."""
+        """One optimizer for each key of `networks` that is trained by one; counted or averaged networks have none."""
 
     def step(
         self,
@@ -78,16 +83,16 @@ class Family(Protocol):
         step: int,
         options: Any,
     ) -> dict[str, Tensor]:
-        """One training step; the losses to be logged, detached."""
+        """One training step; returns the losses to log, detached."""
 
     def samples(self, networks: Mapping[str, nn.Module], batch: Any) -> Tensor | None:
-        """Pictures for the log: float (3, height, width) in 0..1; what was read, made and wanted side by side.
-        None: there is nothing to see."""
+        """Pictures for the log: float (3, height, width) in 0..1; input, output and target side by side. None: no
+        pictures."""
 
     def freeze(
         self, networks: nn.ModuleDict, options: Any, facts: Mapping[str, Any], target: str | None = None
     ) -> FreezePlan:
-        """The plan for export; `facts` are the data's, as training kept them, `target` the person of them to become.
+        """The plan for export; `facts` are the data's, as stored in the run, `target` is the name of the target person.
 
         Raises WrongTarget.
         """
@@ -95,17 +100,17 @@ class Family(Protocol):
 
 @runtime_checkable
 class Audible(Protocol):
-    """A family that may also be listened to while it learns."""
+    """A family that also gives sounds for the log."""
 
     def sounds(
         self, networks: Mapping[str, nn.Module], batch: Any, facts: Mapping[str, Any]
     ) -> Mapping[str, tuple[NDArray[np.float32], int]]:
-        """Sounds for the log by their names: samples (n,) within -1..1, and Hz; of each what was read, made and wanted,
-        one after the other. `facts` are the data's."""
+        """Sounds for the log by their names: samples (n,) within -1..1, and Hz; each is input, output and target, one
+        after the other. `facts` are the data's."""
 
 
 def freeze_batch(inputs: Mapping[str, Tensor], module: nn.Module) -> tuple[Tensor, ...]:
-    """What `module` answers to `inputs`, always as a tuple, without gradients."""
+    """The output of `module` for `inputs`, always as a tuple, without gradients."""
     with torch.no_grad():
         answer = module(*inputs.values())
     return answer if isinstance(answer, tuple) else (answer,)

@@ -1,11 +1,11 @@
-"""One training in as many processes as there are devices: started, heard and ended together.
+"""One training in one process for each device: starts, monitors and ends them.
 
     guise train pix2pix DATA --out RUN --devices 2
     MASTER_ADDR=first-host MASTER_PORT=29500 NODE_RANK=0 guise train ... --nodes 2      on each host, with its number
 
-With more than one device this process trains nothing. It starts one of models/training/rank.py for each device of this
-host, hears from them by a pipe, asks them to stop, and ends all of them when one has failed: the others would wait for
-it for ever. They end themselves when their pipe does, so nothing outlives a killed parent.
+With more than one device this process does not train. It starts models/training/rank.py once for each device of this
+host, reads its messages from a pipe, asks the processes to stop, and ends all of them when one has failed: the others
+would wait for it for ever. They end themselves when their pipe closes, so nothing outlives a killed parent.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from models.training.rank import LOST, packed
 from models.training.train import Advance, Plan
 
 GATHER_S = 0.5
-"""After the first failure: others fail because of it, and the one that failed first may be heard last."""
+"""Wait after the first failure: other processes fail because of it, and the first to fail may report last."""
 ROOT = Path(__file__).resolve().parents[2]
 
 
 class RankFailed(Exception):
-    """A process of the training ended badly; one line that says which and why."""
+    """A process of the training failed; the message is one line that says which and why."""
 
 
 def train(plan: Plan, advance: Callable[[Advance], None]) -> Path:
     """models.training.train.train, in this process or in as many as `plan` asks for.
 
-    Raises what that does, RankFailed, and KeyboardInterrupt for a stop before the first step.
+    Raises the same, RankFailed, and KeyboardInterrupt for a stop before the first step.
     """
     if plan.devices * plan.nodes == 1:
         return models.training.train.train(plan, advance)
@@ -67,7 +67,7 @@ def train(plan: Plan, advance: Callable[[Advance], None]) -> Path:
 
 @dataclass
 class _Rank:
-    """One process of the training, on this host."""
+    """One process of the training on this host."""
 
     number: int
     plan: Plan
@@ -78,13 +78,13 @@ class _Rank:
 
     def __post_init__(self) -> None:
         self.process = subprocess.Popen(
-            # -P: a folder called models where the command was given is not ours.
+            # -P: a folder called models in the working directory must not be imported.
             [sys.executable, "-P", "-m", "models.training.rank"],
             env={**os.environ, **self.environment, "LOCAL_RANK": str(self.number)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            # Out of the terminal's reach: Ctrl-C there is ours to pass on, once.
+            # A group of its own: Ctrl-C in the terminal must reach it only through this process, once.
             start_new_session=True,
         )
         assert self.process.stdin is not None
@@ -94,16 +94,16 @@ class _Rank:
         self.listener.start()
 
     def _listen(self) -> None:
-        """On a thread of its own: what the process says, until its pipe ends."""
+        """Runs on a thread of its own: reads the process's messages until its pipe closes."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             if line.endswith("\n"):
                 self.heard.put((self.number, json.loads(line)))
 
     def end(self) -> None:
-        """Whatever it does. Nothing is lost: it is over, or another one is."""
+        """Kills the process in any state: the training is over, or another process has failed."""
         with suppress(ProcessLookupError):
-            # With those that read its data.
+            # The whole group: also its data-loader processes.
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.listener.join()
@@ -115,7 +115,7 @@ class _Rank:
 def _hear(
     ranks: Sequence[_Rank], heard: SimpleQueue[tuple[int, Mapping[str, Any]]], advance: Callable[[Advance], None]
 ) -> Path | None:
-    """Until all have ended, where the newest checkpoint lies; None as soon as one has failed."""
+    """Waits until all have ended and returns the newest checkpoint; None as soon as one has failed."""
     saved = None
     while True:
         codes = [rank.process.poll() for rank in ranks]
@@ -137,7 +137,7 @@ def _hear(
 
 
 def _failure(ranks: Sequence[_Rank], heard: SimpleQueue[tuple[int, Mapping[str, Any]]], stopped: bool) -> BaseException:
-    """What was first to go wrong, as what it would have been in this process."""
+    """The first failure, as the exception it would have been in this process."""
     time.sleep(GATHER_S)
     for rank in ranks:
         code = rank.process.poll()
@@ -174,8 +174,8 @@ def _next(heard: SimpleQueue[tuple[int, Mapping[str, Any]]], wait_s: float) -> t
 
 @contextmanager
 def _stop_passed_on(ranks: Sequence[_Rank]) -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM go to the processes, which save and end, or end at once when there is nothing to save; a
-    second Ctrl-C ends at once."""
+    """Passes Ctrl-C and SIGTERM on to the processes, which save and end, or end at once when there is nothing to save;
+    a second Ctrl-C ends at once."""
     asked = False
 
     def ask(number: int, frame: Any) -> None:
@@ -186,7 +186,7 @@ def _stop_passed_on(ranks: Sequence[_Rank]) -> Iterator[Callable[[], bool]]:
             return
         asked = True
         for rank in ranks:
-            # Not SIGINT: before the first step that would be a traceback each.
+            # Not SIGINT: before the first step each process would print a traceback.
             rank.process.terminate()
 
     old = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -198,7 +198,7 @@ def _stop_passed_on(ranks: Sequence[_Rank]) -> Iterator[Callable[[], bool]]:
 
 
 def _environment(plan: Plan) -> dict[str, str]:
-    """How the processes find each other, and our packages; raises BadRun."""
+    """Variables by which the processes find each other and this program's packages; raises BadRun."""
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     if plan.nodes == 1:
         return {"PYTHONPATH": path, "NODE_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}

@@ -1,7 +1,7 @@
-"""One process of a training in several: told its plan by standard input, it says how far it is by standard output.
+"""One process of a training with several: it reads its plan from standard input and reports on standard output.
 
-Started by models/training/launch.py alone, in an environment that says which one it is (LOCAL_RANK, NODE_RANK). What it
-says is JSON, a line each: {"advance": {...}}, at the end {"saved": "..."} or {"failed": {"at", "kind", "says"}}.
+Started by models/training/launch.py alone, which sets LOCAL_RANK and NODE_RANK. Messages are JSON, one a line:
+{"advance": {...}}, at the end {"saved": "..."} or {"failed": {"at", "kind", "says"}}.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from models.training.registry import family
 from models.training.train import Advance, Plan, train
 
 LOST = "lost"
-"""The kind of failure that is another process's."""
+"""The kind of a failure that is caused by another process's end."""
 
 
 def packed(plan: Plan) -> str:
@@ -38,7 +38,7 @@ def packed(plan: Plan) -> str:
 
 
 def unpacked(line: str) -> Plan:
-    """What `packed` packed."""
+    """The inverse of `packed`."""
     fields: dict[str, Any] = json.loads(line)
     kind = family(fields["family"])
     fields |= {"family": kind, "options": kind.options(**fields["options"])}
@@ -47,9 +47,9 @@ def unpacked(line: str) -> Plan:
 
 
 def main() -> int:
-    """0 when all went well; else what went wrong has been said."""
+    """0 for success; else 1, after the failure was reported."""
     says = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
-    # Whatever a library prints is not for the one who listens.
+    # Output of libraries goes to standard error: standard output carries messages only.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     plan = unpacked(sys.stdin.readline())
@@ -69,16 +69,16 @@ def main() -> int:
     except Exception as error:
         say({"failed": {"at": time.monotonic()} | _told(error)})
     if failed:
-        # Those that read our data end with the last thing that knows them, which the error did.
+        # Data-loader processes end when the last reference to the loader goes, which the exception held.
         gc.collect()
-        # At once, for the others' sake: an orderly end might wait for an answer of theirs.
+        # At once: an orderly exit might wait for other processes.
         os._exit(1)
     distributed.destroy_process_group()
     return 0
 
 
 def _told(error: Exception) -> dict[str, Any]:
-    """What went wrong as JSON: `kind` and `says`."""
+    """The failure as JSON: `kind` and `says`."""
     if isinstance(error, DataError | BadRun):
         return {"kind": type(error).__name__, "says": str(error)}
     if isinstance(error, OSError) and not isinstance(error, ConnectionError):
@@ -91,10 +91,10 @@ def _told(error: Exception) -> dict[str, Any]:
 
 
 def _end_with_parent() -> None:
-    """On a thread of its own: standard input ends when the parent does, in whatever way."""
+    """Runs on a thread of its own: standard input closes when the parent ends, however that happens."""
     while os.read(sys.stdin.fileno(), 1024):
         pass
-    # With those that read its data; launch.py gave us a group of our own.
+    # With the data-loader processes; launch.py gave this process a group of its own.
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 

@@ -1,4 +1,4 @@
-"""FAMILIES: a name -> where it lives, one line each. Imported only when asked for, because families import torch."""
+"""FAMILIES: each family's name and class. Imported on demand, because families import torch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FAMILIES = {
 
 
 class UnknownFamily(Exception):
-    """No family of that name; the message lists those there are."""
+    """No family has this name; the message lists those there are."""
 
 
 def family(name: str) -> Family:

@@ -1,13 +1,13 @@
-"""THE training loop: every family, every device, one visible loop.
+"""The training loop, one for all families and devices. Runs in the process of `guise train`, or in
+models/training/rank.py.
 
     guise train pix2pix DATA --out RUN
 
-Chance is drawn from the seed and the sample's number alone, and a checkpoint holds everything that the next step
-reads, so a run stopped and resumed goes on exactly as if it had not been.
+Random numbers depend only on the seed and the sample's number, and a checkpoint holds everything that the next step
+reads, so a run stopped and resumed continues exactly as if it had not been stopped.
 
-With several devices every one runs this loop, in a process of its own that models/training/launch.py started. `batch`
-is what each of them takes a step: n devices with batch b see the samples that one with batch n * b would, and learn the
-same.
+With several devices each runs this loop in a process of its own, started by models/training/launch.py. `batch` is per
+device: n devices with batch b see the samples that one with batch n * b would, and learn the same.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from models.training.family import Audible, Family, FamilyOptions
 SAMPLES_EVERY_S = 120.0
 SAVE_EVERY_S = 300.0
 READERS_OF_A_CARD = 6
-"""A reader gives some 100 samples of 256 a second; a card that takes more is not kept waiting by so many."""
+"""A loader process gives some 100 samples of 256 a second; more than six keep no GPU busier."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the command line asked for."""
+    """The arguments of `guise train`."""
 
     family: Family
     options: FamilyOptions
@@ -59,13 +59,13 @@ class Plan:
     precision: str = "auto"
     compile: bool = False
     workers: int | None = None
-    """Processes that read the data, for each device; None: as many as keep it busy."""
+    """Data-loader processes per device; None: as many as keep it busy."""
     log_every_s: float = 5.0
 
 
 @dataclass(frozen=True)
 class Advance:
-    """Where training stands, for whoever shows it."""
+    """Progress of the training, for display."""
 
     step: int
     steps: int
@@ -74,9 +74,9 @@ class Advance:
 
 
 class Shuffled(Sampler[int]):
-    """Sample numbers from `start` on, for ever; each epoch a new order, known from the seed and the epoch alone.
+    """Sample numbers from `start`, endless; each epoch in a new order that depends on the seed and the epoch alone.
 
-    Rank r of n takes every n-th, so n processes see together what one would.
+    Rank r of n takes every n-th, so n processes together see what one would.
     """
 
     def __init__(self, length: int, seed: int, start: int, rank: int, world: int) -> None:
@@ -96,7 +96,7 @@ class Shuffled(Sampler[int]):
 def train(plan: Plan, advance: Callable[[Advance], None]) -> Path:
     """Trains until the steps or minutes are over or Ctrl-C; returns the newest checkpoint.
 
-    Raises DataError (data), BadRun (a run that is there already, or cannot be resumed).
+    Raises DataError (data), BadRun (a run that exists already, or cannot be resumed).
     """
     fabric = _fabric(plan)
     fabric.launch()
@@ -107,15 +107,15 @@ def train(plan: Plan, advance: Callable[[Advance], None]) -> Path:
     fabric.seed_everything(run.seed, verbose=False)
     networks = plan.family.networks(options, run.facts)
     if plan.init is not None:
-        _start_from(plan.init, networks)
+        _start_from(plan.init, networks, plan.family)
     state: dict[str, Any] = {"step": 0, "samples_seen": 0, "seconds": 0.0}
     newest = checkpoint.newest(plan.out) if plan.resume else None
     if newest is not None:
-        state |= checkpoint.load_networks(newest, networks)
+        state |= checkpoint.load_networks(newest, networks, plan.family)
     networks = networks.to(fabric.device)
     optimizers = plan.family.optimizers(networks, options)
     if newest is not None:
-        checkpoint.load_optimizers(newest, optimizers)
+        checkpoint.load_optimizers(newest, optimizers, plan.family)
     trained: dict[str, torch.nn.Module] = {}
     for name, network in networks.items():
         if name in optimizers:
@@ -163,7 +163,7 @@ def train(plan: Plan, advance: Callable[[Advance], None]) -> Path:
         if log is not None:
             checkpoint.save(plan.out, dict(networks.items()), optimizers, state)
             log.samples(state["step"])
-        # Nobody goes before the checkpoint is there.
+        # No process leaves before the checkpoint is written.
         fabric.barrier()
     found = checkpoint.newest(plan.out)
     assert found is not None
@@ -171,7 +171,7 @@ def train(plan: Plan, advance: Callable[[Advance], None]) -> Path:
 
 
 def best_precision() -> str:
-    """bf16 where the machine multiplies it in hardware (AMX, recent GPUs): three times as fast here; else fp32."""
+    """bf16 where the hardware multiplies it (AMX, recent GPUs): three times as fast here; else fp32."""
     if torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
     return "bf16-mixed" if torch.cpu._is_amx_tile_supported() else "32-true"
@@ -182,8 +182,8 @@ def _fabric(plan: Plan) -> Fabric:
     strategy = "ddp" if plan.devices * plan.nodes > 1 else "auto"
     return Fabric(
         accelerator=accelerator,
-        # No other: a batch system's variables would make it count processes that models/training/launch.py did not
-        # start.
+        # No other environment: a batch system's variables would make it count processes that models/training/launch.py
+        # did not start.
         plugins=[LightningEnvironment()],
         devices=plan.devices,
         num_nodes=plan.nodes,
@@ -193,7 +193,7 @@ def _fabric(plan: Plan) -> Fabric:
 
 
 def _precision(plan: Plan) -> str:
-    """What was asked for; a resumed run keeps its own. Raises BadRun."""
+    """The precision asked for; a resumed run keeps its own. Raises BadRun."""
     own = checkpoint.read_run(plan.out).precision if plan.resume else None
     if plan.precision == "auto":
         return own or best_precision()
@@ -203,7 +203,8 @@ def _precision(plan: Plan) -> str:
 
 
 def _begin(plan: Plan, fabric: Fabric) -> tuple[Run, Dataset[Any]]:
-    """The run's run.json, which the first process alone writes, or on resume reads: others would find it begun."""
+    """The run and its data. Only the first process writes or, on resume, reads run.json: others would find it just
+    written."""
     if fabric.is_global_zero:
         run, data = _begun(plan, fabric)
         fabric.broadcast(run)
@@ -216,7 +217,7 @@ def _begin(plan: Plan, fabric: Fabric) -> tuple[Run, Dataset[Any]]:
 
 
 def _begun(plan: Plan, fabric: Fabric) -> tuple[Run, Dataset[Any]]:
-    """A resumed run keeps its own options but for the steps, and its seed."""
+    """A resumed run keeps its own seed and options except the number of steps."""
     old = checkpoint.read_run(plan.out) if plan.resume else None
     if old is not None and old.family.name != plan.family.name:
         raise BadRun(f"{plan.out} is a run of {old.family.name}, not of {plan.family.name}")
@@ -251,23 +252,23 @@ def _precision_name(fabric: Fabric) -> str:
     return str(fabric._precision.precision)
 
 
-def _start_from(init: Path, networks: torch.nn.ModuleDict) -> None:
-    """Weights of another run: a face learned from a general one starts much nearer."""
+def _start_from(init: Path, networks: torch.nn.ModuleDict, family: Family) -> None:
+    """Loads the weights of another run: a face trained from a general one starts much nearer."""
     newest = checkpoint.newest(init)
     if newest is None:
         raise BadRun(f"{init} has no checkpoint to start from")
-    checkpoint.load_networks(newest, networks)
+    checkpoint.load_networks(newest, networks, family)
 
 
 def _batches(plan: Plan, run: Run, fabric: Fabric, data: Dataset[Any], seen: int) -> Generator[Any, None, None]:
-    """Batches on the device, for ever. Raises DataError."""
+    """Batches on the device, endless. Raises DataError."""
     workers = _readers(plan, fabric) if plan.workers is None else plan.workers
     loader: DataLoader[Any] = DataLoader(
         data,
         batch_size=run.options.batch,
         sampler=Shuffled(len(data), run.seed, seen, fabric.global_rank, fabric.world_size),  # type: ignore[arg-type]
         num_workers=workers,
-        # A fork would copy locks that OpenCV's and torch's threads hold; a forkserver's children outlive us.
+        # A fork would copy locks held by threads of OpenCV and torch; children of a forkserver outlive this process.
         multiprocessing_context="spawn" if workers else None,
         worker_init_fn=_leave_ctrl_c_to_us if workers else None,
         prefetch_factor=4 if workers else None,
@@ -277,12 +278,12 @@ def _batches(plan: Plan, run: Run, fabric: Fabric, data: Dataset[Any], seen: int
     try:
         yield from fabric.setup_dataloaders(loader, use_distributed_sampler=False)
     except DataError as error:
-        # From a reader it comes with that one's traceback before it.
+        # From a loader process the message is preceded by that process's traceback.
         raise DataError(str(error).rstrip().splitlines()[-1].rpartition("DataError: ")[2]) from error
 
 
 def _readers(plan: Plan, fabric: Fabric) -> int:
-    """None where the processor itself trains: it has nothing to spare, and reading takes a hundredth of a step."""
+    """0 on a CPU: it has no cores to spare, and reading takes a hundredth of a step."""
     if fabric.device.type == "cpu":
         return 0
     return max(1, min(READERS_OF_A_CARD, (os.cpu_count() or 1) // plan.devices - 1))
@@ -293,19 +294,19 @@ def _leave_ctrl_c_to_us(worker: int) -> None:
 
 
 def _draw_from(seed: int, sample: int) -> None:
-    """Dropout and the like go on from here: each step anew, so that no device's chance has to be kept for a resume, and
-    another one on each device."""
+    """Seeds dropout and the like anew for each step, so that no generator state has to be saved for a resume; another
+    seed on each device."""
     torch.manual_seed(int(np.random.SeedSequence([seed, sample]).generate_state(1, np.uint64)[0]))
 
 
 class _Log:
-    """What TensorBoard shows; written by the first process alone."""
+    """The TensorBoard log; written by the first process alone."""
 
     def __init__(
         self, plan: Plan, run: Run, networks: torch.nn.ModuleDict, data: Dataset[Any], fabric: Fabric, step: int
     ) -> None:
         self._family, self._facts = plan.family, run.facts
-        # Not as they are trained: what is set up for several processes may wait for them all.
+        # Not the wrapped modules: a forward of those may wait for all processes.
         self._networks = dict(networks.items())
         self._shown = _samples_shown(data, fabric)
         self._writer = SummaryWriter(str(plan.out / "log"), purge_step=step)
@@ -327,7 +328,7 @@ class _Log:
 
 
 def _samples_shown(data: Dataset[Any], fabric: Fabric, count: int = 4) -> Any:
-    """The same few held-out pairs in every log, so that progress can be seen."""
+    """The same few held-out samples in every log, so that progress is visible."""
     source = data.held_out() if hasattr(data, "held_out") else data
     if len(source) == 0:  # type: ignore[arg-type]
         source = data
@@ -337,7 +338,7 @@ def _samples_shown(data: Dataset[Any], fabric: Fabric, count: int = 4) -> Any:
 
 @contextmanager
 def _stop_asked() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM end the loop after the step in hand, so that it is saved; a second Ctrl-C ends at once."""
+    """Ctrl-C and SIGTERM end the loop after the current step, so that it is saved; a second Ctrl-C ends at once."""
     asked = False
 
     def ask(number: int, frame: Any) -> None:
@@ -355,7 +356,7 @@ def _stop_asked() -> Iterator[Callable[[], bool]]:
 
 
 def _revision() -> str | None:
-    """The commit this program was run from, when it is a checkout."""
+    """The commit of the checkout this program runs from, else None."""
     try:
         answer = subprocess.run(
             ["git", "rev-parse", "--short", "HEAD"],

@@ -1,7 +1,8 @@
-"""What the networks of the learned voices are made of: layers that hear no future, and their judges' pieces.
+"""Layers of the voice networks: causal convolutions, norms, gates, and the parts of their discriminators.
 
-Along time every convolution looks back alone, over a past that begins with zeros; a Memory carries that past from block
-to block, so that block by block equals whole. x is (N, C, T) or (N, C, F, T): time is last, F are MCEPs.
+Along time every convolution is causal, over a past that begins with zeros; a Memory carries that past from block to
+block, so that processing block by block equals processing the whole. x is (N, C, T) or (N, C, F, T): time is last, F
+are MCEPs.
 """
 
 from __future__ import annotations
@@ -13,37 +14,38 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-FORGETS = 0.99
-"""Of what a norm has measured this much stays at the next crop: it then speaks for the last few hundred."""
+NORM_DECAY = 0.99
+"""Decay of a norm's running sums for each crop: they average over the last few hundred."""
 
-FURTHEST = 6.0
-"""Spreads beyond which a settled norm gives no more: a crop's own norm would hardly, and a noise that nobody was taught
-would grow from layer to layer."""
+MAX_STDS = 6.0
+"""Standard deviations to which the output of a frozen norm is clipped: a crop's own norm hardly exceeds it, and noise
+unlike the training data would grow from layer to layer."""
 
 
 class Memory:
-    """What layers keep of one block for the next, in the order in which they ask: `kept`, given as `past`."""
+    """The past that causal layers keep from one block for the next, in the order of their calls: `kept`, passed on as
+    `past`."""
 
     def __init__(self, past: Sequence[Tensor] = ()) -> None:
-        """`past`: the `kept` of the block before; none at the start."""
+        """`past`: the `kept` of the block before; empty at the start."""
         self._past = past
         self.kept: list[Tensor] = []
         self.reach = 0.0
-        """How far back all that was asked for lies, in blocks."""
+        """Sum of all requested pasts, in blocks."""
 
-    def before(self, x: Tensor, frames: int) -> Tensor:
-        """x with the `frames` frames before it."""
+    def with_past(self, x: Tensor, frames: int) -> Tensor:
+        """x preceded by the `frames` frames before it."""
         if frames == 0:
             return x
         past = self._past[len(self.kept)] if self._past else x.new_zeros(*x.shape[:-1], frames)
-        whole = torch.cat([past.to(x.dtype), x], -1)
-        self.kept.append(whole[..., -frames:])
+        joined = torch.cat([past.to(x.dtype), x], -1)
+        self.kept.append(joined[..., -frames:])
         self.reach += frames / x.shape[-1]
-        return whole
+        return joined
 
 
 class CausalConv(nn.Module):
-    """A convolution whose answer n knows frames up to (n + 1) * stride - 1; frequency is padded evenly.
+    """A convolution whose output n depends on frames up to (n + 1) * stride - 1; frequency is padded evenly.
 
     kernel and stride: (time,) for (N, C, T), (frequency, time) for (N, C, F, T).
     """
@@ -55,17 +57,18 @@ class CausalConv(nn.Module):
         stride = stride or (1,) * len(kernel)
         self.past = kernel[-1] - stride[-1]
         kind: Any = nn.Conv2d if len(kernel) == 2 else nn.Conv1d
-        # A kernel that steps over its whole width, as the one to a single row does, wants none.
+        # A kernel whose stride is its whole width, as the one to a single row, needs no padding.
         pads = (0 if kernel[0] == stride[0] else (kernel[0] - 1) // 2,) if len(kernel) == 2 else ()
         self.conv = kind(inside, outside, kernel, stride, (*pads, 0))
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
-        answer: Tensor = self.conv(memory.before(x, self.past))
-        return answer
+        output: Tensor = self.conv(memory.with_past(x, self.past))
+        return output
 
 
 class CausalUp(nn.Module):
-    """A transposed convolution, (frequency, time) as CausalConv's: stride answers a frame, of it and those before."""
+    """A transposed causal convolution, (frequency, time) as in CausalConv: each frame gives `stride` frames, computed
+    from it and those before."""
 
     def __init__(self, inside: int, outside: int, kernel: tuple[int, int], stride: tuple[int, int]) -> None:
         super().__init__()
@@ -75,17 +78,17 @@ class CausalUp(nn.Module):
         self.conv = nn.ConvTranspose2d(inside, outside, kernel, stride, (pad, 0))
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
-        answer: Tensor = self.conv(memory.before(x, self.past))
+        output: Tensor = self.conv(memory.with_past(x, self.past))
         begin = self.past * self.stride
-        return answer[..., begin : begin + x.shape[-1] * self.stride]
+        return output[..., begin : begin + x.shape[-1] * self.stride]
 
 
 class MeasuredNorm(nn.Module):
     """Instance norm for training, a constant scale and shift for the stage.
 
-    While it measures, each crop is normalised by its own mean and spread, as in the papers. Live there is no crop: the
-    level of what was just said would pump. So it notes what it finds, for each target apart, and once `settled`, and
-    whenever it is not training, it normalises by what it noted; the last part of training then learns with just that.
+    In training each crop is normalised by its own mean and standard deviation, as in the papers. Live there are no
+    crops, and normalising by recent speech would make the level pump. So the norm also keeps running sums for each
+    target; once `frozen`, and in eval mode, it normalises by them. The last part of training uses the frozen form.
     """
 
     mean: Tensor
@@ -94,64 +97,64 @@ class MeasuredNorm(nn.Module):
 
     def __init__(self, channels: int, targets: int) -> None:
         super().__init__()
-        self.settled = False
-        # Sums, and how much was summed; a thousandth of a crop of mean 0 and variance 1 to begin with.
+        self.frozen = False
+        # Decayed sums, and their weight; initially a thousandth of a crop of mean 0 and variance 1.
         self.register_buffer("mean", torch.zeros(targets, channels))
         self.register_buffer("variance", torch.full((targets, channels), 1e-3))
         self.register_buffer("weight", torch.full((targets, 1), 1e-3))
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
         """target: (N,) int64."""
-        if self.training and not self.settled:
+        if self.training and not self.frozen:
             return self._measured(x, target)
         weight = self.weight[target]
         scale = (self.variance[target] / weight + 1e-5).rsqrt()
         shift = -self.mean[target] / weight * scale
-        return (x * _as(x, scale) + _as(x, shift)).clamp(-FURTHEST, FURTHEST)
+        return (x * _broadcast(x, scale) + _broadcast(x, shift)).clamp(-MAX_STDS, MAX_STDS)
 
     def _measured(self, x: Tensor, target: Tensor) -> Tensor:
-        # In float32, whatever the convolutions are multiplied in.
+        # In float32, whatever the precision of the convolutions.
         x = x.float()
         variance, mean = torch.var_mean(x.flatten(2), 2, correction=0)
         with torch.no_grad():
-            for total, found in (
+            for total, measured in (
                 (self.mean, mean),
                 (self.variance, variance),
                 (self.weight, torch.ones_like(mean[:, :1])),
             ):
-                kept = torch.ones_like(self.weight).index_fill_(0, target, FORGETS)
-                total.mul_(kept).index_add_(0, target, found.detach().to(total.dtype))
+                keep = torch.ones_like(self.weight).index_fill_(0, target, NORM_DECAY)
+                total.mul_(keep).index_add_(0, target, measured.detach().to(total.dtype))
         scale = (variance + 1e-5).rsqrt()
-        return x * _as(x, scale) - _as(x, mean * scale)
+        return x * _broadcast(x, scale) - _broadcast(x, mean * scale)
 
 
 class Affine(nn.Module):
-    """A gain and a shift of each channel; of several codes, the sum of what each of them asks for."""
+    """A gain and a shift for each channel; with several codes, their contributions are summed."""
 
     def __init__(self, channels: int, codes: Sequence[int] = ()) -> None:
         super().__init__()
         self.gain = nn.Parameter(torch.ones(channels))
         self.shift = nn.Parameter(torch.zeros(channels))
-        self.codes = nn.ModuleList(code_of(count, 2 * channels) for count in codes)
+        self.codes = nn.ModuleList(code_embedding(count, 2 * channels) for count in codes)
 
     def forward(self, x: Tensor, *numbers: Tensor) -> Tensor:
-        """numbers: an (N,) int64 a code."""
+        """numbers: an (N,) int64 for each code."""
         gain, shift = self.gain[None], self.shift[None]
         for code, number in zip(self.codes, numbers, strict=True):
             more_gain, more_shift = code(number).chunk(2, -1)
             gain, shift = gain + more_gain, shift + more_shift
-        return x * _as(x, gain) + _as(x, shift)
+        return x * _broadcast(x, gain) + _broadcast(x, shift)
 
 
-def code_of(count: int, width: int) -> nn.Embedding:
-    """`width` numbers for each of `count` codes, small at first."""
+def code_embedding(count: int, width: int) -> nn.Embedding:
+    """An embedding of `count` codes, `width` values each, initially small."""
     code = nn.Embedding(count, width)
     nn.init.normal_(code.weight, 0.0, 0.02)
     return code
 
 
 class NormalizedConv(nn.Module):
-    """MeasuredNorm and its gain and shift; see Affine for `codes`."""
+    """MeasuredNorm followed by a gain and a shift; see Affine for `codes`."""
 
     def __init__(self, channels: int, targets: int, codes: Sequence[int] = ()) -> None:
         super().__init__()
@@ -159,15 +162,16 @@ class NormalizedConv(nn.Module):
         self.affine = Affine(channels, codes)
 
     def forward(self, x: Tensor, target: Tensor, *numbers: Tensor) -> Tensor:
-        answer: Tensor = self.affine(self.norm(x, target), *numbers)
-        return answer
+        output: Tensor = self.affine(self.norm(x, target), *numbers)
+        return output
 
 
 class Gated(nn.Module):
-    """A convolution and a gated linear unit: 2 * outside channels are made, and halved. (Other ports multiply by the
-    sigmoid of the same channels, which is no gate of its own, or do so twice.)
+    """A convolution and a gated linear unit, which halves 2 * outside channels. (Other ports multiply by the sigmoid of
+    the same channels, which is no gate of its own, or do so twice.)
 
-    With `targets` it is normalised between; `shuffle` turns 4 channels (2 in 1-D) into twice the rows and frames first.
+    With `targets` the output is normalised before the gate; `shuffle` first turns 4 channels (2 in 1-D) into twice the
+    rows and frames.
     """
 
     def __init__(self, conv: CausalConv | CausalUp, outside: int, targets: int = 0, *, shuffle: bool = False) -> None:
@@ -178,15 +182,15 @@ class Gated(nn.Module):
         self.normed = NormalizedConv(2 * outside, targets) if targets else None
 
     def forward(self, x: Tensor, memory: Memory, target: Tensor) -> Tensor:
-        made = self.conv(x, memory)
+        output = self.conv(x, memory)
         if self.shuffle:
-            made = shuffled(made)
+            output = shuffle_up(output)
         if self.normed is not None:
-            made = self.normed(made, target)
-        return F.glu(made, 1)
+            output = self.normed(output, target)
+        return F.glu(output, 1)
 
 
-def shuffled(x: Tensor) -> Tensor:
+def shuffle_up(x: Tensor) -> Tensor:
     """(N, 4C, F, T) -> (N, C, 2F, 2T), (N, 2C, T) -> (N, C, 2T)."""
     if x.dim() == 4:
         return F.pixel_shuffle(x, 2)
@@ -195,7 +199,7 @@ def shuffled(x: Tensor) -> Tensor:
 
 
 class DiscriminatorConv(nn.Module):
-    """A discriminator's layer: convolution over (frequency, time), instance norm where asked, gated linear unit."""
+    """A layer of a discriminator: convolution over (frequency, time), optional instance norm, gated linear unit."""
 
     def __init__(
         self, inside: int, outside: int, kernel: tuple[int, int], stride: tuple[int, int], *, norm: bool = True
@@ -206,37 +210,37 @@ class DiscriminatorConv(nn.Module):
         self.norm = nn.InstanceNorm2d(2 * outside, affine=True) if norm else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        seen: Tensor = F.glu(self.norm(self.conv(x)), 1)
-        return seen
+        features: Tensor = F.glu(self.norm(self.conv(x)), 1)
+        return features
 
 
-def freeze_norm(network: nn.Module, settled: bool) -> None:
-    """From now on its norms go by what they measured, or again by each crop."""
+def freeze_norm(network: nn.Module, frozen: bool) -> None:
+    """Switches all MeasuredNorms of a network between their running sums (True) and each crop's statistics (False)."""
     for layer in network.modules():
         if isinstance(layer, MeasuredNorm):
-            layer.settled = settled
+            layer.frozen = frozen
 
 
-def scaled(channels: int, width: float) -> int:
-    """The paper's number of channels at another width; a multiple of 4, 8 at least."""
+def scaled_channels(channels: int, width: float) -> int:
+    """The paper's number of channels at another width; a multiple of 4, at least 8."""
     return max(8, 4 * round(channels * width / 4))
 
 
-def least_squares(verdict: Tensor, wanted: float) -> Tensor:
+def least_squares(score: Tensor, target_value: float) -> Tensor:
     """Mao et al., "Least Squares Generative Adversarial Networks" (arXiv 1611.04076)."""
-    return (verdict.float() - wanted).square().mean()
+    return (score.float() - target_value).square().mean()
 
 
-def gradient_penalty(judge: Any, real: Tensor, made: Tensor) -> Tensor:
-    """Gulrajani et al., "Improved Training of Wasserstein GANs" (arXiv 1704.00028): `judge`'s slope between what is
-    real and what was made should be 1."""
+def gradient_penalty(discriminator: Any, real: Tensor, fake: Tensor) -> Tensor:
+    """Gulrajani et al., "Improved Training of Wasserstein GANs" (arXiv 1704.00028): the norm of the discriminator's
+    gradient between real and fake samples should be 1."""
     share = torch.rand(len(real), *(1,) * (real.dim() - 1), device=real.device)
-    between = (share * real + (1 - share) * made).detach().requires_grad_()
-    (slope,) = torch.autograd.grad(judge(between).float().sum(), between, create_graph=True)
-    penalty: Tensor = (slope.flatten(1).norm(dim=1) - 1).square().mean()
+    mixed = (share * real + (1 - share) * fake).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(discriminator(mixed).float().sum(), mixed, create_graph=True)
+    penalty: Tensor = (gradient.flatten(1).norm(dim=1) - 1).square().mean()
     return penalty
 
 
-def _as(x: Tensor, values: Tensor) -> Tensor:
-    """(N, C) -> as many dimensions as x."""
+def _broadcast(x: Tensor, values: Tensor) -> Tensor:
+    """(N, C) -> (N, C, 1, ...), as many dimensions as x."""
     return values.reshape(*values.shape, *(1,) * (x.dim() - 2))

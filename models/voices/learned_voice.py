@@ -1,8 +1,9 @@
-"""What the learned voices share: what a network that converts must offer, how it is frozen, and what is seen of it.
+"""The common base of the learned voices: the interface of a converter network, how it is frozen, and its pictures for
+the log.
 
-A network reads mel-cepstra normalised by whoever speaks, see models.voices.speaker_stats, and learns what is to be
-added to what models.voices.transport makes of them, which is the conversion of the family `statistics`. F0 goes by ln
-statistics.
+A converter reads mel-cepstra normalised by the speaker's statistics (models.voices.speaker_stats) and learns what to
+add to the output of models.voices.transport, which is the conversion of the family `statistics`. F0 is converted by the
+statistics of ln F0.
 """
 
 from __future__ import annotations
@@ -22,26 +23,27 @@ from models.features.speech import MCEPS, decode_envelope
 from models.training.family import FamilyOptions, FreezePlan
 from models.voices.layers import Memory
 from models.voices.speaker_stats import (
-    LEVEL_SPREAD,
+    LEVEL_SCALE,
     PRIOR_16K_MEAN,
     PRIOR_16K_STD,
-    as_networks_read,
+    network_input,
     speaker_names,
     target_index,
 )
-from models.voices.transport import LOUDER_NEPERS, QUIETER_NEPERS, People, Transport, anybody
+from models.voices.transport import MAX_BOOST_NEPERS, MAX_CUT_NEPERS, People, Transport, universal_prior
 from models.voices.voice_of_frames import VoiceOfFrames, freeze_plan
 
 STRIDES = 4
 """Frames that the networks take at once: the product of their strides along time."""
-QUIET = -18.0
-"""The level of what WORLD makes of digital silence, about: what is said before anything was."""
-UNSEEN = 6.0
-"""Spreads beyond which no network was ever taught: noise must not drive it there."""
+SILENCE_LEVEL = -18.0
+"""About the level that WORLD finds for digital silence; initial value of the delayed level."""
+INPUT_LIMIT = 6.0
+"""Standard deviations to which inputs are clipped: no training data lies beyond, and noise must not drive a network
+there."""
 
 
 class LearnedOptions(FamilyOptions):
-    """What all learned voices take by `--set`."""
+    """Options of all learned voices (`--set`)."""
 
     lookahead: int = Field(4, ge=0, le=16, multiple_of=STRIDES, description="frames of 5 ms it waits before it answers")
     hop_frames: int = Field(
@@ -64,42 +66,46 @@ class LearnedOptions(FamilyOptions):
 
 
 class Converter(nn.Module):
-    """(N, MCEPS, T) normalised frames of somebody -> (N, MCEPS, T), the target's; T is a multiple of STRIDES.
+    """(N, MCEPS, T) normalised frames of a source -> (N, MCEPS, T), the target's; T is a multiple of STRIDES.
 
-    Subclasses give `answers`, and `last`, the layer whose weights are 0 at first where it learns what to add.
+    Subclasses implement `predict` and set `last`, the layer that starts at zero where the network learns a
+    correction.
     """
 
     last: nn.Module
 
     def __init__(self, lookahead: int, start: Transport | None) -> None:
-        """start: what its answer is added to; None: the answer is all it says."""
+        """start: the transport that the prediction is added to; None: the prediction is the output."""
         super().__init__()
         self.lookahead, self.start = lookahead, start
 
-    def begin(self) -> None:
-        """Makes it add nothing, where it adds to something; else it stays as it was drawn."""
+    def zero_last(self) -> None:
+        """Zeroes the last layer if the prediction is added to a transport; else leaves the drawn weights."""
         if self.start is not None:
             for weights in self.last.parameters():
                 nn.init.zeros_(weights)
 
-    def answers(self, x: Tensor, source: Tensor, target: Tensor, memory: Memory) -> Tensor:
-        """What it says at a frame of the frame `lookahead` before. source: (N,) int64, 0 for whoever speaks, then the
-        speakers; target: (N,) int64, from 0 on."""
+    def predict(self, x: Tensor, source: Tensor, target: Tensor, memory: Memory) -> Tensor:
+        """The network's output; at each frame it belongs to the frame `lookahead` before. source: (N,) int64, 0 for an
+        unknown speaker, then the run's speakers; target: (N,) int64, from 0."""
         raise NotImplementedError
 
-    def said(self, x: Tensor, answer: Tensor, source: Tensor, target: Tensor, found: Tensor | None = None) -> Tensor:
-        """The conversion of x by the answer to just these frames; found: see Transport."""
-        return answer if self.start is None else self.start(x, source, target, found) + answer
+    def combine(
+        self, x: Tensor, predicted: Tensor, source: Tensor, target: Tensor, correlations: Tensor | None = None
+    ) -> Tensor:
+        """The conversion of x, given the prediction for the same frames; correlations: see Transport."""
+        return predicted if self.start is None else self.start(x, source, target, correlations) + predicted
 
     def forward(self, x: Tensor, source: Tensor, target: Tensor) -> Tensor:
-        """Of crops; beyond their ends they are mirrored."""
-        beyond = F.pad(x, (0, self.lookahead), mode="reflect") if self.lookahead else x
-        answer = self.answers(beyond.clamp(-UNSEEN, UNSEEN), source, target, Memory())
-        return self.said(x, answer[..., self.lookahead :].float(), source, target)
+        """Of crops, which are extended by reflection for the lookahead."""
+        padded = F.pad(x, (0, self.lookahead), mode="reflect") if self.lookahead else x
+        predicted = self.predict(padded.clamp(-INPUT_LIMIT, INPUT_LIMIT), source, target, Memory())
+        return self.combine(x, predicted[..., self.lookahead :].float(), source, target)
 
 
 class KnownSpeakers(nn.Module):
-    """Means and spreads of a run's speakers, as models.datasets.voice_segments measured them: part of a checkpoint."""
+    """Means and standard deviations of a run's speakers, as measured by models.datasets.voice_segments; saved in
+    checkpoints."""
 
     normal: Tensor
 
@@ -107,8 +113,8 @@ class KnownSpeakers(nn.Module):
         super().__init__()
         self.register_buffer("normal", _normal_of(facts))
 
-    def drawn(self, like: Tensor) -> Tensor:
-        """Numbers of any of them, as many as `like` has."""
+    def draw(self, like: Tensor) -> Tensor:
+        """Random speaker numbers, in the shape of `like`."""
         return torch.randint(0, len(self.normal), like.shape, device=like.device)
 
     @property
@@ -117,7 +123,7 @@ class KnownSpeakers(nn.Module):
         return self.normal[:, 0]
 
     @property
-    def spreads(self) -> Tensor:
+    def stds(self) -> Tensor:
         return self.normal[:, 1]
 
 
@@ -125,79 +131,80 @@ def _normal_of(facts: Mapping[str, Any]) -> Tensor:
     return torch.tensor([speaker["normal"] for speaker in facts["speakers"]], dtype=torch.float64)
 
 
-def started(options: LearnedOptions, facts: Mapping[str, Any]) -> Transport | None:
-    """What a converter is to add to; None where the options say that it adds to nothing."""
+def start_transport(options: LearnedOptions, facts: Mapping[str, Any]) -> Transport | None:
+    """The transport that a converter adds to; None where the option `skip` is off."""
     return transport_of(facts) if options.skip else None
 
 
 def transport_of(facts: Mapping[str, Any]) -> Transport:
-    """From anybody, or a speaker of the run, to each of its speakers."""
+    """From an unknown speaker, or a speaker of the run, to each of its speakers."""
     speakers, normal = facts["speakers"], _normal_of(facts)
     lower = torch.tril_indices(MCEPS - 1, MCEPS - 1, -1)
     correlations = torch.eye(MCEPS - 1, dtype=torch.float64).repeat(len(speakers), 1, 1)
     for correlation, speaker in zip(correlations, speakers, strict=True):
-        found = torch.tensor(speaker["correlation"], dtype=torch.float64)
-        correlation[lower[0], lower[1]] = correlation[lower[1], lower[0]] = found
+        lower_part = torch.tensor(speaker["correlation"], dtype=torch.float64)
+        correlation[lower[0], lower[1]] = correlation[lower[1], lower[0]] = lower_part
     levels = torch.tensor([speaker["levels"] for speaker in speakers], dtype=torch.float64)
     people = People(normal[:, 0], normal[:, 1], correlations, levels)
-    return Transport(people, anybody(facts["sample_rate"], people))
+    return Transport(people, universal_prior(facts["sample_rate"], people))
 
 
-def averaged(networks: nn.ModuleDict, name: str, options: LearnedOptions) -> None:
-    """Gives network `name` another beside it that follows, where the options ask for one."""
+def add_average(networks: nn.ModuleDict, name: str, options: LearnedOptions) -> None:
+    """Adds a copy of network `name` that averages its weights, if the options ask for one."""
     if options.average:
         networks[f"{name}_average"] = copy.deepcopy(networks[name]).requires_grad_(False)
 
 
-def adams(networks: nn.ModuleDict, rates: Mapping[str, float]) -> dict[str, Optimizer]:
-    """Adam for each network named, with its rate, and the moments' decays that adversarial networks want."""
+def adam_optimizers(networks: nn.ModuleDict, rates: Mapping[str, float]) -> dict[str, Optimizer]:
+    """Adam for each named network at its rate, with the moment decays usual for adversarial networks."""
     return {
         name: Adam(networks[name].parameters(), rate, betas=(0.5, 0.999), fused=True) for name, rate in rates.items()
     }
 
 
-def best(networks: nn.ModuleDict | Mapping[str, nn.Module], name: str) -> Converter:
-    """The network that is frozen: the average, where there is one."""
+def final_network(networks: nn.ModuleDict | Mapping[str, nn.Module], name: str) -> Converter:
+    """The network to freeze: the averaged copy where there is one."""
     average = f"{name}_average"
-    found = networks[average] if average in networks else networks[name]
-    assert isinstance(found, Converter)
-    return found
+    network = networks[average] if average in networks else networks[name]
+    assert isinstance(network, Converter)
+    return network
 
 
 class LearnedVoice(VoiceOfFrames):
-    """Some frames in a row -> the target's, and the states: what the stage runs. See
-    export.artifact.manifest.Manifest."""
+    """Consecutive frames -> the target's, and the states: the frozen module. See export.artifact.manifest.Manifest."""
 
     def __init__(
-        self, sample_rate: int, normal: tuple[Tensor, Tensor], target: int, breath: Tensor, converter: Converter
+        self, sample_rate: int, normal: tuple[Tensor, Tensor], target: int, aperiodicity: Tensor, converter: Converter
     ) -> None:
-        super().__init__(sample_rate, normal, target, breath, converter.start)
+        super().__init__(sample_rate, normal, target, aperiodicity, converter.start)
         self.converter = converter
 
     def forward(self, mcep: Tensor, lf0: Tensor, voiced: Tensor, source: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """`states`: those of `self.states`, `late` where there is a lookahead, and the network's memory."""
-        spoken, past = self.listen(mcep, lf0, voiced, source, states)
-        x = as_networks_read(mcep, spoken.heard)
-        now = torch.cat([x, mcep[..., :1] - QUIET, spoken.pitch[..., None], voiced[..., None]], -1)
-        late: tuple[Tensor, ...] = ()
+        features, past = self.observe(mcep, lf0, voiced, source, states)
+        x = network_input(mcep, features.normalized)
+        current = torch.cat([x, mcep[..., :1] - SILENCE_LEVEL, features.pitch[..., None], voiced[..., None]], -1)
+        delayed: tuple[Tensor, ...] = ()
         if self.converter.lookahead:
-            whole = torch.cat([past[0], now], 1)
-            now, late, past = whole[:, : x.shape[1]], (whole[:, x.shape[1] :],), past[1:]
+            joined = torch.cat([past[0], current], 1)
+            current, delayed, past = joined[:, : x.shape[1]], (joined[:, x.shape[1] :],), past[1:]
         memory = Memory(past)
-        heard = x.transpose(1, 2).clamp(-UNSEEN, UNSEEN)
-        answer = self.converter.answers(heard, spoken.source, spoken.target, memory)
-        answered = now[..., :MCEPS]
-        said = self.converter.said(answered.mT, answer, spoken.source, spoken.target, spoken.correlations).mT
-        moved, _ = self.becoming(said, voiced)
-        louder = (LEVEL_SPREAD * (said - answered)[..., :1]).clamp(-QUIETER_NEPERS, LOUDER_NEPERS)
-        level = now[..., MCEPS : MCEPS + 1] + QUIET + louder
+        normalized = x.transpose(1, 2).clamp(-INPUT_LIMIT, INPUT_LIMIT)
+        predicted = self.converter.predict(normalized, features.source, features.target, memory)
+        delayed_input = current[..., :MCEPS]
+        output = self.converter.combine(
+            delayed_input.mT, predicted, features.source, features.target, features.correlations
+        ).mT
+        moved, _ = self.denormalizer(output, voiced)
+        gain = (LEVEL_SCALE * (output - delayed_input)[..., :1]).clamp(-MAX_CUT_NEPERS, MAX_BOOST_NEPERS)
+        level = current[..., MCEPS : MCEPS + 1] + SILENCE_LEVEL + gain
         return (
             torch.cat([level, moved], -1),
-            now[..., MCEPS + 1] + 0,
-            now[..., MCEPS + 2] + 0,
-            self.becoming.breath(now[..., MCEPS + 2]),
-            *spoken.states,
-            *late,
+            current[..., MCEPS + 1] + 0,
+            current[..., MCEPS + 2] + 0,
+            self.denormalizer.aperiodicity(current[..., MCEPS + 2]),
+            *features.states,
+            *delayed,
             *memory.kept,
         )
 
@@ -205,25 +212,25 @@ class LearnedVoice(VoiceOfFrames):
 def freeze_voice(
     converter: Converter, speakers: nn.Module, facts: Mapping[str, Any], target: str | None, frames: int
 ) -> FreezePlan:
-    """The plan for `converter` to become the person named, so many frames at once. Raises WrongTarget."""
+    """The plan for `converter` with the named target, `frames` frames at once. Raises WrongTarget."""
     assert isinstance(speakers, KnownSpeakers)
     chosen = target_index(speaker_names(facts), target)
-    # A copy: freezing must leave the run's networks as they were.
+    # A copy: freezing must not change the run's networks.
     converter = copy.deepcopy(converter).float().eval().requires_grad_(False)
-    breath = torch.tensor(facts["speakers"][chosen]["aperiodicity"])
-    voice = LearnedVoice(facts["sample_rate"], (speakers.means, speakers.spreads), chosen, breath, converter)
+    aperiodicity = torch.tensor(facts["speakers"][chosen]["aperiodicity"])
+    voice = LearnedVoice(facts["sample_rate"], (speakers.means, speakers.stds), chosen, aperiodicity, converter)
     memory = Memory()
     one = torch.zeros(1, dtype=torch.int64)
     with torch.no_grad():
-        converter.answers(torch.zeros(1, MCEPS, frames), one, one, memory)
-    late = {"late": torch.zeros(1, converter.lookahead, MCEPS + 3)} if converter.lookahead else {}
+        converter.predict(torch.zeros(1, MCEPS, frames), one, one, memory)
+    delayed = {"late": torch.zeros(1, converter.lookahead, MCEPS + 3)} if converter.lookahead else {}
     kept = {f"memory_{number}": torch.zeros_like(part) for number, part in enumerate(memory.kept)}
-    return freeze_plan(voice, facts, frames, late | kept, converter.lookahead, round(memory.reach * frames))
+    return freeze_plan(voice, facts, frames, delayed | kept, converter.lookahead, round(memory.reach * frames))
 
 
-def pictures(rows: Sequence[Sequence[Tensor]]) -> Tensor:
-    """(3, height, width) in 0..1: a row of spectrograms for each of `rows`, normalised (MCEPS, T) of nobody in
-    particular, high frequencies on top."""
+def spectrograms(rows: Sequence[Sequence[Tensor]]) -> Tensor:
+    """(3, height, width) in 0..1: a row of spectrograms for each of `rows`, of (MCEPS, T) normalised by the universal
+    prior, high frequencies at the top."""
     drawn = [np.concatenate([_spectrogram(one) for one in row], 1) for row in rows]
     return torch.from_numpy(np.concatenate(drawn, 0))[None].expand(3, -1, -1).clone()
 
@@ -233,15 +240,15 @@ def _spectrogram(values: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
     mcep = values.float().cpu().numpy().T * np.array(PRIOR_16K_STD) + np.array(PRIOR_16K_MEAN)
     db = 10 * np.log10(np.maximum(decode_envelope(mcep, 16000), 1e-20))
     shade = np.clip((db - db.max() + 60) / 60, 0, 1).astype(np.float32)
-    # A quarter of the bins: the cepstra hold no more.
+    # A quarter of the bins: the cepstra resolve no more.
     return np.ascontiguousarray(np.pad(shade[:, ::4].T[::-1], 1))
 
 
-def converted(converter: Converter, x: Tensor, source: Tensor, target: Tensor) -> Tensor:
-    """What `converter` says when it is as it would be frozen."""
+def convert(converter: Converter, x: Tensor, source: Tensor, target: Tensor) -> Tensor:
+    """The converter's output in eval mode, as it would be frozen."""
     training = converter.training
     converter.eval()
     with torch.no_grad():
-        said: Tensor = converter(x, source, target)
+        output: Tensor = converter(x, source, target)
     converter.train(training)
-    return said
+    return output

@@ -1,4 +1,4 @@
-"""What the families share whose one generator speaks as any of a run's speakers: all that no paper says."""
+"""What the families with one generator for all speakers of a run share beyond their papers."""
 
 from __future__ import annotations
 
@@ -9,28 +9,31 @@ import torch
 from torch import Tensor, nn
 
 from models.training.family import FreezePlan
-from models.voices.learned_voice import LearnedOptions, best, converted, freeze_voice, pictures
-from models.voices.spoken_samples import SampledSound, spoken_of_many
+from models.voices.learned_voice import LearnedOptions, convert, final_network, freeze_voice, spectrograms
+from models.voices.spoken_samples import SampledSound, sound_samples
 
 
 class ManyToMany:
-    """A part of models.training.family.Family; the network `generator` is told whom to become."""
+    """A part of models.training.family.Family; the network `generator` is conditioned on the target."""
 
     name: str
     kind = "voice"
 
     def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> Tensor:
-        """A row for each of the batch, who becomes the next one; the last is one of his own."""
+        """A row for each sample of the batch, converted to the speaker of the next sample: source, converted, a crop of
+        the target."""
         x, speaker = batch["mcep"], batch["speaker"]
-        made = converted(best(networks, "generator"), x, speaker + 1, torch.roll(speaker, -1))
-        return pictures(list(zip(x, made, torch.roll(x, -1, 0), strict=True)))
+        converted = convert(final_network(networks, "generator"), x, speaker + 1, torch.roll(speaker, -1))
+        return spectrograms(list(zip(x, converted, torch.roll(x, -1, 0), strict=True)))
 
     def sounds(
         self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor], facts: Mapping[str, Any]
     ) -> dict[str, SampledSound]:
-        return spoken_of_many(best(networks, "generator"), batch, facts)
+        return sound_samples(final_network(networks, "generator"), batch, facts)
 
     def freeze(
         self, networks: nn.ModuleDict, options: LearnedOptions, facts: Mapping[str, Any], target: str | None = None
     ) -> FreezePlan:
-        return freeze_voice(best(networks, "generator"), networks["speakers"], facts, target, options.hop_frames)
+        return freeze_voice(
+            final_network(networks, "generator"), networks["speakers"], facts, target, options.hop_frames
+        )

@@ -1,4 +1,4 @@
-"""What a voice sounds like while it learns: held-out crops of features, spoken by the vocoder, for the log."""
+"""Sound samples of a voice in training: held-out crops of features, synthesised by the vocoder, for the log."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 
 from models.features.speech import WorldFrames, decode_envelope
 from models.features.synthesis import Synthesiser
-from models.voices.learned_voice import UNSEEN, Converter, converted
-from models.voices.speaker_stats import HIGHEST_HZ, LEVEL_SPREAD, LOUDEST_AT, LOWEST_HZ, PRIOR_16K_MEAN, PRIOR_16K_STD
+from models.voices.learned_voice import INPUT_LIMIT, Converter, convert
+from models.voices.speaker_stats import HIGHEST_HZ, LEVEL_SCALE, LOUDEST_AT, LOWEST_HZ, PRIOR_16K_MEAN, PRIOR_16K_STD
 
 PAUSE_S = 0.2
 PEAK = 0.5
@@ -30,48 +30,54 @@ class Crop(NamedTuple):
     speaker: int
 
 
-def spoken(read: Crop, made: Tensor, wanted: Crop, facts: Mapping[str, Any]) -> dict[str, SampledSound]:
-    """{"anna as ben": what was read, made (MCEPS, T) and wanted}, one after the other; `facts` are VoiceSegments'."""
+def sound_sample(source: Crop, converted: Tensor, target: Crop, facts: Mapping[str, Any]) -> dict[str, SampledSound]:
+    """{"anna as ben": source, conversion (MCEPS, T) and a crop of the target}, one after the other; `facts` are
+    VoiceSegments'."""
     rate = int(facts["sample_rate"])
-    source, target = (facts["speakers"][crop.speaker] for crop in (read, wanted))
-    was, becomes = np.array(source["normal"]), np.array(target["normal"])
-    lf0 = read.lf0.cpu().double().numpy()
-    moved = np.where(lf0 > 0, (lf0 - was[0, 0]) / was[1, 0] * becomes[1, 0] + becomes[0, 0], 0.0)
+    source_facts, target_facts = (facts["speakers"][crop.speaker] for crop in (source, target))
+    source_normal, target_normal = np.array(source_facts["normal"]), np.array(target_facts["normal"])
+    lf0 = source.lf0.cpu().double().numpy()
+    target_lf0 = np.where(
+        lf0 > 0, (lf0 - source_normal[0, 0]) / source_normal[1, 0] * target_normal[1, 0] + target_normal[0, 0], 0.0
+    )
     pause = np.zeros(round(PAUSE_S * rate), np.float32)
     sound = np.concatenate(
         [
-            _said(read.mcep, lf0, was, rate),
+            _synthesise(source.mcep, lf0, source_normal, rate),
             pause,
-            _said(made, moved, becomes, rate),
+            _synthesise(converted, target_lf0, target_normal, rate),
             pause,
-            _said(wanted.mcep, wanted.lf0.cpu().double().numpy(), becomes, rate),
+            _synthesise(target.mcep, target.lf0.cpu().double().numpy(), target_normal, rate),
         ]
     )
     sound *= np.float32(PEAK / max(float(np.abs(sound).max()), 1e-6))
-    return {f"{source['name']} as {target['name']}": (sound, rate)}
+    return {f"{source_facts['name']} as {target_facts['name']}": (sound, rate)}
 
 
-def spoken_of_many(
+def sound_samples(
     converter: Converter, batch: Mapping[str, Tensor], facts: Mapping[str, Any]
 ) -> dict[str, SampledSound]:
-    """Of a generator of many: each of the batch becomes the next one, where that is somebody else. Once a pair."""
+    """Of a many-to-many generator: each sample of the batch converted to the speaker of the next one, where that is
+    another speaker. Each pair once."""
     x, lf0, speaker = batch["mcep"], batch["lf0"], batch["speaker"]
-    made = converted(converter, x, speaker + 1, torch.roll(speaker, -1))
+    converted = convert(converter, x, speaker + 1, torch.roll(speaker, -1))
     crops = [Crop(*parts) for parts in zip(x, lf0, speaker.tolist(), strict=True)]
     sounds: dict[str, SampledSound] = {}
-    for crop, said, following in zip(crops, made, crops[1:] + crops[:1], strict=True):
-        if crop.speaker != following.speaker:
-            sounds |= spoken(crop, said, following, facts)
+    for crop, output, next_crop in zip(crops, converted, crops[1:] + crops[:1], strict=True):
+        if crop.speaker != next_crop.speaker:
+            sounds |= sound_sample(crop, output, next_crop, facts)
     return sounds
 
 
-def _said(values: Tensor, lf0: NDArray[np.float64], normal: NDArray[np.float64], rate: int) -> NDArray[np.float32]:
-    """Normalised frames (MCEPS, T) in the voice of whoever has these means and spreads (2, MCEPS)."""
-    # A network that has lost its way may say anything, or what is no number.
-    x = np.clip(np.nan_to_num(values.float().cpu().numpy().T.astype(np.float64)), -UNSEEN, UNSEEN)
+def _synthesise(
+    values: Tensor, lf0: NDArray[np.float64], normal: NDArray[np.float64], rate: int
+) -> NDArray[np.float32]:
+    """Normalised frames (MCEPS, T) synthesised with these means and standard deviations (2, MCEPS)."""
+    # A diverged network may give any value, or NaN.
+    x = np.clip(np.nan_to_num(values.float().cpu().numpy().T.astype(np.float64)), -INPUT_LIMIT, INPUT_LIMIT)
     mcep = x * normal[1] + normal[0]
-    mcep[:, 0] = (x[:, 0] - LOUDEST_AT) * LEVEL_SPREAD + PRIOR_16K_MEAN[0] + LOUDEST_AT * PRIOR_16K_STD[0]
+    mcep[:, 0] = (x[:, 0] - LOUDEST_AT) * LEVEL_SCALE + PRIOR_16K_MEAN[0] + LOUDEST_AT * PRIOR_16K_STD[0]
     f0 = np.where(lf0 > 0, np.clip(np.exp(lf0), LOWEST_HZ, HIGHEST_HZ), 0.0)
     envelope = decode_envelope(mcep, rate)
-    noisy = np.broadcast_to(np.where(f0 > 0, 0.0, 1.0)[:, None], envelope.shape)
-    return Synthesiser(rate).push(WorldFrames(f0, envelope, noisy))
+    aperiodicity = np.broadcast_to(np.where(f0 > 0, 0.0, 1.0)[:, None], envelope.shape)
+    return Synthesiser(rate).push(WorldFrames(f0, envelope, aperiodicity))

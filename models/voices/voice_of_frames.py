@@ -1,4 +1,4 @@
-"""What all frozen voices share that read and give WORLD's frames: whoever speaks is followed while he speaks, and the
+"""The common base of all frozen voices that read and give WORLD's frames: running statistics of the speaker, and the
 plan by which such a voice is frozen."""
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from models.voices.speaker_stats import (
     Denormalizer,
     NormalizedFrames,
     RunningSpeaker,
-    not_still,
+    floored_stds,
     prior_statistics,
     speaker_fields,
 )
@@ -26,11 +26,11 @@ from models.voices.transport import Transport
 
 
 class FrameFeatures(NamedTuple):
-    """Some frames, and who speaks them. heard: by his own means and spreads; pitch: the target's ln F0, (1, F);
-    correlations: how he moves his cepstra together, for Transport, None where nobody asks; source, target: (1,) int64,
-    their numbers as Transport has them; states: what is carried on of him."""
+    """Some frames and their speaker. normalized: by the speaker's statistics; pitch: the target's ln F0, (1, F);
+    correlations: the speaker's running correlations, for Transport, None where unused; source, target: (1,) int64,
+    their numbers in Transport; states: the speaker's statistics to carry on."""
 
-    heard: NormalizedFrames
+    normalized: NormalizedFrames
     pitch: Tensor
     correlations: Tensor | None
     source: Tensor
@@ -39,42 +39,48 @@ class FrameFeatures(NamedTuple):
 
 
 class VoiceOfFrames(nn.Module):
-    """Whoever speaks -> speaker `target` of a run. Subclasses give forward, as export.artifact.manifest.Manifest has
-    it."""
+    """Any speaker -> speaker `target` of a run. Subclasses implement forward, see export.artifact.manifest.Manifest."""
 
     def __init__(
-        self, sample_rate: int, normal: tuple[Tensor, Tensor], target: int, breath: Tensor, transport: Transport | None
+        self,
+        sample_rate: int,
+        normal: tuple[Tensor, Tensor],
+        target: int,
+        aperiodicity: Tensor,
+        transport: Transport | None,
     ) -> None:
-        """normal: means and spreads of the run's speakers, float64 (speakers, MCEPS) each, ln F0 in place of c0;
-        breath: (bands,), the aperiodicity of the target's voice; transport: that for which it is followed how
-        somebody moves his cepstra together, if any."""
+        """normal: means and standard deviations of the run's speakers, float64 (speakers, MCEPS) each, ln F0 in place
+        of c0; aperiodicity: (bands,) of the target's voice; transport: if given, the speaker's correlations are tracked
+        for it."""
         super().__init__()
-        means, spreads = normal
-        prior = prior_statistics(sample_rate, means, spreads)
-        spreads = not_still(spreads, prior)
-        self.target, self.normal = target, (means, spreads)
-        self.speaker = RunningSpeaker(means, spreads, prior)
-        self.becoming = Denormalizer(means[target], spreads[target], breath)
-        self.together = None if transport is None else RunningCorrelation(transport.prior)
+        means, stds = normal
+        prior = prior_statistics(sample_rate, means, stds)
+        stds = floored_stds(stds, prior)
+        self.target, self.normal = target, (means, stds)
+        self.speaker = RunningSpeaker(means, stds, prior)
+        self.denormalizer = Denormalizer(means[target], stds[target], aperiodicity)
+        self.correlation = None if transport is None else RunningCorrelation(transport.prior)
 
     @property
     def states(self) -> dict[str, int]:
-        """What is carried on of who speaks, each float32 (1, width), zeros at the start."""
-        return STATES if self.together is None else STATES | {STATE: WIDTH}
+        """The states for the speaker, each float32 (1, width), zeros at the start."""
+        return STATES if self.correlation is None else STATES | {STATE: WIDTH}
 
-    def listen(
+    def observe(
         self, mcep: Tensor, lf0: Tensor, voiced: Tensor, source: Tensor, states: Sequence[Tensor]
     ) -> tuple[FrameFeatures, tuple[Tensor, ...]]:
-        """Also those of `states` that are a subclass's own."""
-        heard, running = self.speaker(mcep, lf0, voiced, source, states[: len(STATES)])
+        """The features, and the rest of `states`, which are a subclass's own."""
+        normalized, running = self.speaker(mcep, lf0, voiced, source, states[: len(STATES)])
         correlations = None
-        if self.together is not None:
-            correlations, off = self.together(heard, states[len(STATES)])
-            running = (*running, off)
-        _, pitch = self.becoming(heard.values, voiced)
-        known = source.clamp(0, len(self.speaker.means) - 1)
+        if self.correlation is not None:
+            correlations, correlation_off = self.correlation(normalized, states[len(STATES)])
+            running = (*running, correlation_off)
+        _, pitch = self.denormalizer(normalized.values, voiced)
+        source_index = source.clamp(0, len(self.speaker.means) - 1)
         target = torch.full_like(source, self.target)
-        return FrameFeatures(heard, pitch, correlations, known, target, running), tuple(states[len(self.states) :])
+        return FrameFeatures(normalized, pitch, correlations, source_index, target, running), tuple(
+            states[len(self.states) :]
+        )
 
 
 def freeze_plan(
@@ -85,7 +91,7 @@ def freeze_plan(
     lookahead: int = 0,
     context: int = 0,
 ) -> FreezePlan:
-    """The plan for a voice that takes so many frames at once. own_states: a subclass's, as they are at the start;
+    """The plan for a voice that takes `frames` frames at once. own_states: a subclass's, with their initial values;
     lookahead, context: in frames."""
     states = {name: torch.zeros(1, width) for name, width in voice.states.items()} | dict(own_states or {})
     frame = frame_samples(facts["sample_rate"])

@@ -18,7 +18,7 @@ from models.features.speech import MCEPS
 from models.prepare.voice_data import Features
 from models.training.family import Family, FreezePlan
 from models.training.train import Advance, Plan, train
-from models.voices.learned_voice import LearnedOptions, started
+from models.voices.learned_voice import LearnedOptions, start_transport
 from tests.models.voice_folders import drawn_sentence, write_voice
 
 WHO = {"anna": (5.3, 0.2, 2.0), "ben": (4.7, 0.15, -1.0), "carl": (4.9, 0.1, 0.5)}
@@ -95,12 +95,12 @@ def hop_by_hop(session: FrozenSession, sentence: Features, source: int) -> list[
 def by_statistics(facts: Any, sentence: Features, source: str, target: str) -> np.ndarray:
     """(t, MCEPS): what the family `statistics` makes of it, told who speaks; but for the level, which is left."""
     names = [s["name"] for s in facts["speakers"]]
-    (mean, spread), (to_mean, to_spread) = (
+    (mean, std), (to_mean, to_spread) = (
         np.array(facts["speakers"][names.index(n)]["normal"]) for n in (source, target)
     )
-    transport = started(LearnedOptions(), facts)
+    transport = start_transport(LearnedOptions(), facts)
     assert transport is not None
-    x = torch.from_numpy((sentence.mcep - mean) / spread).float().T[None]
+    x = torch.from_numpy((sentence.mcep - mean) / std).float().T[None]
     said = transport(x, torch.tensor([1 + names.index(source)]), torch.tensor([names.index(target)]))[0].T.numpy()
     moved = said * to_spread + to_mean
     moved[:, 0] = sentence.mcep[:, 0]

@@ -23,7 +23,7 @@ from models.features.speech import MCEPS, WorldFrames
 from models.training.checkpoint import load_run
 from models.training.family import FreezePlan
 from models.voices.running_correlation import STATE, WIDTH
-from models.voices.speaker_stats import GIVES, WHOEVER
+from models.voices.speaker_stats import GIVES, UNKNOWN_SPEAKER
 from models.voices.speaker_stats import STATES as SPEAKER
 from tests.models.voice_folders import drawn_sentence, write_voice
 
@@ -64,7 +64,7 @@ def test_the_manifest_tells_a_screen_what_it_needs(frozen: Path) -> None:
     manifest = model_file.check(frozen, "voice")
     assert (manifest.name, manifest.subject) == ("ben", "anna=self; ben=signed, 3 May")
     assert (manifest.sample_rate, manifest.hop, manifest.lookahead, manifest.context) == (16000, 320, 0, 0)
-    assert manifest.conditioning == {"source": [WHOEVER, "anna", "ben"]}
+    assert manifest.conditioning == {"source": [UNKNOWN_SPEAKER, "anna", "ben"]}
     anna, ben = manifest.speakers
     assert (anna.name, anna.target, ben.name, ben.target) == ("anna", False, "ben", True)
     assert anna.lf0_mean == pytest.approx(5.3, abs=0.02)

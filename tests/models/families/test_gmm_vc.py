@@ -10,7 +10,7 @@ import torch
 
 from export.freeze.freeze import freeze
 from export.runtime.session import open_session
-from models.families.gmm_vc import KEYS, Classes, Counts, GmmVc, Mixtures
+from models.families.gmm_vc import KEYS, ClassRefiner, ClassSums, GmmVc, Mixtures
 from models.features.speech import MCEPS
 from models.prepare.data_error import DataError
 from models.training.checkpoint import load_run
@@ -44,7 +44,7 @@ def test_it_finds_the_clouds_there_are() -> None:
     mixtures = Mixtures(1, 3)
     for step in range(60):
         frames = middles[rng.integers(3, size=300)] + 0.5 * rng.standard_normal((300, KEYS + 2))
-        mixtures.learn(0, torch.from_numpy(frames).float(), (step + 2) ** -0.6)
+        mixtures.update(0, torch.from_numpy(frames).float(), (step + 2) ** -0.6)
     weight, mean, variance = mixtures.gaussians(0)
     nearest = np.abs(mean.numpy()[:, None] - middles[None]).max(-1)
     assert sorted(nearest.argmin(1)) == [0, 1, 2]
@@ -56,7 +56,7 @@ def test_it_finds_the_clouds_there_are() -> None:
 def test_in_each_class_the_source_goes_where_the_target_lies() -> None:
     """Two sounds far apart; of one the source's frames lie too high, of the other too wide."""
     rng = np.random.default_rng(1)
-    mixtures, counts = Mixtures(2, 2), Counts(2, 2, 1)
+    mixtures, counts = Mixtures(2, 2), ClassSums(2, 2, 1)
     middles = np.zeros((2, MCEPS))
     middles[:, 1] = -4, 4
     key = torch.zeros(2, KEYS + 2)
@@ -70,7 +70,7 @@ def test_in_each_class_the_source_goes_where_the_target_lies() -> None:
     for sums, frames in ((counts.own[0], own), (counts.brought[1, 0], brought)):
         values = torch.from_numpy(frames.reshape(-1, MCEPS))
         sums += one_hot.double().T @ torch.cat([torch.ones(8000, 1).double(), values, values.square()], -1)
-    said, _ = Classes(mixtures, counts, 0)(
+    said, _ = ClassRefiner(mixtures, counts, 0)(
         torch.from_numpy(brought.reshape(1, -1, MCEPS)).float(), torch.zeros(1, 8000), torch.tensor([1])
     )
     first, second = said[0, :4000].numpy(), said[0, 4000:].numpy()

@@ -15,7 +15,7 @@ from models.families.stargan_vc2 import StarGanVc2
 from models.prepare.data_error import DataError
 from models.training.checkpoint import load_run
 from models.training.family import Family, FreezePlan, WrongTarget
-from models.voices.transport import QUIETER_NEPERS
+from models.voices.transport import MAX_CUT_NEPERS
 from tests.models.learned_voices import by_statistics, hop_by_hop, learned, on_one_batch, spoken, whole, write_voices
 
 torch.set_num_threads(1)
@@ -79,7 +79,7 @@ def test_frozen_it_says_hop_by_hop_what_the_network_says_at_once(run: Path, tmp_
             got, wanted = hop_by_hop(session, sentence, source), whole(plan, sentence, source)
             for mine, theirs in zip(got, wanted, strict=True):
                 np.testing.assert_allclose(mine, theirs.numpy(), atol=1e-3)
-    assert np.abs(got[0][4:, 0] - sentence.mcep[:-4, 0]).max() < QUIETER_NEPERS + 1e-3
+    assert np.abs(got[0][4:, 0] - sentence.mcep[:-4, 0]).max() < MAX_CUT_NEPERS + 1e-3
     assert np.array_equal(got[2][4:] > 0.5, sentence.voiced[:-4])
 
 

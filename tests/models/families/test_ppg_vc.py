@@ -75,7 +75,7 @@ def test_what_the_target_says_stays_as_it_is(folders: list[Path], run: Path) -> 
     converter = networks["converter"].eval()
     assert isinstance(converter, PpgConverter)
     with torch.no_grad():
-        said = converter.answers(heard, torch.ones(1, dtype=torch.int64), torch.zeros(1, dtype=torch.int64), Memory())
+        said = converter.predict(heard, torch.ones(1, dtype=torch.int64), torch.zeros(1, dtype=torch.int64), Memory())
     # What it says at a frame is of `lookahead` frames before.
     wanted = heard[..., -WINDOW - 4 : -4]
     assert torch.allclose(said[..., -WINDOW:], wanted, atol=1e-3)

@@ -17,9 +17,9 @@ from models.families.recogniser import (
     STRIDE,
     Recogniser,
     RecogniserFamily,
+    accuracy,
     phoneme_cross_entropy,
     recogniser_of,
-    right,
     ship,
 )
 from models.families.statistics import StatisticsFamily
@@ -103,7 +103,7 @@ def test_what_is_not_labelled_is_not_learned() -> None:
     said = torch.zeros(1, 41, 8)
     said[:, 3] = 9.0
     phoneme = torch.tensor([[3, 3, 7, UNLABELLED, UNLABELLED, UNLABELLED, 1, 1]])
-    assert float(right(said, phoneme, 2)) == pytest.approx(2 / 3)
+    assert float(accuracy(said, phoneme, 2)) == pytest.approx(2 / 3)
     labelled = phoneme.clone()
     labelled[:, 2] = UNLABELLED
     assert (
@@ -137,7 +137,7 @@ def test_the_one_that_is_shipped_knows_phonemes() -> None:
     mcep = frames.mcep.astype(np.float32)
     x = torch.from_numpy(normalised(mcep, mcep).T.astype(np.float32))[None, :, : len(mcep) // STRIDE * STRIDE]
     phoneme = torch.from_numpy(frames.phoneme.astype(np.int64))[None, : x.shape[-1]]
-    assert float(right(network(x), phoneme, network.lookahead)) > 0.5
+    assert float(accuracy(network(x), phoneme, network.lookahead)) > 0.5
 
 
 def test_it_is_no_voice(run: Path, tmp_path: Path) -> None:

@@ -44,16 +44,16 @@ def test_one_pass_learns_what_numpy_measures(folders: list[Path], tmp_path: Path
     loaded = load_run(tmp_path / "run")
     # 10 sentences of two speakers, 3 a step: the fourth step begins a second pass, which adds nothing.
     assert loaded.state["step"] == 4
-    means, spreads, correlations, levels = loaded.networks["speakers"].people()  # type: ignore[operator]
+    means, stds, correlations, levels = loaded.networks["speakers"].people()  # type: ignore[operator]
     data = VoiceData(folders)
     for number in range(2):
         found = measure(data.features(i) for i, (speaker, _) in enumerate(data.sentences) if speaker == number)
         np.testing.assert_allclose(means[number, 1:], found.mcep_mean[1:], rtol=1e-9)
-        np.testing.assert_allclose(spreads[number, 1:], found.mcep_std[1:], rtol=1e-6)
+        np.testing.assert_allclose(stds[number, 1:], found.mcep_std[1:], rtol=1e-6)
         np.testing.assert_allclose(correlations[number], found.correlation, atol=1e-6)
         np.testing.assert_allclose(levels[number], found.levels, atol=0.05)
         assert float(means[number, 0]) == pytest.approx(found.lf0_mean)
-        assert float(spreads[number, 0]) == pytest.approx(found.lf0_std, rel=1e-6)
+        assert float(stds[number, 0]) == pytest.approx(found.lf0_std, rel=1e-6)
 
 
 def test_a_pass_stopped_and_resumed_is_the_pass_not_stopped(folders: list[Path], tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from export.artifact.model_file import check
 from export.freeze.freeze import freeze
 from export.runtime.frozen_voice import frozen_voice_outline, open_frozen_voice
-from models.datasets.distillation_data import VoiceLessons
+from models.datasets.distillation_data import DistillationData
 from models.features.block_adapter import BlockAdapter
 from models.features.speech import MCEPS
 from models.prepare.data_error import DataError
@@ -23,7 +23,7 @@ from models.training.checkpoint import BadRun, load_run
 from models.training.family import FreezePlan, WrongTarget
 from models.training.registry import family
 from models.training.train import Plan, train
-from models.voices.filter_network import AHEAD, BEHIND, HOP, FilteringVoice, Spectra, windows_of
+from models.voices.filter_network import HOP, LOOKAHEAD, LOOKBACK, FilteringVoice, Spectra, sound_windows
 from models.voices.speaker_stats import STATES
 from tests.models.spoken_folders import ANNAS, RATE, said, write_spoken, write_teacher
 
@@ -69,7 +69,7 @@ def _frozen_plan(run: Path, target: str | None = None) -> FreezePlan:
 
 
 def test_it_learns_to_hear_and_to_change_as_its_teacher_does(run: Path, folders: list[Path], teacher: Path) -> None:
-    lesson = VoiceLessons(folders, teacher, 88, (BEHIND, AHEAD)).held_out()[0]  # anna, who becomes ben
+    lesson = DistillationData(folders, teacher, 88, (LOOKBACK, LOOKAHEAD)).held_out()[0]  # anna, who becomes ben
     loaded = load_run(run)
     taught = loaded.networks["average"]
     torch.manual_seed(0)
@@ -84,7 +84,7 @@ def test_it_learns_to_hear_and_to_change_as_its_teacher_does(run: Path, folders:
 def _missed(network: nn.Module, lesson: dict[str, Tensor]) -> tuple[float, float]:
     """By how many dB what it hears and what it would change are off."""
     with torch.no_grad():
-        bands, level = Spectra()(windows_of(lesson["sound"][None], 88))
+        bands, level = Spectra()(sound_windows(lesson["sound"][None], 88))
         mcep, change = network(bands, level, lesson["known"][None], lesson["source"][None])
     off = (mcep[0] - lesson["mcep"], change[0] - lesson["change"])
     heard, changed = (float((one @ Spectra().decibels).abs()[24:].mean()) for one in off)
@@ -92,12 +92,12 @@ def _missed(network: nn.Module, lesson: dict[str, Tensor]) -> tuple[float, float
 
 
 def test_a_lesson_is_what_the_teacher_says_of_the_sound_beside_it(folders: list[Path], teacher: Path) -> None:
-    lessons = VoiceLessons(folders, teacher, 64, (BEHIND, AHEAD))
+    lessons = DistillationData(folders, teacher, 64, (LOOKBACK, LOOKAHEAD))
     assert len(lessons) == 3 * 4 + 4  # each sentence as it was, slower, and faster; and once told who speaks
     assert [int(lessons[number]["source"]) for number in range(16)] == 12 * [0] + [1, 1, 2, 2]
     assert lessons.facts["name"] == "ben"
     one, again, other = lessons[3], lessons[3], lessons[3 + len(lessons)]
-    assert one["sound"].shape == (63 * HOP + BEHIND + AHEAD,)
+    assert one["sound"].shape == (63 * HOP + LOOKBACK + LOOKAHEAD,)
     assert one["mcep"].shape == one["change"].shape == (64, MCEPS)
     assert all(torch.equal(one[key], again[key]) for key in one)
     assert not torch.equal(one["sound"], other["sound"])
@@ -110,18 +110,18 @@ def test_a_lesson_is_what_the_teacher_says_of_the_sound_beside_it(folders: list[
     np.testing.assert_allclose(np.array(annas) - annas[0], [0, 0, 0, ANNAS], atol=1e-5)
     anna = torch.tensor(lessons.facts["speakers"][0]["normal"]).flatten()
     np.testing.assert_allclose(lessons[12]["known"][:, :-1], anna.expand(64, -1), atol=1e-5)
-    # Frame n lies BEHIND after the beginning: there the sound swells and fades as c0 does.
+    # Frame n lies LOOKBACK after the beginning: there the sound swells and fades as c0 does.
     ways = np.zeros(9)
     for number in range(len(lessons)):
         lesson = lessons[number]
-        windows = windows_of(lesson["sound"][None], 64)[0, :, BEHIND - 80 : BEHIND + 80]
+        windows = sound_windows(lesson["sound"][None], 64)[0, :, LOOKBACK - 80 : LOOKBACK + 80]
         swells, rises = (windows.square().mean(-1) + 1e-9).log().diff(), lesson["mcep"][:, 0].diff()
         ways += [np.corrcoef(swells[4 + by : 59 + by], rises[4:59])[0, 1] for by in range(-4, 5)]
     assert int(ways.argmax()) == 4
 
 
 def test_hop_by_hop_it_says_what_it_says_of_the_whole(run: Path) -> None:
-    """Frame n is answered with the hop that ends AHEAD samples after it."""
+    """Frame n is answered with the hop that ends LOOKAHEAD samples after it."""
     plan = _frozen_plan(run)
     module = plan.module
     assert isinstance(module, FilteringVoice)
@@ -135,9 +135,9 @@ def test_hop_by_hop_it_says_what_it_says_of_the_whole(run: Path) -> None:
             change, lf0, *states = module(sound[:, begin : begin + HOP], lf0, source, *states)
             changes.append(change[0, 0])
             levels.append(states[list(STATES).index("level")])
-        padded = torch.cat([torch.zeros(1, BEHIND + AHEAD - HOP), sound], 1)
-        bands, level = Spectra()(windows_of(padded, frames))
-        anna = torch.cat([module.speaker.means[1], module.speaker.spreads[1]]).expand(1, frames, -1)
+        padded = torch.cat([torch.zeros(1, LOOKBACK + LOOKAHEAD - HOP), sound], 1)
+        bands, level = Spectra()(sound_windows(padded, frames))
+        anna = torch.cat([module.speaker.means[1], module.speaker.stds[1]]).expand(1, frames, -1)
         known = torch.cat([anna, torch.cat(levels)[None]], -1)
         _, whole = module.network(bands, level, known, torch.tensor([1]))
     np.testing.assert_allclose(torch.stack(changes), whole[0], atol=2e-4)
@@ -147,7 +147,7 @@ def test_hop_by_hop_it_says_what_it_says_of_the_whole(run: Path) -> None:
 def test_it_is_frozen_without_its_teacher(run: Path, frozen: Path, folders: list[Path]) -> None:
     manifest = check(frozen, "voice")
     assert (manifest.reads, manifest.gives) == (("sound", "lf0"), ("mcep_change", "converted_lf0"))
-    assert (manifest.sample_rate, manifest.hop, manifest.lookahead) == (16000, HOP, AHEAD)
+    assert (manifest.sample_rate, manifest.hop, manifest.lookahead) == (16000, HOP, LOOKAHEAD)
     assert [s.name for s in manifest.speakers if s.target] == ["ben"]
     stored = load_file(checkpoint.newest(run) / "networks.safetensors")  # type: ignore[operator]
     assert {name.partition(".")[0] for name in stored} == {"student", "average"}
@@ -159,7 +159,7 @@ def test_it_is_frozen_without_its_teacher(run: Path, frozen: Path, folders: list
 def test_on_the_stage_it_is_as_late_as_it_says_and_blocks_are_not_heard(frozen: Path) -> None:
     sound = said("anna", 11)
     voice = BlockAdapter(open_frozen_voice(frozen, "cpu"), "ben", RATE, 160)
-    assert voice.latency == BlockAdapter(frozen_voice_outline(frozen), "ben", RATE, 160).latency == AHEAD
+    assert voice.latency == BlockAdapter(frozen_voice_outline(frozen), "ben", RATE, 160).latency == LOOKAHEAD
     for block in (80, 240, 800):
         blocks = BlockAdapter(open_frozen_voice(frozen, "cpu"), "ben", RATE, block)
         inside = BlockAdapter(open_frozen_voice(frozen, "cpu"), "ben", RATE, block)

@@ -241,8 +241,8 @@ def test_a_longer_throat_moves_formants() -> None:
 
 def test_crops_are_normalised_as_on_stage(spoken: Path) -> None:
     rng = np.random.default_rng(0)
-    mean, spread = np.array(PRIOR_16K_MEAN) + 0.5, 2 * np.array(PRIOR_16K_STD)
-    mcep = mean + spread * rng.standard_normal((4000, 36))
+    mean, std = np.array(PRIOR_16K_MEAN) + 0.5, 2 * np.array(PRIOR_16K_STD)
+    mcep = mean + std * rng.standard_normal((4000, 36))
     values = normalised(mcep, mcep)
     loud = values[:, 0] > 0
     assert abs(values[loud, 1:].mean()) < 0.03

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from models.families import cyclegan_vc, stargan_vc, stargan_vc2
 from models.training.averaging import follow
 from models.voices.layers import (
-    FURTHEST,
+    MAX_STDS,
     Affine,
     CausalConv,
     CausalUp,
@@ -21,8 +21,8 @@ from models.voices.layers import (
     Memory,
     freeze_norm,
     gradient_penalty,
-    scaled,
-    shuffled,
+    scaled_channels,
+    shuffle_up,
 )
 from models.voices.learned_voice import STRIDES, Converter
 
@@ -70,8 +70,8 @@ def test_strides_and_their_way_back_fit() -> None:
     down = CausalConv(2, 3, (4, 8), (2, 2))(x, Memory())
     assert down.shape == (1, 3, 18, 8)
     assert CausalUp(3, 2, (4, 8), (2, 2))(down, Memory()).shape == x.shape
-    assert shuffled(torch.zeros(1, 8, 18, 8)).shape == x.shape
-    assert shuffled(torch.tensor([[[1.0, 3.0], [2.0, 4.0]]])).tolist() == [[[1, 2, 3, 4]]]
+    assert shuffle_up(torch.zeros(1, 8, 18, 8)).shape == x.shape
+    assert shuffle_up(torch.tensor([[[1.0, 3.0], [2.0, 4.0]]])).tolist() == [[[1, 2, 3, 4]]]
 
 
 def _generator(name: str) -> Converter:
@@ -91,7 +91,7 @@ def test_a_network_in_blocks_is_the_network_whole(name: str) -> None:
 
     class Asked(nn.Module):
         def forward(self, x: Tensor, memory: Memory) -> Tensor:
-            return generator.answers(x, one, one, memory)
+            return generator.predict(x, one, one, memory)
 
     with torch.no_grad():
         wanted = Asked()(x, Memory())
@@ -106,7 +106,7 @@ def test_nothing_is_known_of_the_blocks_to_come(name: str) -> None:
     other = x.clone()
     other[..., 24:] = torch.randn(1, 36, 24)
     with torch.no_grad():
-        before, after = (generator.answers(y, one, one, Memory()) for y in (x, other))
+        before, after = (generator.predict(y, one, one, Memory()) for y in (x, other))
         assert torch.equal(before[..., :24], after[..., :24])
         assert not torch.allclose(before[..., 24:], after[..., 24:])
         # Of a crop, whose answers are moved back, `lookahead` frames more are known.
@@ -128,14 +128,14 @@ def test_a_norm_measures_each_target_and_then_stands_still() -> None:
     louder = 10 * x
     assert torch.allclose(copy.deepcopy(norm)(louder, target), found, atol=1e-3)
     freeze_norm(norm, True)
-    settled = norm(x, target)
-    assert torch.allclose(settled[1], (x[1] - 3) / 2, atol=0.4)
-    assert torch.allclose(settled[0], x[0], atol=0.4)
+    frozen = norm(x, target)
+    assert torch.allclose(frozen[1], (x[1] - 3) / 2, atol=0.4)
+    assert torch.allclose(frozen[0], x[0], atol=0.4)
     # A tenth of the movement stays a tenth: no gain follows what was said. Nor does a noise grow beyond measure.
     quieter = 3 + (x - 3) / 10
-    assert torch.allclose(norm(quieter, target)[1], settled[1] / 10, atol=0.15)
-    assert float(norm(louder * 100, target).abs().max()) == FURTHEST
-    assert torch.equal(norm.eval()(x, target), settled)
+    assert torch.allclose(norm(quieter, target)[1], frozen[1] / 10, atol=0.15)
+    assert float(norm(louder * 100, target).abs().max()) == MAX_STDS
+    assert torch.equal(norm.eval()(x, target), frozen)
 
 
 def test_a_gate_is_made_of_channels_of_its_own() -> None:
@@ -180,4 +180,4 @@ class MeasuredNormed(nn.Module):
 
 
 def test_widths() -> None:
-    assert [scaled(256, width) for width in (1.0, 0.25, 0.01)] == [256, 64, 8]
+    assert [scaled_channels(256, width) for width in (1.0, 0.25, 0.01)] == [256, 64, 8]

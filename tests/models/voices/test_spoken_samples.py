@@ -18,7 +18,7 @@ from models.families.pix2pix import Pix2Pix
 from models.families.stargan_vc import StarGanVc
 from models.features.speech import MCEPS, analyse
 from models.training.family import Audible
-from models.voices.learned_voice import best
+from models.voices.learned_voice import final_network
 from models.voices.spoken_samples import PAUSE_S, Crop, spoken, spoken_of_many
 from tests.models.learned_voices import WHO, learned, write_voices
 
@@ -77,13 +77,16 @@ def test_nobody_becomes_himself(segments: VoiceSegments) -> None:
     kind = StarGanVc()
     networks = kind.networks(kind.options(), segments.facts)
     batch = torch.utils.data.default_collate([segments.crop(n, speaker) for n, speaker in enumerate((0, 0, 2))])
-    assert list(spoken_of_many(best(networks, "generator"), batch, segments.facts)) == ["anna as carl", "carl as anna"]
+    assert list(spoken_of_many(final_network(networks, "generator"), batch, segments.facts)) == [
+        "anna as carl",
+        "carl as anna",
+    ]
 
 
 def test_the_log_holds_what_an_audible_family_offers(folders: list[Path], tmp_path: Path) -> None:
     class Heard(StarGanVc):
         def sounds(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor], facts: Any) -> Any:
-            return spoken_of_many(best(networks, "generator"), batch, facts)
+            return spoken_of_many(final_network(networks, "generator"), batch, facts)
 
     assert isinstance(Heard(), Audible)
     assert not isinstance(Pix2Pix(), Audible)

@@ -8,8 +8,8 @@ import torch
 from models.features.speech import MCEPS
 from models.prepare.voice_data import LEVELS
 from models.voices.running_correlation import WIDTH, RunningCorrelation, inverse_root
-from models.voices.speaker_stats import LEVEL_SPREAD, LOUDEST_AT, NormalizedFrames
-from models.voices.transport import QUIETER_NEPERS, STEEPEST, People, Transport, anybody
+from models.voices.speaker_stats import LEVEL_SCALE, LOUDEST_AT, NormalizedFrames
+from models.voices.transport import MAX_CUT_NEPERS, MAX_SLOPE, People, Transport, universal_prior
 
 rng = np.random.default_rng(0)
 
@@ -17,12 +17,12 @@ rng = np.random.default_rng(0)
 def _people(count: int) -> People:
     mixed = rng.standard_normal((count, MCEPS - 1, 3 * MCEPS))
     covariance = torch.from_numpy(mixed @ mixed.transpose(0, 2, 1))
-    spread = covariance.diagonal(dim1=1, dim2=2).sqrt()
-    correlation = covariance / spread[:, :, None] / spread[:, None]
+    std = covariance.diagonal(dim1=1, dim2=2).sqrt()
+    correlation = covariance / std[:, :, None] / std[:, None]
     levels = torch.from_numpy(-np.sort(rng.uniform(0, 12, (count, len(LEVELS))))[:, ::-1].copy())
     levels[:, -1] = 0
     means = torch.from_numpy(rng.standard_normal((count, MCEPS)))
-    return People(means, torch.cat([torch.ones(count, 1), 0.05 * spread], 1).double(), correlation, levels)
+    return People(means, torch.cat([torch.ones(count, 1), 0.05 * std], 1).double(), correlation, levels)
 
 
 def _one(people: People, number: int) -> People:
@@ -56,27 +56,27 @@ def test_levels_go_quantile_by_quantile_never_steeply_never_far() -> None:
     people.levels[0], people.levels[1] = levels, 1.25 * levels
     nepers = torch.linspace(-15, 2, 400)
     x = torch.zeros(1, MCEPS, 400)
-    x[0, 0] = nepers / LEVEL_SPREAD + LOUDEST_AT
+    x[0, 0] = nepers / LEVEL_SCALE + LOUDEST_AT
 
     def moved(people: People) -> torch.Tensor:
         said = Transport(people, _one(people, 0))(x, torch.tensor([1]), torch.tensor([1]))
-        return (said[0, 0] - LOUDEST_AT) * LEVEL_SPREAD
+        return (said[0, 0] - LOUDEST_AT) * LEVEL_SCALE
 
     inside = (nepers > -8) & (nepers < 0)
     torch.testing.assert_close(moved(people)[inside], 1.25 * nepers[inside], atol=1e-4, rtol=0)
     torch.testing.assert_close(moved(people)[nepers > 0], nepers[nepers > 0], atol=1e-4, rtol=0)
     people.levels[1] = torch.cat([torch.full((5,), -11.9), torch.linspace(-2, 0, 6)]).double()
     steep = moved(people)
-    assert (steep - nepers).abs().max() < QUIETER_NEPERS + 1.5
-    assert torch.diff(steep).max() / torch.diff(nepers).max() < STEEPEST + 1e-3
+    assert (steep - nepers).abs().max() < MAX_CUT_NEPERS + 1.5
+    assert torch.diff(steep).max() / torch.diff(nepers).max() < MAX_SLOPE + 1e-3
     assert torch.diff(steep).min() > 0
 
 
 def test_at_other_rates_anybody_is_who_the_run_knows() -> None:
     people = _people(3)
-    other = anybody(24000, people)
+    other = universal_prior(24000, people)
     torch.testing.assert_close(other.levels[0], people.levels.mean(0))
-    measured = anybody(16000, people)
+    measured = universal_prior(16000, people)
     assert measured.correlations.shape == (1, MCEPS - 1, MCEPS - 1)
     torch.testing.assert_close(measured.correlations.diagonal(dim1=1, dim2=2), torch.ones(1, MCEPS - 1).double())
 
@@ -84,7 +84,7 @@ def test_at_other_rates_anybody_is_who_the_run_knows() -> None:
 def test_found_while_he_speaks_it_is_the_turn_that_was_measured() -> None:
     """Source 0 with source 1's correlations, at the prior's spreads, is source 1."""
     people = _people(2)
-    people.spreads[0] = people.spreads[1]
+    people.stds[0] = people.stds[1]
     transport = Transport(people, _one(people, 1))
     x = torch.from_numpy(rng.standard_normal((1, MCEPS, 12))).float()
     found = people.correlations[:1].float().expand(12, -1, -1)
