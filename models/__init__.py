@@ -1,1 +1,1 @@
-"""What is learned: features, preparation, families, and the one training loop."""
+"""Everything about training: features, preparation of data, families, and the one training loop."""

@@ -46,7 +46,7 @@ def prepare_face(
 
     cv2.setNumThreads(1)
     try:
-        with _bar() as (bar, task):
+        with _ProgressBar() as (bar, task):
 
             def show(what: str, done: int, of: int) -> None:
                 bar.update(task, description=what, completed=done, total=of)
@@ -81,7 +81,7 @@ def prepare_voice(
     if rate not in (16000, 24000):
         _refuse(f"--rate {rate} is not one that voices are learned at: choose 16000 or 24000")
     try:
-        with _bar() as (bar, task):
+        with _ProgressBar() as (bar, task):
 
             def show(what: str, done: int, of: int) -> None:
                 bar.update(task, description=what, completed=done, total=of)
@@ -112,7 +112,7 @@ def prepare_phonemes(
     from models.prepare.spoken_corpus import report
 
     try:
-        with _bar() as (bar, task):
+        with _ProgressBar() as (bar, task):
 
             def show(what: str, done: int, of: int) -> None:
                 bar.update(task, description=what, completed=done, total=of)
@@ -176,7 +176,7 @@ def train(
     from models.training.checkpoint import BadRun
     from models.training.launch import RankFailed
     from models.training.launch import train as run
-    from models.training.train import Advance, Plan
+    from models.training.train import Plan, TrainingProgress
 
     if recipe not in kind.recipes:
         _refuse(f"{family_name} has no recipe {recipe!r}: choose one of {', '.join(kind.recipes)}")
@@ -195,9 +195,9 @@ def train(
         kind, options, tuple(data), out, recipe, minutes, seed, resume, init, devices, nodes, precision, compile
     )
     try:
-        with _bar() as (bar, task):
+        with _ProgressBar() as (bar, task):
 
-            def show(now: Advance) -> None:
+            def show(now: TrainingProgress) -> None:
                 losses = "  ".join(f"{name} {value:.3f}" for name, value in now.losses.items())
                 left = f"{now.left_s / 60:.0f} min left" if now.left_s > 90 else f"{max(now.left_s, 0):.0f} s left"
                 text = f"step {now.step}  {left}  {losses}"
@@ -217,7 +217,7 @@ def train(
 
 
 def _options_help() -> str:
-    """The families' own options for --help; a family whose packages are not installed says so."""
+    """The families' own options for --help; a family whose packages are missing says so."""
     parts = []
     for name in FAMILIES:
         try:
@@ -247,8 +247,8 @@ def _pairs(settings: list[str]) -> dict[str, str]:
     return pairs
 
 
-class _bar:
-    """A progress bar on standard error; silent when that is no terminal."""
+class _ProgressBar:
+    """A progress bar on standard error; silent unless that is a terminal."""
 
     def __enter__(self) -> tuple[Progress, Any]:
         self._progress = Progress(

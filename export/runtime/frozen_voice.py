@@ -118,7 +118,7 @@ class SoundVoice:
         self.latency, self.context = manifest.lookahead or 0, manifest.context or 0
         self._run = _Run(manifest, session)
 
-    def hear(self, samples: Mono) -> Mono:
+    def process_hop(self, samples: Mono) -> Mono:
         given: Mono = self._run(sound=samples[None])["converted_sound"][0]
         return given
 
@@ -136,7 +136,7 @@ class FrozenFilter:
         self.lookahead, self.context = manifest.lookahead or 0, manifest.context or 0
         self._run = _Run(manifest, session)
 
-    def hear(self, samples: Mono, lf0: float) -> tuple[NDArray[np.float32], float]:
+    def predict(self, samples: Mono, lf0: float) -> tuple[NDArray[np.float32], float]:
         given = self._run(sound=samples[None], lf0=np.full((1, 1), lf0, np.float32))
         return given["mcep_change"][0, 0], float(given["converted_lf0"][0, 0])
 

@@ -128,8 +128,8 @@ class WaveformVoice:
 
     def _step(self, samples: Mono) -> Mono:
         """One hop in, one hop out, `self._delay` later."""
-        self._heard.hear(samples)
-        self._marks.hear(samples)
+        self._heard.push(samples)
+        self._marks.push(samples)
         self._ended += self._hop
         end = self._ended - self._delay
         begin = end - self._hop

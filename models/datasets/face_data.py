@@ -1,9 +1,9 @@
 """A prepared face: the folder `guise prepare face` writes and training reads.
 
-dataset.json            what it is: counts, sources, digest, the target's neutral and ranges (see `target_facts`)
-train/000012.png        pictures, RGB: the square that is learned, and `margin` pixels more on every side of it
+dataset.json            facts: counts, sources, digest, the target's neutral and ranges (see `target_facts`)
+train/000012.png        pictures, RGB: the square to learn, and `margin` pixels more on every side of it
 train/points.npz        names and their points, float32 (n, 68, 2) in the square's pixels; `held_out/` likewise
-contact_sheet.jpg       a look at what was kept
+contact_sheet.jpg       a sample of the kept pictures
 report.txt              what was left out and why
 """
 
@@ -27,16 +27,16 @@ from models.features.retarget import neutral_of, target_facts
 from models.features.types import Picture, Points
 from models.prepare.data_error import DataError
 
-COPIES_ASKED = 1500
-"""Copies looked at to know how far they go."""
+TARGET_COPIES = 1500
+"""Copies by which the augmented ranges of the target are measured."""
 
 
 class FaceData(Dataset[dict[str, Tensor]]):
-    """Pairs of float (3, size, size) in -1..1, `lines` and `picture`, moved about as `moves` says; with `details`
-    also `weight`, (1, size, size), which says how much each pixel counts.
+    """Pairs of float (3, size, size) in -1..1, `lines` and `picture`, augmented by `moves`; with `details` also
+    `weight`, (1, size, size), the weight of each pixel in the loss.
 
-    `rare`: a frame whose mouth or eyes are open as few others' are comes up to so many times as often. `held_out`
-    reads the part kept from training, as it was filmed.
+    `rare`: a frame with a rare opening of mouth or eyes is repeated up to so many times. `held_out` reads the part kept
+    from training, without augmentation.
     """
 
     def __init__(
@@ -68,25 +68,25 @@ class FaceData(Dataset[dict[str, Tensor]]):
                 f"{self._folder / 'points.npz'} cannot be read ({error}): prepare the data again"
             ) from error
         if not self.moves.still and len(self.names):
-            self.facts["target"] = self._reached()
-        self._order = np.repeat(np.arange(len(self.names)), times_shown(self.points, rare))
+            self.facts["target"] = self._reachable_target()
+        self._order = np.repeat(np.arange(len(self.names)), repetitions(self.points, rare))
 
     def __len__(self) -> int:
         return len(self._order)
 
-    def _reached(self) -> dict[str, Any]:
-        """What the stage may ask for once this was learned: the target's ranges, as far as the copies go. In the
-        pixels of the prepared pictures."""
+    def _reachable_target(self) -> dict[str, Any]:
+        """The target's ranges including the augmentation, which the stage may use after training. In the pixels of the
+        prepared pictures."""
         rng = np.random.default_rng(0)
-        chosen = np.linspace(0, len(self.points) - 1, COPIES_ASKED).round().astype(int)
+        chosen = np.linspace(0, len(self.points) - 1, TARGET_COPIES).round().astype(int)
         copies = [draw_move(self.points[i], self.size, self.moves, rng).points(self.points[i]) for i in chosen]
         zoom = np.float32(self.facts["size"] / self.size)
         facts = target_facts(np.array(copies) * zoom, neutral_of(self.points * zoom))
-        # How far the target opens eyes and mouth at most stays what was filmed.
+        # The largest openings of eyes and mouth stay those that were filmed.
         return {**facts, "openings": self.facts["target"]["openings"]}
 
     def held_out(self) -> FaceData:
-        """The part of the same data that training does not see."""
+        """The held-out part of the same data."""
         return FaceData(self._folder.parent, self.size, self.style, details=self.details, held_out=True)
 
     def stored(self, index: int) -> Picture:
@@ -103,7 +103,7 @@ class FaceData(Dataset[dict[str, Tensor]]):
         return np.asarray(picture, np.uint8)
 
     def picture(self, index: int) -> Picture:
-        """uint8 (size, size, 3) RGB: the square as it was filmed."""
+        """uint8 (size, size, 3) RGB: the square as filmed."""
         edge = round(self.margin)
         return np.ascontiguousarray(self.stored(index)[edge : edge + self.size, edge : edge + self.size])
 
@@ -114,8 +114,8 @@ class FaceData(Dataset[dict[str, Tensor]]):
         return draw_lines(points, self.size)
 
     def copy(self, sample: int) -> tuple[Picture, Points]:
-        """Picture and points of pair `sample`, moved; counted on through the epochs, so that chance differs between
-        them and repeats exactly."""
+        """Picture and points of pair `sample`, augmented; `sample` counts on through the epochs, so the augmentation
+        differs between them and is reproducible."""
         index = int(self._order[sample % len(self)])
         points = self.points[index]
         if self.moves.still:
@@ -136,9 +136,9 @@ class FaceData(Dataset[dict[str, Tensor]]):
         return pair
 
 
-def times_shown(points: NDArray[np.float32], most: int) -> NDArray[np.int64]:
-    """How often each of the frames, (n, 68, 2), comes in one round: once, or up to `most` times where a mouth or an
-    eye is open as it seldom is. As flat as that allows over eight bins of each opening."""
+def repetitions(points: NDArray[np.float32], most: int) -> NDArray[np.int64]:
+    """How often each of the frames, (n, 68, 2), appears in an epoch: once, or up to `most` times for rare openings of
+    mouth or eyes. As flat as that allows over eight bins of each opening."""
     times = np.ones(len(points), np.int64)
     if most <= 1 or len(points) < 2:
         return times
@@ -148,13 +148,13 @@ def times_shown(points: NDArray[np.float32], most: int) -> NDArray[np.int64]:
         edges = np.linspace(low, high, 9)
         bins = np.clip(np.digitize(value, edges[1:-1]), 0, 7)
         count = np.bincount(bins, minlength=8)
-        wanted = len(points) / 8 / np.maximum(count, 1)
-        times = np.maximum(times, np.clip(np.rint(wanted[bins]), 1, most).astype(np.int64))
+        factor = len(points) / 8 / np.maximum(count, 1)
+        times = np.maximum(times, np.clip(np.rint(factor[bins]), 1, most).astype(np.int64))
     return times
 
 
 def detail_weight(points: Points, size: int, details: float) -> NDArray[np.float32]:
-    """(size, size), 1 on average: eyes and mouth count `details` times more than the rest, with a soft border."""
+    """(size, size), 1 on average: eyes and mouth weigh `details` times more than the rest, with a soft border."""
     mask = np.zeros((size, size), np.float32)
     for part in (LEFT_EYE, RIGHT_EYE, slice(48, 60)):
         hull = cv2.convexHull(np.rint(points[part]).astype(np.int32))

@@ -1,9 +1,8 @@
-"""Other copies of a prepared picture, drawn anew each time: moved about, and with eyes and mouth opened otherwise.
+"""Augmentation of prepared pictures: random similarity transforms, and eyes and mouth opened differently.
 
-One minute shows a face in few places and with few blinks, and its landmarks are noisier than its lids move; a network
-taught on that alone learns to answer with the average lid. Here picture and points are bent by the same known map, so
-that what is drawn and what is seen agree exactly, however far the lids are. Free of torch; pure functions of the
-random generator.
+A minute of footage shows the face in few places and with few blinks, and its landmarks are noisier than the lids move;
+a network trained on that alone learns the average lid. Here picture and points are warped by the same known map, so
+drawing and picture agree exactly, however far the lids are. Free of torch; pure functions of the random generator.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from models.features.face_points import eye_distance
 from models.features.types import Picture, Points
 
 _TABLE = 65
-"""Places at which a stretch is tabulated to be inverted; between them it is a straight line."""
+"""Places at which a stretch is tabulated to be inverted, linearly interpolated between."""
 
 
 @dataclass(frozen=True)
 class MoveOptions:
-    """How far copies go; zeros give the picture as it was filmed."""
+    """Ranges of the augmentation; zeros leave the picture as filmed."""
 
     scale: float = 0.0
     """+- share of the scale."""
@@ -33,7 +32,7 @@ class MoveOptions:
     turn: float = 0.0
     """+- degrees."""
     stretch: float = 0.0
-    """Eyes and mouth open up to e^stretch times as far, or as little; mouths a little further."""
+    """Eyes and mouth open up to e^stretch times as far, or as little; mouths slightly further."""
 
     @property
     def still(self) -> bool:
@@ -44,10 +43,10 @@ class MoveOptions:
 class Stretch:
     """One opening, of an eye or of the mouth, made `factor` times as wide about the line through its corners.
 
-    In the opening's own frame, u along the corners and v across: what lies within `inner` of the line is scaled by
-    `factor`, a rim of `carried` (a lip) goes along as it is, what lies at `above` (towards the brow) and `below` is
-    where it was, and between them the shift falls off straight. Along u the whole fades out over as much again as the
-    opening is long.
+    In the opening's coordinates, u along the corners and v across: what is within `inner` of the line is scaled by
+    `factor`, a rim of `carried` (a lip) is shifted unchanged, what is at `above` (towards the brow) and `below` is not
+    moved, and between them the shift falls off linearly. Along u the effect fades out over as much again as the opening
+    is long.
     """
 
     centre: NDArray[np.float64]
@@ -60,7 +59,7 @@ class Stretch:
     factor: float
 
     def source(self, u: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Where in v what is to lie at (u, v) lay before."""
+        """The v before the stretch of what is at (u, v) after it."""
         edge = self.inner * self.factor
         gain = self.inner - edge
         rim = edge + self.carried
@@ -83,14 +82,14 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Move:
-    """One copy: the stretches, one after another, and then the similarity."""
+    """One augmentation: the stretches, one after another, and then the similarity."""
 
     matrix: NDArray[np.float64]
     """(2, 3), from the prepared picture's core to the copy."""
     stretches: tuple[Stretch, ...] = field(default=())
 
     def points(self, points: Points) -> Points:
-        """Where the copy shows `points`, (n, 2)."""
+        """The positions of `points`, (n, 2), in the copy."""
         for stretch in self.stretches:
             points = stretch.moved(points)
         return np.asarray(points @ self.matrix[:, :2].T + self.matrix[:, 2], np.float32)
@@ -110,7 +109,7 @@ class Move:
 
 
 def draw_move(points: Points, size: int, options: MoveOptions, rng: np.random.Generator) -> Move:
-    """One copy of a picture of `size` pixels with `points` in it."""
+    """A random augmentation of a picture of `size` pixels with `points` in it."""
     stretches: tuple[Stretch, ...] = ()
     if options.stretch:
         eyes, wink, mouth = rng.uniform(-1, 1), rng.uniform(-0.3, 0.3), rng.uniform(-0.7, 1.3)
@@ -130,7 +129,7 @@ def draw_move(points: Points, size: int, options: MoveOptions, rng: np.random.Ge
 def _stretched(
     points: Points, corners: tuple[int, int], upper: tuple[int, ...], lower: tuple[int, ...], factor: float
 ) -> tuple[Stretch, ...]:
-    """The stretch of one opening, or none where it is shut: what is not seen cannot be made wider."""
+    """The stretch of one opening, or none where it is shut: what is not visible cannot be made wider."""
     left, right = (points[i].astype(np.float64) for i in corners)
     length = float(np.linalg.norm(right - left))
     above, below = points[list(upper)].mean(0).astype(np.float64), points[list(lower)].mean(0).astype(np.float64)
@@ -140,15 +139,15 @@ def _stretched(
     along = (right - left) / length
     mouth = corners[0] == 48
     inner, carried = open_px / 2, (0.25 if mouth else 0.1) * length
-    # An eye's surroundings end at the brow; a mouth's at the nose, and below it the chin goes with the lip. The
-    # fall-off must stay flatter than one, or the picture would be folded over.
+    # An eye's surroundings end at the brow; a mouth's at the nose, and below it the chin goes with the lip. The slope
+    # of the fall-off must stay below one, or the picture would fold over.
     reach = (0.62 * length, 1.6 * length) if mouth else (0.8 * length, 0.8 * length)
     up, down = (max(r, inner * factor + carried + 2 * inner * abs(1 - factor) + 1) for r in reach)
     return (Stretch((above + below) / 2, along, 0.55 * length, inner, carried, up, down, factor),)
 
 
 def _unstretch(stretch: Stretch, x: NDArray[np.float32], y: NDArray[np.float32]) -> None:
-    """Moves the places (x, y), in place, to where the stretch takes them from; looks at its surroundings alone."""
+    """Maps the positions (x, y), in place, to the stretch's source positions; only in the stretch's surroundings."""
     reach = math.hypot(2 * stretch.half, max(stretch.above, stretch.below))
     near = (np.abs(x - stretch.centre[0]) < reach) & (np.abs(y - stretch.centre[1]) < reach)
     rows, columns = np.flatnonzero(near.any(1)), np.flatnonzero(near.any(0))

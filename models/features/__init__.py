@@ -1,1 +1,1 @@
-"""What training and the stage must compute alike; free of torch."""
+"""Computations that training and the stage must share; free of torch."""

@@ -1,8 +1,9 @@
-"""A voice block by block: what the stage, `guise render` and evaluation play a voice through, alike.
+"""Plays a voice in blocks: used alike by the stage, `guise render` and evaluation.
 
-A voice thinks in hops at a rate of its own. `BlockAdapter` takes blocks at the microphone's rate, cuts them into such
-hops, and keeps the band above the voice's own rate as it was said, so that nothing sounds like a telephone. Its latency
-is one number, known when it is made, and what comes out does not depend on how the blocks were cut.
+A voice processes hops of fixed length at its own rate. `BlockAdapter` takes blocks at the microphone's rate, cuts them
+into such hops, and keeps the band above the voice's own rate unprocessed, so that the result is not band-limited like a
+telephone. Its latency is constant and known at construction, and the output does not depend on how the sound was cut
+into blocks. Belongs to one thread.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from models.features.resample import Resampler, lowpass
 from models.features.types import Mono
 
 _BLOCKS_TRIED = 4096
-"""So many blocks show every way in which blocks and hops can lie: their least common multiple is shorter."""
+"""Enough blocks for every alignment of blocks and hops: their least common multiple is shorter."""
 
 
 class BlockVoice(Protocol):
@@ -24,27 +25,27 @@ class BlockVoice(Protocol):
 
     @property
     def latency(self) -> int:
-        """Samples by which what comes out is late."""
+        """Delay of the output, in samples."""
 
     def process(self, samples: Mono) -> Mono: ...
 
 
 class HopVoice(Protocol):
-    """A voice as it thinks: hops of its own length, at its own rate."""
+    """A voice as it is implemented: hops of its own length, at its own rate."""
 
     sample_rate: int
     hop: int
-    """Samples it takes at a time."""
+    """Samples per hop."""
 
     @property
     def latency(self) -> int:
-        """Samples at its own rate by which a hop's answer is late, apart from the hop itself."""
+        """Delay of a hop's output in samples at the voice's rate, not counting the hop itself."""
 
     @property
     def context(self) -> int:
-        """Samples of the past, at its own rate, that it must have heard before what it says is right."""
+        """Samples of the past, at the voice's rate, that the output may depend on."""
 
-    def hear(self, samples: Mono) -> Mono:
+    def process_hop(self, samples: Mono) -> Mono:
         """The next (hop,) samples in, (hop,) out."""
 
     def reset(self) -> None: ...
@@ -53,7 +54,7 @@ class HopVoice(Protocol):
 
 
 class BlockAdapter:
-    """A HopVoice behind blocks of any length that is a multiple of `block`; see live.sound.voice.Voice."""
+    """Presents a HopVoice as blocks of any length that is a multiple of `block`; see live.sound.voice.Voice."""
 
     def __init__(self, voice: HopVoice, name: str, sample_rate: int, block: int) -> None:
         """
@@ -65,11 +66,11 @@ class BlockAdapter:
         self._block = block
         self._down = Resampler(sample_rate, voice.sample_rate)
         self._up = Resampler(voice.sample_rate, sample_rate)
-        self._in_hand = _most_awaited(voice, sample_rate, block)
-        per_own = sample_rate / voice.sample_rate
-        inside_s = self._down.latency_s + self._up.latency_s
-        self.latency = self._in_hand + round(voice.latency * per_own + inside_s * sample_rate)
-        self.context = self.latency + round(voice.context * per_own)
+        self._prefill = _prefill_samples(voice, sample_rate, block)
+        ratio = sample_rate / voice.sample_rate
+        resampling_s = self._down.latency_s + self._up.latency_s
+        self.latency = self._prefill + round(voice.latency * ratio + resampling_s * sample_rate)
+        self.context = self.latency + round(voice.context * ratio)
         self._above = _BandAbove(voice.sample_rate, sample_rate, self.latency)
         self.reset()
 
@@ -79,7 +80,7 @@ class BlockAdapter:
         self._up.reset()
         self._above.reset()
         self._waiting = np.zeros(0)
-        self._said = np.zeros(self._in_hand)
+        self._output = np.zeros(self._prefill)
 
     def set(self, name: str, value: float) -> bool:
         return self._voice.set(name, value)
@@ -90,51 +91,51 @@ class BlockAdapter:
             raise ValueError(f"{len(samples)} samples are no multiple of the block of {self._block}")
         waiting = np.concatenate([self._waiting, self._down.push(samples)])
         hop = self._voice.hop
-        whole = len(waiting) // hop * hop
-        said = [self._said]
-        for begin in range(0, whole, hop):
-            said.append(self._up.push(self._voice.hear(waiting[begin : begin + hop].astype(np.float32))))
-        self._waiting = waiting[whole:]
-        ready = np.concatenate(said)
-        self._said = ready[len(samples) :]
+        complete = len(waiting) // hop * hop
+        outputs = [self._output]
+        for begin in range(0, complete, hop):
+            outputs.append(self._up.push(self._voice.process_hop(waiting[begin : begin + hop].astype(np.float32))))
+        self._waiting = waiting[complete:]
+        ready = np.concatenate(outputs)
+        self._output = ready[len(samples) :]
         return (ready[: len(samples)] + self._above.push(samples)).astype(np.float32)
 
 
 class _BandAbove:
-    """What lies above the voice's own rate, `latency` samples late; nothing where there is nothing above."""
+    """The band above the voice's own rate, `latency` samples late; nothing if the voice's rate is not lower."""
 
-    def __init__(self, own_hz: int, sample_rate: int, latency: int) -> None:
-        self._kernel = lowpass(sample_rate, own_hz) if own_hz < sample_rate else None
-        self._late = latency
+    def __init__(self, voice_hz: int, sample_rate: int, latency: int) -> None:
+        self._kernel = lowpass(sample_rate, voice_hz) if voice_hz < sample_rate else None
+        self._delay = latency
         self.reset()
 
     def reset(self) -> None:
-        self._heard = np.zeros(self._late + (0 if self._kernel is None else len(self._kernel) // 2 + 1))
+        self._history = np.zeros(self._delay + (0 if self._kernel is None else len(self._kernel) // 2 + 1))
 
     def push(self, samples: Mono) -> NDArray[np.float64] | float:
         if self._kernel is None:
             return 0.0
-        heard = np.concatenate([self._heard, samples])
-        self._heard = heard[len(samples) :]
+        joined = np.concatenate([self._history, samples])
+        self._history = joined[len(samples) :]
         half = len(self._kernel) // 2
-        # Around the samples of `latency` ago there are `half` on either side: the latency is longer than that.
-        begin = len(heard) - len(samples) - self._late
-        around = heard[begin - half : begin + len(samples) + half]
-        return heard[begin : begin + len(samples)] - np.convolve(around, self._kernel, "valid")
+        # `half` samples on either side of those of `latency` ago are available: the latency is longer than that.
+        begin = len(joined) - len(samples) - self._delay
+        around = joined[begin - half : begin + len(samples) + half]
+        return joined[begin : begin + len(samples)] - np.convolve(around, self._kernel, "valid")
 
 
-def _most_awaited(voice: HopVoice, sample_rate: int, block: int) -> int:
-    """The samples that must be in hand at the start, so that after each block a block can be given."""
+def _prefill_samples(voice: HopVoice, sample_rate: int, block: int) -> int:
+    """Samples of silence to begin with, so that every block in can be followed by a block out."""
     taken = block * np.arange(1, _BLOCKS_TRIED + 1, dtype=np.int64)
-    own = taken * voice.sample_rate // sample_rate // voice.hop * voice.hop
-    given = own * sample_rate // voice.sample_rate
-    return int((taken - given).max())
+    processed = taken * voice.sample_rate // sample_rate // voice.hop * voice.hop
+    output = processed * sample_rate // voice.sample_rate
+    return int((taken - output).max())
 
 
 def streamed(voice: BlockVoice, samples: Mono, block: int) -> Mono:
-    """A whole recording through a voice, its latency taken out: as long as it was, and where it was."""
-    late = voice.latency
-    whole = late + len(samples)
-    padded = np.concatenate([samples, np.zeros(late + -whole % block, np.float32)])
-    said = [voice.process(padded[begin : begin + block]) for begin in range(0, len(padded), block)]
-    return np.concatenate([np.zeros(0, np.float32), *said])[late:whole]
+    """A whole recording through a voice, with the latency removed: same length, same timing."""
+    latency = voice.latency
+    complete = latency + len(samples)
+    padded = np.concatenate([samples, np.zeros(latency + -complete % block, np.float32)])
+    outputs = [voice.process(padded[begin : begin + block]) for begin in range(0, len(padded), block)]
+    return np.concatenate([np.zeros(0, np.float32), *outputs])[latency:complete]

@@ -1,8 +1,8 @@
-"""68 points -> the picture a generator reads: white lines on black, drawn in the pixels the generator sees.
+"""68 points -> the picture a generator reads: white lines on black, drawn in the generator's pixels.
 
-Drawn in output pixels, because a line drawn on the camera's frame and shrunk with it is 1.1 pixels wide from 720p
-and 1.6 from 480p, and a generator trained on one does not know the other. Free of torch: training and the stage
-call the same function.
+Drawn in output pixels, because a line drawn on the camera's frame and shrunk with it is 1.1 pixels wide from 720p and
+1.6 from 480p, and a generator trained on one performs badly on the other. Free of torch: training and the stage call
+the same function.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def draw_lines(points: Points, size: int) -> Picture:
     """
     large = np.zeros((2 * size, 2 * size), np.uint8)
     width = max(1, round(2 * SMOOTH_WIDTH_AT_256 * size / 256))
-    # Pixel centres: x in the picture lies at 2x + 0.5 in the double one.
+    # Pixel centres: x in the picture is at 2x + 0.5 in the double one.
     fixed = np.rint((points * 2 + 0.5) * (1 << _SHIFT)).astype(np.int32)
     cv2.polylines(large, [fixed[s] for s in OPEN_LINES], False, 255, width, cv2.LINE_AA, _SHIFT)
     cv2.polylines(large, [fixed[s] for s in CLOSED_LINES], True, 255, width, cv2.LINE_AA, _SHIFT)
@@ -46,10 +46,10 @@ def draw_lines(points: Points, size: int) -> Picture:
 
 
 def draw_face2face_lines(points: Points, frame_shape: tuple[int, int], size: int) -> Picture:
-    """face2face-demo's drawing, pixel for pixel, for generators that were trained its way.
+    """face2face-demo's drawing, pixel for pixel, for generators that were trained with it.
 
     `points` are in the frame's pixels, `frame_shape` is (height, width). Thickness 3 and no anti-aliasing on a black
-    full frame, of which the centre square is then brought to `size` by bilinear interpolation, as its code does.
+    full frame, whose centre square is then scaled to `size` by bilinear interpolation, as in its code.
     """
     height, width = frame_shape
     drawing = np.zeros((height, width, 3), np.uint8)

@@ -1,7 +1,7 @@
-"""Where a face is, and its 68 points: dlib's detector and predictor, as training and the stage both use them.
+"""Detection of faces and their 68 points: dlib's detector and predictor, for training and the stage.
 
-Runs in whichever thread calls it; one `FacePoints` must not be shared by two threads at a time. The landmark
-file was trained on iBUG 300-W, whose licence excludes commercial use: GUISE_LANDMARKS names another one.
+Runs in the calling thread; one `FacePoints` must not be shared by two threads at a time. The landmark file was trained
+on iBUG 300-W, whose licence excludes commercial use: GUISE_LANDMARKS names another one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ POINTS = 68
 LEFT_EYE = slice(36, 42)
 RIGHT_EYE = slice(42, 48)
 RIGID = np.array([27, 28, 29, 30, 36, 39, 42, 45])
-"""Nose bridge and eye corners: what moves with the skull and not with the expression."""
+"""Nose bridge and eye corners: they move with the skull and not with the expression."""
 
 MIRROR = np.concatenate(
     [
@@ -34,15 +34,15 @@ MIRROR = np.concatenate(
         np.array([64, 63, 62, 61, 60, 67, 66, 65]),  # inner lips
     ]
 )
-"""Which point a point becomes in a mirror."""
+"""The index of each point after mirroring."""
 
 FINE_FACE_PX = 320
-"""The predictor answers in whole pixels. Asked on a face scaled to this width its steps fall below 1/2 pixel of a
-webcam's face (about 110 to 270 px wide), which is what keeps eyelids from jumping."""
+"""The predictor returns whole pixels. On a face scaled to this width its steps fall below 1/2 pixel of a webcam's face
+(about 110 to 270 px wide), which keeps eyelids from jumping."""
 
 
 class LandmarkFileMissing(Exception):
-    """The 68-point file is not where it was expected; the message says what to do."""
+    """The 68-point file is missing; the message says what to do."""
 
 
 class Box(NamedTuple):
@@ -114,10 +114,10 @@ class FacePoints:
             raise LandmarkFileMissing(f"{path} is not a dlib shape predictor: {error}") from error
 
     def detect(self, picture: Picture, scale: float = 1.0, threshold: float = 0.0) -> list[Face]:
-        """All frontal faces of an RGB or grey picture, the surest first.
+        """All frontal faces of an RGB or grey picture, by falling score.
 
-        `scale` below 1 looks at a smaller copy (faster, faces under 80 px / scale are missed), above 1 at a larger
-        one. A threshold below 0 finds more and surer-to-be-wrong faces.
+        `scale` below 1 detects on a smaller copy (faster, faces under 80 px / scale are missed), above 1 on a larger
+        one. A threshold below 0 finds more faces, with more false ones.
         """
         grey = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         if scale != 1.0:
@@ -135,17 +135,17 @@ class FacePoints:
     def steady_points(self, picture: Picture, box: Box) -> Points:
         """The mean of the fine points of seven boxes around `box`: for footage, where there is time.
 
-        The predictor's answer shakes with its box; the mean shakes half as much, and lids and lips move no less.
+        The predictor's output jitters with its box; the mean jitters half as much, and lids and lips move no less.
         """
-        nudged = [(0, 0, 1), (0.04, 0, 1), (-0.04, 0, 1), (0, 0.04, 1), (0, -0.04, 1), (0, 0, 1.06), (0, 0, 0.94)]
-        found = [self.fine_points(picture, _nudged(box, *nudge)) for nudge in nudged]
-        return np.asarray(np.mean(found, axis=0), np.float32)
+        jitters = [(0, 0, 1), (0.04, 0, 1), (-0.04, 0, 1), (0, 0.04, 1), (0, -0.04, 1), (0, 0, 1.06), (0, 0, 0.94)]
+        estimates = [self.fine_points(picture, _jittered(box, *jitter)) for jitter in jitters]
+        return np.asarray(np.mean(estimates, axis=0), np.float32)
 
     def fine_points(self, picture: Picture, box: Box) -> Points:
         """The points of `points`, with the fraction of a pixel that dlib rounds away.
 
-        They are looked for again on the enlarged face and kept within half a pixel of dlib's own, so that rounding
-        them gives the direct call's.
+        They are predicted again on the enlarged face and kept within half a pixel of dlib's own, so that rounding them
+        gives the direct call's.
         """
         coarse = self.points(picture, box)
         zoom = FINE_FACE_PX / box.width
@@ -157,7 +157,7 @@ class FacePoints:
         if part.size == 0:
             return coarse
         large = np.asarray(cv2.resize(part, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_LINEAR), np.uint8)
-        # Pixel centres: pixel i of the part lies at (i + 0.5) * zoom - 0.5 of the enlargement.
+        # Pixel centres: pixel i of the part is at (i + 0.5) * zoom - 0.5 of the enlargement.
         inner = Box(
             round((box.left - left) * zoom),
             round((box.top - top) * zoom),
@@ -168,7 +168,7 @@ class FacePoints:
         return np.asarray(np.clip(fine, coarse - 0.49, coarse + 0.49), np.float32)
 
 
-def _nudged(box: Box, right: float, down: float, scale: float) -> Box:
+def _jittered(box: Box, right: float, down: float, scale: float) -> Box:
     """`box` moved by shares of its width, and scaled about its centre."""
     x, y = box.centre[0] + right * box.width, box.centre[1] + down * box.width
     half = scale * box.width / 2
@@ -187,7 +187,7 @@ def _scaled(rectangle: dlib.rectangle, factor: float) -> Box:
 
 
 def eye_distance(points: Points) -> float:
-    """Distance of the eyes' centres, in the points' own unit: the yardstick every face measure is divided by."""
+    """Distance of the eyes' centres, in the points' own unit: the unit of all face measures."""
     return float(np.linalg.norm(points[LEFT_EYE].mean(0) - points[RIGHT_EYE].mean(0)))
 
 

@@ -1,8 +1,8 @@
-"""A voice without a vocoder: the speaker's own waveform, its periods laid at another pitch, its spectrum changed by a
-filter. See convert.HopVoice.
+"""A voice without a vocoder: PSOLA changes the pitch of the speaker's own waveform, a filter its spectrum. See
+models.features.block_adapter.HopVoice.
 
-What is to be done is said hop by hop by a network that hears the sound as it comes. The overlap-add waits for the
-marks of the periods, and for as long as it waits the network hears on.
+A network that reads the sound as it arrives predicts the change for each hop. PSOLA has to wait for the pitch marks,
+and the network uses this time as its lookahead. Belongs to one thread.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features.loudness import LEVEL_S, LoudnessMatcher
-from models.features.low_cut import LowCut, nothing_below
+from models.features.low_cut import LowCut, cutoff_hz
 from models.features.pitch_marks import CERTAIN_MS, PitchMarks
 from models.features.psola import PitchShift, PsolaSynthesizer, SampleHistory
 from models.features.room_tone import RoomTone
@@ -22,7 +22,7 @@ from models.features.time_varying_filter import TimeVaryingFilter
 from models.features.types import Mono
 
 SAMPLE_RATE = 16000
-"""Hz; such a voice is had at no other."""
+"""Hz; such a voice exists at no other rate."""
 _DECIMATION = 2
 _KEEP_S = 0.16
 _PITCH_RANGE, _FORMANT_RANGE = 24.0, 12.0
@@ -31,18 +31,18 @@ _LOUDEST = 2.0
 
 
 class Network(Protocol):
-    """What says how a voice is to be changed."""
+    """Predicts the change of the voice."""
 
     lookahead: int
-    """Samples: what it says after a hop is of the sound that ended so long before the hop's end."""
+    """Samples: the prediction after a hop belongs to the sound that ended so long before the hop's end."""
     context: int
-    """Samples of the past it must have heard before what it says is right."""
+    """Samples of the past that the prediction may depend on."""
 
-    def hear(self, samples: Mono, lf0: float) -> tuple[NDArray[np.float32], float]:
-        """The next hop, and ln F0 (Hz; 0 where there is no voice) of the sound that it is to judge.
+    def predict(self, samples: Mono, lf0: float) -> tuple[NDArray[np.float32], float]:
+        """Takes the next hop, and ln F0 (Hz; 0 where unvoiced) of the sound that the prediction is for.
 
         Returns:
-            What is to be added to the mel-cepstra, (MCEPS,), and ln F0 as it is to be.
+            What to add to the mel-cepstra, (MCEPS,), and the target's ln F0.
         """
 
     def reset(self) -> None: ...
@@ -51,17 +51,17 @@ class Network(Protocol):
 
 
 class FilteredVoice:
-    """HopVoice; `pitch` and `formant` move what the network says, in semitones; `room`, in dB, makes the target's room
-    tone fainter than it was recorded, where there is any."""
+    """HopVoice; `pitch` and `formant` shift the network's result, in semitones; `room`, in dB, makes the target's room
+    tone fainter than it was recorded, if there is one."""
 
     def __init__(self, network: Network, room: RoomTone | None = None) -> None:
-        """room: what is heard under the target's voice, in the place of what lies under the performer's."""
+        """room: the room tone of the target, which replaces that of the performer."""
         self.sample_rate = SAMPLE_RATE
         self.hop = frame_samples(SAMPLE_RATE)
         self.latency = network.lookahead
         self.context = max(network.context, round(LEVEL_S * SAMPLE_RATE)) + network.lookahead
         self._network = network
-        self._heard = SampleHistory(SAMPLE_RATE, self.hop, _KEEP_S)
+        self._history = SampleHistory(SAMPLE_RATE, self.hop, _KEEP_S)
         self._marks = PitchMarks(SAMPLE_RATE, self.hop, _DECIMATION, _KEEP_S)
         self._periods = PsolaSynthesizer(
             SAMPLE_RATE, network.lookahead - CERTAIN_MS * 1e-3 * SAMPLE_RATE, network.lookahead
@@ -74,7 +74,7 @@ class FilteredVoice:
 
     def reset(self) -> None:
         self._network.reset()
-        self._heard.reset()
+        self._history.reset()
         self._marks.reset()
         self._periods.reset()
         self._level.reset()
@@ -82,8 +82,8 @@ class FilteredVoice:
         self._low_cut.reset()
         if self._room is not None:
             self._room.reset()
-        self._ended = 0
-        self._moved = 0.0
+        self._samples_in = 0
+        self._shift_octaves = 0.0
 
     def set(self, name: str, value: float) -> bool:
         if name == "pitch":
@@ -91,34 +91,34 @@ class FilteredVoice:
         elif name == "formant":
             self._formant = min(max(value, -_FORMANT_RANGE), _FORMANT_RANGE)
         elif name == "room" and self._room is not None:
-            self._room.turn_down(value)
+            self._room.set_level_db(value)
         else:
             return self._network.set(name, value)
         return True
 
-    def hear(self, samples: Mono) -> Mono:
-        self._heard.hear(samples)
-        self._marks.hear(samples)
-        self._ended += self.hop
-        end = self._ended - self.latency
+    def process_hop(self, samples: Mono) -> Mono:
+        self._history.push(samples)
+        self._marks.push(samples)
+        self._samples_in += self.hop
+        end = self._samples_in - self.latency
         begin = end - self.hop
         lf0 = self._lf0(end)
-        change, wanted = self._network.hear(samples, lf0)
-        if lf0 and wanted:
-            # Where there is no voice it stays as it was: the next period may be laid before it is heard.
-            self._moved = (wanted - lf0) / np.log(2.0)
-        stretch = PitchShift(2.0 ** (self._moved + self._pitch / 12.0), 2.0 ** (self._formant / 12.0))
-        laid = self._periods.overlap_add(self._heard, self._marks, begin, end, stretch)
-        as_loud = self._level.match(laid, self._heard.samples(begin, end), self._periods.voiced)
-        said = self._filter.process(as_loud, change)
+        change, target_lf0 = self._network.predict(samples, lf0)
+        if lf0 and target_lf0:
+            # In unvoiced sound the shift is kept: the next period may be output before its F0 is known.
+            self._shift_octaves = (target_lf0 - lf0) / np.log(2.0)
+        shift = PitchShift(2.0 ** (self._shift_octaves + self._pitch / 12.0), 2.0 ** (self._formant / 12.0))
+        periods = self._periods.overlap_add(self._history, self._marks, begin, end, shift)
+        matched = self._level.match(periods, self._history.samples(begin, end), self._periods.voiced)
+        output = self._filter.process(matched, change)
         if self._room is not None:
-            pitch = np.array([np.exp(lf0) * stretch.pitch if lf0 else 0.0])
-            above = self._low_cut.push(np.asarray(said, np.float64), nothing_below(pitch))
-            said = above.astype(np.float32) + self._room.push(self.hop, bool(lf0))
-        return np.clip(said, -_LOUDEST, _LOUDEST)
+            pitch = np.array([np.exp(lf0) * shift.pitch if lf0 else 0.0])
+            above = self._low_cut.push(np.asarray(output, np.float64), cutoff_hz(pitch))
+            output = above.astype(np.float32) + self._room.push(self.hop, bool(lf0))
+        return np.clip(output, -_LOUDEST, _LOUDEST)
 
     def _lf0(self, at: int) -> float:
-        """ln Hz of the period about that sample; 0 where there is none."""
+        """ln Hz of the period near that sample; 0 where there is none."""
         index = self._marks.nearest(at)
         if index < 0 or abs(self._marks.at[index] - at) > self._marks.periods[index]:
             return 0.0

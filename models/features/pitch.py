@@ -1,14 +1,14 @@
-"""Pitch while it is spoken: one F0 a frame, from little future and a short past.
+"""Causal pitch tracking: one F0 a frame, from little future and a short past.
 
 The normalised cross-correlation of Talkin ("A robust algorithm for pitch tracking", in Speech Coding and Synthesis,
-1995), on a low-passed and decimated signal, with the paths of all pitches followed as it goes: each frame says where
-the best path so far ends, without waiting for those to come. WORLD's own dio wants 180 ms and drops every voiced
-stretch that touches the window's end: on LibriSpeech it missed 11.5 % of the frames with 25 ms of future.
+1995), on a low-passed and decimated signal, with dynamic programming without backtracking: each frame returns the end
+of the best path so far. WORLD's own dio needs 180 ms and drops every voiced stretch that touches the window's end: on
+LibriSpeech it missed 11.5 % of the frames with 25 ms of future.
 
-It learns where a voice lies, from the frames that are clear: what is far from there must be so much clearer; and how
-loud it is: what is far below is no voice, but a room's hum.
+It learns the range of the voice from clear frames, and requires a higher correlation far from it; and its level, and
+treats what is far below as a room's hum.
 
-Deterministic: the same frames in any grouping give the same F0.
+Deterministic: the same frames in any grouping give the same F0. Belongs to one thread.
 """
 
 from __future__ import annotations
@@ -23,37 +23,37 @@ _LOWPASS_S = 0.002
 """Half the length of the filter."""
 _WORKING_HZ = 8000
 _PER_OCTAVE = 36
-"""Pitches that a path may take; between them the correlation's own peak says more."""
+"""Grid of pitches for the paths; the correlation's peak gives the exact value."""
 _VOICED = 0.42
-"""Correlation above which a path gains by voicing."""
+"""Correlation above which voicing gains."""
 _SWITCH_COST = 0.1
-"""Of beginning to voice, and of ending it."""
+"""Cost of a change between voiced and unvoiced."""
 _OCTAVE_COST = 0.04
 """For each octave that a lag is longer than the shortest: else the double period always wins by a little."""
 _JUMP_COST = 0.6
 """For each octave from the frame before, up to one."""
 _FAR_COST = 0.4
-"""For each octave that a pitch lies farther than `_NEAR_OCTAVES` from the middle of the voice."""
+"""For each octave that a pitch is farther than `_NEAR_OCTAVES` from the centre of the voice's range."""
 _NEAR_OCTAVES = 0.4
 _CLEAR = 0.8
-"""Correlation from which a frame says where the voice lies, whatever path was taken: errors must not confirm
-themselves."""
+"""Correlation from which a frame updates the range, independent of the path: errors must not confirm themselves."""
 _KNOWN_FRAMES = 100
-"""Clear frames until the middle of a voice counts in full."""
+"""Clear frames until the range has full weight."""
 _FOLLOWS_OCTAVES = 0.02
-"""How far the middle of the voice moves at most with a frame: an octave in a quarter of a second, for one who sings."""
+"""Largest change of the centre in a frame: an octave in a quarter of a second, for singing."""
 _SILENCE = 3e-4
-"""Root mean square under which nothing is voiced."""
+"""Root mean square below which nothing is voiced."""
 _QUIET = 10 ** (-35 / 20)
-"""Nor so far below the voice."""
-_RISES, _SINKS = 0.1, 10 ** (-0.01 / 20)
-"""How fast the voice's level follows louder voiced frames (a share of the way), and sinks at every frame (2 dB/s)."""
-_FAINTEST = -2.0
-"""No path falls farther behind the best: another may begin anywhere."""
+"""Level relative to the voice's below which nothing is voiced."""
+_LEVEL_RISE, _LEVEL_FALL = 0.1, 10 ** (-0.01 / 20)
+"""How fast the voice's level follows louder voiced frames (a share of the difference), and falls at every frame (2
+dB/s)."""
+_LOWEST_SCORE = -2.0
+"""Lowest score relative to the best path: another may begin anywhere."""
 
 
 class PitchTracker:
-    """F0 in Hz of frames in their order; 0 where there is no voice."""
+    """F0 in Hz of successive frames; 0 where unvoiced."""
 
     def __init__(self, sample_rate: int, floor_hz: float = 71.0, ceiling_hz: float = 700.0) -> None:
         self._every = max(sample_rate // _WORKING_HZ, 1)
@@ -66,29 +66,29 @@ class PitchTracker:
         lowpass = np.sinc(2 * _LOWPASS_HZ / sample_rate * at) * np.hanning(len(at) + 2)[1:-1]
         self._lowpass = lowpass / lowpass.sum()
         self.reach = half + (self._window + self._longest) // 2 * self._every + self._every
-        """Samples on either side of a frame's centre that its F0 is read from."""
+        """Samples on either side of a frame's centre that its F0 depends on."""
         self._octaves = np.arange(np.log2(floor_hz), np.log2(ceiling_hz), 1 / _PER_OCTAVE)
         lags = self._rate / 2.0**self._octaves
         self._below = np.minimum(lags.astype(np.int64), self._longest - 1)
         self._share = lags - self._below
-        self._longer = _OCTAVE_COST * (self._octaves[-1] - self._octaves)
-        apart = np.abs(self._octaves[:, None] - self._octaves)
-        self._jumps = _JUMP_COST * np.minimum(apart, 1.0)
+        self._octave_cost = _OCTAVE_COST * (self._octaves[-1] - self._octaves)
+        distances = np.abs(self._octaves[:, None] - self._octaves)
+        self._jumps = _JUMP_COST * np.minimum(distances, 1.0)
         self.reset()
 
     def reset(self) -> None:
         self._paths = np.zeros(len(self._octaves))
-        """What the best path gained that ends at each pitch; the best of all at 0."""
+        """The score of the best path that ends at each pitch, relative to the best of all."""
         self._unvoiced = 0.0
-        """And the one that ends without a voice."""
-        self._middle = 0.0
-        self._known = 0
+        """The score of the best path that ends unvoiced."""
+        self._centre = 0.0
+        self._clear_frames = 0
         self._level = 0.0
 
     def track(self, samples: Signal, centres: NDArray[np.int64]) -> Signal:
-        """F0 at the sample indices `centres`, which go on from those of the call before; (t,) Hz.
+        """F0 at the sample indices `centres`, which continue those of the call before; (t,) Hz.
 
-        `samples` reaches `reach` beyond each centre, or is taken as it is at the edges.
+        `samples` reaches `reach` beyond each centre; near its edges the window is shifted inwards.
         """
         slow = np.convolve(samples, self._lowpass, "same")[:: self._every]
         span = self._window + self._longest
@@ -97,7 +97,7 @@ class PitchTracker:
         stretches = stretches - stretches.mean(axis=1, keepdims=True)
         correlations, levels = self._correlate(stretches)
         heights = self._heights(correlations)
-        return np.array([self._follow(*frame) for frame in zip(correlations, heights, levels, strict=True)])
+        return np.array([self._step(*frame) for frame in zip(correlations, heights, levels, strict=True)])
 
     def _correlate(self, stretches: Signal) -> tuple[Signal, Signal]:
         """Normalised correlation with each lag, (t, longest + 1), and the root mean square, (t,)."""
@@ -111,47 +111,47 @@ class PitchTracker:
         return products / scale, np.sqrt(energies[:, 0] / self._window)
 
     def _heights(self, correlations: Signal) -> Signal:
-        """The correlation at each pitch's lag, (t, pitches): none before it has fallen from lag 0 to nothing, where
-        every low sound correlates."""
-        fallen = np.maximum.accumulate(correlations < 0.0, axis=1)[:, self._below]
+        """The correlation at each pitch's lag, (t, pitches): -1 before the first negative value from lag 0, where every
+        low sound correlates."""
+        past_zero = np.maximum.accumulate(correlations < 0.0, axis=1)[:, self._below]
         left, right = correlations[:, self._below], correlations[:, self._below + 1]
-        return np.where(fallen, left + (right - left) * self._share, -1.0)
+        return np.where(past_zero, left + (right - left) * self._share, -1.0)
 
-    def _follow(self, correlation: Signal, heights: Signal, level: float) -> float:
-        """One frame on: its F0."""
-        gains = heights - self._longer
+    def _step(self, correlation: Signal, heights: Signal, level: float) -> float:
+        """Advances by one frame; returns its F0."""
+        gains = heights - self._octave_cost
         quiet = level < max(_SILENCE, self._level * _QUIET)
         if not quiet:
-            self._learn(int(np.argmax(gains)), heights)
+            self._update_range(int(np.argmax(gains)), heights)
         gains = gains - _VOICED
-        if self._known:
-            far = np.maximum(np.abs(self._octaves - self._middle) - _NEAR_OCTAVES, 0.0)
-            gains = gains - _FAR_COST * min(self._known / _KNOWN_FRAMES, 1.0) * far
+        if self._clear_frames:
+            far = np.maximum(np.abs(self._octaves - self._centre) - _NEAR_OCTAVES, 0.0)
+            gains = gains - _FAR_COST * min(self._clear_frames / _KNOWN_FRAMES, 1.0) * far
         if quiet:
             gains = gains - 1.0
-        ended = max(self._unvoiced, float(self._paths.max()) - _SWITCH_COST)
-        went_on = (self._paths - self._jumps).max(axis=1)
-        paths = gains + np.maximum(went_on, self._unvoiced - _SWITCH_COST)
+        unvoiced = max(self._unvoiced, float(self._paths.max()) - _SWITCH_COST)
+        continued = (self._paths - self._jumps).max(axis=1)
+        paths = gains + np.maximum(continued, self._unvoiced - _SWITCH_COST)
         best = int(np.argmax(paths))
-        top = max(float(paths[best]), ended)
-        self._paths, self._unvoiced = np.maximum(paths - top, _FAINTEST), max(ended - top, _FAINTEST)
-        self._level *= _SINKS
-        if paths[best] <= ended:
+        top = max(float(paths[best]), unvoiced)
+        self._paths, self._unvoiced = np.maximum(paths - top, _LOWEST_SCORE), max(unvoiced - top, _LOWEST_SCORE)
+        self._level *= _LEVEL_FALL
+        if paths[best] <= unvoiced:
             return 0.0
-        self._level += (_RISES if self._level else 1.0) * max(level - self._level, 0.0)
-        return self._exact(correlation, self._rate / 2.0 ** float(self._octaves[best]))
+        self._level += (_LEVEL_RISE if self._level else 1.0) * max(level - self._level, 0.0)
+        return self._refine(correlation, self._rate / 2.0 ** float(self._octaves[best]))
 
-    def _learn(self, clearest: int, heights: Signal) -> None:
-        """Where this voice lies."""
+    def _update_range(self, clearest: int, heights: Signal) -> None:
+        """Updates the centre of the voice's range."""
         if heights[clearest] < _CLEAR:
             return
         octave = float(self._octaves[clearest])
-        if not self._known:
-            self._middle = octave
-        self._known += 1
-        self._middle += float(np.clip(octave - self._middle, -_FOLLOWS_OCTAVES, _FOLLOWS_OCTAVES))
+        if not self._clear_frames:
+            self._centre = octave
+        self._clear_frames += 1
+        self._centre += float(np.clip(octave - self._centre, -_FOLLOWS_OCTAVES, _FOLLOWS_OCTAVES))
 
-    def _exact(self, correlation: Signal, lag: float) -> float:
+    def _refine(self, correlation: Signal, lag: float) -> float:
         """The F0 of the correlation's peak near a lag, Hz."""
         reach = 1 + int(0.02 * lag)
         begin = max(round(lag) - reach, 1)

@@ -1,10 +1,9 @@
-"""Where each period of a voice lies, heard with as little of the future as can be: for the voice that cuts speech
-into periods and lays them anew.
+"""Causal pitch marks of a voice, with as little lookahead as possible: for PSOLA.
 
-The period is the lag of the greatest normalised correlation of the newest 20 ms with what went before (Talkin,
-RAPT, 1995), followed from hop to hop by dynamic programming without looking back; each mark is the one before, moved
-by the lag at which the waveform round it repeats itself, and drawn slowly to where the period is loudest, which is
-near the closing of the glottis (Moulines and Charpentier, 1990, want grains centred there).
+The period is the lag of the greatest normalised correlation of the newest 20 ms with the sound before (Talkin, RAPT,
+1995), tracked from hop to hop by dynamic programming without backtracking; each mark is the one before, moved by the
+lag at which the waveform around it repeats, and slowly pulled to where the period is loudest, which is near the glottal
+closure (Moulines and Charpentier, 1990, want grains centred there).
 
 Belongs to the thread of the voice that owns it.
 """
@@ -22,30 +21,29 @@ from models.features.types import Mono
 
 LOWEST_HZ, HIGHEST_HZ = 60.0, 700.0
 CERTAIN_MS = 3.5
-"""A mark is found when this much after it has been heard: half the low-pass filter, and what is compared."""
+"""Delay after which a mark is found: half the low-pass filter, and the compared sound."""
 _HEARD_S = 0.12
 _WINDOW_S = 0.02
 _AFTER_S = 0.002
 _VOICED, _STILL_VOICED = 0.6, 0.45
 _OCTAVE_COST, _LEAP_COST, _MEMORY = 0.03, 0.5, 0.8
 _QUIET = 3e-4
-_DRAWN = 0.003
-"""Of a period: more is heard as a pitch that wavers."""
+_MAX_PULL = 0.003
+"""Of a period: more is audible as a wavering pitch."""
 _FAINT, _LOUD_MEMORY_S = 3e-4, 3.0
 
 PitchLine = NDArray[np.float64]
 
 
 class PitchMarks:
-    """Marks of the voiced parts of a sound that is heard hop by hop."""
+    """Pitch marks of the voiced parts of a sound, hop by hop."""
 
     def __init__(self, sample_rate: int, hop: int, decimation: int, keep_s: float) -> None:
-        """
-        Args:
-            sample_rate: Hz.
-            hop: samples heard at a time; a multiple of decimation.
-            decimation: the sound is looked at at sample_rate / decimation, 6 to 8 kHz.
-            keep_s: how long a mark is remembered.
+        """Args:
+        sample_rate: Hz.
+        hop: samples per call; a multiple of decimation.
+        decimation: the analysis runs at sample_rate / decimation, 6 to 8 kHz.
+        keep_s: how long a mark is kept.
         """
         self._hop, self._decimation = hop, decimation
         self._keep = keep_s * sample_rate
@@ -61,39 +59,39 @@ class PitchMarks:
         self._fade = math.exp(-hop / sample_rate / _LOUD_MEMORY_S)
         self._after = round(_AFTER_S * rate)
         self._smooth = np.hanning(round(1.5e-3 * rate) + 2)[1:-1]
-        self._heard = np.zeros(round(_HEARD_S * rate))
+        self._history = np.zeros(round(_HEARD_S * rate))
         self._tail = np.zeros(len(self._filter) - 1)
         self.reset()
 
     def reset(self) -> None:
-        """As if newly made."""
-        self._heard[:] = 0.0
+        """Returns to the initial state."""
+        self._history[:] = 0.0
         self._tail[:] = 0.0
         self._score = np.zeros(len(self._bias))
         self._loudest_yet = 0.0  # energy of a window
-        self._ended = 0  # analysis samples heard
+        self._ended = 0  # analysis samples so far
         self._period = 0.0  # of the newest window, analysis samples; 0: no voice
-        self._last = -1.0  # the newest mark, analysis samples; negative: none in this stretch of voice
+        self._last = -1.0  # the newest mark, analysis samples; negative: none in this voiced stretch
         self.at: list[float] = []
         """Samples since the beginning, increasing."""
         self.periods: list[float] = []
         """Samples from the mark before to this one."""
 
-    def hear(self, samples: Mono) -> None:
+    def push(self, samples: Mono) -> None:
         """The next (hop,) samples."""
         self._decimate(samples)
         self._follow_period()
         if self._period == 0.0:
             self._last = -1.0
         elif self._last < 0.0:
-            self._begin()
+            self._start_voiced()
         while self._last >= 0.0 and self._last + 1.08 * self._period + self._after < self._ended:
-            self._add(*self._next(self._last))
+            self._append(*self._next(self._last))
         self._forget()
 
     @property
-    def going(self) -> bool:
-        """Whether the newest that was heard has a pitch."""
+    def voiced(self) -> bool:
+        """Whether the newest sound is voiced."""
         return self._last >= 0.0
 
     def nearest(self, at: float) -> int:
@@ -107,31 +105,31 @@ class PitchMarks:
         joined = np.concatenate([self._tail, samples])
         self._tail[:] = joined[self._hop :]
         new = sliding_window_view(joined, len(self._filter))[self._decimation - 1 :: self._decimation] @ self._filter
-        self._heard[: -len(new)] = self._heard[len(new) :].copy()
-        self._heard[-len(new) :] = new
+        self._history[: -len(new)] = self._history[len(new) :].copy()
+        self._history[-len(new) :] = new
         self._ended += len(new)
 
     def _follow_period(self) -> None:
-        span = self._heard[-self._window - self._longest :]
+        span = self._history[-self._window - self._longest :]
         span = span - span.mean()
         newest = span[-self._window :]
         energies = np.convolve(span * span, np.ones(self._window), "valid") + self._quiet
-        alike = np.correlate(span, newest, "valid") / np.sqrt(energies * energies[-1])
-        alike = alike[::-1]
-        dip = np.minimum.accumulate(alike)  # on the slope from lag 0 down nothing comes again
-        alike = (alike - np.maximum(dip, 0.0))[self._shortest :]
-        self._score = alike - self._bias + _MEMORY * (self._score[None, :] - self._leap).max(axis=1)
+        correlation = np.correlate(span, newest, "valid") / np.sqrt(energies * energies[-1])
+        correlation = correlation[::-1]
+        dip = np.minimum.accumulate(correlation)  # correlations on the slope down from lag 0 do not count
+        correlation = (correlation - np.maximum(dip, 0.0))[self._shortest :]
+        self._score = correlation - self._bias + _MEMORY * (self._score[None, :] - self._leap).max(axis=1)
         best = int(np.argmax(self._score))
         self._loudest_yet = max(self._loudest_yet * self._fade, float(energies[-1]))
-        heard = energies[-1] > _FAINT * self._loudest_yet  # hum and rooms have a pitch too
-        if heard and alike[best] > (_STILL_VOICED if self._period else _VOICED):
-            self._period = self._shortest + best + _summit(alike, best)
+        audible = energies[-1] > _FAINT * self._loudest_yet  # hum and rooms have a pitch too
+        if audible and correlation[best] > (_STILL_VOICED if self._period else _VOICED):
+            self._period = self._shortest + best + _summit(correlation, best)
         else:
             self._period = 0.0
 
-    def _begin(self) -> None:
-        """The first mark of a stretch of voice, at the loudest place of its newest period, and those before it that
-        the newest window has already heard."""
+    def _start_voiced(self) -> None:
+        """The first mark of a voiced stretch, at the loudest place of its newest period, and those before it within the
+        newest window."""
         period = self._period
         end = self._ended - self._after
         first = self._loudest(end - period / 2, period / 2)
@@ -139,47 +137,47 @@ class PitchMarks:
         count = int((first - (self._ended - self._window - 0.5 * period)) / period)
         for back in range(count, -1, -1):
             if self._time(first - back * period) > known:
-                self._add(first - back * period, period)
+                self._append(first - back * period, period)
         self._last = max(self._last, first)
 
     def _next(self, mark: float) -> tuple[float, float]:
-        """The mark after this one, and how far apart they are."""
+        """The next mark, and its distance from this one."""
         period = self._period
         lag = self._lag(mark, period)
-        aside = self._loudest(mark, period / 2) - mark
-        drawn = min(max(0.03 * aside, -_DRAWN * period), _DRAWN * period)
-        return mark + lag + drawn, lag + drawn
+        offset = self._loudest(mark, period / 2) - mark
+        pull = min(max(0.03 * offset, -_MAX_PULL * period), _MAX_PULL * period)
+        return mark + lag + pull, lag + pull
 
     def _lag(self, mark: float, period: float) -> float:
-        """How far after this mark the waveform round it comes again."""
+        """The lag after this mark at which the waveform around it repeats."""
         centre = self._index(mark)
         before, after = max(round(0.6 * period), self._after), self._after
         low, high = math.floor(0.92 * period), math.ceil(1.08 * period)
-        high = min(high, len(self._heard) - after - centre)
+        high = min(high, len(self._history) - after - centre)
         start = centre - before
         if start < 0 or high - low < 2:
             return period
-        pattern = self._heard[start : centre + after]
-        span = self._heard[start + low : centre + after + high]
+        pattern = self._history[start : centre + after]
+        span = self._history[start + low : centre + after + high]
         energies = np.convolve(span * span, np.ones(len(pattern)), "valid") + 1e-12
-        alike = np.correlate(span, pattern, "valid") / np.sqrt(energies)
-        best = int(np.argmax(alike))
-        if alike[best] <= 0.0:
+        correlation = np.correlate(span, pattern, "valid") / np.sqrt(energies)
+        best = int(np.argmax(correlation))
+        if correlation[best] <= 0.0:
             return period
-        return low + best + _summit(alike, best)
+        return low + best + _summit(correlation, best)
 
     def _loudest(self, mark: float, half: float) -> float:
-        """Where within half a period of a mark the sound, its high end raised, is loudest."""
+        """The place within half a period of a mark where the sound, with raised treble, is loudest."""
         low = max(self._index(mark - half), len(self._smooth))
-        high = min(self._index(mark + half) + 1, len(self._heard))
+        high = min(self._index(mark + half) + 1, len(self._history))
         if high - low < 2:
             return mark
         margin = len(self._smooth) // 2
-        steps = np.diff(self._heard[low - margin - 1 : high + margin])
+        steps = np.diff(self._history[low - margin - 1 : high + margin])
         loud = np.convolve(steps * steps, self._smooth, "same")[margin : margin + high - low]
-        return float(self._ended - len(self._heard) + low + int(np.argmax(loud)))
+        return float(self._ended - len(self._history) + low + int(np.argmax(loud)))
 
-    def _add(self, mark: float, period: float) -> None:
+    def _append(self, mark: float, period: float) -> None:
         self._last = mark
         self.at.append(self._time(mark))
         self.periods.append(period * self._decimation)
@@ -190,7 +188,7 @@ class PitchMarks:
             del self.at[:old], self.periods[:old]
 
     def _index(self, mark: float) -> int:
-        return round(mark) - self._ended + len(self._heard)
+        return round(mark) - self._ended + len(self._history)
 
     def _time(self, mark: float) -> float:
         """From analysis samples to samples since the beginning."""
@@ -198,7 +196,7 @@ class PitchMarks:
 
 
 def _summit(values: PitchLine, best: int) -> float:
-    """By how much the summit of a parabola through a greatest value and its neighbours lies beside it."""
+    """Offset of the vertex of a parabola through a maximum and its neighbours."""
     if best == 0 or best == len(values) - 1:
         return 0.0
     before, here, after = values[best - 1 : best + 2]

@@ -1,8 +1,8 @@
 """Speech as WORLD describes it: F0, spectral envelope and aperiodicity, a frame every 5 ms; and its mel-cepstra.
 
 Morise, Yokomori, Ozawa, "WORLD: a vocoder-based high-quality speech synthesis system" (IEICE 2016), by pyworld.
-`analyse` takes whole recordings (training, evaluation), `Analyser` takes them as they are spoken (the stage), with the
-same frames. Free of torch.
+`analyse` takes whole recordings (training, evaluation), `Analyser` takes live sound (the stage), with the same frames.
+Free of torch.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from models.features.types import Signal
 
 FRAME_S = 0.005
 MCEPS = 36
-"""Coefficients of an envelope, the level (0) among them."""
+"""Coefficients of an envelope, including the level (0)."""
 F0_FLOOR_HZ, F0_CEILING_HZ = 71.0, 700.0
 LOOKAHEAD_S = 0.025
 """What CheapTrick and the pitch tracker read beyond a frame: one and a half of the longest period, rounded up."""
 _CONTEXT_S = 0.1
 _LOW_CUT_HZ = 50.0
-"""A microphone's room has more below than any voice: it would be taken for periods. A gentle slope, as a steeper one
-delays deep voices by 3 ms."""
+"""A room has more energy below it than any voice, which would be taken for periods. The slope is gentle, because a
+steeper one delays deep voices by 3 ms."""
 _WORLD_FLOOR_HZ = 40.0
-"""WORLD's own reach: stonemask gives up below."""
+"""Lowest F0 that WORLD handles: stonemask fails below."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorldFrames:
-    """Some frames in a row. f0: (t,) Hz, 0 where unvoiced; envelope: (t, bins) power; aperiodicity: (t, bins) 0..1."""
+    """Consecutive frames. f0: (t,) Hz, 0 where unvoiced; envelope: (t, bins) power; aperiodicity: (t, bins) 0..1."""
 
     f0: Signal
     envelope: Signal
@@ -48,7 +48,7 @@ class WorldFrames:
 
 
 def joined(parts: Sequence[WorldFrames]) -> WorldFrames:
-    """One after the other."""
+    """Concatenated."""
     return WorldFrames(
         np.concatenate([part.f0 for part in parts]),
         np.concatenate([part.envelope for part in parts]),
@@ -57,23 +57,23 @@ def joined(parts: Sequence[WorldFrames]) -> WorldFrames:
 
 
 class FrameDelay:
-    """Gives the frames that were given it so many frames ago; nobody voices in those before the first."""
+    """Delays frames; those before the first are unvoiced."""
 
     def __init__(self, frames: int) -> None:
-        self._late = frames
-        self._held: WorldFrames | None = None
+        self._delay = frames
+        self._pending: WorldFrames | None = None
 
     def reset(self) -> None:
-        self._held = None
+        self._pending = None
 
     def process(self, frames: WorldFrames) -> WorldFrames:
-        if not self._late:
+        if not self._delay:
             return frames
-        if self._held is None:
-            before = np.repeat(frames.envelope[:1], self._late, axis=0)
-            self._held = WorldFrames(np.zeros(self._late), before, np.ones_like(before))
-        both = joined([self._held, frames])
-        self._held = both.part(len(frames), None)
+        if self._pending is None:
+            before = np.repeat(frames.envelope[:1], self._delay, axis=0)
+            self._pending = WorldFrames(np.zeros(self._delay), before, np.ones_like(before))
+        both = joined([self._pending, frames])
+        self._pending = both.part(len(frames), None)
         return both.part(0, len(frames))
 
 
@@ -83,12 +83,12 @@ def frame_samples(sample_rate: int) -> int:
 
 
 def fft_size(sample_rate: int) -> int:
-    """Of an envelope with fft_size // 2 + 1 bins."""
+    """Size of the FFT; envelopes have fft_size // 2 + 1 bins."""
     return int(pyworld.get_cheaptrick_fft_size(sample_rate, F0_FLOOR_HZ))
 
 
 def analyse(samples: NDArray[np.floating], sample_rate: int) -> WorldFrames:
-    """The frames of a whole recording, (n,) full scale 1; frame k lies at sample k * frame_samples."""
+    """The frames of a whole recording, (n,) full scale 1; frame k is at sample k * frame_samples."""
     x = np.ascontiguousarray(samples, np.float64)
     period_ms = 1e3 * frame_samples(sample_rate) / sample_rate
     f0, times = pyworld.harvest(x, sample_rate, F0_FLOOR_HZ, F0_CEILING_HZ, period_ms)
@@ -109,7 +109,7 @@ def decode_envelope(mcep: NDArray[np.floating], sample_rate: int) -> Signal:
 
 
 def aperiodicity_bands(sample_rate: int) -> int:
-    """In how many numbers WORLD codes the aperiodicity of a frame."""
+    """The number of bands in which WORLD codes the aperiodicity."""
     return int(pyworld.get_num_aperiodicities(sample_rate))
 
 
@@ -126,10 +126,10 @@ def decode_aperiodicity(coded: NDArray[np.floating], sample_rate: int) -> Signal
 
 
 class Analyser:
-    """Speech as it is spoken, a hop of some frames at a time.
+    """Analyses live speech, a hop of some frames at a time.
 
-    `push` takes the next hop of samples and gives as many frames as it holds; the newest of them lies `lookahead`
-    samples before the newest sample.
+    `push` takes the next hop of samples and returns as many frames as it holds; the newest of them is at `lookahead`
+    samples before the newest sample. Belongs to one thread.
     """
 
     def __init__(self, sample_rate: int, hop_frames: int = 4) -> None:
@@ -140,29 +140,29 @@ class Analyser:
         self._pitch = PitchTracker(sample_rate, F0_FLOOR_HZ, F0_CEILING_HZ)
         self._low_cut = scipy.signal.butter(2, _LOW_CUT_HZ, "highpass", fs=sample_rate, output="sos")
         self._cut = np.zeros((len(self._low_cut), 2))
-        heard = -(-round(_CONTEXT_S * sample_rate) // self.frame) * self.frame + self.hop
-        self._heard = np.zeros(heard)
-        newest = heard - self.lookahead
+        size = -(-round(_CONTEXT_S * sample_rate) // self.frame) * self.frame + self.hop
+        self._buffer = np.zeros(size)
+        newest = size - self.lookahead
         self._centres = newest - self.frame * np.arange(hop_frames - 1, -1, -1)
         self._times = self._centres / sample_rate
 
     @property
     def context(self) -> int:
-        """Samples of the past that a frame may be made of."""
-        return len(self._heard)
+        """Samples of the past that a frame may depend on."""
+        return len(self._buffer)
 
     def reset(self) -> None:
-        self._heard[:] = 0.0
+        self._buffer[:] = 0.0
         self._cut[:] = 0.0
         self._pitch.reset()
 
     def push(self, samples: NDArray[np.floating]) -> WorldFrames:
         """(hop,) samples -> hop_frames frames."""
-        self._heard[: -self.hop] = self._heard[self.hop :]
-        self._heard[-self.hop :], self._cut = scipy.signal.sosfilt(self._low_cut, samples, zi=self._cut)
-        f0 = self._pitch.track(self._heard, self._centres)
-        f0 = pyworld.stonemask(self._heard, f0, self._times, self.sample_rate)
-        return _frames(self._heard, f0, self._times, self.sample_rate)
+        self._buffer[: -self.hop] = self._buffer[self.hop :]
+        self._buffer[-self.hop :], self._cut = scipy.signal.sosfilt(self._low_cut, samples, zi=self._cut)
+        f0 = self._pitch.track(self._buffer, self._centres)
+        f0 = pyworld.stonemask(self._buffer, f0, self._times, self.sample_rate)
+        return _frames(self._buffer, f0, self._times, self.sample_rate)
 
 
 def _frames(x: Signal, f0: Signal, times: Signal, sample_rate: int) -> WorldFrames:

@@ -1,4 +1,4 @@
-"""The arrays that everything here is made of, each named once."""
+"""The array types of all packages, each defined once."""
 
 from __future__ import annotations
 
@@ -20,4 +20,4 @@ Signal = NDArray[np.float64]
 """A sequence of numbers over time, (n,), where float32 would not do."""
 
 Progress = Callable[[str, int, int], None]
-"""How far long work is: what is being done, how much of it is done, of how much."""
+"""Progress of a long task: its current step, how much is done, of how much."""

@@ -1,4 +1,5 @@
-"""Clean speech -> speech as microphones hear it: a room, another timbre, noise. Nothing is moved in time."""
+"""Augmentation of clean speech with what microphones record: a room, another frequency response, noise. Timing is
+unchanged."""
 
 from __future__ import annotations
 
@@ -8,23 +9,23 @@ from numpy.typing import NDArray
 from models.features.types import Mono
 
 ROOM_SHARE, NOISE_SHARE, NARROW_SHARE = 0.5, 0.7, 0.15
-"""Of the recordings: how many sound in a room, how many have noise to be heard, how many lack the top of the band."""
+"""Shares of the recordings that have a room's echoes, audible noise, and a missing top of the band."""
 FLOOR_DB = (-70.0, -45.0)
-"""Under the speech there is always this much, as no microphone knows digital silence."""
+"""Range of the noise floor: no microphone records digital silence."""
 
 
-def roughened(sound: Mono, sample_rate: int, rng: np.random.Generator) -> Mono:
-    """(n,) -> (n,); what is drawn depends on rng alone."""
-    rough = sound.astype(np.float64)
+def augmented(sound: Mono, sample_rate: int, rng: np.random.Generator) -> Mono:
+    """(n,) -> (n,); it depends on rng alone."""
+    output = sound.astype(np.float64)
     if rng.random() < ROOM_SHARE:
-        rough = in_room(rough, sample_rate, rng)
-    rough = timbred(rough, sample_rate, rng)
+        output = in_room(output, sample_rate, rng)
+    output = timbred(output, sample_rate, rng)
     below_db = -rng.uniform(5, 35) if rng.random() < NOISE_SHARE else rng.uniform(*FLOOR_DB)
-    return (rough + _noise(rough, below_db, sample_rate, rng)).astype(np.float32)
+    return (output + _noise(output, below_db, sample_rate, rng)).astype(np.float32)
 
 
 def in_room(sound: NDArray[np.float64], sample_rate: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """With the echoes of a room drawn at random: noise that dies away in 0.1 to 0.7 s, 0 to 18 dB below the voice."""
+    """Adds the echoes of a random room: noise that decays in 0.1 to 0.7 s, 0 to 18 dB below the voice."""
     decay_s = rng.uniform(0.1, 0.7)
     time_s = np.arange(int(decay_s * sample_rate)) / sample_rate
     echoes = rng.standard_normal(len(time_s)) * 10 ** (-3 * time_s / decay_s)
@@ -34,7 +35,7 @@ def in_room(sound: NDArray[np.float64], sample_rate: int, rng: np.random.Generat
 
 
 def timbred(sound: NDArray[np.float64], sample_rate: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Through a microphone drawn at random: +-5 dB from octave to octave, and sometimes no top or no bottom."""
+    """A random microphone's response: +-5 dB from octave to octave, and sometimes a missing top or bottom."""
     hz = np.fft.rfftfreq(len(sound), 1 / sample_rate)
     octaves = np.log2(np.maximum(hz, 20))
     points = np.linspace(octaves[0], octaves[-1], 9)
@@ -54,7 +55,7 @@ def convolved(sound: NDArray[np.float64], response: NDArray[np.float64]) -> NDAr
 def _noise(
     sound: NDArray[np.float64], below_db: float, sample_rate: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """So many dB from the sound's level: white to brown, or mains hum and its harmonics with it."""
+    """Noise `below_db` from the sound's level: white to brown, sometimes with mains hum and its harmonics."""
     hz = np.fft.rfftfreq(len(sound), 1 / sample_rate)
     spectrum = np.fft.rfft(rng.standard_normal(len(sound))) * np.maximum(hz, 50) ** -rng.uniform(0, 1)
     noise = np.fft.irfft(spectrum, len(sound))

@@ -1,4 +1,4 @@
-"""The one error of preparation: a sentence that says what is wrong with the footage or folder and what to do."""
+"""The one exception of preparation: a sentence that says what is wrong with the footage or folder and what to do."""
 
 
 class DataError(Exception):

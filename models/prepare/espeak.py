@@ -1,4 +1,4 @@
-"""espeak-ng, asked for speech and for when each phoneme begins. The library keeps one voice for the whole process."""
+"""espeak-ng as a library: speech with the start of each phoneme. The library has one voice for the whole process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LIST_ENDS, _PHONEME = 0, 7
 
 RHOTIC = frozenset({"en-us", "en-gb-scotland"})
 ACCENTS = ("en-us", "en-us", "en", "en-gb-x-rp", "en-gb-scotland")
-"""Those whose phonemes sound as they are called; American as often as the British ones of England."""
+"""Accents whose phonemes sound as their mnemonics say; American as often as the British ones of England."""
 _VARIANTS = """
 m1 m2 m3 m4 m5 m6 m7 m8 f1 f2 f3 f4 f5 klatt klatt2 klatt3 klatt4 klatt5 klatt6 adam Alex Alicia Andrea Andy Annie
 antonio aunty belinda benjamin boris caleb david Denis Diogo ed edward edward2 Gene Gene2 grandma grandpa Gustave
@@ -28,11 +28,11 @@ Henrique Hugo iven iven2 iven3 iven4 Jacky john kaukovalta Lee linda Marcelo Mar
 Nguyen norbert pablo paul pedro quincy rob robert sandro shelby steph steph2 steph3 travis victor Zac
 """
 VARIANTS = tuple(_VARIANTS.split())
-"""Of the voices that every espeak-ng brings: those of persons, who neither whisper nor are machines."""
+"""The human voices that every espeak-ng has: neither whispers nor robots."""
 
 
 class Manner(NamedTuple):
-    """How it is said. speed: words a minute; pitch and liveliness: 0..100."""
+    """Settings of the synthesis. speed: words a minute; pitch and liveliness: 0..100."""
 
     accent: str
     variant: str
@@ -41,7 +41,7 @@ class Manner(NamedTuple):
     liveliness: int
 
 
-class Said(NamedTuple):
+class Utterance(NamedTuple):
     """sound: float32 (n,), full scale 1; begins: (sample, mnemonic) of each phoneme, in order."""
 
     sound: NDArray[np.float32]
@@ -71,9 +71,9 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 class Espeak:
-    """The library; nothing has to be closed. Raises DataError where it is not installed.
+    """The library; it needs no closing. Raises DataError where it is not installed.
 
-    It breathes and wavers as it likes: the same text twice has its phonemes at the same places, not the same samples.
+    Breath and jitter are random: the same text twice has its phonemes at the same places, not the same samples.
     """
 
     def __init__(self) -> None:
@@ -85,14 +85,14 @@ class Espeak:
         self.version = self._library.espeak_Info(None).decode()
         self._sound: list[NDArray[np.int16]] = []
         self._begins: list[tuple[int, str]] = []
-        self._heard = _Callback(self._hear)
+        self._callback = _Callback(self._collect)
 
-    def say(self, text: str, manner: Manner) -> Said:
-        """Raises DataError: an accent that is not there, or nothing that can be said."""
+    def say(self, text: str, manner: Manner) -> Utterance:
+        """Raises DataError: an accent that is not installed, or a text without speech."""
         self._sound.clear()
         self._begins.clear()
-        # The library has one for the whole process.
-        self._library.espeak_SetSynthCallback(self._heard)
+        # The library has one callback for the whole process.
+        self._library.espeak_SetSynthCallback(self._callback)
         voice = f"{manner.accent}+{manner.variant}"
         if self._library.espeak_SetVoiceByName(voice.encode()):
             raise DataError(f"espeak-ng {self.version} has no voice {voice}: install a newer one")
@@ -103,9 +103,9 @@ class Espeak:
         if failed or not self._sound:
             raise DataError(f"espeak-ng {self.version} says nothing for {text!r}")
         sound = np.concatenate(self._sound).astype(np.float32) / np.float32(32768)
-        return Said(np.asarray(sound, np.float32), list(self._begins))
+        return Utterance(np.asarray(sound, np.float32), list(self._begins))
 
-    def _hear(self, sound: Any, samples: int, events: Sequence[_Event]) -> int:
+    def _collect(self, sound: Any, samples: int, events: Sequence[_Event]) -> int:
         if sound and samples:
             self._sound.append(np.ctypeslib.as_array(sound, (samples,)).copy())
         number = 0

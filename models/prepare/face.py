@@ -1,14 +1,13 @@
 """`guise prepare face`: footage of one person -> pairs of picture and points, with a report of what was left out.
 
-Two passes over the footage. The first finds the face in every sampled frame and measures it; the second cuts the
-kept frames. The whole minute is sampled: the first 400 frames, which face2face-demo takes, are 13 to 16 s of it.
+Two passes over the footage. The first finds the face in every sampled frame and measures it; the second cuts the kept
+frames. The whole footage is sampled: the first 400 frames, which face2face-demo takes, are 13 to 16 s of it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,37 +24,38 @@ from models.features.face_points import Face, FacePoints, eye_distance
 from models.features.retarget import target_facts
 from models.features.types import Picture, Points, Progress
 from models.prepare.data_error import DataError
+from models.prepare.data_folder import refuse_taken, write_whole
 
 MOST_FRAMES = 4000
-"""Frames looked at; longer footage is sampled evenly, so that an hour takes no longer than three minutes."""
+"""Frames inspected; longer footage is sampled evenly, so that an hour takes no longer than three minutes."""
 FEWEST_PAIRS = 60
 FEW_PAIRS = 400
 SMALLEST_FACE_PX = 48
 FACE_SHARE = 2.15
 """Side of the cut square over the face's height (brows to chin): hair, neck and some room to move."""
-BLURRED = 0.3
-"""Sharpness below this share of the footage's median is motion blur."""
-SAME = 0.0045
+BLUR_SHARE = 0.3
+"""Sharpness below this share of the footage's median counts as motion blur."""
+SAME_POINTS = 0.0045
 """Mean movement of the points, in eye distances, below which a frame repeats the one kept before it..."""
 SAME_PICTURE = 1.2
 """...if its picture also differs by less than this (mean, of 255)."""
 MARGIN_SHARE = 1 / 8
-"""Of the square's side, kept around it, so that training can move the square about in what was filmed."""
+"""Of the square's side, stored around it, so that augmentation can shift the square within the footage."""
 HELD_OUT_SHARE = 0.08
 BLOCKS = 10
-"""The footage is split by time into this many blocks; the end of each is held out, so both parts see all of it."""
+"""The footage is split by time into this many blocks; the end of each is held out, so both parts cover all of it."""
 
 
 @dataclass(frozen=True)
 class FaceOptions:
-    """What `guise prepare face` can be told."""
+    """Options of `guise prepare face`."""
 
     size: int = 256
     pairs: int = 1500
     """Frames kept at most, spread evenly over the footage."""
 
 
-class Seen(NamedTuple):
+class FaceFrame(NamedTuple):
     """One usable frame of the first pass."""
 
     video: int
@@ -73,34 +73,26 @@ def prepare_face(
 
     Raises DataError, with nothing left behind, when the footage cannot be read or too little of it is usable.
     """
-    say = progress or (lambda what, done, of: None)
-    if out.exists() and any(out.iterdir() if out.is_dir() else [out]):
-        raise DataError(f"{out} is there already: name an empty folder, or remove it first")
+    notify = progress or (lambda what, done, of: None)
+    refuse_taken(out)
     left_out: Counter[str] = Counter()
-    seen: list[Seen] = []
+    face_frames: list[FaceFrame] = []
     shapes: list[tuple[int, int]] = []
     for number, video in enumerate(videos):
-        shapes.append(_look(number, video, seen, left_out, say))
-    kept = _choose(seen, left_out, options)
+        shapes.append(_inspect_video(number, video, face_frames, left_out, notify))
+    kept = _choose(face_frames, left_out, options)
     if len(kept) < FEWEST_PAIRS:
-        raise DataError(_too_little(videos, len(kept), left_out))
+        raise DataError(_too_little_message(videos, len(kept), left_out))
 
-    work = out.with_name(out.name + ".part")
-    shutil.rmtree(work, ignore_errors=True)
-    try:
-        facts = _write(videos, work, name or out.name, kept, shapes, left_out, options, say)
-        if out.is_dir():
-            out.rmdir()
-        work.rename(out)
-    except OSError as error:
-        raise DataError(f"{out} cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return facts
+    return write_whole(
+        out, lambda work: _write(videos, work, name or out.name, kept, shapes, left_out, options, notify)
+    )
 
 
-def _look(number: int, video: Path, seen: list[Seen], left_out: Counter[str], say: Progress) -> tuple[int, int]:
-    """Pass one over a video; its frames' (height, width)."""
+def _inspect_video(
+    number: int, video: Path, face_frames: list[FaceFrame], left_out: Counter[str], notify: Progress
+) -> tuple[int, int]:
+    """The first pass over a video; returns its frames' (height, width)."""
     finder = FacePoints()
     total = _frame_count(video)
     stride = max(1, -(-total // MOST_FRAMES))
@@ -108,7 +100,7 @@ def _look(number: int, video: Path, seen: list[Seen], left_out: Counter[str], sa
     for index, time_s, picture in _frames(video, left_out):
         if index % stride:
             continue
-        say(f"looking at {video.name}", index, total)
+        notify(f"looking at {video.name}", index, total)
         if shape != (0, 0) and picture.shape[:2] != shape:
             left_out["the picture's size changes"] += 1
             continue
@@ -118,20 +110,20 @@ def _look(number: int, video: Path, seen: list[Seen], left_out: Counter[str], sa
             left_out[found] += 1
             continue
         points = found
-        seen.append(Seen(number, index, time_s, points, _sharpness(picture, points), _thumbnail(picture)))
+        face_frames.append(FaceFrame(number, index, time_s, points, _sharpness(picture, points), _thumbnail(picture)))
     if shape == (0, 0):
         raise DataError(f"{video} holds no pictures: is it a video?")
     return shape
 
 
 def _usable_face(finder: FacePoints, picture: Picture) -> Points | str:
-    """The points of the one face, or why the frame is of no use."""
+    """The points of the only face, or why the frame is unusable."""
     height, width = picture.shape[:2]
     scale = min(1.0, 720 / min(height, width))
     faces = finder.detect(picture, scale) or finder.detect(picture, 2 * scale)
     if not faces:
         return "no face"
-    if _others(faces):
+    if _second_face(faces):
         return "several faces"
     box = faces[0].box
     if box.width < SMALLEST_FACE_PX:
@@ -142,14 +134,14 @@ def _usable_face(finder: FacePoints, picture: Picture) -> Points | str:
     return points
 
 
-def _others(faces: Sequence[Face]) -> bool:
-    """Whether somebody else is there: a second face at least half as large, that the detector is sure of."""
+def _second_face(faces: Sequence[Face]) -> bool:
+    """Whether there is another person: a second face at least half as large, detected with certainty."""
     first = faces[0].box
     return any(face.score > 0.3 and face.box.width > first.width / 2 for face in faces[1:])
 
 
 def _sharpness(picture: Picture, points: Points) -> float:
-    """Variance of the Laplacian over the face, at one size for all."""
+    """Variance of the Laplacian over the face, at a fixed size."""
     left, top = np.maximum(points.min(0).astype(int), 0)
     right, bottom = points.max(0).astype(int) + 1
     face = cv2.cvtColor(picture[top:bottom, left:right], cv2.COLOR_RGB2GRAY)
@@ -161,13 +153,13 @@ def _thumbnail(picture: Picture) -> NDArray[np.int16]:
     return cv2.resize(grey, (32, 24), interpolation=cv2.INTER_AREA).astype(np.int16)
 
 
-def _choose(seen: list[Seen], left_out: Counter[str], options: FaceOptions) -> list[Seen]:
-    """The sharp ones that do not repeat the one before, thinned evenly to `options.pairs`."""
-    if not seen:
+def _choose(face_frames: list[FaceFrame], left_out: Counter[str], options: FaceOptions) -> list[FaceFrame]:
+    """The sharp frames that do not repeat the one before, thinned evenly to `options.pairs`."""
+    if not face_frames:
         return []
-    limit = BLURRED * float(np.median([s.sharpness for s in seen]))
-    kept: list[Seen] = []
-    for one in seen:
+    limit = BLUR_SHARE * float(np.median([s.sharpness for s in face_frames]))
+    kept: list[FaceFrame] = []
+    for one in face_frames:
         if one.sharpness < limit:
             left_out["blurred"] += 1
         elif kept and _repeats(one, kept[-1]):
@@ -180,14 +172,16 @@ def _choose(seen: list[Seen], left_out: Counter[str], options: FaceOptions) -> l
     return kept
 
 
-def _repeats(one: Seen, before: Seen) -> bool:
-    if one.video != before.video:
+def _repeats(one: FaceFrame, previous: FaceFrame) -> bool:
+    if one.video != previous.video:
         return False
-    moved = float(np.linalg.norm(one.points - before.points, axis=1).mean()) / max(eye_distance(one.points), 1e-6)
-    return moved < SAME and float(np.abs(one.thumbnail - before.thumbnail).mean()) < SAME_PICTURE
+    mean_shift = float(np.linalg.norm(one.points - previous.points, axis=1).mean()) / max(
+        eye_distance(one.points), 1e-6
+    )
+    return mean_shift < SAME_POINTS and float(np.abs(one.thumbnail - previous.thumbnail).mean()) < SAME_PICTURE
 
 
-def _too_little(videos: Sequence[Path], kept: int, left_out: Counter[str]) -> str:
+def _too_little_message(videos: Sequence[Path], kept: int, left_out: Counter[str]) -> str:
     why = ", ".join(f"{count} x {reason}" for reason, count in left_out.most_common(3)) or "the footage is too short"
     names = ", ".join(video.name for video in videos)
     return (
@@ -197,12 +191,12 @@ def _too_little(videos: Sequence[Path], kept: int, left_out: Counter[str]) -> st
 
 
 def cut_square(points: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float64]:
-    """The square (left, top, side; pixels) of a video that is learned: the face with room to move, inside the frame."""
+    """The square (left, top, side; pixels) to cut from a video: the face with room to move, inside the frame."""
     height, width = shape
     low, high = points.min(1), points.max(1)
     face = float(np.median((high - low).max(1)))
-    reach = np.percentile(high, 98, axis=0) - np.percentile(low, 2, axis=0)
-    side = min(max(FACE_SHARE * face, 1.25 * float(reach.max())), height, width)
+    extent = np.percentile(high, 98, axis=0) - np.percentile(low, 2, axis=0)
+    side = min(max(FACE_SHARE * face, 1.25 * float(extent.max())), height, width)
     centre = (np.percentile(high, 98, axis=0) + np.percentile(low, 2, axis=0)) / 2 - [0, 0.12 * face]
     left = np.clip(centre[0] - side / 2, 0, width - side)
     top = np.clip(centre[1] - side / 2, 0, height - side)
@@ -213,11 +207,11 @@ def _write(
     videos: Sequence[Path],
     work: Path,
     name: str,
-    kept: list[Seen],
+    kept: list[FaceFrame],
     shapes: list[tuple[int, int]],
     left_out: Counter[str],
     options: FaceOptions,
-    say: Progress,
+    notify: Progress,
 ) -> dict[str, Any]:
     squares = [
         cut_square(np.array([s.points for s in kept if s.video == number]), shapes[number])
@@ -233,13 +227,13 @@ def _write(
     sheet: list[Picture] = []
     done = 0
     for number, video in enumerate(videos):
-        wanted = {s.frame: (i, s) for i, s in enumerate(kept) if s.video == number}
+        kept_frames = {s.frame: (i, s) for i, s in enumerate(kept) if s.video == number}
         for index, _, picture in _frames(video, Counter()):
-            if index not in wanted:
+            if index not in kept_frames:
                 continue
             done += 1
-            say("cutting", done, len(kept))
-            order, one = wanted[index]
+            notify("cutting", done, len(kept))
+            order, one = kept_frames[index]
             part = "held_out" if order in held_out else "train"
             square = squares[number]
             points = to_square(one.points, square, options.size)
@@ -288,19 +282,18 @@ def report(facts: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _held_out(kept: list[Seen]) -> set[int]:
-    """Which of the kept frames are held out: the end of each block of time."""
+def _held_out(kept: list[FaceFrame]) -> set[int]:
+    """Indices of the held-out frames: the end of each block of time."""
     block = len(kept) / BLOCKS
     return {i for i in range(len(kept)) if (i % block) >= block * (1 - HELD_OUT_SHARE)}
 
 
 def cut_picture(picture: Picture, square: NDArray[np.float64], size: int, margin: int = 0) -> Picture:
-    """The square of the picture at `size`, and `margin` pixels around it; what lies outside the frame is mirrored
-    in."""
+    """The square of the picture at `size`, and `margin` pixels around it; beyond the frame's edge it is mirrored."""
     left, top, side = square
     scale = size / side
     left, top, side, size = left - margin / scale, top - margin / scale, side + 2 * margin / scale, size + 2 * margin
-    if scale < 1:  # averaged first, as INTER_AREA would, because the warp below only looks at four pixels
+    if scale < 1:  # averaged first, as INTER_AREA would: the warp below reads only four pixels
         picture = np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
         left, top, scale = left * scale, top * scale, 1.0
     # Pixel centres: see models.features.face_lines.to_square.
@@ -326,7 +319,7 @@ def _save(path: Path, picture: Picture) -> None:
     done, data = cv2.imencode(path.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     if not done:
         raise OSError(f"{path.name} could not be encoded")
-    path.write_bytes(data.tobytes())  # not imwrite, which answers a full disk with silence
+    path.write_bytes(data.tobytes())  # not imwrite, which does not report a full disk
 
 
 def _digest(work: Path, rows: dict[str, list[tuple[str, Points]]]) -> str:
@@ -339,7 +332,7 @@ def _digest(work: Path, rows: dict[str, list[tuple[str, Points]]]) -> str:
 
 
 def _frame_count(video: Path) -> int:
-    with _opened(video) as container:
+    with _open(video) as container:
         stream = container.streams.video[0]
         if stream.frames:
             return int(stream.frames)
@@ -347,7 +340,7 @@ def _frame_count(video: Path) -> int:
         return max(1, int(seconds * float(stream.average_rate or 25)))
 
 
-def _opened(video: Path) -> Any:
+def _open(video: Path) -> Any:
     try:
         container = av.open(str(video))
     except (OSError, ValueError) as error:
@@ -360,8 +353,8 @@ def _opened(video: Path) -> Any:
 
 
 def _frames(video: Path, left_out: Counter[str]) -> Iterator[tuple[int, float, Picture]]:
-    """(number, seconds, RGB picture) of every frame; damaged ones are counted and passed over."""
-    with _opened(video) as container:
+    """(number, seconds, RGB picture) of every frame; damaged ones are counted and skipped."""
+    with _open(video) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         index = 0
@@ -385,7 +378,7 @@ def _frames(video: Path, left_out: Counter[str]) -> Iterator[tuple[int, float, P
 
 
 def _upright(frame: Any) -> Picture:
-    """The frame as RGB, turned as a phone's metadata says."""
+    """The frame as RGB, rotated as its metadata says."""
     picture: Picture = frame.to_ndarray(format="rgb24")
     turns = round(getattr(frame, "rotation", 0) / 90) % 4
     return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture

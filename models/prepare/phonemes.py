@@ -1,8 +1,8 @@
-"""The sounds of English that a recogniser tells apart, and who calls them what: espeak-ng, and TIMIT's transcribers.
+"""The phonemes of English that the recogniser distinguishes, and their labels in espeak-ng and TIMIT.
 
 The 39 to which TIMIT's 61 are usually folded (Lee and Hon, "Speaker-independent phone recognition using hidden Markov
-models", IEEE TASSP 1989), but that `ao` and `zh` stay apart, and that a stop's closure is the stop and no silence: a
-voice has to know which stop it will be.
+models", IEEE TASSP 1989), except that `ao` and `zh` are kept, and a stop's closure is labelled as the stop, not as
+silence: a voice has to know which stop follows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ sil aa ae ah ao aw ay b ch d dh dx eh er ey f g hh ih iy jh k l m n ng ow oy p r
 PHONEMES = tuple(_PHONEMES.split())
 SILENCE = 0
 UNLABELLED = 255
-"""Where nobody knows: training passes over these frames."""
+"""The label of unknown frames, which training skips."""
 
 ESPEAK = {
     name: phoneme
@@ -26,9 +26,9 @@ ESPEAK = {
     }.items()
     for name in names.split()
 }  # fmt: skip
-"""espeak-ng's mnemonics, of the accents that models.prepare.espeak speaks in. Others are not labelled."""
+"""espeak-ng's mnemonics in the accents of models.prepare.espeak. Others are not labelled."""
 LENGTHENS = ";"
-"""The mnemonic that only tells how the sound before it ends."""
+"""The mnemonic that only describes the end of the sound before."""
 
 TIMIT = {
     name: phoneme
@@ -45,5 +45,5 @@ TIMIT_UNLABELLED = frozenset({"q"})
 
 
 def number_of(phoneme: str) -> int:
-    """Its place in PHONEMES."""
+    """Its index in PHONEMES."""
     return PHONEMES.index(phoneme)

@@ -1,7 +1,7 @@
-"""A recording -> its sentences: decoded, silence cut away, what cannot be learned from named.
+"""A recording -> its sentences: decoding, removal of silence, and reasons for what cannot be used.
 
-Levels are dBFS of 10 ms of sound, full scale 1. Any file that FFmpeg reads will do, movies too; it is read in passages,
-so that an hour at 96 kHz takes no more memory than an hour at 16.
+Levels are dBFS of 10 ms of sound, full scale 1. Any file that FFmpeg reads will do, also movies; it is decoded in
+chunks, so that an hour at 96 kHz takes no more memory than an hour at 16.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from models.prepare.data_error import DataError
 
 SHORTEST_S, LONGEST_S = 0.5, 12.0
 PAUSE_S = 0.35
-"""A silence of this length parts two sentences."""
+"""A silence of this length separates two sentences."""
 MARGIN_S = 0.15
-"""Kept before and after a sentence: consonants begin before a detector hears them."""
+"""Kept before and after a sentence: consonants begin before a detector responds."""
 QUIETEST_DBFS = -50.0
 LEAST_RANGE_DB = 18.0
-"""Between the loudest and the quietest moments of a sentence: speech pauses between its sounds (30 dB and more), and
-where noise, reverberation or music fill the pauses there is less."""
+"""Least difference between a sentence's loudest and quietest moments: speech has gaps between its sounds (30 dB and
+more), and noise, reverberation or music in them reduce it."""
 LEAST_RATE_SHARE = 0.9
-"""Of the voice's rate that a recording must have: what is missing at the top would be learned as silence."""
+"""Of the voice's rate that a recording must have: a missing top of the band would be learned as silence."""
 CLIPPED = 0.985
 CLIPPED_SHARE = 1e-3
-_HEARD_AT = 16000
+_VAD_RATE = 16000
 _TICK_S = 0.01
 
 
 class DecodedRecording(NamedTuple):
-    """A decoded file. `clipped`: the samples where the microphone or the converter had reached its end."""
+    """A decoded file. `clipped`: the samples where the microphone or the converter was at full scale."""
 
     sound: Mono
     sample_rate: int
@@ -46,7 +46,7 @@ class DecodedRecording(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Samples start..stop of a recording, and why they are of no use ("": they are)."""
+    """Samples start..stop of a recording, and why they cannot be used ("": they can)."""
 
     start: int
     stop: int
@@ -54,12 +54,12 @@ class Piece(NamedTuple):
 
 
 def decode(path: Path, sample_rate: int) -> DecodedRecording:
-    """The first sound of a file, its channels mixed. Raises DataError with what is wrong with it."""
+    """The first audio stream of a file, mixed to mono. Raises DataError with what is wrong with it."""
     sound: list[Mono] = []
     clipped: list[NDArray[np.int64]] = []
-    heard = 0
+    samples_read = 0
     damaged = [0]
-    with _opened(path) as container:
+    with _open(path) as container:
         resampler: soxr.ResampleStream | None = None
         source_rate = 0
         for mono, flat, rate in _passages(container, damaged):
@@ -74,8 +74,8 @@ def decode(path: Path, sample_rate: int) -> DecodedRecording:
             if rate != source_rate:
                 raise DataError(f"{path}: its sample rate changes from {source_rate} to {rate} Hz; convert it first")
             sound.append(resampler.resample_chunk(mono))
-            clipped.append(np.flatnonzero(flat) + heard)
-            heard += len(flat)
+            clipped.append(np.flatnonzero(flat) + samples_read)
+            samples_read += len(flat)
         if resampler is not None:
             sound.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
     if not sound or sum(map(len, sound)) == 0:
@@ -84,69 +84,71 @@ def decode(path: Path, sample_rate: int) -> DecodedRecording:
     sound.clear()
     whole[~np.isfinite(whole)] = 0
     marks = np.zeros(len(whole), np.bool_)
-    at = np.concatenate(clipped) * (sample_rate / source_rate)
-    marks[np.minimum(at.astype(int), len(whole) - 1)] = True
+    places = np.concatenate(clipped) * (sample_rate / source_rate)
+    marks[np.minimum(places.astype(int), len(whole) - 1)] = True
     return DecodedRecording(whole, sample_rate, marks, damaged[0])
 
 
 def denoised(sound: Mono, sample_rate: int) -> Mono:
-    """With steady noise (hum, fans, hiss) reduced by FFmpeg's afftdn to what the quietest tenth holds of it; as long as
-    before, and where it was."""
+    """Steady noise (hum, fans, hiss) reduced by FFmpeg's afftdn to the level of the quietest tenth; length and timing
+    are unchanged."""
     floor_dbfs = float(np.clip(np.percentile(levels_dbfs(sound, sample_rate), 10), -80, -20))
     graph = av.filter.Graph()
     time_base = Fraction(1, sample_rate)
     source = graph.add_abuffer(sample_rate=sample_rate, format="flt", layout="mono", time_base=time_base)
     clean, sink = graph.add("afftdn", f"nr=18:nf={floor_dbfs:.1f}"), graph.add("abuffersink")
     graph.link_nodes(source, clean, sink).configure()
-    late = sample_rate // 40  # Two of its hops, which it does not tell.
-    padded = np.pad(sound, (0, late))
+    delay = sample_rate // 40  # Two of its hops, a delay that it does not report.
+    padded = np.pad(sound, (0, delay))
     parts: list[Mono] = []
     for start in range(0, len(padded), sample_rate):
         frame = av.AudioFrame.from_ndarray(padded[None, start : start + sample_rate], "flt", "mono")
         frame.sample_rate, frame.pts = sample_rate, start
         graph.push(frame)
-        parts += _pulled(graph)
+        parts += _pull_all(graph)
     graph.push(None)
-    parts += _pulled(graph)
-    return np.concatenate(parts)[late : late + len(sound)]
+    parts += _pull_all(graph)
+    return np.concatenate(parts)[delay : delay + len(sound)]
 
 
 def sentences(recording: DecodedRecording) -> list[Piece]:
-    """The sentences of a recording in their order, the useless ones with the reason."""
-    spoken = _spoken(recording)
+    """The sentences of a recording in order, unusable ones with the reason."""
+    speech = _is_speech(recording)
     levels = levels_dbfs(recording.sound, recording.sample_rate)
     pieces = []
-    for start, stop in _runs(spoken, round(PAUSE_S / _TICK_S)):
+    for start, stop in _runs(speech, round(PAUSE_S / _TICK_S)):
         for first, last in _cut(levels, start, stop):
             margin = round(MARGIN_S / _TICK_S)
             a, b = max(0, first - margin), min(len(levels), last + margin)
-            pieces.append(_judged(recording, levels[a:b], a, b, last - first))
+            pieces.append(_classified(recording, levels[a:b], a, b, last - first))
     return pieces
 
 
 def levels_dbfs(sound: Mono, sample_rate: int) -> NDArray[np.float64]:
-    """One level for every 10 ms; -120 for nothing."""
+    """One level for every 10 ms; -120 for silence."""
     tick = round(sample_rate * _TICK_S)
     ticks = len(sound) // tick
     parts = sound[: ticks * tick].reshape(ticks, tick)
     power = np.einsum("ij,ij->i", parts, parts, dtype=np.float64) / tick
-    answer: NDArray[np.float64] = 10 * np.log10(np.maximum(power, 1e-12))
-    return answer
+    output: NDArray[np.float64] = 10 * np.log10(np.maximum(power, 1e-12))
+    return output
 
 
 def speech_level_dbfs(sound: Mono, sample_rate: int) -> float:
-    """How loud somebody speaks: the power within 20 dB of the loudest moments, pauses left out as ITU-T P.56 does."""
+    """The speech level: the power within 20 dB of the loudest moments, without pauses as in ITU-T P.56."""
     levels = levels_dbfs(sound, sample_rate)
     loud = levels[levels > np.percentile(levels, 95) - 20]
     return float(10 * np.log10(np.mean(10 ** (loud / 10))))
 
 
-def _judged(recording: DecodedRecording, levels: NDArray[np.float64], first: int, last: int, heard_ticks: int) -> Piece:
+def _classified(
+    recording: DecodedRecording, levels: NDArray[np.float64], first: int, last: int, speech_ticks: int
+) -> Piece:
     tick = round(recording.sample_rate * _TICK_S)
     start, stop = first * tick, last * tick
     why_not = ""
     loud, quiet = np.percentile(levels, [95, 5])
-    if heard_ticks * _TICK_S < SHORTEST_S:
+    if speech_ticks * _TICK_S < SHORTEST_S:
         why_not = f"shorter than {SHORTEST_S:g} s"
     elif loud < QUIETEST_DBFS:
         why_not = "too quiet"
@@ -157,8 +159,8 @@ def _judged(recording: DecodedRecording, levels: NDArray[np.float64], first: int
     return Piece(start, stop, why_not)
 
 
-def _spoken(recording: DecodedRecording) -> NDArray[np.bool_]:
-    """Whether somebody speaks, for every 10 ms: WebRTC's detector (its strictest mode), and not far below the rest."""
+def _is_speech(recording: DecodedRecording) -> NDArray[np.bool_]:
+    """Whether there is speech, for every 10 ms: WebRTC's detector (its strictest mode), and not far below the rest."""
     import webrtcvad
 
     detector = webrtcvad.Vad(3)
@@ -167,25 +169,25 @@ def _spoken(recording: DecodedRecording) -> NDArray[np.bool_]:
     if len(levels) == 0:
         return np.zeros(0, np.bool_)
     loud = float(np.percentile(levels, 98))
-    heard = sound if rate == _HEARD_AT else np.asarray(soxr.resample(sound, rate, _HEARD_AT), np.float32)
+    vad_sound = sound if rate == _VAD_RATE else np.asarray(soxr.resample(sound, rate, _VAD_RATE), np.float32)
     gain = 10 ** ((-20 - loud) / 20) if loud > -100 else 1.0
-    tick = round(_HEARD_AT * _TICK_S)
-    spoken = []
+    tick = round(_VAD_RATE * _TICK_S)
+    speech = []
     for start in range(0, len(levels) * tick, tick):
-        part = np.clip(heard[start : start + tick] * gain, -1, 1)
+        part = np.clip(vad_sound[start : start + tick] * gain, -1, 1)
         pcm = np.asarray(np.pad(part, (0, tick - len(part))) * 32767, np.int16).tobytes()
-        spoken.append(detector.is_speech(pcm, _HEARD_AT))
-    return np.array(spoken, np.bool_) & (levels > loud - 45)
+        speech.append(detector.is_speech(pcm, _VAD_RATE))
+    return np.array(speech, np.bool_) & (levels > loud - 45)
 
 
-def _runs(spoken: NDArray[np.bool_], pause: int) -> Iterator[tuple[int, int]]:
-    """(first, beyond the last) of what is spoken without a silence of `pause` ticks."""
-    at = np.flatnonzero(spoken)
-    if len(at) == 0:
+def _runs(speech: NDArray[np.bool_], pause: int) -> Iterator[tuple[int, int]]:
+    """(first, last + 1) of runs of speech without a silence of `pause` ticks."""
+    places = np.flatnonzero(speech)
+    if len(places) == 0:
         return
-    breaks = np.flatnonzero(np.diff(at) > pause)
-    for first, last in zip(np.r_[0, breaks + 1], np.r_[breaks, len(at) - 1], strict=True):
-        yield int(at[first]), int(at[last]) + 1
+    breaks = np.flatnonzero(np.diff(places) > pause)
+    for first, last in zip(np.r_[0, breaks + 1], np.r_[breaks, len(places) - 1], strict=True):
+        yield int(places[first]), int(places[last]) + 1
 
 
 def _cut(levels: NDArray[np.float64], start: int, stop: int) -> Iterator[tuple[int, int]]:
@@ -201,7 +203,7 @@ def _cut(levels: NDArray[np.float64], start: int, stop: int) -> Iterator[tuple[i
 
 
 def _passages(container: Any, damaged: list[int]) -> Iterator[tuple[Mono, NDArray[np.bool_], int]]:
-    """(mono, which samples are clipped, Hz), decoded; what is damaged is counted and passed over."""
+    """(mono, clipped samples, Hz), decoded; damaged packets are counted and skipped."""
     stream = container.streams.audio[0]
     packets = container.demux(stream)
     while True:
@@ -235,15 +237,15 @@ def _channels(frame: Any) -> Mono:
 
 
 def _clipped(channels: Mono) -> NDArray[np.bool_]:
-    """Three samples in a row at the end of the scale: one alone may be a peak that just fits."""
+    """Three samples in a row at full scale: one alone may be a peak that just fits."""
     full = np.asarray((np.abs(channels) >= CLIPPED).any(0))
-    answer = full.copy()
-    answer[1:] &= full[:-1]
-    answer[:-1] &= full[1:]
-    return answer
+    output = full.copy()
+    output[1:] &= full[:-1]
+    output[:-1] &= full[1:]
+    return output
 
 
-def _opened(path: Path) -> Any:
+def _open(path: Path) -> Any:
     try:
         container = av.open(str(path))
     except (OSError, ValueError) as error:
@@ -255,7 +257,7 @@ def _opened(path: Path) -> Any:
     return container
 
 
-def _pulled(graph: Any) -> list[Mono]:
+def _pull_all(graph: Any) -> list[Mono]:
     parts = []
     while True:
         try:

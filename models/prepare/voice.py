@@ -1,14 +1,13 @@
 """`guise prepare voice`: recordings of one speaker -> sentences with their features, and a report of what was left out.
 
-Recordings are decoded one after the other, cut into sentences, and only what is kept is analysed, because the analysis
-takes a sixth of the time that was spoken.
+Recordings are decoded one after the other and cut into sentences, and only what is kept is analysed, because the
+analysis takes a sixth of the sound's length.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from models.features.room_tone import room_tone
 from models.features.speech import FRAME_S, analyse, encode_aperiodicity, encode_envelope
 from models.features.types import Mono, Progress
 from models.prepare.data_error import DataError
+from models.prepare.data_folder import refuse_taken, write_whole
 from models.prepare.segmentation import (
     DecodedRecording,
     decode,
@@ -28,26 +28,26 @@ from models.prepare.segmentation import (
     sentences,
     speech_level_dbfs,
 )
-from models.prepare.speaker_check import another_person
+from models.prepare.speaker_check import other_speaker_sentences
 from models.prepare.voice_data import Features, Sentence, measure, measured_frames
 
 FEWEST_S = 2.0
 LITTLE_S = 45.0
 LEVEL_DBFS = -26.0
-"""Sentences are brought to this, so that how far the microphone stood is not learned."""
+"""Sentences are brought to this level, so that the distance to the microphone is not learned."""
 PEAK = 0.99
 HELD_OUT_SHARE = 0.1
 RECORDINGS_ENOUGH = 5
-"""So many recordings, and whole ones are held out; of fewer, the end of each is."""
+"""From this many recordings on, whole ones are held out; of fewer, the end of each."""
 LEAST_VOICED = 0.15
 STEADIEST_CENTS = 12.0
-"""F0 that moves less than this in 50 ms (median) is notes: speech glides, by 30 cents and more."""
-TOLD = 30
+"""F0 that moves less than this in 50 ms (median) is music: speech glides, by 30 cents and more."""
+MAX_LISTED = 30
 
 
 @dataclass(frozen=True)
 class VoiceOptions:
-    """What `guise prepare voice` can be told."""
+    """Options of `guise prepare voice`."""
 
     sample_rate: int = 16000
     minutes: float = 15.0
@@ -71,41 +71,31 @@ def prepare_voice(
 
     Raises DataError, with nothing left behind, when a recording cannot be read or too little of it is speech.
     """
-    say = progress or (lambda what, done, of: None)
-    _needs()
-    if out.exists() and any(out.iterdir() if out.is_dir() else [out]):
-        raise DataError(f"{out} is there already: name an empty folder, or remove it first")
+    notify = progress or (lambda what, done, of: None)
+    _require_packages()
+    refuse_taken(out)
     left_out: list[LeftOut] = []
-    found: list[Sentence] = []
+    all_sentences: list[Sentence] = []
     seconds: list[float] = []
     for number, path in enumerate(recordings):
-        say(f"listening to {path.name}", number, len(recordings))
-        seconds.append(_listen(number, path, options, found, left_out))
-    kept = _thinned(found, options, left_out)
-    learned: list[tuple[Sentence, Features]] = []
+        notify(f"listening to {path.name}", number, len(recordings))
+        seconds.append(_segment(number, path, options, all_sentences, left_out))
+    kept = _thinned(all_sentences, options, left_out)
+    analysed: list[tuple[Sentence, Features]] = []
     for count, sentence in enumerate(kept):
-        say("analysing", count, len(kept))
+        notify("analysing", count, len(kept))
         features = features_of(sentence.sound, options.sample_rate)
         if why_not := _unlike_speech(features):
-            left_out.append(_gone(sentence, options.sample_rate, why_not))
+            left_out.append(_as_left_out(sentence, options.sample_rate, why_not))
         else:
-            learned.append((sentence, features))
-    spoken_s = sum(len(s.sound) for s, _ in learned) / options.sample_rate
+            analysed.append((sentence, features))
+    spoken_s = sum(len(s.sound) for s, _ in analysed) / options.sample_rate
     if spoken_s < FEWEST_S:
-        raise DataError(_too_little(recordings, spoken_s, left_out))
+        raise DataError(_too_little_message(recordings, spoken_s, left_out))
 
-    work = out.with_name(out.name + ".part")
-    shutil.rmtree(work, ignore_errors=True)
-    try:
-        facts = _write(recordings, seconds, work, name or out.resolve().name, learned, left_out, options)
-        if out.is_dir():
-            out.rmdir()
-        work.rename(out)
-    except OSError as error:
-        raise DataError(f"{out} cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return facts
+    return write_whole(
+        out, lambda work: _write(recordings, seconds, work, name or out.resolve().name, analysed, left_out, options)
+    )
 
 
 def features_of(sound: Mono, sample_rate: int) -> Features:
@@ -147,7 +137,7 @@ def report(facts: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _needs() -> None:
+def _require_packages() -> None:
     try:
         import matplotlib  # noqa: F401
         import webrtcvad  # noqa: F401
@@ -156,8 +146,10 @@ def _needs() -> None:
         raise DataError(f"preparing a voice needs {error.name}: {what}") from error
 
 
-def _listen(number: int, path: Path, options: VoiceOptions, found: list[Sentence], left_out: list[LeftOut]) -> float:
-    """Cuts one recording; its length in seconds."""
+def _segment(
+    number: int, path: Path, options: VoiceOptions, all_sentences: list[Sentence], left_out: list[LeftOut]
+) -> float:
+    """Cuts one recording; returns its length in seconds."""
     recording = decode(path, options.sample_rate)
     if options.denoise and _seconds(recording) > FEWEST_S:
         recording = recording._replace(sound=denoised(recording.sound, options.sample_rate))
@@ -168,7 +160,7 @@ def _listen(number: int, path: Path, options: VoiceOptions, found: list[Sentence
             left_out.append(LeftOut(number, start_s, seconds, piece.why_not))
             continue
         sound = recording.sound[piece.start : piece.stop]
-        found.append(Sentence(number, start_s, *_levelled(sound, rate)))
+        all_sentences.append(Sentence(number, start_s, *_levelled(sound, rate)))
     if recording.damaged:
         left_out.append(LeftOut(number, 0.0, 0.0, f"damaged in {recording.damaged} places"))
     return _seconds(recording)
@@ -184,44 +176,45 @@ def _levelled(sound: Mono, sample_rate: int) -> tuple[Mono, float]:
     return (sound * np.float32(gain)).astype(np.float32), level
 
 
-def _thinned(found: list[Sentence], options: VoiceOptions, left_out: list[LeftOut]) -> list[Sentence]:
-    """As many as were asked for, spread evenly over all there is."""
+def _thinned(all_sentences: list[Sentence], options: VoiceOptions, left_out: list[LeftOut]) -> list[Sentence]:
+    """The part that the options ask for, spread evenly over all sentences."""
     wanted = options.minutes * 60 * options.sample_rate
-    length = sum(len(s.sound) for s in found)
+    length = sum(len(s.sound) for s in all_sentences)
     if length <= wanted:
-        return found
-    kept, taken, passed = [], 0, 0
-    for sentence in found:
-        # Whatever its length, once fewer were kept than should be by here: asking that it fits would keep the short.
-        due = taken <= wanted * passed / length
-        passed += len(sentence.sound)
-        if due:
-            taken += len(sentence.sound)
+        return all_sentences
+    kept, samples_kept, samples_before = [], 0, 0
+    for sentence in all_sentences:
+        # Whatever its length, once fewer were kept than the quota up to here: asking that it fits would prefer short
+        # ones.
+        below_quota = samples_kept <= wanted * samples_before / length
+        samples_before += len(sentence.sound)
+        if below_quota:
+            samples_kept += len(sentence.sound)
             kept.append(sentence)
         else:
-            left_out.append(_gone(sentence, options.sample_rate, "more than was asked for"))
+            left_out.append(_as_left_out(sentence, options.sample_rate, "more than was asked for"))
     return kept
 
 
 def _unlike_speech(features: Features) -> str:
-    """Why these frames are nobody speaking; "" when somebody is."""
+    """Why these frames are not speech; "" when they are."""
     loud, _ = measured_frames(features)
     voiced = features.voiced & loud
     if voiced.sum() < LEAST_VOICED * loud.sum():
         return "hardly any voice in it"
     span = round(0.05 / FRAME_S)
-    both = voiced[span:] & voiced[:-span]
-    moved = np.abs(features.lf0[span:] - features.lf0[:-span])[both] * 1200 / np.log(2)
-    if len(moved) and np.median(moved) < STEADIEST_CENTS:
+    voiced_pairs = voiced[span:] & voiced[:-span]
+    steps_cents = np.abs(features.lf0[span:] - features.lf0[:-span])[voiced_pairs] * 1200 / np.log(2)
+    if len(steps_cents) and np.median(steps_cents) < STEADIEST_CENTS:
         return "like music: its notes stand still"
     return ""
 
 
-def _gone(sentence: Sentence, sample_rate: int, reason: str) -> LeftOut:
+def _as_left_out(sentence: Sentence, sample_rate: int, reason: str) -> LeftOut:
     return LeftOut(sentence.recording, sentence.start_s, len(sentence.sound) / sample_rate, reason)
 
 
-def _too_little(recordings: Sequence[Path], spoken_s: float, left_out: list[LeftOut]) -> str:
+def _too_little_message(recordings: Sequence[Path], spoken_s: float, left_out: list[LeftOut]) -> str:
     counts = Counter(reason for *_, reason in left_out)
     why = ", ".join(f"{count} x {reason}" for reason, count in counts.most_common(3)) or "nobody speaks"
     names = ", ".join(path.name for path in recordings[:3]) + (", ..." if len(recordings) > 3 else "")
@@ -236,7 +229,7 @@ def _write(
     seconds: list[float],
     work: Path,
     name: str,
-    learned: list[tuple[Sentence, Features]],
+    analysed: list[tuple[Sentence, Features]],
     left_out: list[LeftOut],
     options: VoiceOptions,
 ) -> dict[str, Any]:
@@ -244,12 +237,12 @@ def _write(
 
     from models.prepare.voice_plots import draw
 
-    held_out = set() if options.learn_all else _held_out([s for s, _ in learned], len(recordings))
+    held_out = set() if options.learn_all else _held_out([s for s, _ in analysed], len(recordings))
     digest = hashlib.sha256(str(options.sample_rate).encode())
     counts, lengths = {"train": 0, "held_out": 0}, {"train": 0.0, "held_out": 0.0}
     for part in counts:
         (work / part).mkdir(parents=True)
-    for number, (sentence, features) in enumerate(learned):
+    for number, (sentence, features) in enumerate(analysed):
         part = "held_out" if number in held_out else "train"
         place = work / part / f"{number:06d}"
         np.savez(place.with_suffix(".npz"), **features._asdict())
@@ -259,14 +252,14 @@ def _write(
             digest.update(array.tobytes())
         counts[part] += 1
         lengths[part] += len(sentence.sound) / options.sample_rate
-    taught = [pair for number, pair in enumerate(learned) if number not in held_out]
-    speaker = measure(features for _, features in taught)
+    training = [pair for number, pair in enumerate(analysed) if number not in held_out]
+    speaker = measure(features for _, features in training)
     facts: dict[str, Any] = {
         "kind": "voice",
         "name": name,
         "sample_rate": options.sample_rate,
         "sources": [
-            {"file": path.name, "seconds": round(whole_s, 2), "sentences": sum(s.recording == i for s, _ in learned)}
+            {"file": path.name, "seconds": round(whole_s, 2), "sentences": sum(s.recording == i for s, _ in analysed)}
             for i, (path, whole_s) in enumerate(zip(recordings, seconds, strict=True))
         ],
         "sentences": counts,
@@ -277,9 +270,9 @@ def _write(
         ],
         "unlike_the_others": [
             [recordings[s.recording].name, round(s.start_s, 2), round(len(s.sound) / options.sample_rate, 2)]
-            for s in (learned[number][0] for number in another_person([features for _, features in learned]))
+            for s in (analysed[number][0] for number in other_speaker_sentences([features for _, features in analysed]))
         ],
-        "level_dbfs": round(float(np.median([s.level_dbfs for s, _ in learned])), 1),
+        "level_dbfs": round(float(np.median([s.level_dbfs for s, _ in analysed])), 1),
         "denoised": options.denoise,
         "statistics": {
             "lf0_mean": speaker.lf0_mean,
@@ -287,43 +280,45 @@ def _write(
             "mcep_mean": speaker.mcep_mean.tolist(),
             "mcep_std": speaker.mcep_std.tolist(),
         },
-        "room": room_tone((_as_recorded(s, options.sample_rate) for s, _ in taught), options.sample_rate),
+        "room": room_tone((_as_recorded(s, options.sample_rate) for s, _ in training), options.sample_rate),
         "digest": digest.hexdigest(),
     }
     (work / "dataset.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False), "utf-8")
-    (work / "report.txt").write_text(report(facts) + _told(facts), "utf-8")
-    draw(work / "plots.png", facts, learned)
+    (work / "report.txt").write_text(report(facts) + _listing(facts), "utf-8")
+    draw(work / "plots.png", facts, analysed)
     return facts
 
 
-def _told(facts: dict[str, Any]) -> str:
-    """Where to listen for what was left out, or may be somebody else's."""
+def _listing(facts: dict[str, Any]) -> str:
+    """The places in the recordings of what was left out, or may be another speaker's."""
     pieces = [[*piece, "unlike the others"] for piece in facts["unlike_the_others"]] + facts["left_out"]
-    rows = [f"  {file} at {_time(start)}, {length:.1f} s: {reason}" for file, start, length, reason in pieces[:TOLD]]
-    more = [f"  and {len(pieces) - TOLD} more"] if len(pieces) > TOLD else []
+    rows = [
+        f"  {file} at {_time(start)}, {length:.1f} s: {reason}" for file, start, length, reason in pieces[:MAX_LISTED]
+    ]
+    more = [f"  and {len(pieces) - MAX_LISTED} more"] if len(pieces) > MAX_LISTED else []
     return "\n".join(["", *rows, *more]) + "\n" if rows else ""
 
 
 def _as_recorded(sentence: Sentence, sample_rate: int) -> Mono:
-    """As loud as it was before levelling."""
+    """The sentence at its level before levelling."""
     gain_db = sentence.level_dbfs - speech_level_dbfs(sentence.sound, sample_rate)
     return np.asarray(sentence.sound * np.float32(10 ** (gain_db / 20)))
 
 
 def _held_out(kept: list[Sentence], recordings: int) -> set[int]:
-    """Which sentences are held out: those of every so many recordings, or the last ones of each."""
+    """Indices of the held-out sentences: those of some recordings, or the last ones of each."""
     if len(kept) < 4:
         return set()
     used = sorted({s.recording for s in kept})
     if len(used) >= RECORDINGS_ENOUGH:
         count = max(1, round(HELD_OUT_SHARE * len(used)))
-        # From the middle of as many equal parts, so that neither the beginning nor the end of a session is all of them.
+        # From the middle of equal parts, so that not only the beginning or the end of a session is held out.
         chosen = {used[int((part + 0.5) * len(used) / count)] for part in range(count)}
         return {i for i, s in enumerate(kept) if s.recording in chosen}
     held: set[int] = set()
     for recording in used:
-        own = [i for i, s in enumerate(kept) if s.recording == recording]
-        held |= set(own[len(own) - int(HELD_OUT_SHARE * len(own)) :])
+        of_recording = [i for i, s in enumerate(kept) if s.recording == recording]
+        held |= set(of_recording[len(of_recording) - int(HELD_OUT_SHARE * len(of_recording)) :])
     return held or {len(kept) - 1}
 
 

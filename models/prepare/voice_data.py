@@ -1,12 +1,11 @@
 """A prepared voice: the folder `guise prepare voice` writes and training reads.
 
-dataset.json           what it is: sample rate, counts, sources, digest, the speaker's statistics (see
-`SpeakerStatistics`) train/000012.flac      a sentence, mono, levelled; `held_out/` likewise, from other recordings
-where there are enough train/000012.npz       its frames, one every 5 ms: mcep float32 (t, 36); lf0 float32 (t,), ln Hz,
-0 where unvoiced;
-                       voiced bool (t,); aperiodicity float32 (t, bands), as pyworld codes it
-plots.png              lengths, F0 and level
-report.txt             what was left out and why
+    dataset.json           sample rate, counts, sources, digest, the speaker's statistics (see `SpeakerStatistics`)
+    train/000012.flac      a sentence, mono, levelled; `held_out/` likewise, from other recordings if there are enough
+    train/000012.npz       its frames, one every 5 ms: mcep float32 (t, 36); lf0 float32 (t,), ln Hz, 0 where unvoiced;
+                           voiced bool (t,); aperiodicity float32 (t, bands), as pyworld codes it
+    plots.png              lengths, F0 and level
+    report.txt             what was left out and why
 
 Free of torch.
 """
@@ -26,18 +25,18 @@ from numpy.typing import NDArray
 from models.prepare.data_error import DataError
 
 LOUD_NEPERS, AUDIBLE_NEPERS = 15.0 * np.log(10) / 10, 40.0 * np.log(10) / 10
-"""Below a sentence's loudest: MCEPs are measured within 15 dB, because pauses and breath say more about the room, F0
+"""Below a sentence's loudest: MCEPs are measured within 15 dB, because pauses and breath depend more on the room, F0
 within 40, because it also falls where a sentence ends. (c0, the mean of the log power, is in nepers of power.)"""
 LOUDEST_PERCENT = 95.0
-OUTLYING, STILLEST_LF0 = 2.5, 0.1
-"""F0 further from a sentence's median than so many of its spreads, by its quartiles, is an octave's error and measured
-by nobody; a spread of so much (1.7 semitones) at least."""
+OUTLIER_STDS, MIN_LF0_STD = 2.5, 0.1
+"""F0 further from a sentence's median than so many standard deviations, by its quartiles, is an octave error and not
+measured; the standard deviation is taken to be at least the second number (1.7 semitones)."""
 LEVELS = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-"""The quantiles by which it is known how loud somebody is how often; the last is what is taken for loud."""
+"""The quantiles that describe a speaker's levels; the last is taken for loud."""
 
 
 class Sentence(NamedTuple):
-    """One that may be learned from, (n,) full scale 1. `recording` counts the sources; `level_dbfs` is its level before
+    """A usable sentence, (n,) full scale 1. `recording` is the number of the source; `level_dbfs` is its level before
     levelling."""
 
     recording: int
@@ -47,7 +46,7 @@ class Sentence(NamedTuple):
 
 
 class Features(NamedTuple):
-    """A sentence; see the module for shapes."""
+    """The frames of a sentence; see the module for shapes."""
 
     mcep: NDArray[np.float32]
     lf0: NDArray[np.float32]
@@ -56,8 +55,8 @@ class Features(NamedTuple):
 
 
 class SpeakerStatistics(NamedTuple):
-    """A speaker: mean and standard deviation of ln F0 over voiced audible frames, of the MCEPs over loud ones, and how
-    the MCEPs but c0 move together there, (MCEPS - 1, MCEPS - 1); levels: the quantiles LEVELS of c0 over all frames,
+    """A speaker: mean and standard deviation of ln F0 over voiced audible frames, of the MCEPs over loud ones, and the
+    correlations of the MCEPs except c0, (MCEPS - 1, MCEPS - 1); levels: the quantiles LEVELS of c0 over all frames,
     nepers below each sentence's loudest; aperiodicity: (bands,) its mean over the frames that F0 is measured by."""
 
     lf0_mean: float
@@ -70,31 +69,31 @@ class SpeakerStatistics(NamedTuple):
 
 
 def below_loudest(sentence: Features) -> NDArray[np.floating[Any]]:
-    """(t,) c0 below the sentence's loudest, nepers: negative, but for the loudest frames."""
+    """(t,) c0 relative to the sentence's loud level, nepers: negative, except for the loudest frames."""
     level = sentence.mcep[:, 0]
     return np.asarray(level - np.percentile(level, LOUDEST_PERCENT))
 
 
 def measured_frames(sentence: Features) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(t,) each: the frames a speaker's MCEPs are measured by, and those his F0 is."""
+    """(t,) each: the frames by which a speaker's MCEPs are measured, and those for F0."""
     level = below_loudest(sentence)
     pitched = sentence.voiced & (level > -AUDIBLE_NEPERS)
     if pitched.any():
         low, middle, high = np.percentile(sentence.lf0[pitched], (25, 50, 75))
-        # The quartiles of a Gaussian lie 1.35 spreads apart.
-        pitched &= np.abs(sentence.lf0 - middle) < OUTLYING * max((high - low) / 1.35, STILLEST_LF0)
+        # The quartiles of a Gaussian are 1.35 standard deviations apart.
+        pitched &= np.abs(sentence.lf0 - middle) < OUTLIER_STDS * max((high - low) / 1.35, MIN_LF0_STD)
     return level > -LOUD_NEPERS, pitched
 
 
 def measure(sentences: Iterable[Features]) -> SpeakerStatistics:
     """The speaker of `sentences`. Raises ValueError when nothing in them is voiced."""
     mceps, lf0s, levels, aperiodicities = [], [], [], []
-    for one in sentences:
-        levels.append(below_loudest(one))
-        loud, pitched = measured_frames(one)
-        mceps.append(one.mcep[loud].astype(np.float64))
-        lf0s.append(one.lf0[pitched].astype(np.float64))
-        aperiodicities.append(one.aperiodicity[pitched].astype(np.float64))
+    for sentence in sentences:
+        levels.append(below_loudest(sentence))
+        loud, pitched = measured_frames(sentence)
+        mceps.append(sentence.mcep[loud].astype(np.float64))
+        lf0s.append(sentence.lf0[pitched].astype(np.float64))
+        aperiodicities.append(sentence.aperiodicity[pitched].astype(np.float64))
     lf0, mcep = np.concatenate(lf0s or [np.zeros(0)]), np.concatenate(mceps or [np.zeros((0, 1))])
     if len(lf0) == 0:
         raise ValueError("nothing is voiced")
@@ -133,7 +132,7 @@ class VoiceData:
         return len(self.sentences)
 
     def held_out(self) -> VoiceData:
-        """The part of the same data that training does not see."""
+        """The held-out part of the same data."""
         return VoiceData(self._folders, held_out=True)
 
     def features(self, index: int) -> Features:
@@ -183,7 +182,7 @@ def _combined(each: list[dict[str, Any]], folders: Sequence[Path]) -> dict[str, 
         which = ", ".join(f"{folder} {facts['sample_rate']} Hz" for folder, facts in zip(folders, each, strict=True))
         raise DataError(f"the speakers were prepared at different rates ({which}): prepare them with one --rate")
     shared = ("name", "digest", "statistics", "sentences", "room")
-    # Data of earlier versions has no room.
+    # Data of earlier versions has no room tone.
     speakers = [{key: facts[key] for key in shared if key in facts} for facts in each]
     if len(each) == 1:
         return {**each[0], "speakers": speakers}

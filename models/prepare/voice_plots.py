@@ -1,4 +1,4 @@
-"""The page of plots beside a prepared voice: how long its sentences are, how it speaks, how loud it was."""
+"""The page of plots beside a prepared voice: lengths of its sentences, F0, levels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ INK, QUIET, PAPER = "#1f2d3d", "#8a97a6", "#fbfaf7"
 KEPT, MARK = "#2f6f8f", "#c8553d"
 
 
-def draw(path: Path, facts: dict[str, Any], learned: list[tuple[Sentence, Features]]) -> None:
+def draw(path: Path, facts: dict[str, Any], analysed: list[tuple[Sentence, Features]]) -> None:
     """Writes the PNG. Raises OSError."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -28,14 +28,14 @@ def draw(path: Path, facts: dict[str, Any], learned: list[tuple[Sentence, Featur
     rate = facts["sample_rate"]
     kept_s = sum(facts["seconds"].values())
     figure.suptitle(
-        f"{facts['name']}: {len(learned)} sentences, {kept_s:.0f} s", color=INK, fontsize=15, x=0.02, ha="left"
+        f"{facts['name']}: {len(analysed)} sentences, {kept_s:.0f} s", color=INK, fontsize=15, x=0.02, ha="left"
     )
-    _lengths(axes[0, 0], np.array([len(s.sound) / rate for s, _ in learned]))
-    _f0(axes[0, 1], np.concatenate([f.lf0[f.voiced] for _, f in learned]), facts["statistics"])
-    _levels(axes[1, 0], np.array([s.level_dbfs for s, _ in learned]))
-    _melody(axes[1, 1], [f for _, f in learned])
+    _lengths(axes[0, 0], np.array([len(s.sound) / rate for s, _ in analysed]))
+    _f0(axes[0, 1], np.concatenate([f.lf0[f.voiced] for _, f in analysed]), facts["statistics"])
+    _levels(axes[1, 0], np.array([s.level_dbfs for s, _ in analysed]))
+    _melody(axes[1, 1], [f for _, f in analysed])
     with warnings.catch_warnings():
-        # A name in letters that matplotlib's own font lacks is drawn as boxes, and read in the report.
+        # A name in letters that matplotlib's own font lacks is drawn as boxes; the report has it.
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         figure.savefig(path, format="png")
 
@@ -43,7 +43,7 @@ def draw(path: Path, facts: dict[str, Any], learned: list[tuple[Sentence, Featur
 def _lengths(axes: Axes, seconds: np.ndarray) -> None:
     axes.hist(seconds, bins=np.arange(0, max(12.5, seconds.max() + 0.5), 0.5).tolist(), color=KEPT)
     axes.locator_params(axis="y", integer=True)
-    _dressed(axes, "length of the sentences", "seconds", "sentences")
+    _style(axes, "length of the sentences", "seconds", "sentences")
 
 
 def _f0(axes: Axes, lf0: np.ndarray, statistics: dict[str, Any]) -> None:
@@ -56,7 +56,7 @@ def _f0(axes: Axes, lf0: np.ndarray, statistics: dict[str, Any]) -> None:
     mean, std = statistics["lf0_mean"], statistics["lf0_std"]
     axes.axvline(float(np.exp(mean)), color=MARK, linewidth=2)
     axes.axvspan(float(np.exp(mean - std)), float(np.exp(mean + std)), color=MARK, alpha=0.12, linewidth=0)
-    _dressed(axes, f"F0: mean {np.exp(mean):.0f} Hz, and one spread about it", "Hz", "frames of 5 ms")
+    _style(axes, f"F0: mean {np.exp(mean):.0f} Hz, and one spread about it", "Hz", "frames of 5 ms")
 
 
 def _levels(axes: Axes, dbfs: np.ndarray) -> None:
@@ -64,11 +64,11 @@ def _levels(axes: Axes, dbfs: np.ndarray) -> None:
     axes.plot(np.arange(1, len(dbfs) + 1), dbfs, "o", color=KEPT, markersize=4)
     axes.set_ylim(dbfs.min() - 3, max(dbfs.max() + 3, dbfs.min() + 12))
     axes.locator_params(axis="x", integer=True)
-    _dressed(axes, "level as recorded, before it was evened out", "sentence", "dBFS")
+    _style(axes, "level as recorded, before it was evened out", "sentence", "dBFS")
 
 
 def _melody(axes: Axes, features: list[Features]) -> None:
-    """F0 over time of the three sentences whose length is the most usual."""
+    """F0 over time of the three sentences of the most usual length."""
     lengths = np.array([len(f.lf0) for f in features])
     for number in np.argsort(np.abs(lengths - np.median(lengths)))[:3]:
         one = features[number]
@@ -78,10 +78,10 @@ def _melody(axes: Axes, features: list[Features]) -> None:
     for line, colour in zip(axes.lines, (KEPT, MARK, INK), strict=False):
         line.set_color(colour)
     axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="upper right")
-    _dressed(axes, "how it speaks: F0 of three sentences", "seconds", "Hz")
+    _style(axes, "how it speaks: F0 of three sentences", "seconds", "Hz")
 
 
-def _dressed(axes: Axes, title: str, across: str, up: str) -> None:
+def _style(axes: Axes, title: str, across: str, up: str) -> None:
     axes.set_facecolor(PAPER)
     axes.set_title(title, color=INK, fontsize=11, loc="left", pad=8)
     axes.set_xlabel(across, color=QUIET, fontsize=9)

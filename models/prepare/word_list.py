@@ -1,6 +1,6 @@
-"""Words for `guise prepare phonemes` to put together at random: short and long, with every sound of English among them.
+"""Words for `guise prepare phonemes`, combined at random: short and long, with every sound of English among them.
 
-Sentences that mean something would teach a recogniser what is likely said, and not what it hears.
+Meaningful sentences would teach the recogniser which words are likely instead of which sounds it hears.
 """
 
 from __future__ import annotations
@@ -70,17 +70,20 @@ your youth zeal zebra zero zinc zone zoo zoom
 """
 WORDS = _WORDS.split()
 
-_SMALL = (
+_FUNCTION_WORDS = (
     "a and are at be did for from had has have he her his in is it its of on or she so that the then they this to was"
 )
-SMALL = _SMALL.split()
-"""Those that every real sentence is full of."""
-SMALL_SHARE = 0.25
+FUNCTION_WORDS = _FUNCTION_WORDS.split()
+"""Words that are frequent in every real sentence."""
+FUNCTION_WORD_SHARE = 0.25
 
 
 def drawn_sentence(rng: np.random.Generator) -> str:
-    """Four to twelve of them, sometimes with a pause between."""
-    words = [str(rng.choice(SMALL if rng.random() < SMALL_SHARE else WORDS)) for _ in range(rng.integers(4, 13))]
+    """Four to twelve random words, sometimes with a pause between."""
+    words = [
+        str(rng.choice(FUNCTION_WORDS if rng.random() < FUNCTION_WORD_SHARE else WORDS))
+        for _ in range(rng.integers(4, 13))
+    ]
     pause = rng.integers(2, 8)
     if rng.random() < 0.5 and pause < len(words):
         words[pause - 1] += ","

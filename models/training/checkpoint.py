@@ -96,7 +96,7 @@ def read_run(folder: Path) -> Run:
 
 def newest(folder: Path) -> Path | None:
     """The newest checkpoint of a run."""
-    found = _whole(folder / "checkpoints")
+    found = _complete(folder / "checkpoints")
     return found[max(found)] if found else None
 
 
@@ -147,7 +147,7 @@ def _write(
     return final
 
 
-def _whole(place: Path) -> dict[int, Path]:
+def _complete(place: Path) -> dict[int, Path]:
     """The complete checkpoints in a folder, by their steps."""
     return {int(p.name): p for p in place.glob("*") if p.name.isdigit() and (p / "state.json").is_file()}
 
@@ -169,14 +169,14 @@ def load_optimizers(checkpoint: Path, optimizers: Mapping[str, Optimizer], famil
     try:
         stored = _current_keys(load_file(checkpoint / "optimizers.safetensors"), family)
         for name, optimizer in optimizers.items():
-            whole = optimizer.state_dict()
-            whole["state"] = {}
+            state_dict = optimizer.state_dict()
+            state_dict["state"] = {}
             for key, value in stored.items():
                 owner, _, rest = key.partition(".")
                 if owner == name:
                     index, _, entry = rest.partition(".")
-                    whole["state"].setdefault(int(index), {})[entry] = value
-            optimizer.load_state_dict(whole)
+                    state_dict["state"].setdefault(int(index), {})[entry] = value
+            optimizer.load_state_dict(state_dict)
     except (OSError, SafetensorError, RuntimeError, ValueError, KeyError) as error:
         raise BadRun(f"{checkpoint} cannot be gone on with: {str(error).splitlines()[0]}") from error
 
@@ -184,7 +184,7 @@ def load_optimizers(checkpoint: Path, optimizers: Mapping[str, Optimizer], famil
 def load_run(folder: Path, step: int | None = None) -> LoadedRun:
     """A run with its newest weights, or those of a given step. Raises BadRun."""
     run = read_run(folder)
-    found = _whole(folder / "kept") | _whole(folder / "checkpoints")
+    found = _complete(folder / "kept") | _complete(folder / "checkpoints")
     checkpoint = newest(folder) if step is None else found.get(step)
     if checkpoint is None and step is not None and found:
         raise BadRun(f"{folder} has no checkpoint of step {step}: choose from {', '.join(map(str, sorted(found)))}")

@@ -28,8 +28,8 @@ from typing import Any
 import models.training.train
 from models.prepare.data_error import DataError
 from models.training.checkpoint import BadRun
-from models.training.rank import LOST, packed
-from models.training.train import Advance, Plan
+from models.training.rank import LOST, plan_to_json
+from models.training.train import Plan, TrainingProgress
 
 GATHER_S = 0.5
 """Wait after the first failure: other processes fail because of it, and the first to fail may report last."""
@@ -40,7 +40,7 @@ class RankFailed(Exception):
     """A process of the training failed; the message is one line that says which and why."""
 
 
-def train(plan: Plan, advance: Callable[[Advance], None]) -> Path:
+def train(plan: Plan, advance: Callable[[TrainingProgress], None]) -> Path:
     """models.training.train.train, in this process or in as many as `plan` asks for.
 
     Raises the same, RankFailed, and KeyboardInterrupt for a stop before the first step.
@@ -48,17 +48,17 @@ def train(plan: Plan, advance: Callable[[Advance], None]) -> Path:
     if plan.devices * plan.nodes == 1:
         return models.training.train.train(plan, advance)
     environment = _environment(plan)
-    heard: SimpleQueue[tuple[int, Mapping[str, Any]]] = SimpleQueue()
+    messages: SimpleQueue[tuple[int, Mapping[str, Any]]] = SimpleQueue()
     ranks: list[_Rank] = []
     try:
-        with _stop_passed_on(ranks) as stopped:
+        with _forward_stop(ranks) as stopped:
             for number in range(plan.devices):
-                ranks.append(_Rank(number, plan, environment, heard))
+                ranks.append(_Rank(number, plan, environment, messages))
             if stopped():
                 raise KeyboardInterrupt
-            saved = _hear(ranks, heard, advance)
+            saved = _wait(ranks, messages, advance)
             if saved is None:
-                raise _failure(ranks, heard, stopped())
+                raise _failure(ranks, messages, stopped())
             return saved
     finally:
         for rank in ranks:
@@ -72,9 +72,9 @@ class _Rank:
     number: int
     plan: Plan
     environment: Mapping[str, str]
-    heard: SimpleQueue[tuple[int, Mapping[str, Any]]]
+    messages: SimpleQueue[tuple[int, Mapping[str, Any]]]
     process: subprocess.Popen[str] = field(init=False)
-    listener: threading.Thread = field(init=False)
+    reader: threading.Thread = field(init=False)
 
     def __post_init__(self) -> None:
         self.process = subprocess.Popen(
@@ -88,17 +88,17 @@ class _Rank:
             start_new_session=True,
         )
         assert self.process.stdin is not None
-        self.process.stdin.write(packed(self.plan) + "\n")
+        self.process.stdin.write(plan_to_json(self.plan) + "\n")
         self.process.stdin.flush()
-        self.listener = threading.Thread(target=self._listen, name=f"rank {self.number}", daemon=True)
-        self.listener.start()
+        self.reader = threading.Thread(target=self._read_messages, name=f"rank {self.number}", daemon=True)
+        self.reader.start()
 
-    def _listen(self) -> None:
+    def _read_messages(self) -> None:
         """Runs on a thread of its own: reads the process's messages until its pipe closes."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             if line.endswith("\n"):
-                self.heard.put((self.number, json.loads(line)))
+                self.messages.put((self.number, json.loads(line)))
 
     def end(self) -> None:
         """Kills the process in any state: the training is over, or another process has failed."""
@@ -106,37 +106,41 @@ class _Rank:
             # The whole group: also its data-loader processes.
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        self.listener.join()
+        self.reader.join()
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
             pipe.close()
 
 
-def _hear(
-    ranks: Sequence[_Rank], heard: SimpleQueue[tuple[int, Mapping[str, Any]]], advance: Callable[[Advance], None]
+def _wait(
+    ranks: Sequence[_Rank],
+    messages: SimpleQueue[tuple[int, Mapping[str, Any]]],
+    advance: Callable[[TrainingProgress], None],
 ) -> Path | None:
     """Waits until all have ended and returns the newest checkpoint; None as soon as one has failed."""
     saved = None
     while True:
         codes = [rank.process.poll() for rank in ranks]
-        over = all(code == 0 for code in codes)
-        if over:
+        all_ended = all(code == 0 for code in codes)
+        if all_ended:
             for rank in ranks:
-                rank.listener.join()
-        while (said := _next(heard, 0.0 if over else 0.1)) is not None:
-            number, what = said
-            if "failed" in what:
-                heard.put(said)
+                rank.reader.join()
+        while (message := _next_message(messages, 0.0 if all_ended else 0.1)) is not None:
+            number, content = message
+            if "failed" in content:
+                messages.put(message)
                 return None
-            if "saved" in what:
-                saved = Path(what["saved"])
+            if "saved" in content:
+                saved = Path(content["saved"])
             elif number == 0:
-                advance(Advance(**what["advance"]))
-        if over or any(code for code in codes):
-            return saved if over else None
+                advance(TrainingProgress(**content["advance"]))
+        if all_ended or any(code for code in codes):
+            return saved if all_ended else None
 
 
-def _failure(ranks: Sequence[_Rank], heard: SimpleQueue[tuple[int, Mapping[str, Any]]], stopped: bool) -> BaseException:
+def _failure(
+    ranks: Sequence[_Rank], messages: SimpleQueue[tuple[int, Mapping[str, Any]]], stopped: bool
+) -> BaseException:
     """The first failure, as the exception it would have been in this process."""
     time.sleep(GATHER_S)
     for rank in ranks:
@@ -147,53 +151,55 @@ def _failure(ranks: Sequence[_Rank], heard: SimpleQueue[tuple[int, Mapping[str, 
             why = f"{signal.Signals(-code).name}; SIGKILL often means that memory ran out"
             return RankFailed(f"process {rank.number + 1} of {len(ranks)} was killed by {why}")
     failures = []
-    while (said := _next(heard, 0.0)) is not None:
-        if "failed" in said[1]:
-            failures.append((said[1]["failed"]["at"], *said))
+    while (message := _next_message(messages, 0.0)) is not None:
+        if "failed" in message[1]:
+            failures.append((message[1]["failed"]["at"], *message))
     if not failures:
         return RankFailed("a process of the training ended without a word")
-    _, number, what = min(failures, key=lambda failure: failure[:2])
-    kind, says = what["failed"]["kind"], what["failed"]["says"]
+    _, number, content = min(failures, key=lambda failure: failure[:2])
+    kind, text = content["failed"]["kind"], content["failed"]["says"]
     if kind == "DataError":
-        return DataError(says)
+        return DataError(text)
     if kind == "BadRun":
-        return BadRun(says)
+        return BadRun(text)
     if kind == "OSError":
-        return OSError(*says)
+        return OSError(*text)
     if kind == LOST:
         return RankFailed("a process on another host ended; what was saved before is whole")
-    return RankFailed(f"process {number + 1} of {len(ranks)} failed: {says}")
+    return RankFailed(f"process {number + 1} of {len(ranks)} failed: {text}")
 
 
-def _next(heard: SimpleQueue[tuple[int, Mapping[str, Any]]], wait_s: float) -> tuple[int, Mapping[str, Any]] | None:
+def _next_message(
+    messages: SimpleQueue[tuple[int, Mapping[str, Any]]], wait_s: float
+) -> tuple[int, Mapping[str, Any]] | None:
     try:
-        return heard.get(timeout=wait_s) if wait_s else heard.get_nowait()
+        return messages.get(timeout=wait_s) if wait_s else messages.get_nowait()
     except Empty:
         return None
 
 
 @contextmanager
-def _stop_passed_on(ranks: Sequence[_Rank]) -> Iterator[Callable[[], bool]]:
+def _forward_stop(ranks: Sequence[_Rank]) -> Iterator[Callable[[], bool]]:
     """Passes Ctrl-C and SIGTERM on to the processes, which save and end, or end at once when there is nothing to save;
     a second Ctrl-C ends at once."""
-    asked = False
+    requested = False
 
     def ask(number: int, frame: Any) -> None:
-        nonlocal asked
-        if asked:
+        nonlocal requested
+        if requested:
             if number == signal.SIGINT:
                 raise KeyboardInterrupt
             return
-        asked = True
+        requested = True
         for rank in ranks:
             # Not SIGINT: before the first step each process would print a traceback.
             rank.process.terminate()
 
-    old = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: asked
+        yield lambda: requested
     finally:
-        for number, handler in old.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 

@@ -24,21 +24,21 @@ from torch import distributed
 from models.prepare.data_error import DataError
 from models.training.checkpoint import BadRun
 from models.training.registry import family
-from models.training.train import Advance, Plan, train
+from models.training.train import Plan, TrainingProgress, train
 
 LOST = "lost"
 """The kind of a failure that is caused by another process's end."""
 
 
-def packed(plan: Plan) -> str:
+def plan_to_json(plan: Plan) -> str:
     """A plan as one line of JSON."""
     fields: dict[str, Any] = {name: getattr(plan, name) for name in plan.__dataclass_fields__}
     fields |= {"family": plan.family.name, "options": plan.options.model_dump()}
     return json.dumps(fields | {"data": list(map(str, plan.data))}, default=str)
 
 
-def unpacked(line: str) -> Plan:
-    """The inverse of `packed`."""
+def plan_from_json(line: str) -> Plan:
+    """The inverse of `plan_to_json`."""
     fields: dict[str, Any] = json.loads(line)
     kind = family(fields["family"])
     fields |= {"family": kind, "options": kind.options(**fields["options"])}
@@ -48,26 +48,26 @@ def unpacked(line: str) -> Plan:
 
 def main() -> int:
     """0 for success; else 1, after the failure was reported."""
-    says = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    messages = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     # Output of libraries goes to standard error: standard output carries messages only.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    plan = unpacked(sys.stdin.readline())
+    plan = plan_from_json(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, name="lifeline", daemon=True).start()
 
-    def say(what: dict[str, Any]) -> None:
-        print(json.dumps(what), file=says)
+    def send(content: dict[str, Any]) -> None:
+        print(json.dumps(content), file=messages)
 
-    def advance(now: Advance) -> None:
+    def advance(now: TrainingProgress) -> None:
         if os.environ["LOCAL_RANK"] == "0":
-            say({"advance": asdict(now)})
+            send({"advance": asdict(now)})
 
     failed = True
     try:
-        say({"saved": str(train(plan, advance))})
+        send({"saved": str(train(plan, advance))})
         failed = False
     except Exception as error:
-        say({"failed": {"at": time.monotonic()} | _told(error)})
+        send({"failed": {"at": time.monotonic()} | _failure_content(error)})
     if failed:
         # Data-loader processes end when the last reference to the loader goes, which the exception held.
         gc.collect()
@@ -77,8 +77,8 @@ def main() -> int:
     return 0
 
 
-def _told(error: Exception) -> dict[str, Any]:
-    """The failure as JSON: `kind` and `says`."""
+def _failure_content(error: Exception) -> dict[str, Any]:
+    """The failure as JSON: `kind` and `messages`."""
     if isinstance(error, DataError | BadRun):
         return {"kind": type(error).__name__, "says": str(error)}
     if isinstance(error, OSError) and not isinstance(error, ConnectionError):

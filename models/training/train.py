@@ -37,7 +37,7 @@ from models.training.family import Audible, Family, FamilyOptions
 
 SAMPLES_EVERY_S = 120.0
 SAVE_EVERY_S = 300.0
-READERS_OF_A_CARD = 6
+MAX_LOADERS_PER_GPU = 6
 """A loader process gives some 100 samples of 256 a second; more than six keep no GPU busier."""
 
 
@@ -64,7 +64,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Advance:
+class TrainingProgress:
     """Progress of the training, for display."""
 
     step: int
@@ -73,7 +73,7 @@ class Advance:
     losses: Mapping[str, float]
 
 
-class Shuffled(Sampler[int]):
+class ShuffledSampler(Sampler[int]):
     """Sample numbers from `start`, endless; each epoch in a new order that depends on the seed and the epoch alone.
 
     Rank r of n takes every n-th, so n processes together see what one would.
@@ -93,21 +93,21 @@ class Shuffled(Sampler[int]):
             number += self.world
 
 
-def train(plan: Plan, advance: Callable[[Advance], None]) -> Path:
+def train(plan: Plan, advance: Callable[[TrainingProgress], None]) -> Path:
     """Trains until the steps or minutes are over or Ctrl-C; returns the newest checkpoint.
 
     Raises DataError (data), BadRun (a run that exists already, or cannot be resumed).
     """
     fabric = _fabric(plan)
     fabric.launch()
-    agreement = AllRanks(fabric)
-    run, data = _begin(plan, fabric)
+    ranks = AllRanks(fabric)
+    run, data = _start_run(plan, fabric)
     options = run.options
 
     fabric.seed_everything(run.seed, verbose=False)
     networks = plan.family.networks(options, run.facts)
     if plan.init is not None:
-        _start_from(plan.init, networks, plan.family)
+        _load_initial_weights(plan.init, networks, plan.family)
     state: dict[str, Any] = {"step": 0, "samples_seen": 0, "seconds": 0.0}
     newest = checkpoint.newest(plan.out) if plan.resume else None
     if newest is not None:
@@ -119,37 +119,39 @@ def train(plan: Plan, advance: Callable[[Advance], None]) -> Path:
     trained: dict[str, torch.nn.Module] = {}
     for name, network in networks.items():
         if name in optimizers:
-            faster: Any = torch.compile(network) if plan.compile else network
-            trained[name], optimizers[name] = fabric.setup(faster, optimizers[name])
+            module: Any = torch.compile(network) if plan.compile else network
+            trained[name], optimizers[name] = fabric.setup(module, optimizers[name])
         else:
             trained[name] = network
     batches = _batches(plan, run, fabric, data, state["samples_seen"])
-    opened = closing(_Log(plan, run, networks, data, fabric, state["step"])) if fabric.is_global_zero else nullcontext()
+    log_context = (
+        closing(_Log(plan, run, networks, data, fabric, state["step"])) if fabric.is_global_zero else nullcontext()
+    )
 
-    a_step = options.batch * fabric.world_size
-    steps = options.steps or state["step"] + -(-max(0, len(data) - state["samples_seen"]) // a_step)  # type: ignore[arg-type]
-    begun, before = time.monotonic(), float(state["seconds"])
+    samples_per_step = options.batch * fabric.world_size
+    steps = options.steps or state["step"] + -(-max(0, len(data) - state["samples_seen"]) // samples_per_step)  # type: ignore[arg-type]
+    started, before = time.monotonic(), float(state["seconds"])
     first_step = int(state["step"])
     limit_s = np.inf if plan.minutes is None else 60 * plan.minutes
-    logged, sampled, saved = -np.inf, begun, begun
-    with _stop_asked() as asked, closing(batches), opened as log:
+    logged, sampled, saved = -np.inf, started, started
+    with _stop_requested() as stop_requested, closing(batches), log_context as log:
         for batch in batches:
-            over = asked() or state["seconds"] >= limit_s
-            stop, shown = agreement.any(over, time.monotonic() - logged >= plan.log_every_s)
+            stop_here = stop_requested() or state["seconds"] >= limit_s
+            stop, log_now = ranks.any(stop_here, time.monotonic() - logged >= plan.log_every_s)
             if stop or state["step"] >= steps:
                 break
-            _draw_from(run.seed, state["samples_seen"] + fabric.global_rank)
+            _seed_step(run.seed, state["samples_seen"] + fabric.global_rank)
             losses = plan.family.step(fabric, trained, optimizers, batch, state["step"], options)
             state["step"] += 1
-            state["samples_seen"] += a_step
+            state["samples_seen"] += samples_per_step
             now = time.monotonic()
-            state["seconds"] = before + now - begun
-            if shown:
+            state["seconds"] = before + now - started
+            if log_now:
                 logged = now
-                values = agreement.mean(losses)
-                rate = (state["step"] - first_step) / max(now - begun, 1e-6)
+                values = ranks.mean(losses)
+                rate = (state["step"] - first_step) / max(now - started, 1e-6)
                 left_s = min((steps - state["step"]) / rate, limit_s - state["seconds"])
-                advance(Advance(state["step"], steps, left_s, values))
+                advance(TrainingProgress(state["step"], steps, left_s, values))
                 if log is not None:
                     log.losses(values, state["step"])
             if log is not None and now - sampled >= SAMPLES_EVERY_S:
@@ -165,9 +167,9 @@ def train(plan: Plan, advance: Callable[[Advance], None]) -> Path:
             log.samples(state["step"])
         # No process leaves before the checkpoint is written.
         fabric.barrier()
-    found = checkpoint.newest(plan.out)
-    assert found is not None
-    return found
+    newest_saved = checkpoint.newest(plan.out)
+    assert newest_saved is not None
+    return newest_saved
 
 
 def best_precision() -> str:
@@ -194,19 +196,21 @@ def _fabric(plan: Plan) -> Fabric:
 
 def _precision(plan: Plan) -> str:
     """The precision asked for; a resumed run keeps its own. Raises BadRun."""
-    own = checkpoint.read_run(plan.out).precision if plan.resume else None
+    stored = checkpoint.read_run(plan.out).precision if plan.resume else None
     if plan.precision == "auto":
-        return own or best_precision()
-    if own is not None and own != plan.precision:
-        raise BadRun(f"{plan.out} learns in {own}: leave --precision out, or begin another run with --init {plan.out}")
+        return stored or best_precision()
+    if stored is not None and stored != plan.precision:
+        raise BadRun(
+            f"{plan.out} learns in {stored}: leave --precision out, or begin another run with --init {plan.out}"
+        )
     return plan.precision
 
 
-def _begin(plan: Plan, fabric: Fabric) -> tuple[Run, Dataset[Any]]:
+def _start_run(plan: Plan, fabric: Fabric) -> tuple[Run, Dataset[Any]]:
     """The run and its data. Only the first process writes or, on resume, reads run.json: others would find it just
     written."""
     if fabric.is_global_zero:
-        run, data = _begun(plan, fabric)
+        run, data = _new_or_resumed_run(plan, fabric)
         fabric.broadcast(run)
         return run, data
     run = cast(Run, fabric.broadcast(None))
@@ -216,21 +220,21 @@ def _begin(plan: Plan, fabric: Fabric) -> tuple[Run, Dataset[Any]]:
     return run, data
 
 
-def _begun(plan: Plan, fabric: Fabric) -> tuple[Run, Dataset[Any]]:
+def _new_or_resumed_run(plan: Plan, fabric: Fabric) -> tuple[Run, Dataset[Any]]:
     """A resumed run keeps its own seed and options except the number of steps."""
-    old = checkpoint.read_run(plan.out) if plan.resume else None
-    if old is not None and old.family.name != plan.family.name:
-        raise BadRun(f"{plan.out} is a run of {old.family.name}, not of {plan.family.name}")
-    if old is None and (plan.out / "run.json").exists():
+    resumed = checkpoint.read_run(plan.out) if plan.resume else None
+    if resumed is not None and resumed.family.name != plan.family.name:
+        raise BadRun(f"{plan.out} is a run of {resumed.family.name}, not of {plan.family.name}")
+    if resumed is None and (plan.out / "run.json").exists():
         raise BadRun(f"{plan.out} holds a run already: go on with it by --resume, or name another folder")
-    options = old.options.model_copy(update={"steps": plan.options.steps}) if old is not None else plan.options
+    options = resumed.options.model_copy(update={"steps": plan.options.steps}) if resumed is not None else plan.options
     data = plan.family.data(plan.data, options)
     if len(data) == 0:  # type: ignore[arg-type]
         raise DataError(f"{_folders(plan)}: there is nothing to learn from; prepare it again with more footage")
-    if old is not None:
-        if old.facts.get("digest") != _facts(data).get("digest"):
+    if resumed is not None:
+        if resumed.facts.get("digest") != _facts(data).get("digest"):
             raise BadRun(f"{plan.out} was begun with other data: go on with that, or name another folder for a new run")
-        return replace(old, options=options), data
+        return replace(resumed, options=options), data
     run = Run(plan.family, options, _facts(data), plan.seed, _precision_name(fabric), plan.recipe, _revision())
     try:
         checkpoint.write_run(plan.out, run)
@@ -252,7 +256,7 @@ def _precision_name(fabric: Fabric) -> str:
     return str(fabric._precision.precision)
 
 
-def _start_from(init: Path, networks: torch.nn.ModuleDict, family: Family) -> None:
+def _load_initial_weights(init: Path, networks: torch.nn.ModuleDict, family: Family) -> None:
     """Loads the weights of another run: a face trained from a general one starts much nearer."""
     newest = checkpoint.newest(init)
     if newest is None:
@@ -260,17 +264,17 @@ def _start_from(init: Path, networks: torch.nn.ModuleDict, family: Family) -> No
     checkpoint.load_networks(newest, networks, family)
 
 
-def _batches(plan: Plan, run: Run, fabric: Fabric, data: Dataset[Any], seen: int) -> Generator[Any, None, None]:
+def _batches(plan: Plan, run: Run, fabric: Fabric, data: Dataset[Any], samples_seen: int) -> Generator[Any, None, None]:
     """Batches on the device, endless. Raises DataError."""
-    workers = _readers(plan, fabric) if plan.workers is None else plan.workers
+    workers = _loader_processes(plan, fabric) if plan.workers is None else plan.workers
     loader: DataLoader[Any] = DataLoader(
         data,
         batch_size=run.options.batch,
-        sampler=Shuffled(len(data), run.seed, seen, fabric.global_rank, fabric.world_size),  # type: ignore[arg-type]
+        sampler=ShuffledSampler(len(data), run.seed, samples_seen, fabric.global_rank, fabric.world_size),  # type: ignore[arg-type]
         num_workers=workers,
         # A fork would copy locks held by threads of OpenCV and torch; children of a forkserver outlive this process.
         multiprocessing_context="spawn" if workers else None,
-        worker_init_fn=_leave_ctrl_c_to_us if workers else None,
+        worker_init_fn=_ignore_sigint if workers else None,
         prefetch_factor=4 if workers else None,
         pin_memory=fabric.device.type == "cuda",
         generator=torch.Generator().manual_seed(run.seed),  # its own: it would draw from the one training uses
@@ -282,18 +286,18 @@ def _batches(plan: Plan, run: Run, fabric: Fabric, data: Dataset[Any], seen: int
         raise DataError(str(error).rstrip().splitlines()[-1].rpartition("DataError: ")[2]) from error
 
 
-def _readers(plan: Plan, fabric: Fabric) -> int:
+def _loader_processes(plan: Plan, fabric: Fabric) -> int:
     """0 on a CPU: it has no cores to spare, and reading takes a hundredth of a step."""
     if fabric.device.type == "cpu":
         return 0
-    return max(1, min(READERS_OF_A_CARD, (os.cpu_count() or 1) // plan.devices - 1))
+    return max(1, min(MAX_LOADERS_PER_GPU, (os.cpu_count() or 1) // plan.devices - 1))
 
 
-def _leave_ctrl_c_to_us(worker: int) -> None:
+def _ignore_sigint(worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _draw_from(seed: int, sample: int) -> None:
+def _seed_step(seed: int, sample: int) -> None:
     """Seeds dropout and the like anew for each step, so that no generator state has to be saved for a resume; another
     seed on each device."""
     torch.manual_seed(int(np.random.SeedSequence([seed, sample]).generate_state(1, np.uint64)[0]))
@@ -308,7 +312,7 @@ class _Log:
         self._family, self._facts = plan.family, run.facts
         # Not the wrapped modules: a forward of those may wait for all processes.
         self._networks = dict(networks.items())
-        self._shown = _samples_shown(data, fabric)
+        self._shown = _logged_samples(data, fabric)
         self._writer = SummaryWriter(str(plan.out / "log"), purge_step=step)
 
     def losses(self, values: Mapping[str, float], step: int) -> None:
@@ -327,7 +331,7 @@ class _Log:
         self._writer.close()
 
 
-def _samples_shown(data: Dataset[Any], fabric: Fabric, count: int = 4) -> Any:
+def _logged_samples(data: Dataset[Any], fabric: Fabric, count: int = 4) -> Any:
     """The same few held-out samples in every log, so that progress is visible."""
     source = data.held_out() if hasattr(data, "held_out") else data
     if len(source) == 0:  # type: ignore[arg-type]
@@ -337,21 +341,21 @@ def _samples_shown(data: Dataset[Any], fabric: Fabric, count: int = 4) -> Any:
 
 
 @contextmanager
-def _stop_asked() -> Iterator[Callable[[], bool]]:
+def _stop_requested() -> Iterator[Callable[[], bool]]:
     """Ctrl-C and SIGTERM end the loop after the current step, so that it is saved; a second Ctrl-C ends at once."""
-    asked = False
+    stop_requested = False
 
     def ask(number: int, frame: Any) -> None:
-        nonlocal asked
-        if asked and number == signal.SIGINT:
+        nonlocal stop_requested
+        if stop_requested and number == signal.SIGINT:
             raise KeyboardInterrupt
-        asked = True
+        stop_requested = True
 
-    old = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: asked
+        yield lambda: stop_requested
     finally:
-        for number, handler in old.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.features.speech import MCEPS
-from models.prepare.voice_data import AUDIBLE_NEPERS, LOUD_NEPERS, OUTLYING, STILLEST_LF0
+from models.prepare.voice_data import AUDIBLE_NEPERS, LOUD_NEPERS, MIN_LF0_STD, OUTLIER_STDS
 from models.training.family import WrongTarget
 
 UNKNOWN_SPEAKER = "whoever speaks"
@@ -41,7 +41,7 @@ second of speech leaves the pitch 150 cents off (median of 9 speakers), 4 s 45, 
 MEMORY_FRAMES = 12000.0
 """A minute of loud frames: older speech is forgotten, as another performer may have taken the microphone."""
 OUTLIER_WEIGHT = 0.2
-"""Weight of an F0 that is more than OUTLYING standard deviations away: not 0, for another speaker may have begun."""
+"""Weight of an F0 that is more than OUTLIER_STDS standard deviations away: not 0: another speaker may have begun."""
 LEVEL_RISE, LEVEL_FALL = 0.1, 0.0005
 """How fast the running loud level follows louder voiced frames (a share of the difference), and falls (nepers) at the
 others: it settles near the 95th percentile of a sentence."""
@@ -120,8 +120,8 @@ class RunningSpeaker(nn.Module):
     def _inlier_weight(self, centred: Tensor, variance_off: Tensor, count: Tensor) -> Tensor:
         """Weights (1, MCEPS): 1, but OUTLIER_WEIGHT for an F0 so far from the speaker's that it is an octave error or
         another speaker's."""
-        std = (self.prior_variance + variance_off)[:, :1].sqrt().clamp(min=STILLEST_LF0)
-        outlier = (centred[:, :1].abs() > OUTLYING * std) & (count[:, :1] > PRIOR_VARIANCE_FRAMES)
+        std = (self.prior_variance + variance_off)[:, :1].sqrt().clamp(min=MIN_LF0_STD)
+        outlier = (centred[:, :1].abs() > OUTLIER_STDS * std) & (count[:, :1] > PRIOR_VARIANCE_FRAMES)
         return torch.cat(
             [torch.where(outlier, OUTLIER_WEIGHT, 1.0).to(centred.dtype), torch.ones_like(centred[:, 1:])], 1
         )

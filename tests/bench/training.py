@@ -23,7 +23,7 @@ import torch
 from models.prepare.face import FaceOptions, prepare_face
 from models.training import launch
 from models.training.registry import family
-from models.training.train import Advance, Plan
+from models.training.train import TrainingProgress, Plan
 from tests.models.face_folders import write_face
 
 STEPS, LEFT_OUT = 12, 4
@@ -53,7 +53,7 @@ def step_s(data: Path, out: Path, way: dict[str, Any]) -> tuple[float, float]:
     plan = Plan(kind, options, (data,), out, log_every_s=0.0, **ways)
     times = [time.monotonic()]
 
-    def advance(_: Advance) -> None:
+    def advance(_: TrainingProgress) -> None:
         times.append(time.monotonic())
 
     launch.train(plan, advance)

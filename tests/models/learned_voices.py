@@ -17,7 +17,7 @@ from export.runtime.session import FrozenSession
 from models.features.speech import MCEPS
 from models.prepare.voice_data import Features
 from models.training.family import Family, FreezePlan
-from models.training.train import Advance, Plan, train
+from models.training.train import Plan, TrainingProgress, train
 from models.voices.learned_voice import LearnedOptions, start_transport
 from tests.models.voice_folders import drawn_sentence, write_voice
 
@@ -29,9 +29,11 @@ def write_voices(root: Path, names: Sequence[str]) -> list[Path]:
     return [write_voice(root / n, n, [spoken(n, 160 + 20 * i, i) for i in range(4)]) for n in names]
 
 
-def learned(kind: Family, folders: Sequence[Path], out: Path, *, resume: bool = False, **options: Any) -> list[Advance]:
+def learned(
+    kind: Family, folders: Sequence[Path], out: Path, *, resume: bool = False, **options: Any
+) -> list[TrainingProgress]:
     """Trains by THE loop; what it said of every step."""
-    seen: list[Advance] = []
+    seen: list[TrainingProgress] = []
     plan = Plan(kind, kind.options(**options), tuple(folders), out, resume=resume, precision="32-true")
     train(replace(plan, log_every_s=0.0), seen.append)
     return seen

@@ -17,7 +17,7 @@ from models.prepare.data_error import DataError
 from models.training import checkpoint
 from models.training.checkpoint import BadRun, Run, load_run
 from models.training.registry import family
-from models.training.train import Advance, Plan, train
+from models.training.train import Plan, TrainingProgress, train
 from tests.models.face_folders import write_face
 
 SIZE = 32
@@ -67,7 +67,7 @@ def _picture(run: Path, lines: torch.Tensor) -> torch.Tensor:
 def test_it_comes_to_paint_what_the_teacher_paints(data: Path, teacher: Path, tmp_path: Path) -> None:
     seen: list[float] = []
 
-    def advance(now: Advance) -> None:
+    def advance(now: TrainingProgress) -> None:
         seen.append(now.losses["l1"])
 
     plan = _plan(data, teacher, tmp_path / "run", steps=60, learning_rate=3e-3, average=0.9)

@@ -26,9 +26,9 @@ from models.families.statistics import StatisticsFamily
 from models.prepare.data_error import DataError
 from models.prepare.espeak import Manner
 from models.prepare.phonemes import UNLABELLED
-from models.prepare.spoken_corpus import Labelled, _meant, frames_of
+from models.prepare.spoken_corpus import LabelledRecording, _phoneme_number, frames_of
 from models.training.checkpoint import BadRun, load_run
-from models.training.train import Advance
+from models.training.train import TrainingProgress
 from models.voices.layers import Memory
 from tests.models.learned_voices import learned, write_voices
 from tests.models.phoneme_folders import espeak_or_skip, write_phonemes
@@ -43,7 +43,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def training(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Advance]]:
+def training(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[TrainingProgress]]:
     """The run, and what it said of every step."""
     out = tmp_path_factory.mktemp("run") / "run"
     seen = learned(RecogniserFamily(), [data], out, steps=61, average=0.9, learning_rate=1e-2, **TINY)
@@ -51,11 +51,11 @@ def training(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 
 
 @pytest.fixture(scope="module")
-def run(training: tuple[Path, list[Advance]]) -> Path:
+def run(training: tuple[Path, list[TrainingProgress]]) -> Path:
     return training[0]
 
 
-def test_it_learns_to_tell_phonemes_apart(data: Path, training: tuple[Path, list[Advance]]) -> None:
+def test_it_learns_to_tell_phonemes_apart(data: Path, training: tuple[Path, list[TrainingProgress]]) -> None:
     run, seen = training
     assert seen[0].losses["right"] < 0.5
     assert np.mean([now.losses["right"] for now in seen[-5:]]) > 0.55
@@ -132,8 +132,10 @@ def test_the_one_that_is_shipped_knows_phonemes() -> None:
     assert isinstance(network, Recogniser)
     said = espeak.say("The weather was warm, so we chose to walk along the beach.", Manner("en-us", "m3", 160, 50, 50))
     sound = soxr.resample(said.sound, espeak.sample_rate, 16000)
-    begins = [(round(begin * 16000 / espeak.sample_rate), _meant(name, "en-us")) for begin, name in said.begins]
-    frames = frames_of(Labelled("m3", sound, begins))
+    begins = [
+        (round(begin * 16000 / espeak.sample_rate), _phoneme_number(name, "en-us")) for begin, name in said.begins
+    ]
+    frames = frames_of(LabelledRecording("m3", sound, begins))
     mcep = frames.mcep.astype(np.float32)
     x = torch.from_numpy(normalised(mcep, mcep).T.astype(np.float32))[None, :, : len(mcep) // STRIDE * STRIDE]
     phoneme = torch.from_numpy(frames.phoneme.astype(np.int64))[None, : x.shape[-1]]

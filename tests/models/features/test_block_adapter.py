@@ -274,10 +274,10 @@ def test_a_tone_keeps_its_shape_and_time_at_another_rate(rates: tuple[int, int])
 
 def test_a_parameter_glides() -> None:
     eased = Eased(0.0)
-    eased.aim(4.0)
-    assert eased.over(3).tolist() == [1.0, 2.0, 3.0]
-    eased.aim(3.0)
-    assert eased.over(2).tolist() == [3.0, 3.0]
+    eased.set_target(4.0)
+    assert eased.next_values(3).tolist() == [1.0, 2.0, 3.0]
+    eased.set_target(3.0)
+    assert eased.next_values(2).tolist() == [3.0, 3.0]
 
 
 def test_a_formant_moves_up_with_its_factor() -> None:

@@ -32,7 +32,7 @@ class Scripted:
         self.heard: list[tuple[int, float]] = []
         self.ended = 0
 
-    def hear(self, samples: Mono, lf0: float) -> tuple[np.ndarray, float]:
+    def predict(self, samples: Mono, lf0: float) -> tuple[np.ndarray, float]:
         self.ended += len(samples)
         self.heard.append((self.ended - self.lookahead, lf0))
         return self._says(*self.heard[-1])
@@ -113,7 +113,7 @@ def test_the_network_is_told_the_pitch_of_the_place_it_is_asked_about() -> None:
     network = Scripted(nothing)
     voice = FilteredVoice(network)
     for begin in range(0, len(buzz), HOP):
-        voice.hear(buzz[begin : begin + HOP].astype(np.float32))
+        voice.process_hop(buzz[begin : begin + HOP].astype(np.float32))
     at, lf0 = (np.array(column) for column in zip(*network.heard, strict=True))
     known = (lf0 > 0) & (at > 0.1 * SAMPLE_RATE)
     assert known.sum() > 0.95 * (at > 0.1 * SAMPLE_RATE).sum()
@@ -200,8 +200,8 @@ def test_reset_forgets(woman: Mono) -> None:
 
 def test_silence_stays_silence_and_nothing_breaks_it() -> None:
     voice = FilteredVoice(Scripted(restless))
-    assert not any(voice.hear(np.zeros(HOP, np.float32)).any() for _ in range(50))
+    assert not any(voice.process_hop(np.zeros(HOP, np.float32)).any() for _ in range(50))
     for sound in (np.full(HOP, 0.9, np.float32), np.eye(1, HOP, 30, dtype=np.float32)[0]):
-        said = np.concatenate([voice.hear(sound) for _ in range(50)])
+        said = np.concatenate([voice.process_hop(sound) for _ in range(50)])
         assert np.isfinite(said).all()
         assert np.abs(said).max() <= 2.0

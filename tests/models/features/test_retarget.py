@@ -15,10 +15,10 @@ from models.features.retarget import (
     Pose,
     Retarget,
     RunningNeutral,
-    mouth_shut,
+    apply_pose,
+    closed_mouth,
     neutral_of,
     pose_and_residual,
-    pose_back,
     target_facts,
 )
 from models.features.types import Points
@@ -53,12 +53,12 @@ def test_pose_taken_out_and_put_back_is_the_face_itself(performer: np.ndarray) -
     neutral = neutral_of(performer)
     for points in performer[::5]:
         pose, residual = pose_and_residual(points, neutral)
-        assert np.allclose(pose_back(neutral + residual, neutral, pose), points, atol=1e-2)
+        assert np.allclose(apply_pose(neutral + residual, neutral, pose), points, atol=1e-2)
 
 
 def test_a_moved_face_is_pose_alone(performer: np.ndarray) -> None:
     neutral = neutral_of(performer)
-    moved = pose_back(neutral.astype(float), neutral, Pose(0.3, -0.2, 1.2, 0.25))
+    moved = apply_pose(neutral.astype(float), neutral, Pose(0.3, -0.2, 1.2, 0.25))
     pose, residual = pose_and_residual(moved, neutral)
     assert np.allclose(pose, (0.3, -0.2, 1.2, 0.25), atol=1e-4)
     assert np.abs(residual).max() < 1e-2
@@ -104,14 +104,6 @@ def test_the_running_neutral_finds_the_clips(performer: np.ndarray) -> None:
     assert max(steps) < 0.15 * eye_distance(whole)
 
 
-def test_a_fixed_neutral_stays(performer: np.ndarray) -> None:
-    running = RunningNeutral(fixed=performer[3])
-    for i, points in enumerate(performer[:10]):
-        assert running.update(points, i / 5) is performer[3] or np.array_equal(
-            running.update(points, i / 5), performer[3]
-        )
-
-
 def test_lips_open_as_far_as_the_performers_whatever_the_neutral(footage: Path, target: dict[str, Any]) -> None:
     """She talks all the time, so her median mouth is half open; the target's is shut."""
     talker = _clip(footage / "talkerC_woman_expressions_33s.mp4")
@@ -127,7 +119,7 @@ def test_lips_open_as_far_as_the_performers_whatever_the_neutral(footage: Path, 
 
 def test_a_mouth_is_shut_with_its_chin(performer: np.ndarray) -> None:
     for points in performer[::9]:
-        shut = mouth_shut(points)
+        shut = closed_mouth(points)
         assert openings(shut)[0] < 1e-3
         assert shut[8, 1] <= points[8, 1] + 0.1
         assert (shut[[0, 16, 27, 36, 45]] == points[[0, 16, 27, 36, 45]]).all()

@@ -73,15 +73,15 @@ def test_too_short_to_be_measured() -> None:
 def test_one_who_wants_no_room_has_none() -> None:
     tone = RoomTone(RATE, HUM)
     tone.push(3200, True)
-    tone.turn_down(-60.0)
+    tone.set_level_db(-60.0)
     tone.push(RATE, True)
     assert not tone.push(320, True).any()
 
 
 def test_it_is_turned_down_to_a_level_and_never_up() -> None:
     tone, fainter, louder = RoomTone(RATE, HUM), RoomTone(RATE, HUM), RoomTone(RATE, HUM)
-    fainter.turn_down(-12.0)
-    louder.turn_down(20.0)
+    fainter.set_level_db(-12.0)
+    louder.set_level_db(20.0)
     recorded, less, more = (np.concatenate([t.push(320, True) for _ in range(50)]) for t in (tone, fainter, louder))
     assert np.allclose(less[RATE // 2 :], 10 ** (-12 / 20) * recorded[RATE // 2 :], atol=1e-7)
     assert np.array_equal(more, recorded)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.datasets.face_data import FaceData, read_facts, times_shown
+from models.datasets.face_data import FaceData, read_facts, repetitions
 from models.datasets.face_moves import MoveOptions, draw_move
 from models.prepare.data_error import DataError
 from models.prepare.face import FaceOptions, prepare_face, report
@@ -98,11 +98,11 @@ def test_rare_openings_come_up_more_often(prepared: Path) -> None:
     blink = awake.copy()
     blink[[37, 38, 43, 44]] = blink[[41, 40, 47, 46]]
     points = np.array([awake] * 98 + [blink] * 2)
-    assert (times_shown(points, 4)[98:] == 4).all()
-    assert (times_shown(points, 4)[:98] == 1).all()
-    assert (times_shown(points, 1) == 1).all()
+    assert (repetitions(points, 4)[98:] == 4).all()
+    assert (repetitions(points, 4)[:98] == 1).all()
+    assert (repetitions(points, 1) == 1).all()
     plain, rare = FaceData(prepared, 128, "smooth"), FaceData(prepared, 128, "smooth", rare=4)
-    assert len(plain) < len(rare) == times_shown(plain.points, 4).sum()
+    assert len(plain) < len(rare) == repetitions(plain.points, 4).sum()
 
 
 def test_eyes_and_mouth_weigh_more(prepared: Path) -> None:

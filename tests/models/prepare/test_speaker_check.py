@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from models.prepare.speaker_check import another_person
+from models.prepare.speaker_check import other_speaker_sentences
 from models.prepare.voice import VoiceOptions, features_of, prepare_voice, report
 from models.prepare.voice_data import Features
 
@@ -34,17 +34,17 @@ def other(data: Path) -> list[Features]:
 
 
 def test_one_person_is_one(one: list[Features]) -> None:
-    assert another_person(one) == []
+    assert other_speaker_sentences(one) == []
 
 
 def test_a_second_woman_is_found_by_her_sentences(one: list[Features], other: list[Features]) -> None:
     mixed = one[:5] + other[:2] + one[5:12] + other[2:]
-    assert another_person(mixed) == [5, 6, 14, 15]
+    assert other_speaker_sentences(mixed) == [5, 6, 14, 15]
 
 
 def test_of_few_sentences_nothing_is_said(one: list[Features], other: list[Features]) -> None:
-    assert another_person(one[:5] + other) == []
-    assert another_person([]) == []
+    assert other_speaker_sentences(one[:5] + other) == []
+    assert other_speaker_sentences([]) == []
 
 
 def test_preparing_tells_it_in_one_line(data: Path, tmp_path: Path) -> None:

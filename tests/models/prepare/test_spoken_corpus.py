@@ -12,10 +12,10 @@ import soundfile
 from typer.testing import CliRunner
 
 from models.cli import prepare
-from models.datasets.phoneme_crops import PhonemeCrops, normalised, throat
+from models.datasets.phoneme_crops import PhonemeCrops, normalised, vocal_tract_warp
 from models.features.speech import decode_envelope, encode_envelope
 from models.prepare import espeak, spoken_corpus
-from models.prepare.augmentation import in_room, roughened
+from models.prepare.augmentation import augmented, in_room
 from models.prepare.data_error import DataError
 from models.prepare.espeak import ACCENTS, VARIANTS, Espeak, Manner
 from models.prepare.phonemes import ESPEAK, LENGTHENS, PHONEMES, SILENCE, TIMIT, UNLABELLED, number_of
@@ -68,7 +68,7 @@ def test_the_same_seed_draws_the_same_words_and_voices(
     drawn: list[tuple[str, Manner]] = []
     say = Espeak.say
 
-    def noted(self: Espeak, text: str, manner: Manner) -> espeak.Said:
+    def noted(self: Espeak, text: str, manner: Manner) -> espeak.Utterance:
         drawn.append((text, manner))
         return say(self, text, manner)
 
@@ -211,10 +211,10 @@ def test_what_is_no_corpus_is_refused(tmp_path: Path) -> None:
 def test_rough_sound_stays_where_it_was() -> None:
     rng = np.random.default_rng(3)
     clean = (0.1 * rng.standard_normal(RATE) * (np.arange(RATE) % 4000 < 2000)).astype(np.float32)
-    again = [roughened(clean, RATE, np.random.default_rng(5)) for _ in range(2)]
+    again = [augmented(clean, RATE, np.random.default_rng(5)) for _ in range(2)]
     assert np.array_equal(*again)
     for seed in range(8):
-        rough = roughened(clean, RATE, np.random.default_rng(seed))
+        rough = augmented(clean, RATE, np.random.default_rng(seed))
         assert rough.shape == clean.shape
         likeness = np.fft.irfft(np.fft.rfft(rough) * np.conj(np.fft.rfft(clean)))
         assert int(np.argmax(likeness)) == 0
@@ -234,9 +234,9 @@ def test_a_longer_throat_moves_formants() -> None:
     hz = np.linspace(0, 8000, 513)
     peak = encode_envelope(np.exp(3 * np.exp(-(((hz - 1500) / 300) ** 2)))[None], RATE)
     for longer in (0.9, 1.1):
-        moved = decode_envelope(peak @ throat(longer), RATE)[0]
+        moved = decode_envelope(peak @ vocal_tract_warp(longer), RATE)[0]
         assert hz[np.argmax(moved)] == pytest.approx(1500 * longer, rel=0.04)
-    np.testing.assert_allclose(throat(1.0), np.eye(36), atol=0.05)
+    np.testing.assert_allclose(vocal_tract_warp(1.0), np.eye(36), atol=0.05)
 
 
 def test_crops_are_normalised_as_on_stage(spoken: Path) -> None:

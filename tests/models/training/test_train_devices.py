@@ -22,7 +22,7 @@ from models.prepare.data_error import DataError
 from models.training import checkpoint, launch
 from models.training.checkpoint import BadRun, load_run
 from models.training.registry import family
-from models.training.train import Advance, Plan
+from models.training.train import Plan, TrainingProgress
 from tests.models.face_folders import write_face
 
 torch.set_num_threads(1)
@@ -45,7 +45,7 @@ def _plan(data: Path, out: Path, *, devices: int, batch: int, steps: int = STEPS
 
 
 def _losses(plan: Plan) -> list[dict[str, float]]:
-    told: list[Advance] = []
+    told: list[TrainingProgress] = []
     saved = launch.train(plan, told.append)
     assert saved == checkpoint.newest(plan.out)
     return [dict(now.losses) for now in told]
@@ -106,7 +106,7 @@ def test_ctrl_c_leaves_a_checkpoint_and_no_process(
     ranks: list[psutil.Process] = []
     others = set(psutil.Process().children())
 
-    def stop(_: Advance) -> None:
+    def stop(_: TrainingProgress) -> None:
         if not ranks:
             ranks.extend(set(psutil.Process().children()) - others)
             signal.raise_signal(signal.SIGINT)
@@ -131,7 +131,7 @@ def test_a_killed_parent_leaves_no_process(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_killed_process_ends_all_with_one_line(data: Path, tmp_path: Path) -> None:
-    def kill(_: Advance) -> None:
+    def kill(_: TrainingProgress) -> None:
         ranks = psutil.Process().children()
         max(ranks, key=psutil.Process.create_time).kill()
 

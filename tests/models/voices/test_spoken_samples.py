@@ -19,7 +19,7 @@ from models.families.stargan_vc import StarGanVc
 from models.features.speech import MCEPS, analyse
 from models.training.family import Audible
 from models.voices.learned_voice import final_network
-from models.voices.spoken_samples import PAUSE_S, Crop, spoken, spoken_of_many
+from models.voices.spoken_samples import PAUSE_S, Crop, sound_sample, sound_samples
 from tests.models.learned_voices import WHO, learned, write_voices
 
 torch.set_num_threads(1)
@@ -56,7 +56,7 @@ def hz(sound: NDArray[np.float32]) -> float:
 
 def test_the_made_one_has_the_targets_pitch_and_the_read_one_its_own(segments: VoiceSegments) -> None:
     anna, ben = crop(segments, 0), crop(segments, 1)
-    ((name, (sound, rate)),) = spoken(anna, anna.mcep, ben, segments.facts).items()
+    ((name, (sound, rate)),) = sound_sample(anna, anna.mcep, ben, segments.facts).items()
     assert (name, rate) == ("anna as ben", RATE)
     assert 0.1 < np.abs(sound).max() <= 1
     read, made, wanted = map(hz, parts(sound))
@@ -68,7 +68,7 @@ def test_the_made_one_has_the_targets_pitch_and_the_read_one_its_own(segments: V
 @pytest.mark.parametrize("wild", [float("nan"), float("inf"), 1e6, -1e6])
 def test_a_network_that_lost_its_way_can_be_listened_to(segments: VoiceSegments, wild: float) -> None:
     anna, ben = crop(segments, 0), crop(segments, 1)
-    ((sound, _),) = spoken(anna, torch.full_like(anna.mcep, wild), ben, segments.facts).values()
+    ((sound, _),) = sound_sample(anna, torch.full_like(anna.mcep, wild), ben, segments.facts).values()
     assert np.isfinite(sound).all()
     assert np.abs(sound).max() <= 1
 
@@ -77,7 +77,7 @@ def test_nobody_becomes_himself(segments: VoiceSegments) -> None:
     kind = StarGanVc()
     networks = kind.networks(kind.options(), segments.facts)
     batch = torch.utils.data.default_collate([segments.crop(n, speaker) for n, speaker in enumerate((0, 0, 2))])
-    assert list(spoken_of_many(final_network(networks, "generator"), batch, segments.facts)) == [
+    assert list(sound_samples(final_network(networks, "generator"), batch, segments.facts)) == [
         "anna as carl",
         "carl as anna",
     ]
@@ -86,7 +86,7 @@ def test_nobody_becomes_himself(segments: VoiceSegments) -> None:
 def test_the_log_holds_what_an_audible_family_offers(folders: list[Path], tmp_path: Path) -> None:
     class Heard(StarGanVc):
         def sounds(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor], facts: Any) -> Any:
-            return spoken_of_many(final_network(networks, "generator"), batch, facts)
+            return sound_samples(final_network(networks, "generator"), batch, facts)
 
     assert isinstance(Heard(), Audible)
     assert not isinstance(Pix2Pix(), Audible)
