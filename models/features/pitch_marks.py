@@ -39,11 +39,12 @@ class PitchMarks:
     """Pitch marks of the voiced parts of a sound, hop by hop."""
 
     def __init__(self, sample_rate: int, hop: int, decimation: int, keep_s: float) -> None:
-        """Args:
-        sample_rate: Hz.
-        hop: samples per call; a multiple of decimation.
-        decimation: the analysis runs at sample_rate / decimation, 6 to 8 kHz.
-        keep_s: how long a mark is kept.
+        """
+        Args:
+            sample_rate: Hz.
+            hop: samples per call; a multiple of decimation.
+            decimation: the analysis runs at sample_rate / decimation, 6 to 8 kHz.
+            keep_s: how long a mark is kept.
         """
         self._hop, self._decimation = hop, decimation
         self._keep = keep_s * sample_rate

@@ -132,9 +132,10 @@ class PsolaSynthesizer:
     """Places the periods of a voice at another pitch; unvoiced sound stays in place."""
 
     def __init__(self, sample_rate: int, lead: float, delay: float) -> None:
-        """Args:
-        lead: the longest rise of a grain: a mark may be this much later than a grain's beginning and is known then.
-        delay: how far after an output sample the input may be read.
+        """
+        Args:
+            lead: the longest rise of a grain: a mark may be this much later than a grain's beginning and is known then.
+            delay: how far after an output sample the input may be read.
         """
         self._unvoiced = _UNVOICED_S * sample_rate
         self._nearest = _NEAREST_S * sample_rate

@@ -1,4 +1,4 @@
-"""What the tests of the learned voices share: drawn speakers, tiny runs, and frozen voices hop by hop."""
+"""Shared by the tests of the learned voices: synthetic speakers, tiny runs, and frozen voices hop by hop."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ WHO = {"anna": (5.3, 0.2, 2.0), "ben": (4.7, 0.15, -1.0), "carl": (4.9, 0.1, 0.5
 
 
 def write_voices(root: Path, names: Sequence[str]) -> list[Path]:
-    """A prepared folder for each of `names`, as WHO has them."""
+    """A prepared folder for each of `names`, as in WHO."""
     return [write_voice(root / n, n, [spoken(n, 160 + 20 * i, i) for i in range(4)]) for n in names]
 
 
 def learned(
     kind: Family, folders: Sequence[Path], out: Path, *, resume: bool = False, **options: Any
 ) -> list[TrainingProgress]:
-    """Trains by THE loop; what it said of every step."""
+    """Trains by the training loop; returns its progress after every step."""
     seen: list[TrainingProgress] = []
     plan = Plan(kind, kind.options(**options), tuple(folders), out, resume=resume, precision="32-true")
     train(replace(plan, log_every_s=0.0), seen.append)
@@ -40,7 +40,7 @@ def learned(
 
 
 def on_one_batch(kind: Family, folders: Sequence[Path], steps: int, **options: Any) -> list[dict[str, float]]:
-    """The losses of so many steps on the same few crops: what a network cannot learn of these it learns of none."""
+    """The losses of so many steps on one fixed batch, which any working network can learn."""
     chosen = kind.options(**options)
     data: Any = kind.data(folders, chosen)
     torch.manual_seed(0)
@@ -56,7 +56,7 @@ def on_one_batch(kind: Family, folders: Sequence[Path], steps: int, **options: A
 
 
 def spoken(name: str, frames: int = 160, seed: int = 7) -> Features:
-    """A sentence that a small network can follow: cepstra that three slow waves move, each in its own way."""
+    """A sentence that a small network can follow: cepstra moved by three slow waves, each in its own way."""
     rng = np.random.default_rng(seed)
     sentence = drawn_sentence(rng, *WHO[name], frames)
     waves = np.sin(2 * np.pi * (np.arange(frames)[:, None] * 0.005 * (1.5, 2.3, 3.1) + rng.uniform(0, 1, 3)))
@@ -68,7 +68,7 @@ def spoken(name: str, frames: int = 160, seed: int = 7) -> Features:
 
 
 def whole(plan: FreezePlan, sentence: Features, source: int) -> list[Tensor]:
-    """mcep (t, MCEPS), lf0 (t,) and voiced (t,) of the network, asked once for all frames."""
+    """mcep (t, MCEPS), lf0 (t,) and voiced (t,) of the network, run once for all frames."""
     columns = [torch.from_numpy(np.asarray(x, np.float32))[None] for x in sentence[:3]]
     states = [plan.inputs[name] for name in plan.manifest["states"]]
     with torch.no_grad():
@@ -77,7 +77,7 @@ def whole(plan: FreezePlan, sentence: Features, source: int) -> list[Tensor]:
 
 
 def hop_by_hop(session: FrozenSession, sentence: Features, source: int) -> list[np.ndarray]:
-    """The same of the frozen model, its states carried on."""
+    """The same of the frozen model, with its states carried on."""
     manifest = session.manifest
     states: dict[str, Any] = {
         name: np.zeros(manifest.inputs[name].shape, manifest.inputs[name].dtype) for name in manifest.states
@@ -95,16 +95,15 @@ def hop_by_hop(session: FrozenSession, sentence: Features, source: int) -> list[
 
 
 def by_statistics(facts: Any, sentence: Features, source: str, target: str) -> np.ndarray:
-    """(t, MCEPS): what the family `statistics` makes of it, told who speaks; but for the level, which is left."""
+    """(t, MCEPS): the conversion of the family `statistics` with the source given, except for the level, which is
+    unchanged."""
     names = [s["name"] for s in facts["speakers"]]
-    (mean, std), (to_mean, to_spread) = (
-        np.array(facts["speakers"][names.index(n)]["normal"]) for n in (source, target)
-    )
+    (mean, std), (to_mean, to_std) = (np.array(facts["speakers"][names.index(n)]["normal"]) for n in (source, target))
     transport = start_transport(LearnedOptions(), facts)
     assert transport is not None
     x = torch.from_numpy((sentence.mcep - mean) / std).float().T[None]
-    said = transport(x, torch.tensor([1 + names.index(source)]), torch.tensor([names.index(target)]))[0].T.numpy()
-    moved = said * to_spread + to_mean
+    output = transport(x, torch.tensor([1 + names.index(source)]), torch.tensor([names.index(target)]))[0].T.numpy()
+    moved = output * to_std + to_mean
     moved[:, 0] = sentence.mcep[:, 0]
     assert moved.shape[1] == MCEPS
     return moved

@@ -1,4 +1,4 @@
-"""Phonemes without espeak-ng, drawn cepstra with a place for each phoneme; and espeak-ng for tests that want it."""
+"""Phonemes without espeak-ng, random cepstra around a centre for each phoneme; and espeak-ng for tests that need it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from models.prepare.phonemes import PHONEMES
 from models.voices.speaker_stats import PRIOR_16K_MEAN, PRIOR_16K_STD
 
 SAID = 5
-"""So many phonemes are said."""
+"""Number of phonemes that occur."""
 
 
 def espeak_or_skip() -> Espeak:

@@ -1,4 +1,4 @@
-"""Prepared voices with sound, made here: buzzes with formants that glide, of persons who differ in pitch and mouth."""
+"""Prepared voices with synthetic sound: buzzes with gliding formants, of speakers who differ in pitch and formants."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tests.export.voice_fields import voice_fields
 
 RATE = 16000
 WHO = {"anna": (210.0, 1.15), "ben": (115.0, 0.92)}
-"""Pitch in Hz, and how high the formants lie."""
+"""Pitch in Hz, and a factor of the formants."""
 ANNAS = 0.3
 
 
-def said(name: str, seed: int, seconds: float = 0.8) -> np.ndarray:
+def syllables(name: str, seed: int, seconds: float = 0.8) -> np.ndarray:
     """(n,) syllables, three a second, a vowel each."""
     hz, size = WHO[name]
     rng = np.random.default_rng(seed)
@@ -42,11 +42,11 @@ def said(name: str, seed: int, seconds: float = 0.8) -> np.ndarray:
 
 
 def write_spoken(folder: Path, name: str, sentences: int = 3) -> Path:
-    """A folder as `guise prepare voice` leaves it, but for plots and report; the last sentence is held out."""
+    """A folder as `guise prepare voice` writes it, without plots and report; the last sentence is held out."""
     for number in range(sentences):
         part = folder / ("held_out" if number == sentences - 1 else "train")
         part.mkdir(parents=True, exist_ok=True)
-        sound = said(name, number)
+        sound = syllables(name, number)
         soundfile.write(part / f"{number:06d}.flac", sound, RATE)
         np.savez(part / f"{number:06d}.npz", **features_of(sound, RATE)._asdict())
     facts = {
@@ -62,9 +62,8 @@ def write_spoken(folder: Path, name: str, sentences: int = 3) -> Path:
 
 
 def write_teacher(out: Path, louder: float = 0.0) -> Path:
-    """A frozen voice that becomes ben: half of what was said is left in it, anna brighter by ANNAS when it is
-    told that she speaks. Its answer is late by a frame, which it carries on as a state. `louder`: nepers that it adds.
-    """
+    """A frozen voice that converts to ben: half of the input is left in it, and anna is brighter by ANNAS when given as
+    the source. Its output is late by a frame, which is a state. `louder`: nepers that it adds."""
     slope, shift = np.full(MCEPS, 0.5, np.float32), np.linspace(0.8, -0.2, MCEPS, dtype=np.float32)
     slope[0], shift[0] = 1.0, louder
     ways = np.zeros((3, MCEPS), np.float32)

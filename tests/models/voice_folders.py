@@ -1,4 +1,4 @@
-"""Prepared voices without a recording: drawn features with a known mean and spread."""
+"""Prepared voices without a recording: random features with a known mean and standard deviation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from models.prepare.voice_data import Features
 
 
 def drawn_sentence(rng: np.random.Generator, lf0_mean: float, lf0_std: float, tilt: float, frames: int) -> Features:
-    """Syllables of half a second: voiced where they are loud, F0 and cepstra drawn about their means."""
+    """Syllables of half a second: voiced where they are loud, with random F0 and cepstra."""
     swell = np.sin(2 * np.pi * 2 * np.arange(frames) * 0.005 + rng.uniform(0, 6))
     voiced = swell > -0.3
     mcep = rng.standard_normal((frames, MCEPS)) * (0.8 / np.arange(1, MCEPS + 1))
@@ -23,7 +23,8 @@ def drawn_sentence(rng: np.random.Generator, lf0_mean: float, lf0_std: float, ti
 
 
 def write_voice(folder: Path, name: str, sentences: list[Features], held_out: int = 1) -> Path:
-    """A folder as `guise prepare voice` leaves it, but for sounds, plots and report; the last ones are held out."""
+    """A folder as `guise prepare voice` writes it, without sounds, plots and report; the last sentences are held
+    out."""
     for part in ("train", "held_out"):
         (folder / part).mkdir(parents=True)
     for number, sentence in enumerate(sentences):

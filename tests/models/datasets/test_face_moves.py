@@ -1,4 +1,4 @@
-"""Copies of a picture: picture and points are bent by one and the same map."""
+"""Augmentation of pictures: picture and points are warped by the same map."""
 
 from __future__ import annotations
 

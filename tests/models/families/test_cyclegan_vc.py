@@ -1,4 +1,4 @@
-"""CycleGAN-VC and VC2: learned by the loop, frozen, and block by block what the network says at once."""
+"""CycleGAN-VC and VC2: trained by the loop, frozen, and equal block by block to the network on the whole."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def run(folders: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Not the identity any more: it began as drawn."""
+    """Not the identity: without `skip` its weights are random."""
     out = tmp_path_factory.mktemp("run") / "run"
     learned(CycleGanVc(), folders, out, steps=5, skip=False, average=0.5, **TINY)
     return out
@@ -42,7 +42,7 @@ def _plan(run: Path, target: str | None) -> FreezePlan:
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_it_learns_to_leave_the_target_as_he_is(folders: list[Path], tmp_path: Path, version: int) -> None:
+def test_it_learns_to_leave_the_target_unchanged(folders: list[Path], tmp_path: Path, version: int) -> None:
     options = TINY | {"version": version, "skip": False, "learning_rate": 3e-3, "settle": 100, "batch": 4}
     seen = learned(CycleGanVc(), folders, tmp_path / "run", steps=30, **options)
     assert all(np.isfinite(list(now.losses.values())).all() for now in seen)
@@ -65,7 +65,7 @@ def test_the_second_version_also_discriminates_the_cycle(folders: list[Path], ve
 
 
 @pytest.mark.slow
-def test_frozen_it_says_hop_by_hop_what_the_network_says_at_once(run: Path, tmp_path: Path) -> None:
+def test_the_frozen_voice_hop_by_hop_equals_the_network_at_once(run: Path, tmp_path: Path) -> None:
     """Slow: `make slow PYTEST_ARGS=tests/models/families/test_cyclegan_vc.py`."""
     out = tmp_path / "ben.onnx"
     manifest = freeze(run, out, "anna=self; ben=self", target="ben")
@@ -75,24 +75,24 @@ def test_frozen_it_says_hop_by_hop_what_the_network_says_at_once(run: Path, tmp_
     plan = _plan(run, "ben")
     with open_session(out, "cpu", 1) as session:
         for source in (0, 1):
-            got, wanted = hop_by_hop(session, sentence, source), whole(plan, sentence, source)
-            for mine, theirs in zip(got, wanted, strict=True):
-                np.testing.assert_allclose(mine, theirs.numpy(), atol=1e-3)
-    # Near the performer's own level, and his voicing, `lookahead` frames late.
+            got, expected = hop_by_hop(session, sentence, source), whole(plan, sentence, source)
+            for actual, reference in zip(got, expected, strict=True):
+                np.testing.assert_allclose(actual, reference.numpy(), atol=1e-3)
+    # Near the performer's own level, with the performer's voicing, `lookahead` frames late.
     assert np.abs(got[0][4:, 0] - sentence.mcep[:-4, 0]).max() < MAX_CUT_NEPERS + 1e-3
     assert np.array_equal(got[2][4:] > 0.5, sentence.voiced[:-4])
     assert np.array_equal(got[1] > 0, got[2] > 0.5)
     assert np.abs(got[0][4:, 1:] - by_statistics(load_run(run).run.facts, sentence, "anna", "ben")[:-4, 1:]).max() > 0.1
 
-    said = []
+    output = []
     buzz = (0.1 * np.sign(np.sin(2 * np.pi * 120 * np.arange(9600) / 16000))).astype(np.float32)
     for block in (160, 480):
         voice = BlockAdapter(open_frozen_voice(out, "cpu"), "ben", 16000, block)
         assert voice.set("source", 1)
-        said.append(streamed(voice, buzz, block))
-    np.testing.assert_allclose(said[0], said[1], atol=1e-6)
-    assert np.isfinite(said[0]).all()
-    assert np.abs(said[0]).max() > 1e-3
+        output.append(streamed(voice, buzz, block))
+    np.testing.assert_allclose(output[0], output[1], atol=1e-6)
+    assert np.isfinite(output[0]).all()
+    assert np.abs(output[0]).max() > 1e-3
 
 
 def test_before_it_learned_it_is_the_voice_by_statistics(folders: list[Path]) -> None:
@@ -101,12 +101,12 @@ def test_before_it_learned_it_is_the_voice_by_statistics(folders: list[Path]) ->
     facts = kind.data(folders, options).facts
     plan = kind.freeze(kind.networks(options, facts), options, facts, "ben")
     sentence = spoken("anna")
-    wanted = by_statistics(facts, sentence, "anna", "ben")
-    np.testing.assert_allclose(whole(plan, sentence, 1)[0][4:, 1:], wanted[:-4, 1:], atol=2e-3)
+    expected = by_statistics(facts, sentence, "anna", "ben")
+    np.testing.assert_allclose(whole(plan, sentence, 1)[0][4:, 1:], expected[:-4, 1:], atol=2e-3)
 
 
-def test_silence_before_anything_was_said_stays_silent(run: Path) -> None:
-    """The first frames given are of nobody: a level of 0 nepers there would be a blast."""
+def test_the_frames_before_the_first_are_silent(run: Path) -> None:
+    """No speech was given for the first frames: a level of 0 nepers there would be a blast."""
     mcep, lf0, _ = whole(_plan(run, "ben"), spoken("anna"), 0)
     assert float(mcep[:4, 0].max()) < -15
     assert not lf0[:4].any()
@@ -121,7 +121,7 @@ def test_two_directions_by_target(run: Path) -> None:
 
 
 def test_a_run_stopped_and_resumed_is_the_run_not_stopped(folders: list[Path], tmp_path: Path) -> None:
-    """Over the step at which the norms settle."""
+    """Across the step at which the norms freeze."""
     kind = CycleGanVc()
     learned(kind, folders, tmp_path / "whole", steps=4, **TINY)
     learned(kind, folders, tmp_path / "parts", steps=2, **TINY)

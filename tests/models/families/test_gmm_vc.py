@@ -1,4 +1,4 @@
-"""gmm_vc: classes found, ways between them counted, and frozen."""
+"""gmm_vc: classes found, maps between them estimated, and frozen."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def _plan(run: Path, target: str) -> FreezePlan:
 
 def test_it_finds_the_clouds_there_are() -> None:
     rng = np.random.default_rng(0)
-    middles = rng.normal(0, 4, (3, KEYS + 2))
+    centres = rng.normal(0, 4, (3, KEYS + 2))
     mixtures = Mixtures(1, 3)
     for step in range(60):
-        frames = middles[rng.integers(3, size=300)] + 0.5 * rng.standard_normal((300, KEYS + 2))
+        frames = centres[rng.integers(3, size=300)] + 0.5 * rng.standard_normal((300, KEYS + 2))
         mixtures.update(0, torch.from_numpy(frames).float(), (step + 2) ** -0.6)
     weight, mean, variance = mixtures.gaussians(0)
-    nearest = np.abs(mean.numpy()[:, None] - middles[None]).max(-1)
+    nearest = np.abs(mean.numpy()[:, None] - centres[None]).max(-1)
     assert sorted(nearest.argmin(1)) == [0, 1, 2]
     assert nearest.min(1).max() < 0.2
     np.testing.assert_allclose(weight, 1 / 3, atol=0.08)
@@ -54,33 +54,33 @@ def test_it_finds_the_clouds_there_are() -> None:
 
 
 def test_in_each_class_the_source_goes_where_the_target_lies() -> None:
-    """Two sounds far apart; of one the source's frames lie too high, of the other too wide."""
+    """Two sounds far apart; the source's frames of one are too high, of the other too wide."""
     rng = np.random.default_rng(1)
     mixtures, counts = Mixtures(2, 2), ClassSums(2, 2, 1)
-    middles = np.zeros((2, MCEPS))
-    middles[:, 1] = -4, 4
+    centres = np.zeros((2, MCEPS))
+    centres[:, 1] = -4, 4
     key = torch.zeros(2, KEYS + 2)
     key[:, 0] = torch.tensor([-4.0, 4.0])
     mixtures.weight[:] = 0.5
     mixtures.first[:], mixtures.second[:] = 0.5 * key, 0.5 * (key.square() + 1)
-    own = middles[:, None] + rng.standard_normal((2, 4000, MCEPS))
-    brought = own + rng.standard_normal((2, 4000, MCEPS)) * [[[0.0]], [[1.0]]]
-    brought[0, :, 2] += 1.5
+    own = centres[:, None] + rng.standard_normal((2, 4000, MCEPS))
+    transported = own + rng.standard_normal((2, 4000, MCEPS)) * [[[0.0]], [[1.0]]]
+    transported[0, :, 2] += 1.5
     one_hot = torch.eye(2).repeat_interleave(4000, 0)
-    for sums, frames in ((counts.own[0], own), (counts.brought[1, 0], brought)):
+    for sums, frames in ((counts.own[0], own), (counts.transported[1, 0], transported)):
         values = torch.from_numpy(frames.reshape(-1, MCEPS))
         sums += one_hot.double().T @ torch.cat([torch.ones(8000, 1).double(), values, values.square()], -1)
-    said, _ = ClassRefiner(mixtures, counts, 0)(
-        torch.from_numpy(brought.reshape(1, -1, MCEPS)).float(), torch.zeros(1, 8000), torch.tensor([1])
+    output, _ = ClassRefiner(mixtures, counts, 0)(
+        torch.from_numpy(transported.reshape(1, -1, MCEPS)).float(), torch.zeros(1, 8000), torch.tensor([1])
     )
-    first, second = said[0, :4000].numpy(), said[0, 4000:].numpy()
+    first, second = output[0, :4000].numpy(), output[0, 4000:].numpy()
     assert abs(first[:, 2].mean()) < 0.15
     assert second[:, 3:].std() == pytest.approx(1.0, abs=0.1)
-    # The level is the transport's alone.
-    np.testing.assert_allclose(said[0, :, 0], brought.reshape(-1, MCEPS)[:, 0], atol=1e-5)
+    # The level is left to the transport.
+    np.testing.assert_allclose(output[0, :, 0], transported.reshape(-1, MCEPS)[:, 0], atol=1e-5)
 
 
-def test_frozen_it_says_hop_by_hop_what_it_says_at_once(run: Path, tmp_path: Path) -> None:
+def test_the_frozen_voice_hop_by_hop_equals_the_network_at_once(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "ben.onnx"
     manifest = freeze(run, out, "anna=self; ben=self; carl=self", target="ben")
     assert manifest.lookahead == manifest.context == 0
@@ -88,9 +88,9 @@ def test_frozen_it_says_hop_by_hop_what_it_says_at_once(run: Path, tmp_path: Pat
     sentence, plan = spoken("anna"), _plan(run, "ben")
     with open_session(out, "cpu", 1) as session:
         for source in (0, 1, 3):
-            got, wanted = hop_by_hop(session, sentence, source), whole(plan, sentence, source)
-            for mine, theirs in zip(got, wanted, strict=True):
-                np.testing.assert_allclose(mine, theirs.numpy(), atol=1e-3)
+            got, expected = hop_by_hop(session, sentence, source), whole(plan, sentence, source)
+            for actual, reference in zip(got, expected, strict=True):
+                np.testing.assert_allclose(actual, reference.numpy(), atol=1e-3)
 
 
 def test_it_learns_voices_from_each_other(folders: list[Path], tmp_path: Path) -> None:

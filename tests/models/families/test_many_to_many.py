@@ -1,4 +1,5 @@
-"""StarGAN-VC and StarGAN-VC2: learned by the loop with three speakers, frozen to each, told or not told who speaks."""
+"""StarGAN-VC and StarGAN-VC2: trained by the loop with three speakers, frozen for each, with and without a given
+source."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def run(kind: Family, folders: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Not the identity any more: it began as drawn."""
+    """Not the identity: without `skip` its weights are random."""
     out = tmp_path_factory.mktemp("run") / "run"
     learned(kind, folders, out, steps=8, skip=False, average=0.5, **_tiny(kind))
     return out
@@ -51,7 +52,7 @@ def _plan(run: Path, target: str | None) -> FreezePlan:
     return loaded.run.family.freeze(loaded.networks, loaded.run.options, loaded.run.facts, target)
 
 
-def test_it_learns_to_leave_everybody_as_he_is(kind: Family, folders: list[Path]) -> None:
+def test_it_learns_to_leave_each_speaker_unchanged(kind: Family, folders: list[Path]) -> None:
     options = _tiny(kind) | {"skip": False, "learning_rate": 3e-3, "settle": 100}
     seen = on_one_batch(kind, folders, 25, **options)
     assert all(np.isfinite(list(losses.values())).all() for losses in seen)
@@ -67,7 +68,7 @@ def test_it_shows_who_became_whom(folders: list[Path], run: Path) -> None:
     assert 0 <= float(picture.min()) < float(picture.max()) <= 1
 
 
-def test_frozen_it_says_hop_by_hop_what_the_network_says_at_once(run: Path, tmp_path: Path) -> None:
+def test_the_frozen_voice_hop_by_hop_equals_the_network_at_once(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "ben.onnx"
     manifest = freeze(run, out, "anna=self; ben=self; carl=self", target="ben")
     assert manifest.conditioning["source"] == ["whoever speaks", "anna", "ben", "carl"]
@@ -76,15 +77,15 @@ def test_frozen_it_says_hop_by_hop_what_the_network_says_at_once(run: Path, tmp_
     plan = _plan(run, "ben")
     with open_session(out, "cpu", 1) as session:
         for source in (0, 1, 3):
-            got, wanted = hop_by_hop(session, sentence, source), whole(plan, sentence, source)
-            for mine, theirs in zip(got, wanted, strict=True):
-                np.testing.assert_allclose(mine, theirs.numpy(), atol=1e-3)
+            got, expected = hop_by_hop(session, sentence, source), whole(plan, sentence, source)
+            for actual, reference in zip(got, expected, strict=True):
+                np.testing.assert_allclose(actual, reference.numpy(), atol=1e-3)
     assert np.abs(got[0][4:, 0] - sentence.mcep[:-4, 0]).max() < MAX_CUT_NEPERS + 1e-3
     assert np.array_equal(got[2][4:] > 0.5, sentence.voiced[:-4])
 
 
 def test_one_network_becomes_each_of_them(run: Path) -> None:
-    """Beyond means and spreads: the code itself is heard."""
+    """Beyond means and standard deviations: the code itself has an effect."""
     sentence = spoken("anna")
     facts = load_run(run).run.facts
     away = []
@@ -102,8 +103,8 @@ def test_before_it_learned_it_is_the_voice_by_statistics(kind: Family, folders: 
     facts = kind.data(folders, options).facts
     plan = kind.freeze(kind.networks(options, facts), options, facts, "carl")
     sentence = spoken("anna")
-    wanted = by_statistics(facts, sentence, "anna", "carl")
-    np.testing.assert_allclose(whole(plan, sentence, 1)[0][4:, 1:], wanted[:-4, 1:], atol=2e-3)
+    expected = by_statistics(facts, sentence, "anna", "carl")
+    np.testing.assert_allclose(whole(plan, sentence, 1)[0][4:, 1:], expected[:-4, 1:], atol=2e-3)
 
 
 def test_one_voice_alone_is_refused(kind: Family, folders: list[Path], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The student learns its teacher's pictures, is frozen where no teacher is, and learns from no other than its own."""
+"""The student learns its teacher's pictures, is frozen without its teacher, and resumes with no other teacher."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def teacher(data: Path, tmp_path: Path) -> Path:
-    """A run of pix2pix as training leaves it: fresh weights, the last ones large enough for a picture to be seen."""
+    """A run of pix2pix as training leaves it: fresh weights, the last layer's large enough for a visible picture."""
     torch.manual_seed(0)
     kind = Pix2Pix()
     options = kind.options(ngf=8, size=SIZE, steps=3, critic=4, **STILL)
@@ -75,21 +75,21 @@ def test_it_comes_to_paint_what_the_teacher_paints(data: Path, teacher: Path, tm
     assert np.mean(seen[-10:]) < 0.6 * np.mean(seen[:5])
     source = family("pix2pix").data((data,), load_run(teacher).run.options).held_out()  # type: ignore[attr-defined]
     lines = torch.from_numpy(source.lines(source.points[0]))[None]
-    apart = (_picture(tmp_path / "run", lines) - _picture(teacher, lines)).abs().mean()
+    distance = (_picture(tmp_path / "run", lines) - _picture(teacher, lines)).abs().mean()
     train(_plan(data, teacher, tmp_path / "begun", steps=1), lambda _: None)
     before = (_picture(tmp_path / "begun", lines) - _picture(teacher, lines)).abs().mean()
-    assert apart < 0.7 * before
+    assert distance < 0.7 * before
 
 
 def test_it_is_frozen_as_its_teacher_is_and_without_it(data: Path, teacher: Path, tmp_path: Path) -> None:
     train(_plan(data, teacher, tmp_path / "run", steps=1), lambda _: None)
     of_teacher = load_run(teacher)
-    wanted = of_teacher.run.family.freeze(of_teacher.networks, of_teacher.run.options, of_teacher.run.facts)
+    expected = of_teacher.run.family.freeze(of_teacher.networks, of_teacher.run.options, of_teacher.run.facts)
     shutil.rmtree(teacher)
     loaded = load_run(tmp_path / "run")
     plan = loaded.run.family.freeze(loaded.networks, loaded.run.options, loaded.run.facts)
-    assert plan.manifest == wanted.manifest
-    assert plan.inputs["lines"].shape == wanted.inputs["lines"].shape
+    assert plan.manifest == expected.manifest
+    assert plan.inputs["lines"].shape == expected.inputs["lines"].shape
     assert loaded.run.facts["digest"] == of_teacher.run.facts["digest"]
     newest = checkpoint.newest(tmp_path / "run")
     assert newest is not None
@@ -100,7 +100,7 @@ def test_it_is_frozen_as_its_teacher_is_and_without_it(data: Path, teacher: Path
 def test_a_run_stopped_and_resumed_is_the_run_not_stopped(data: Path, teacher: Path, tmp_path: Path) -> None:
     train(_plan(data, teacher, tmp_path / "whole"), lambda _: None)
     train(_plan(data, teacher, tmp_path / "parts", steps=2), lambda _: None)
-    # Whoever goes on need not name the teacher again.
+    # The teacher need not be named again.
     train(_plan(data, "", tmp_path / "parts", resume=True), lambda _: None)
     stored = []
     for run in ("whole", "parts"):
@@ -125,13 +125,13 @@ def test_who_cannot_teach(data: Path, teacher: Path, tmp_path: Path) -> None:
     other = write_face(tmp_path / "other", SIZE)
     facts = (other / "dataset.json").read_text().replace('"digest": "0"', '"digest": "1"')
     (other / "dataset.json").write_text(facts)
-    for folder, of, error, said in (
+    for folder, of, error, message in (
         (data, "", DataError, "a student needs a teacher: --set teacher=RUN"),
         (data, tmp_path / "gone", BadRun, "is not a training run"),
         (data, tmp_path / "run", DataError, "is a run of pix2pix_student: a student learns from one of pix2pix"),
         (other, teacher, DataError, "is not the data that"),
     ):
-        with pytest.raises(error, match=said) as raised:
+        with pytest.raises(error, match=message) as raised:
             train(_plan(folder, of, tmp_path / "new"), lambda _: None)
         assert "\n" not in str(raised.value)
         assert not (tmp_path / "new").exists()

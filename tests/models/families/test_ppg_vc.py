@@ -1,4 +1,4 @@
-"""PPG voices: one pass over the one target, frozen, block by block what the network says at once; anybody speaks."""
+"""PPG voices: one pass over the one target, frozen, hop by hop equal to the whole; any speaker can be converted."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def _converter(run: Path) -> PpgConverter:
     return found.eval()
 
 
-def test_one_pass_remembers_all_that_was_said(folders: list[Path], tmp_path: Path) -> None:
+def test_one_pass_stores_all_windows(folders: list[Path], tmp_path: Path) -> None:
     seen = learned(PpgVc(), folders[:1], tmp_path / "run", batch=2)
-    said = [now.losses["remembered"] for now in seen]
-    assert said == sorted(said)
-    assert said[-1] == 1.0
+    output = [now.losses["remembered"] for now in seen]
+    assert output == sorted(output)
+    assert output[-1] == 1.0
     loaded = load_run(tmp_path / "run")
     data = loaded.run.family.data(folders[:1], loaded.run.options)
     assert loaded.run.facts["windows"] == len(data) == sum((160 + 20 * n) // WINDOW for n in range(3))  # type: ignore[arg-type]
@@ -62,8 +62,8 @@ def test_one_pass_remembers_all_that_was_said(folders: list[Path], tmp_path: Pat
     assert picture.shape[0] == 3
 
 
-def test_what_the_target_says_stays_as_it_is(folders: list[Path], run: Path) -> None:
-    """Each frame asks for its like, and finds itself; where nothing fast is kept and the likest alone counts."""
+def test_the_targets_own_speech_is_unchanged(folders: list[Path], run: Path) -> None:
+    """Each frame's nearest key is its own; with no fast part kept and the nearest alone counting."""
     kind = PpgVc()
     loaded = load_run(run)
     data = kind.data(folders[:1], kind.options())
@@ -71,33 +71,33 @@ def test_what_the_target_says_stays_as_it_is(folders: list[Path], run: Path) -> 
     networks = kind.networks(options, loaded.run.facts)
     crossover = networks["converter"].crossover.clone()
     networks.load_state_dict(loaded.networks.state_dict() | {"converter.crossover": crossover})
-    heard = data[1]["heard"][None]
+    mcep = data[1]["mcep"][None]
     converter = networks["converter"].eval()
     assert isinstance(converter, PpgConverter)
     with torch.no_grad():
-        said = converter.predict(heard, torch.ones(1, dtype=torch.int64), torch.zeros(1, dtype=torch.int64), Memory())
-    # What it says at a frame is of `lookahead` frames before.
-    wanted = heard[..., -WINDOW - 4 : -4]
-    assert torch.allclose(said[..., -WINDOW:], wanted, atol=1e-3)
+        output = converter.predict(mcep, torch.ones(1, dtype=torch.int64), torch.zeros(1, dtype=torch.int64), Memory())
+    # The output at a frame is of `lookahead` frames before.
+    expected = mcep[..., -WINDOW - 4 : -4]
+    assert torch.allclose(output[..., -WINDOW:], expected, atol=1e-3)
 
 
-def test_others_say_what_the_target_said(run: Path) -> None:
-    """All it knows is his: no frame lies outside of what he said."""
-    remembered = _converter(run).remembered
-    said = remembered.like(torch.randn(1, remembered.keys.shape[1], 40))
-    values = remembered.values.reshape(-1, 36)
+def test_the_output_lies_within_the_stored_frames(run: Path) -> None:
+    """All values are the target's: no output is outside their range."""
+    memory = _converter(run).key_values
+    output = memory.attend(torch.randn(1, memory.keys.shape[1], 40))
+    values = memory.values.reshape(-1, 36)
     lowest, highest = values.amin(0) - 1e-4, values.amax(0) + 1e-4
-    assert torch.equal(said[0].T.clamp(lowest, highest), said[0].T)
+    assert torch.equal(output[0].T.clamp(lowest, highest), output[0].T)
 
 
-def test_nothing_is_said_by_what_was_not_told() -> None:
-    remembered = KeyValueMemory(2, 30, 1.0)
+def test_empty_entries_have_no_weight() -> None:
+    memory = KeyValueMemory(2, 30, 1.0)
     keys = torch.randn(1, 30, WINDOW // 2)
-    remembered.tell(torch.tensor([1]), keys, torch.full((1, 36, WINDOW), 3.0))
-    assert torch.allclose(remembered.like(torch.zeros(1, 30, 4)), torch.tensor(3.0))
+    memory.store(torch.tensor([1]), keys, torch.full((1, 36, WINDOW), 3.0))
+    assert torch.allclose(memory.attend(torch.zeros(1, 30, 4)), torch.tensor(3.0))
 
 
-def test_hop_by_hop_it_says_what_it_says_at_once(run: Path) -> None:
+def test_hop_by_hop_equals_all_at_once(run: Path) -> None:
     sentence, plan = spoken("ben"), _plan(run)
     assert (plan.manifest["hop"], plan.manifest["lookahead"]) == (320, 320)
     assert plan.manifest["conditioning"]["source"] == ["whoever speaks", "anna"]
@@ -110,39 +110,39 @@ def test_hop_by_hop_it_says_what_it_says_at_once(run: Path) -> None:
                 answer = plan.module(*hop, torch.tensor([source]), *states)
             given.append(answer[:3])
             states = answer[len(plan.manifest["gives"]) :]
-        for mine, theirs in zip(zip(*given, strict=True), whole(plan, sentence, source), strict=True):
-            assert torch.allclose(torch.cat(mine, 1)[0], theirs, atol=1e-3)
+        for actual, reference in zip(zip(*given, strict=True), whole(plan, sentence, source), strict=True):
+            assert torch.allclose(torch.cat(actual, 1)[0], reference, atol=1e-3)
     # The performer's own voicing, `lookahead` frames late.
     voiced = torch.cat([answer[2] for answer in given], 1)[0]
     assert np.array_equal(voiced[4:] > 0.5, sentence.voiced[:-4])
 
 
 @pytest.mark.slow
-def test_frozen_it_says_what_the_network_says(run: Path, tmp_path: Path) -> None:
+def test_the_frozen_voice_equals_the_network(run: Path, tmp_path: Path) -> None:
     """Slow: `make slow PYTEST_ARGS=tests/models/families/test_ppg_vc.py`."""
     out = tmp_path / "anna.onnx"
     assert freeze(run, out, "self").family == "ppg_vc"
     sentence, plan = spoken("ben"), _plan(run)
     with open_session(out, "cpu", 1) as session:
         for source in (0, 1):
-            got, wanted = hop_by_hop(session, sentence, source), whole(plan, sentence, source)
-            for mine, theirs in zip(got, wanted, strict=False):
-                np.testing.assert_allclose(mine, theirs.numpy(), atol=1e-3)
+            got, expected = hop_by_hop(session, sentence, source), whole(plan, sentence, source)
+            for actual, reference in zip(got, expected, strict=False):
+                np.testing.assert_allclose(actual, reference.numpy(), atol=1e-3)
 
-    said = []
+    output = []
     buzz = (0.1 * np.sign(np.sin(2 * np.pi * 120 * np.arange(9600) / 16000))).astype(np.float32)
     for block in (160, 480):
-        said.append(streamed(BlockAdapter(open_frozen_voice(out, "cpu"), "anna", 16000, block), buzz, block))
-    np.testing.assert_allclose(said[0], said[1], atol=1e-6)
-    assert np.isfinite(said[0]).all()
-    assert np.abs(said[0]).max() > 1e-3
+        output.append(streamed(BlockAdapter(open_frozen_voice(out, "cpu"), "anna", 16000, block), buzz, block))
+    np.testing.assert_allclose(output[0], output[1], atol=1e-6)
+    assert np.isfinite(output[0]).all()
+    assert np.abs(output[0]).max() > 1e-3
 
 
 def test_what_moves_fast_is_the_performers_brought_near(folders: list[Path], run: Path) -> None:
     loaded = load_run(run)
     x = torch.randn(1, 36, 128, generator=torch.Generator().manual_seed(0))
     one = torch.zeros(1, dtype=torch.int64)
-    likeness = []
+    similarity = []
     for fast in (0.0, 8.0):
         networks = PpgVc().networks(
             loaded.run.options.model_copy(update={"fast_frames": fast, "share": 1.0}), loaded.run.facts
@@ -150,15 +150,15 @@ def test_what_moves_fast_is_the_performers_brought_near(folders: list[Path], run
         crossover = networks["converter"].crossover.clone()
         networks.load_state_dict(loaded.networks.state_dict() | {"converter.crossover": crossover})
         with torch.no_grad():
-            said = networks["converter"].eval()(x, one, one)
-            brought = networks["converter"].transport(x, one, one)
-        moved, own = np.diff(said[0, 1:].numpy()), np.diff(brought[0, 1:].numpy())
-        likeness.append(np.corrcoef(moved.ravel(), own.ravel())[0, 1])
-    assert likeness[0] < 0.5 < 0.8 < likeness[1]
+            output = networks["converter"].eval()(x, one, one)
+            transported = networks["converter"].transport(x, one, one)
+        moved, own = np.diff(output[0, 1:].numpy()), np.diff(transported[0, 1:].numpy())
+        similarity.append(np.corrcoef(moved.ravel(), own.ravel())[0, 1])
+    assert similarity[0] < 0.5 < 0.8 < similarity[1]
 
 
 def test_of_no_share_it_is_the_voice_by_statistics(run: Path) -> None:
-    """As late as it is: what was heard, brought near the target."""
+    """Late by the lookahead: the input, transported."""
     loaded = load_run(run)
     networks = PpgVc().networks(loaded.run.options.model_copy(update={"share": 0.0}), loaded.run.facts)
     networks.load_state_dict(loaded.networks.state_dict())
@@ -174,12 +174,12 @@ def test_long_speech_is_thinned_evenly(folders: list[Path]) -> None:
     all_of_it = kind.data(folders[:1], kind.options())
     some = kind.data(folders[:1], kind.options(seconds=1.0))
     assert some.facts["windows"] == len(some) == 3 < len(all_of_it)
-    assert torch.equal(some[0]["heard"], all_of_it[0]["heard"])
-    assert torch.equal(some[2]["heard"], all_of_it[len(all_of_it) - 1]["heard"])
+    assert torch.equal(some[0]["mcep"], all_of_it[0]["mcep"])
+    assert torch.equal(some[2]["mcep"], all_of_it[len(all_of_it) - 1]["mcep"])
 
 
 def test_a_recogniser_of_ones_own(folders: list[Path], tmp_path: Path) -> None:
-    """And the run needs it no more once it has begun."""
+    """A run that has begun no longer needs the recogniser."""
     own = tmp_path / "recogniser"
     phonemes = write_phonemes(tmp_path / "phonemes")
     learned(RecogniserFamily(), [phonemes], own, steps=2, width=16, frames=64, batch=2)

@@ -1,4 +1,4 @@
-"""The recogniser: it learns, hears no future but its lookahead, block by block what it hears at once; it is shipped."""
+"""The recogniser: it learns, reads no future but its lookahead, block by block equals the whole; one is shipped."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def training(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[TrainingProgress]]:
-    """The run, and what it said of every step."""
+    """The run, and its progress after every step."""
     out = tmp_path_factory.mktemp("run") / "run"
     seen = learned(RecogniserFamily(), [data], out, steps=61, average=0.9, learning_rate=1e-2, **TINY)
     return out, seen
@@ -59,7 +59,7 @@ def test_it_learns_to_tell_phonemes_apart(data: Path, training: tuple[Path, list
     run, seen = training
     assert seen[0].losses["right"] < 0.5
     assert np.mean([now.losses["right"] for now in seen[-5:]]) > 0.55
-    # Of voices it never heard, as they are: it is said every tenth step.
+    # Of unseen voices without augmentation: reported every tenth step.
     assert [("right_of_unseen" in now.losses) for now in seen[:11]] == [True, *[False] * 9, True]
     assert seen[-1].losses["right_of_unseen"] > 0.7
     loaded = load_run(run)
@@ -70,7 +70,7 @@ def test_it_learns_to_tell_phonemes_apart(data: Path, training: tuple[Path, list
     assert 0 <= float(picture.min()) < float(picture.max()) <= 1
 
 
-def test_it_hears_no_future_but_its_lookahead(run: Path) -> None:
+def test_it_reads_no_future_but_its_lookahead(run: Path) -> None:
     network = recogniser_of(str(run))
     torch.manual_seed(0)
     x = torch.randn(1, 36, 160)
@@ -85,7 +85,7 @@ def test_it_hears_no_future_but_its_lookahead(run: Path) -> None:
         assert torch.allclose(network(other)[..., 100:], one[..., 100:], atol=1e-6)
 
 
-def test_block_by_block_it_hears_what_it_hears_at_once(run: Path) -> None:
+def test_block_by_block_equals_all_at_once(run: Path) -> None:
     network = recogniser_of(str(run))
     torch.manual_seed(0)
     x = torch.randn(1, 36, 96)
@@ -100,16 +100,16 @@ def test_block_by_block_it_hears_what_it_hears_at_once(run: Path) -> None:
 
 
 def test_what_is_not_labelled_is_not_learned() -> None:
-    said = torch.zeros(1, 41, 8)
-    said[:, 3] = 9.0
+    logits = torch.zeros(1, 41, 8)
+    logits[:, 3] = 9.0
     phoneme = torch.tensor([[3, 3, 7, UNLABELLED, UNLABELLED, UNLABELLED, 1, 1]])
-    assert float(accuracy(said, phoneme, 2)) == pytest.approx(2 / 3)
+    assert float(accuracy(logits, phoneme, 2)) == pytest.approx(2 / 3)
     labelled = phoneme.clone()
     labelled[:, 2] = UNLABELLED
     assert (
-        float(phoneme_cross_entropy(said, labelled, 2, 0.0))
+        float(phoneme_cross_entropy(logits, labelled, 2, 0.0))
         < 0.01
-        < float(phoneme_cross_entropy(said, phoneme, 2, 0.0))
+        < float(phoneme_cross_entropy(logits, phoneme, 2, 0.0))
     )
 
 
@@ -130,10 +130,12 @@ def test_the_one_that_is_shipped_knows_phonemes() -> None:
     assert SHIPPED.stat().st_size < 3e6
     network, espeak = recogniser_of(""), espeak_or_skip()
     assert isinstance(network, Recogniser)
-    said = espeak.say("The weather was warm, so we chose to walk along the beach.", Manner("en-us", "m3", 160, 50, 50))
-    sound = soxr.resample(said.sound, espeak.sample_rate, 16000)
+    utterance = espeak.say(
+        "The weather was warm, so we chose to walk along the beach.", Manner("en-us", "m3", 160, 50, 50)
+    )
+    sound = soxr.resample(utterance.sound, espeak.sample_rate, 16000)
     begins = [
-        (round(begin * 16000 / espeak.sample_rate), _phoneme_number(name, "en-us")) for begin, name in said.begins
+        (round(begin * 16000 / espeak.sample_rate), _phoneme_number(name, "en-us")) for begin, name in utterance.begins
     ]
     frames = frames_of(LabelledRecording("m3", sound, begins))
     mcep = frames.mcep.astype(np.float32)

@@ -1,4 +1,4 @@
-"""StarGAN-VC, what is its own; see test_many_to_many.py for the rest."""
+"""What is specific to StarGAN-VC; see test_many_to_many.py for the rest."""
 
 from __future__ import annotations
 

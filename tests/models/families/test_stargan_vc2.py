@@ -1,4 +1,4 @@
-"""StarGAN-VC2, what is its own; see test_many_to_many.py for the rest."""
+"""What is specific to StarGAN-VC2; see test_many_to_many.py for the rest."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.models.learned_voices import learned, write_voices
 torch.set_num_threads(1)
 
 
-def test_it_is_told_who_speaks(tmp_path: Path) -> None:
-    """Source and target: the same normalised frames from somebody else, or from nobody said, become something else."""
+def test_the_output_depends_on_the_source(tmp_path: Path) -> None:
+    """Source and target: the same normalised frames with another source, or none given, give another output."""
     tiny = {"width": 0.03, "critic": 0.03, "frames": 64, "batch": 4, "settle": 3, "hop_frames": 16}
     folders = write_voices(tmp_path, ["anna", "ben"])
     learned(StarGanVc2(), folders, tmp_path / "run", steps=8, skip=False, average=0.5, **tiny)

@@ -97,7 +97,7 @@ def _run(
     return np.concatenate(mceps), np.concatenate(lf0s), carried
 
 
-def test_told_who_speaks_it_moves_f0_and_cepstra_by_the_formula(folders: list[Path]) -> None:
+def test_with_the_source_given_it_moves_f0_and_cepstra_by_the_formula(folders: list[Path]) -> None:
     voice, sentences = _voice(folders, "ben", "spread")
     data = VoiceData(folders)
     anna, ben = (
@@ -106,8 +106,8 @@ def test_told_who_speaks_it_moves_f0_and_cepstra_by_the_formula(folders: list[Pa
     )
     one = sentences[0]
     mcep, lf0, _ = _run(voice, one, 1, 4)
-    wanted = (one.lf0 - anna.lf0_mean) / anna.lf0_std * ben.lf0_std + ben.lf0_mean
-    np.testing.assert_allclose(lf0[one.voiced], wanted[one.voiced], atol=1e-4)
+    expected = (one.lf0 - anna.lf0_mean) / anna.lf0_std * ben.lf0_std + ben.lf0_mean
+    np.testing.assert_allclose(lf0[one.voiced], expected[one.voiced], atol=1e-4)
     # Unvoiced stays 0: the masked-array way of others writes 1 Hz there.
     assert not lf0[~one.voiced].any()
     moved = (one.mcep - anna.mcep_mean) / anna.mcep_std * ben.mcep_std + ben.mcep_mean
@@ -118,15 +118,15 @@ def test_told_who_speaks_it_moves_f0_and_cepstra_by_the_formula(folders: list[Pa
 @pytest.mark.parametrize("source", [0, 1])
 def test_the_same_frames_in_any_hops_are_the_same(folders: list[Path], source: int) -> None:
     voice, sentences = _voice(folders, "ben")
-    wanted = _run(voice, sentences[1], source, 1)
+    expected = _run(voice, sentences[1], source, 1)
     for hop in (2, 3, 4, 8, 1000):
         got = _run(voice, sentences[1], source, hop)
-        np.testing.assert_allclose(got[0], wanted[0], atol=1e-5)
-        np.testing.assert_allclose(got[1], wanted[1], atol=1e-6)
+        np.testing.assert_allclose(got[0], expected[0], atol=1e-5)
+        np.testing.assert_allclose(got[1], expected[1], atol=1e-6)
 
 
-def test_whoever_speaks_is_known_after_some_seconds(folders: list[Path]) -> None:
-    """A stranger, far from the prior in pitch and tilt, comes out at the target's."""
+def test_an_unknown_speaker_is_known_after_some_seconds(folders: list[Path]) -> None:
+    """A speaker far from the prior in pitch and tilt is converted to the target's."""
     voice, _ = _voice(folders, "anna")
     stranger = drawn_sentence(np.random.default_rng(5), 4.5, 0.12, -0.5, 6000)
     mcep, lf0, _ = _run(voice, stranger, 0, 40)
@@ -150,15 +150,15 @@ def test_silence_and_noise_teach_it_nothing(folders: list[Path]) -> None:
     _, _, after = _run(voice, pause, 0, 4, states)
     for before, now in zip(states, after, strict=True):
         assert torch.equal(before, now)
-    # And before anybody spoke: hiss is not taken for somebody.
+    # Before any speech, hiss is not taken for a speaker.
     _, _, from_start = _run(voice, pause, 0, 4)
     assert not any(bool(state.any()) for state in from_start)
 
 
 def test_an_hour_stays_finite_and_forgets(folders: list[Path]) -> None:
     voice, sentences = _voice(folders, "ben")
-    heard = torch.full((1, MCEPS), 12000.0)
-    states = [heard, *(torch.zeros(1, width) for width in list(voice.states.values())[1:])]
+    counts = torch.full((1, MCEPS), 12000.0)
+    states = [counts, *(torch.zeros(1, width) for width in list(voice.states.values())[1:])]
     states[list(voice.states).index("level")] += -5
     _, _, after = _run(voice, sentences[0], 0, 4, states)
     assert float(after[0].max()) == 12000
@@ -166,7 +166,7 @@ def test_an_hour_stays_finite_and_forgets(folders: list[Path]) -> None:
     assert after[1].abs().max() > 0
 
 
-def test_somebody_monotonous_is_not_divided_by_nothing(tmp_path: Path) -> None:
+def test_a_monotonous_speaker_is_not_divided_by_zero(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     robot = [drawn_sentence(rng, 5.0, 0.0, 0.0, 300) for _ in range(3)]
     folder = write_voice(tmp_path / "robot", "robot", robot)

@@ -25,7 +25,7 @@ from models.training.registry import family
 from models.training.train import Plan, train
 from models.voices.filter_network import HOP, LOOKAHEAD, LOOKBACK, FilteringVoice, Spectra, sound_windows
 from models.voices.speaker_stats import STATES
-from tests.models.spoken_folders import ANNAS, RATE, said, write_spoken, write_teacher
+from tests.models.spoken_folders import ANNAS, RATE, syllables, write_spoken, write_teacher
 
 torch.set_num_threads(1)
 SMALL = {"width": 16, "blocks": 1, "frames": 32, "batch": 8}
@@ -69,64 +69,64 @@ def _frozen_plan(run: Path, target: str | None = None) -> FreezePlan:
 
 
 def test_it_learns_to_hear_and_to_change_as_its_teacher_does(run: Path, folders: list[Path], teacher: Path) -> None:
-    lesson = DistillationData(folders, teacher, 88, (LOOKBACK, LOOKAHEAD)).held_out()[0]  # anna, who becomes ben
+    example = DistillationData(folders, teacher, 88, (LOOKBACK, LOOKAHEAD)).held_out()[0]  # anna, who becomes ben
     loaded = load_run(run)
-    taught = loaded.networks["average"]
+    trained = loaded.networks["average"]
     torch.manual_seed(0)
     fresh = loaded.run.family.networks(loaded.run.options, loaded.run.facts)["average"]
-    heard, changed = _missed(taught, lesson)
-    heard_before, changed_before = _missed(fresh, lesson)
-    assert heard < 0.9 * heard_before
-    assert changed < 0.8 * changed_before
-    assert changed < 0.7 * (lesson["change"] @ Spectra().decibels).abs()[24:].mean()
+    analysis_db, change_db = _errors_db(trained, example)
+    analysis_db_before, change_db_before = _errors_db(fresh, example)
+    assert analysis_db < 0.9 * analysis_db_before
+    assert change_db < 0.8 * change_db_before
+    assert change_db < 0.7 * (example["change"] @ Spectra().decibels).abs()[24:].mean()
 
 
-def _missed(network: nn.Module, lesson: dict[str, Tensor]) -> tuple[float, float]:
-    """By how many dB what it hears and what it would change are off."""
+def _errors_db(network: nn.Module, example: dict[str, Tensor]) -> tuple[float, float]:
+    """Errors of the analysed spectrum and of the change, in dB."""
     with torch.no_grad():
-        bands, level = Spectra()(sound_windows(lesson["sound"][None], 88))
-        mcep, change = network(bands, level, lesson["known"][None], lesson["source"][None])
-    off = (mcep[0] - lesson["mcep"], change[0] - lesson["change"])
-    heard, changed = (float((one @ Spectra().decibels).abs()[24:].mean()) for one in off)
-    return heard, changed
+        bands, level = Spectra()(sound_windows(example["sound"][None], 88))
+        mcep, change = network(bands, level, example["known"][None], example["source"][None])
+    off = (mcep[0] - example["mcep"], change[0] - example["change"])
+    analysis_db, change_db = (float((one @ Spectra().decibels).abs()[24:].mean()) for one in off)
+    return analysis_db, change_db
 
 
-def test_a_lesson_is_what_the_teacher_says_of_the_sound_beside_it(folders: list[Path], teacher: Path) -> None:
-    lessons = DistillationData(folders, teacher, 64, (LOOKBACK, LOOKAHEAD))
-    assert len(lessons) == 3 * 4 + 4  # each sentence as it was, slower, and faster; and once told who speaks
-    assert [int(lessons[number]["source"]) for number in range(16)] == 12 * [0] + [1, 1, 2, 2]
-    assert lessons.facts["name"] == "ben"
-    one, again, other = lessons[3], lessons[3], lessons[3 + len(lessons)]
+def test_an_example_pairs_the_sound_with_the_teachers_change(folders: list[Path], teacher: Path) -> None:
+    examples = DistillationData(folders, teacher, 64, (LOOKBACK, LOOKAHEAD))
+    assert len(examples) == 3 * 4 + 4  # each sentence as recorded, slower, and faster; and once with the source given
+    assert [int(examples[number]["source"]) for number in range(16)] == 12 * [0] + [1, 1, 2, 2]
+    assert examples.facts["name"] == "ben"
+    one, again, other = examples[3], examples[3], examples[3 + len(examples)]
     assert one["sound"].shape == (63 * HOP + LOOKBACK + LOOKAHEAD,)
     assert one["mcep"].shape == one["change"].shape == (64, MCEPS)
     assert all(torch.equal(one[key], again[key]) for key in one)
     assert not torch.equal(one["sound"], other["sound"])
-    # The teacher leaves half of what was said of that very frame, though it answers a frame late.
+    # The teacher leaves half of that very frame, although its output is a frame late.
     annas = []
-    for lesson in (one, other, lessons[0], lessons[12]):
-        left = lesson["change"][:, 1:] + 0.5 * lesson["mcep"][:, 1:]
+    for example in (one, other, examples[0], examples[12]):
+        left = example["change"][:, 1:] + 0.5 * example["mcep"][:, 1:]
         np.testing.assert_allclose(left, left[:1].expand_as(left), atol=1e-5)
         annas.append(float(left[0, 0]))
     np.testing.assert_allclose(np.array(annas) - annas[0], [0, 0, 0, ANNAS], atol=1e-5)
-    anna = torch.tensor(lessons.facts["speakers"][0]["normal"]).flatten()
-    np.testing.assert_allclose(lessons[12]["known"][:, :-1], anna.expand(64, -1), atol=1e-5)
-    # Frame n lies LOOKBACK after the beginning: there the sound swells and fades as c0 does.
+    anna = torch.tensor(examples.facts["speakers"][0]["normal"]).flatten()
+    np.testing.assert_allclose(examples[12]["known"][:, :-1], anna.expand(64, -1), atol=1e-5)
+    # Frame n is LOOKBACK after the beginning: there the sound swells and fades as c0 does.
     ways = np.zeros(9)
-    for number in range(len(lessons)):
-        lesson = lessons[number]
-        windows = sound_windows(lesson["sound"][None], 64)[0, :, LOOKBACK - 80 : LOOKBACK + 80]
-        swells, rises = (windows.square().mean(-1) + 1e-9).log().diff(), lesson["mcep"][:, 0].diff()
+    for number in range(len(examples)):
+        example = examples[number]
+        windows = sound_windows(example["sound"][None], 64)[0, :, LOOKBACK - 80 : LOOKBACK + 80]
+        swells, rises = (windows.square().mean(-1) + 1e-9).log().diff(), example["mcep"][:, 0].diff()
         ways += [np.corrcoef(swells[4 + by : 59 + by], rises[4:59])[0, 1] for by in range(-4, 5)]
     assert int(ways.argmax()) == 4
 
 
-def test_hop_by_hop_it_says_what_it_says_of_the_whole(run: Path) -> None:
-    """Frame n is answered with the hop that ends LOOKAHEAD samples after it."""
+def test_hop_by_hop_equals_the_whole(run: Path) -> None:
+    """The output for frame n comes with the hop that ends LOOKAHEAD samples after it."""
     plan = _frozen_plan(run)
     module = plan.module
     assert isinstance(module, FilteringVoice)
     frames = 60
-    sound = torch.from_numpy(said("anna", 9)[: frames * HOP])[None]
+    sound = torch.from_numpy(syllables("anna", 9)[: frames * HOP])[None]
     states = [plan.inputs[name] for name in plan.manifest["states"]]
     changes, levels = [], []
     with torch.no_grad():
@@ -156,8 +156,8 @@ def test_it_is_frozen_without_its_teacher(run: Path, frozen: Path, folders: list
         _frozen_plan(run, "anna")
 
 
-def test_on_the_stage_it_is_as_late_as_it_says_and_blocks_are_not_heard(frozen: Path) -> None:
-    sound = said("anna", 11)
+def test_on_stage_the_latency_is_as_declared_and_blocks_do_not_matter(frozen: Path) -> None:
+    sound = syllables("anna", 11)
     voice = BlockAdapter(open_frozen_voice(frozen, "cpu"), "ben", RATE, 160)
     assert voice.latency == BlockAdapter(frozen_voice_outline(frozen), "ben", RATE, 160).latency == LOOKAHEAD
     for block in (80, 240, 800):

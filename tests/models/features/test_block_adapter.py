@@ -1,4 +1,4 @@
-"""A voice block by block: played in blocks it is what it is played whole, and as late as it says."""
+"""A voice block by block: equal to the whole, and with the declared latency."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Same:
 
 
 class Late(Same):
-    """Answers two frames late, as a network that looks ahead does."""
+    """Two frames late, as a network with a lookahead."""
 
     lookahead = 2
 
@@ -70,19 +70,19 @@ def in_blocks(converter: BlockAdapter, sound: np.ndarray, block: int) -> np.ndar
 @pytest.mark.parametrize("rate", OWN_RATES)
 @pytest.mark.parametrize("hop_frames", [1, 2, 4])
 def test_in_blocks_it_is_what_it_is_whole(data: Path, rate: int, hop_frames: int) -> None:
-    """At hops of 5, 10 and 20 ms: the very same samples for every block, each later by what it declares."""
+    """At hops of 5, 10 and 20 ms: the very same samples for every block, each with its declared latency."""
     sound = speech(data, "1998", rate, 0.8)
-    said = {}
+    output = {}
     for block in BLOCKS:
         whole = len(sound) // block * block
         played = in_blocks(voice(rate, block, hop_frames), sound, block)
         assert np.array_equal(played, voice(rate, block, hop_frames).process(sound[:whole]))
-        said[block] = played[voice(rate, block, hop_frames).latency :]
-    shortest = min(map(len, said.values()))
+        output[block] = played[voice(rate, block, hop_frames).latency :]
+    shortest = min(map(len, output.values()))
     assert shortest > rate // 4
     for block in BLOCKS:
         # The band above is cut out by a convolution, whose last bit depends on the block's length.
-        assert np.abs(said[block][:shortest] - said[480][:shortest]).max() < 1e-6
+        assert np.abs(output[block][:shortest] - output[480][:shortest]).max() < 1e-6
 
 
 @pytest.mark.parametrize("mapping", [Same, Late])
@@ -100,7 +100,7 @@ def test_it_is_as_late_as_it_declares(data: Path, mapping: type) -> None:
 
 
 def test_an_unvoiced_click_is_late_to_the_sample() -> None:
-    """What nobody voices is the speaker's own sound: its latency can be read off exactly."""
+    """Unvoiced sound is the speaker's own: its latency can be measured exactly."""
     sound = np.zeros(48_000, np.float32)
     sound[20_000] = 0.5
     converter = voice(48_000, 480)
@@ -125,15 +125,15 @@ def test_a_whole_recording_comes_out_as_long_as_it_was_and_where_it_was(latency:
     assert np.array_equal(streamed(Echo(), sound, 480), sound)
 
 
-def _lag(said: np.ndarray, heard: np.ndarray, rate: int) -> int:
+def _lag(output: np.ndarray, source: np.ndarray, rate: int) -> int:
     window = np.hanning(rate // 100)
 
     def envelope(sound: np.ndarray) -> np.ndarray:
         level = np.convolve(np.abs(sound), window / window.sum(), "same")
         return level - level.mean()
 
-    size = 1 << (2 * len(said)).bit_length()
-    product = np.fft.rfft(envelope(heard), size) * np.conj(np.fft.rfft(envelope(said), size))
+    size = 1 << (2 * len(output)).bit_length()
+    product = np.fft.rfft(envelope(source), size) * np.conj(np.fft.rfft(envelope(output), size))
     return int(np.argmax(np.fft.irfft(product)[: rate // 2]))
 
 
@@ -174,7 +174,7 @@ def _cents(asked: np.ndarray, got: np.ndarray) -> float:
 
 
 def test_the_tracker_misses_fewer_frames_than_it_may(data: Path) -> None:
-    """Against harvest over the whole recording, where dio hears a voice, too: frames missed, octaves mistaken."""
+    """Against harvest over the whole recording, where dio is voiced, too: frames missed, octave errors."""
     missed = wrong = voiced = 0
     for speaker in SPEAKERS:
         sound = speech(data, speaker, 24_000).astype(np.float64)
@@ -212,7 +212,7 @@ def test_frames_in_any_grouping_are_the_same() -> None:
     )
     whole = Synthesiser(24_000).push(frames)
     speaks = Synthesiser(24_000)
-    # Noise is drawn pulse by pulse: only where the hops end may a pulse's length be known later.
+    # Noise depends on a pulse's length, which may be known only at the end of a hop.
     parts = np.concatenate([speaks.push(frames.part(at, at + 4)) for at in range(0, 32, 4)])
     assert np.allclose(whole, parts, atol=1e-7)
 
@@ -267,9 +267,9 @@ def test_a_tone_keeps_its_shape_and_time_at_another_rate(rates: tuple[int, int])
     given = np.concatenate([resampler.push(part) for part in np.array_split(tone, 77)])
     assert len(given) == ends
     at = np.arange(len(given)) / ends - resampler.latency_s
-    wanted = np.sin(2 * np.pi * 1000 * at)
+    expected = np.sin(2 * np.pi * 1000 * at)
     middle = slice(ends // 4, 3 * ends // 4)
-    assert 10 * np.log10(np.square(wanted[middle]).mean() / np.square(given - wanted)[middle].mean()) > 70
+    assert 10 * np.log10(np.square(expected[middle]).mean() / np.square(given - expected)[middle].mean()) > 70
 
 
 def test_a_parameter_glides() -> None:

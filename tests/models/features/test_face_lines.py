@@ -41,5 +41,5 @@ def test_face2face_drawing_is_its_code_s(face: np.ndarray) -> None:
         cv2.polylines(black, [whole[first:last].reshape(-1, 1, 2)], False, (255, 255, 255), 3)
     for first, last in ((30, 35), (36, 42), (42, 48), (48, 60), (60, 68)):
         cv2.polylines(black, [whole[first:last].reshape(-1, 1, 2)], True, (255, 255, 255), 3)
-    wanted = cv2.resize(black[:, 80:560], (256, 256))
-    assert np.array_equal(draw_face2face_lines(points, (480, 640), 256), wanted)
+    expected = cv2.resize(black[:, 80:560], (256, 256))
+    assert np.array_equal(draw_face2face_lines(points, (480, 640), 256), expected)

@@ -72,7 +72,7 @@ def test_a_box_at_the_border_has_points_all_the_same(finder: FacePoints) -> None
         assert np.isfinite(finder.fine_points(noise, box)).all()
 
 
-def test_a_missing_or_wrong_landmark_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_or_wrong_landmark_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GUISE_LANDMARKS", str(tmp_path / "none.dat"))
     with pytest.raises(LandmarkFileMissing, match="GUISE_LANDMARKS"):
         FacePoints()

@@ -1,4 +1,4 @@
-"""The voice without a vocoder: what its network hears and when, what comes of what it says, and that nothing clicks."""
+"""The voice without a vocoder: its network's input and timing, the effect of its predictions, and no clicks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Says = Callable[[int, float], tuple[np.ndarray, float]]
 
 
 class Scripted:
-    """A network that says what a test wants, of the sample it is asked about."""
+    """A network with the answers a test needs."""
 
     context = 0
 
@@ -72,19 +72,19 @@ def woman(data: Path) -> Mono:
 
 
 def played(says: Says, sound: Mono, block: int = HOP) -> Mono:
-    """Its latency taken out."""
+    """With its latency removed."""
     return streamed(BlockAdapter(FilteredVoice(Scripted(says)), "test", SAMPLE_RATE, block), sound, block)
 
 
 def test_where_nothing_is_asked_the_sound_comes_as_it_was_and_as_late_as_declared(woman: Mono) -> None:
     voice = BlockAdapter(FilteredVoice(Scripted(nothing)), "test", SAMPLE_RATE, HOP)
     assert voice.latency == LATE
-    said = voice.process(woman[: len(woman) // HOP * HOP])
-    np.testing.assert_allclose(said[LATE:], woman[: len(said) - LATE], atol=1e-5)
+    output = voice.process(woman[: len(woman) // HOP * HOP])
+    np.testing.assert_allclose(output[LATE:], woman[: len(output) - LATE], atol=1e-5)
 
 
-def test_the_target_s_room_is_heard_in_the_place_of_the_performer_s(woman: Mono) -> None:
-    """A hum of 50 Hz under a woman is gone; what lies there is the target's, and nothing where it is not wanted."""
+def test_the_targets_room_tone_replaces_the_performers(woman: Mono) -> None:
+    """A hum of 50 Hz under a woman's voice is gone; the target's is there, or nothing where it is off."""
     at = np.arange(len(woman)) / SAMPLE_RATE
     humming = (woman + 0.02 * np.sin(2 * np.pi * 50 * at)).astype(np.float32)
 
@@ -105,8 +105,8 @@ def test_the_target_s_room_is_heard_in_the_place_of_the_performer_s(woman: Mono)
     assert none < least
 
 
-def test_the_network_is_told_the_pitch_of_the_place_it_is_asked_about() -> None:
-    """A voice that rises an octave a second: 15 ms beside the place would be 18 cents off."""
+def test_the_network_gets_the_pitch_of_the_sound_it_predicts() -> None:
+    """A voice that rises an octave a second: 15 ms off would be 18 cents."""
     time = np.arange(SAMPLE_RATE) / SAMPLE_RATE
     turns = 120 * (2**time - 1) / np.log(2)
     buzz = sum(np.cos(2 * np.pi * k * turns) for k in range(1, 9)) / 16
@@ -123,15 +123,15 @@ def test_the_network_is_told_the_pitch_of_the_place_it_is_asked_about() -> None:
 
 
 def test_the_pitch_lands_where_it_is_to_be(woman: Mono) -> None:
-    said = played(a_fifth_up, woman)
-    before, after = (pyworld.harvest(sound.astype(np.float64), SAMPLE_RATE)[0] for sound in (woman, said))
+    output = played(a_fifth_up, woman)
+    before, after = (pyworld.harvest(sound.astype(np.float64), SAMPLE_RATE)[0] for sound in (woman, output))
     both = (before > 0) & (after > 0)
     assert both.sum() > 0.7 * (before > 0).sum()
     assert abs(1200 * np.median(np.log2(after[both] / before[both])) - 702) < 20
 
 
-def test_the_filter_is_on_the_sound_that_it_was_said_of(woman: Mono) -> None:
-    """Twice as loud from one sample on, and that sample is found in what comes out."""
+def test_the_filter_is_aligned_with_the_sound_it_was_predicted_for(woman: Mono) -> None:
+    """Twice as loud from one sample on, which is found in the output."""
     change = np.zeros(MCEPS, np.float32)
     change[0] = 4.0
     begins = 16000
@@ -139,26 +139,26 @@ def test_the_filter_is_on_the_sound_that_it_was_said_of(woman: Mono) -> None:
     def louder(at: int, lf0: float) -> tuple[np.ndarray, float]:
         return change * (at >= begins), lf0
 
-    said, as_it_was = played(louder, woman), played(nothing, woman)
-    assert np.array_equal(said[: begins - HOP], as_it_was[: begins - HOP])
-    gain = np.abs(said[begins:]).sum() / np.abs(as_it_was[begins:]).sum()
+    output, as_it_was = played(louder, woman), played(nothing, woman)
+    assert np.array_equal(output[: begins - HOP], as_it_was[: begins - HOP])
+    gain = np.abs(output[begins:]).sum() / np.abs(as_it_was[begins:]).sum()
     assert gain > 1.2
-    np.testing.assert_allclose(said[begins + 300 :], gain * as_it_was[begins + 300 :], atol=0.01)
+    np.testing.assert_allclose(output[begins + 300 :], gain * as_it_was[begins + 300 :], atol=0.01)
 
 
 @pytest.mark.parametrize("rate", [16000, 44100, 48000])
-def test_blocks_are_not_heard(woman: Mono, rate: int) -> None:
+def test_the_output_does_not_depend_on_the_blocks(woman: Mono, rate: int) -> None:
     sound = soxr.resample(woman[:16000], SAMPLE_RATE, rate).astype(np.float32)
 
-    def made(block: int) -> BlockAdapter:
+    def generated(block: int) -> BlockAdapter:
         return BlockAdapter(FilteredVoice(Scripted(restless)), "test", rate, block)
 
     for block in (128, 240, 441, 512):
         count = len(sound) // block * block
-        blocks = made(block)
-        said = np.concatenate([blocks.process(sound[at : at + block]) for at in range(0, count, block)])
-        assert np.abs(said).max() > 0.02
-        np.testing.assert_array_equal(said, made(block).process(sound[:count]))
+        blocks = generated(block)
+        output = np.concatenate([blocks.process(sound[at : at + block]) for at in range(0, count, block)])
+        assert np.abs(output).max() > 0.02
+        np.testing.assert_array_equal(output, generated(block).process(sound[:count]))
 
 
 def test_it_is_as_late_as_the_house_allows() -> None:
@@ -168,9 +168,9 @@ def test_it_is_as_late_as_the_house_allows() -> None:
 
 
 def test_no_click_however_the_filter_changes(woman: Mono) -> None:
-    """Kinks at the borders of hops are no sharper than those within."""
-    said = played(restless, woman)
-    kinks = np.abs(np.diff(said, 2))[HOP - 2 :]
+    """Kinks at the borders of hops are no sharper than within hops."""
+    output = played(restless, woman)
+    kinks = np.abs(np.diff(output, 2))[HOP - 2 :]
     hops = kinks[: len(kinks) // HOP * HOP].reshape(-1, HOP)
     loud = hops.max(axis=1) > np.quantile(hops.max(axis=1), 0.5)
     borders, within = hops[loud, :2].max(axis=1), hops[loud, 2:].max(axis=1)
@@ -184,8 +184,8 @@ def test_pitch_and_formant_are_the_operators_too(woman: Mono) -> None:
     assert voice.set("formant", 2.0)
     assert voice.set("source", 1.0)
     assert not voice.set("breath", 1.0)
-    said = streamed(voice, woman, HOP)
-    before, after = (pyworld.harvest(sound.astype(np.float64), SAMPLE_RATE)[0] for sound in (woman, said))
+    output = streamed(voice, woman, HOP)
+    before, after = (pyworld.harvest(sound.astype(np.float64), SAMPLE_RATE)[0] for sound in (woman, output))
     both = (before > 0) & (after > 0)
     assert abs(1200 * np.median(np.log2(after[both] / before[both])) - 700) < 25
 
@@ -202,6 +202,6 @@ def test_silence_stays_silence_and_nothing_breaks_it() -> None:
     voice = FilteredVoice(Scripted(restless))
     assert not any(voice.process_hop(np.zeros(HOP, np.float32)).any() for _ in range(50))
     for sound in (np.full(HOP, 0.9, np.float32), np.eye(1, HOP, 30, dtype=np.float32)[0]):
-        said = np.concatenate([voice.process_hop(sound) for _ in range(50)])
-        assert np.isfinite(said).all()
-        assert np.abs(said).max() <= 2.0
+        output = np.concatenate([voice.process_hop(sound) for _ in range(50)])
+        assert np.isfinite(output).all()
+        assert np.abs(output).max() <= 2.0

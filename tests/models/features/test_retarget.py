@@ -1,4 +1,4 @@
-"""Any performer's points brought to the target's place, size and proportions."""
+"""Any performer's points mapped to the target's position, size and proportions."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_the_running_neutral_finds_the_clips(performer: np.ndarray) -> None:
 
 
 def test_lips_open_as_far_as_the_performers_whatever_the_neutral(footage: Path, target: dict[str, Any]) -> None:
-    """She talks all the time, so her median mouth is half open; the target's is shut."""
+    """The performer talks all the time, so the median mouth is half open; the target's is shut."""
     talker = _clip(footage / "talkerC_woman_expressions_33s.mp4")
     retarget, neutral = Retarget(target), neutral_of(talker)
     performed = np.array([openings(points)[0] for points in talker])

@@ -1,4 +1,4 @@
-"""What is heard under a voice: measured as it is, spoken as it was measured, and only beside somebody who speaks."""
+"""Room tone: measured, synthesised as measured, and only beside speech."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def rumble(seconds: float, seed: int, rate: int = RATE) -> np.ndarray:
 
 
 @pytest.mark.parametrize("rate", [16_000, 24_000])
-def test_a_room_is_heard_under_one_who_speaks(rate: int) -> None:
+def test_the_room_tone_lies_under_speech(rate: int) -> None:
     sounds = []
     for seed in range(6):
         sound = rumble(3.0, seed, rate)
@@ -34,7 +34,7 @@ def test_a_room_is_heard_under_one_who_speaks(rate: int) -> None:
 def test_what_was_measured_is_spoken() -> None:
     tone = RoomTone(RATE, HUM)
     spoken = np.concatenate([tone.push(320, True) for _ in range(500)])
-    assert np.abs(np.array(room_tone([spoken[RATE:]], RATE)) - HUM).max() < 4.0  # nothing lies below the lowest
+    assert np.abs(np.array(room_tone([spoken[RATE:]], RATE)) - HUM).max() < 4.0  # nothing is below the lowest
     above = np.abs(np.fft.rfft(spoken)) ** 2
     hz = np.fft.rfftfreq(len(spoken), 1 / RATE)
     assert above[hz > 130].sum() < 1e-3 * above.sum()

@@ -1,4 +1,4 @@
-"""Footage -> a data set, on real footage and on what is wrong with footage."""
+"""Footage -> a data set, on real and on unusable footage."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def test_points_lie_on_the_face_of_each_picture_and_copy(prepared: Path, moves: 
 
     data, finder, errors = FaceData(prepared, 128, "smooth", moves=moves), FacePoints(), []
     for sample in range(0, len(data), 5):
-        picture, wanted = data.copy(sample)
+        picture, expected = data.copy(sample)
         large = cv2.resize(picture, (384, 384), interpolation=cv2.INTER_CUBIC)
         found = finder.detect(large)
         if found:
             points = (finder.points(large, found[0].box) + 0.5) / 3 - 0.5
-            errors.append(np.linalg.norm(points - wanted, axis=1).mean() / eye_distance(points))
+            errors.append(np.linalg.norm(points - expected, axis=1).mean() / eye_distance(points))
     assert len(errors) > 10
     assert np.median(errors) < 0.04
 
@@ -161,8 +161,8 @@ def test_what_is_no_video_is_refused(tmp_path: Path, data: Path) -> None:
 def test_a_face_half_out_of_the_picture_is_refused_with_the_reason(footage: Path, tmp_path: Path) -> None:
     half = tmp_path / "half.mp4"
     _cut(footage / "talkerF_man_glasses_8s.mp4", half, 60, columns=slice(0, 215))
-    said = _refused([half], tmp_path / "out")
-    assert "the face leaves the picture" in said or "no face" in said
+    message = _refused([half], tmp_path / "out")
+    assert "the face leaves the picture" in message or "no face" in message
 
 
 @pytest.mark.slow
@@ -175,7 +175,7 @@ def test_dim_footage_is_prepared(footage: Path, tmp_path: Path) -> None:
 
 
 def test_of_long_footage_the_whole_is_sampled(footage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An hour takes no longer than a few minutes: frames are passed over, evenly."""
+    """An hour takes no longer than a few minutes: frames are sampled evenly."""
     monkeypatch.setattr("models.prepare.face.MOST_FRAMES", 50)
     monkeypatch.setattr("models.prepare.face.FEWEST_PAIRS", 20)
     facts = prepare_face([_three_seconds(footage, tmp_path)], tmp_path / "out", None, FaceOptions(size=64))
@@ -185,7 +185,7 @@ def test_of_long_footage_the_whole_is_sampled(footage: Path, tmp_path: Path, mon
     assert max(numbers) > 0.8 * facts["frames_kept"]
 
 
-def test_a_full_disk_is_said_in_one_line_and_nothing_is_left(footage: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_one_line_and_nothing_is_left(footage: Path, tmp_path: Path) -> None:
     """A file that may not grow beyond 20 kB stands for the disk: the kernel's answer is of the same kind."""
     clip = _three_seconds(footage, tmp_path)
     verb = [sys.executable, "guise.py", "prepare", "face", str(clip), "--out", str(tmp_path / "out")]

@@ -1,4 +1,4 @@
-"""Two people in what should be one person's recordings: heard, and told once, with where."""
+"""Two speakers in recordings prepared as one speaker's: detected, and reported once, with the places."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ def test_a_second_woman_is_found_by_her_sentences(one: list[Features], other: li
     assert other_speaker_sentences(mixed) == [5, 6, 14, 15]
 
 
-def test_of_few_sentences_nothing_is_said(one: list[Features], other: list[Features]) -> None:
+def test_few_sentences_give_no_warning(one: list[Features], other: list[Features]) -> None:
     assert other_speaker_sentences(one[:5] + other) == []
     assert other_speaker_sentences([]) == []
 
 
 def test_preparing_tells_it_in_one_line(data: Path, tmp_path: Path) -> None:
-    """Two who take turns in one recording."""
+    """Two speakers who take turns in one recording."""
     pause = np.random.default_rng(0).normal(0, 1e-4, round(0.8 * RATE)).astype(np.float32)
     turns = zip(sounds(data, "533", 7), sounds(data, "2414", 7), strict=True)
     soundfile.write(
         tmp_path / "talk.wav", np.concatenate([part for a, b in turns for part in (a, pause, b, pause)]), RATE
     )
     facts = prepare_voice([tmp_path / "talk.wav"], tmp_path / "talk", None, VoiceOptions(learn_all=True))
-    told = [line for line in report(facts).splitlines() if line.startswith("warning: perhaps two people")]
-    assert len(told) == 1
-    assert "talk.wav" in told[0]
+    warnings = [line for line in report(facts).splitlines() if line.startswith("warning: perhaps two people")]
+    assert len(warnings) == 1
+    assert "talk.wav" in warnings[0]
     assert (tmp_path / "talk" / "report.txt").read_text().count("unlike the others") >= len(facts["unlike_the_others"])

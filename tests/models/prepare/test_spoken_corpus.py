@@ -1,4 +1,4 @@
-"""Speech with known phonemes: what espeak-ng says and when, TIMIT-style labels, rooms, throats, and what is refused."""
+"""Speech with known phonemes: espeak-ng's labels, TIMIT-style labels, rooms, vocal tracts, and what is refused."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def spoken(tmp_path_factory: pytest.TempPathFactory, speaker: Espeak) -> Path:
     return out
 
 
-def test_what_espeak_says_is_labelled_where_it_sounds(spoken: Path) -> None:
+def test_espeaks_labels_match_its_sound(spoken: Path) -> None:
     facts = json.loads((spoken / "dataset.json").read_text())
     assert facts["recordings"] == {"train": 2, "held_out": 1}
     assert facts["origin"].startswith("espeak-ng ")
@@ -104,7 +104,7 @@ def test_voices_differ_in_pitch_and_throat(speaker: Espeak) -> None:
     assert 0.05 < np.abs(low).max() <= 1
 
 
-def test_no_espeak_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_espeak_is_reported_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(name: str) -> None:
         raise OSError(f"{name}: cannot open shared object file")
 
@@ -214,20 +214,20 @@ def test_rough_sound_stays_where_it_was() -> None:
     again = [augmented(clean, RATE, np.random.default_rng(5)) for _ in range(2)]
     assert np.array_equal(*again)
     for seed in range(8):
-        rough = augmented(clean, RATE, np.random.default_rng(seed))
-        assert rough.shape == clean.shape
-        likeness = np.fft.irfft(np.fft.rfft(rough) * np.conj(np.fft.rfft(clean)))
-        assert int(np.argmax(likeness)) == 0
-        assert np.abs(rough - clean).max() > 1e-4
+        noisy = augmented(clean, RATE, np.random.default_rng(seed))
+        assert noisy.shape == clean.shape
+        similarity = np.fft.irfft(np.fft.rfft(noisy) * np.conj(np.fft.rfft(clean)))
+        assert int(np.argmax(similarity)) == 0
+        assert np.abs(noisy - clean).max() > 1e-4
 
 
 def test_a_room_goes_on_sounding() -> None:
     click = np.zeros(RATE)
     click[100] = 1
-    heard = in_room(click, RATE, np.random.default_rng(1))
-    assert np.abs(heard[:100]).max() < 1e-9
-    assert heard[100] == pytest.approx(1)
-    assert np.abs(heard[400:1600]).mean() > 1e-4
+    reverberant = in_room(click, RATE, np.random.default_rng(1))
+    assert np.abs(reverberant[:100]).max() < 1e-9
+    assert reverberant[100] == pytest.approx(1)
+    assert np.abs(reverberant[400:1600]).mean() > 1e-4
 
 
 def test_a_longer_throat_moves_formants() -> None:
@@ -248,7 +248,7 @@ def test_crops_are_normalised_as_on_stage(spoken: Path) -> None:
     assert abs(values[loud, 1:].mean()) < 0.03
     assert values[loud, 1:].std() == pytest.approx(1, abs=0.05)
     assert np.percentile(values[:, 0], 95) == pytest.approx(LOUDEST_AT, abs=0.01)
-    # Somebody who has only just begun is taken for anybody.
+    # A speaker who has just begun is normalised by the prior.
     assert normalised(mcep[:4], mcep[:4])[:, 1:].std() > 1.5
 
     data = PhonemeCrops([spoken], 128)

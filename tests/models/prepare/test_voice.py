@@ -1,4 +1,4 @@
-"""Recordings -> a data set, on real speech and on what is wrong with recordings."""
+"""Recordings -> a data set, on real speech and on unusable recordings."""
 
 from __future__ import annotations
 
@@ -121,8 +121,8 @@ def test_96_khz_stereo_and_korean_names_are_the_same_voice(
     plain, data = VoiceData([prepared]).features(0), VoiceData([folder / "자료"])
     same = data.features(0)
     assert len(same.lf0) == pytest.approx(len(plain.lf0), abs=6)
-    apart = 1200 / np.log(2) * abs(np.median(same.lf0[same.voiced]) - np.median(plain.lf0[plain.voiced]))
-    assert apart < 20
+    distance = 1200 / np.log(2) * abs(np.median(same.lf0[same.voiced]) - np.median(plain.lf0[plain.voiced]))
+    assert distance < 20
 
 
 def test_24_khz_has_frames_of_5_ms_too(speech: list[NDArray[np.float32]], tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_what_is_no_recording_is_refused(
     text = tmp_path / "notes.wav"
     text.write_text("not a sound")
     assert "not a recording" in _refused([text], tmp_path / "out")
-    # One bad file among good ones: nothing is half done.
+    # One bad file among good ones: nothing is left half done.
     assert "no such file" in _refused([recordings[0], tmp_path / "absent.wav"], tmp_path / "out")
     assert "has no sound" in _refused([footage / "talkerA_webcam_53s.mp4"], tmp_path / "out")
     telephone = _written(tmp_path / "telephone.wav", soxr.resample(speech[0], RATE, 8000), 8000)

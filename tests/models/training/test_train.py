@@ -1,4 +1,4 @@
-"""The training loop: it learns, it saves, it goes on exactly, it stops when asked."""
+"""The training loop: it learns, saves, resumes exactly, and stops when asked."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 def test_a_run_stopped_and_resumed_is_the_run_not_stopped(data: Path, tmp_path: Path) -> None:
     train(_plan(data, tmp_path / "whole", seed=3), lambda _: None)
     train(_plan(data, tmp_path / "parts", seed=3, steps=3), lambda _: None)
-    # The seed is the run's: who goes on need not remember it.
+    # The seed is stored in the run: it need not be given again.
     train(_plan(data, tmp_path / "parts", resume=True), lambda _: None)
     assert _same(_weights(tmp_path / "whole"), _weights(tmp_path / "parts"))
 

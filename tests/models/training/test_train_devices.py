@@ -45,10 +45,10 @@ def _plan(data: Path, out: Path, *, devices: int, batch: int, steps: int = STEPS
 
 
 def _losses(plan: Plan) -> list[dict[str, float]]:
-    told: list[TrainingProgress] = []
-    saved = launch.train(plan, told.append)
+    progress: list[TrainingProgress] = []
+    saved = launch.train(plan, progress.append)
     assert saved == checkpoint.newest(plan.out)
-    return [dict(now.losses) for now in told]
+    return [dict(now.losses) for now in progress]
 
 
 def _weights(run: Path) -> dict[str, torch.Tensor]:
@@ -95,8 +95,8 @@ def _guise(data: Path, out: Path, *arguments: str, **environment: str) -> Iterat
 def _ranks(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """Once the first step is made."""
     assert process.stderr is not None
-    said = next(line for line in process.stderr if line.startswith("step "))
-    assert "l1" in said
+    line = next(text for text in process.stderr if text.startswith("step "))
+    assert "l1" in line
     return psutil.Process(process.pid).children(recursive=True)
 
 
@@ -144,9 +144,9 @@ def test_what_one_process_meets_ends_all_with_one_line(data: Path, tmp_path: Pat
     """Slow: `make slow PYTEST_ARGS=tests/models/training/test_train_devices.py`."""
     lost = data / "train" / "000003.png"
     lost.unlink()
-    with pytest.raises(DataError, match=rf"^{re.escape(str(lost))} cannot be read") as told:
+    with pytest.raises(DataError, match=rf"^{re.escape(str(lost))} cannot be read") as raised:
         launch.train(_plan(data, tmp_path / "run", devices=2, batch=1, steps=100, workers=1), lambda _: None)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(raised.value)
 
 
 def test_two_hosts_are_one_training(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,6 +166,6 @@ def test_two_hosts_are_one_training(data: Path, tmp_path: Path, monkeypatch: pyt
     assert load_run(out).state == load_run(out).state | {"step": 3, "samples_seen": 6}
 
 
-def test_a_host_that_is_not_told_where_the_first_is_says_so(data: Path, tmp_path: Path) -> None:
+def test_a_host_without_the_first_hosts_address_is_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(BadRun, match="needs MASTER_ADDR, MASTER_PORT, NODE_RANK"):
         launch.train(_plan(data, tmp_path / "run", devices=1, batch=1, nodes=2), lambda _: None)

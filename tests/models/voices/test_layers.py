@@ -1,4 +1,4 @@
-"""Block by block equals whole, nothing is heard before it is said, and settled norms do not pump."""
+"""Block by block equals the whole, layers are causal, and frozen norms do not pump."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ def _streamed(layer: nn.Module, x: Tensor, hop: int, *told: Tensor) -> Tensor:
 def test_a_layer_in_blocks_is_the_layer_whole(layer: nn.Module, shape: tuple[int, ...]) -> None:
     x = torch.randn(shape)
     with torch.no_grad():
-        wanted = layer(x, Memory())
+        expected = layer(x, Memory())
         for hop in (2, 4, 12):
-            assert torch.allclose(_streamed(layer, x, hop), wanted, atol=1e-5)
+            assert torch.allclose(_streamed(layer, x, hop), expected, atol=1e-5)
 
 
 def test_strides_and_their_way_back_fit() -> None:
@@ -75,7 +75,7 @@ def test_strides_and_their_way_back_fit() -> None:
 
 
 def _generator(name: str) -> Converter:
-    """With random weights, having measured."""
+    """With random weights, after training-mode passes."""
     torch.manual_seed(0)
     generator: Converter = GENERATORS[name]()
     speaker = torch.tensor([0, 1, 2, 1]) if name.startswith("stargan") else torch.zeros(4, dtype=torch.int64)
@@ -94,10 +94,10 @@ def test_a_network_in_blocks_is_the_network_whole(name: str) -> None:
             return generator.predict(x, one, one, memory)
 
     with torch.no_grad():
-        wanted = Asked()(x, Memory())
-        assert wanted.std() > 1e-3
+        expected = Asked()(x, Memory())
+        assert expected.std() > 1e-3
         for hop in (STRIDES, 12, 24):
-            assert torch.allclose(_streamed(Asked(), x, hop), wanted, atol=1e-5)
+            assert torch.allclose(_streamed(Asked(), x, hop), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", GENERATORS)
@@ -109,7 +109,7 @@ def test_nothing_is_known_of_the_blocks_to_come(name: str) -> None:
         before, after = (generator.predict(y, one, one, Memory()) for y in (x, other))
         assert torch.equal(before[..., :24], after[..., :24])
         assert not torch.allclose(before[..., 24:], after[..., 24:])
-        # Of a crop, whose answers are moved back, `lookahead` frames more are known.
+        # Of a crop, whose output is shifted back, `lookahead` frames more are read.
         before, after = (generator(y, one, one) for y in (x, other))
     assert torch.equal(before[..., :20], after[..., :20])
     assert not torch.allclose(before[..., 20:24], after[..., 20:24])
@@ -123,7 +123,7 @@ def test_a_norm_measures_each_target_and_then_stands_still() -> None:
         x = torch.randn(2, 2, 50)
         x[1] = 3 + 2 * x[1]
         found = norm(x, target)
-    # By each crop, as long as it measures.
+    # By each crop, while in training.
     assert found.mean(2).abs().max() < 1e-5
     louder = 10 * x
     assert torch.allclose(copy.deepcopy(norm)(louder, target), found, atol=1e-3)
@@ -131,7 +131,7 @@ def test_a_norm_measures_each_target_and_then_stands_still() -> None:
     frozen = norm(x, target)
     assert torch.allclose(frozen[1], (x[1] - 3) / 2, atol=0.4)
     assert torch.allclose(frozen[0], x[0], atol=0.4)
-    # A tenth of the movement stays a tenth: no gain follows what was said. Nor does a noise grow beyond measure.
+    # A tenth of the movement stays a tenth: no gain follows the speech. Nor does noise grow without limit.
     quieter = 3 + (x - 3) / 10
     assert torch.allclose(norm(quieter, target)[1], frozen[1] / 10, atol=0.15)
     assert float(norm(louder * 100, target).abs().max()) == MAX_STDS

@@ -1,4 +1,4 @@
-"""What TensorBoard lets one hear of a voice that learns."""
+"""The sounds in TensorBoard of a voice in training."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def segments(folders: list[Path]) -> VoiceSegments:
 
 
 def crop(segments: VoiceSegments, speaker: int) -> Crop:
-    """As loud as speech, in the speaker's mean voice and pitch."""
+    """At the level of speech, with the speaker's mean voice and pitch."""
     lf0 = segments.facts["speakers"][speaker]["normal"][0][0]
     return Crop(torch.zeros(MCEPS, FRAMES), torch.full((FRAMES,), lf0), speaker)
 
 
 def parts(sound: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """What was read, made and wanted."""
+    """Source, conversion and target."""
     long, pause = FRAMES * RATE // 200, round(PAUSE_S * RATE)
     assert len(sound) == 3 * long + 2 * pause
     return [sound[begin : begin + long] for begin in (0, long + pause, 2 * (long + pause))]
@@ -59,10 +59,10 @@ def test_the_made_one_has_the_targets_pitch_and_the_read_one_its_own(segments: V
     ((name, (sound, rate)),) = sound_sample(anna, anna.mcep, ben, segments.facts).items()
     assert (name, rate) == ("anna as ben", RATE)
     assert 0.1 < np.abs(sound).max() <= 1
-    read, made, wanted = map(hz, parts(sound))
+    read, generated, expected = map(hz, parts(sound))
     assert read == pytest.approx(np.exp(WHO["anna"][0]), rel=0.05)
-    assert made == pytest.approx(np.exp(WHO["ben"][0]), rel=0.05)
-    assert wanted == pytest.approx(np.exp(WHO["ben"][0]), rel=0.05)
+    assert generated == pytest.approx(np.exp(WHO["ben"][0]), rel=0.05)
+    assert expected == pytest.approx(np.exp(WHO["ben"][0]), rel=0.05)
 
 
 @pytest.mark.parametrize("wild", [float("nan"), float("inf"), 1e6, -1e6])
@@ -99,5 +99,5 @@ def test_the_log_holds_what_an_audible_family_offers(folders: list[Path], tmp_pa
     assert tags
     for tag in tags:
         assert tag.startswith("held out: read, made, wanted/")
-        (heard,) = log.Audio(tag)
-        assert (heard.sample_rate, heard.length_frames) == (RATE, 3 * 32 * RATE // 200 + 2 * round(PAUSE_S * RATE))
+        (logged,) = log.Audio(tag)
+        assert (logged.sample_rate, logged.length_frames) == (RATE, 3 * 32 * RATE // 200 + 2 * round(PAUSE_S * RATE))

@@ -1,4 +1,4 @@
-"""One person's cepstra and levels moved onto another's."""
+"""One speaker's cepstra and levels mapped to another's."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def test_who_was_spread_like_one_is_spread_like_the_other() -> None:
     frames = rng.multivariate_normal(np.zeros(MCEPS - 1), people.correlations[0].numpy(), 200_000)
     x = torch.from_numpy(np.concatenate([np.zeros((len(frames), 1)), frames], 1)).float().T[None]
     moved = transport(x, torch.tensor([1]), torch.tensor([1]))[0, 1:].numpy()
-    # Normalised frames of the target's have his correlations; a fiftieth is not believed.
+    # Normalised frames have the target's correlations; a fiftieth is shrunk away.
     np.testing.assert_allclose(np.cov(moved), people.correlations[1].numpy(), atol=0.04)
-    # And no turn about it: each cepstrum still goes with itself.
+    # And it does not rotate: each cepstrum is still correlated with itself.
     assert np.diag(np.corrcoef(moved, frames.T)[: MCEPS - 1, MCEPS - 1 :]).min() > 0.5
 
 
-def test_whoever_is_one_already_stays() -> None:
+def test_the_target_itself_is_unchanged() -> None:
     people = _people(2)
     transport = Transport(people, _one(people, 1))
     x = torch.from_numpy(rng.standard_normal((3, MCEPS, 40))).float()
@@ -59,8 +59,8 @@ def test_levels_go_quantile_by_quantile_never_steeply_never_far() -> None:
     x[0, 0] = nepers / LEVEL_SCALE + LOUDEST_AT
 
     def moved(people: People) -> torch.Tensor:
-        said = Transport(people, _one(people, 0))(x, torch.tensor([1]), torch.tensor([1]))
-        return (said[0, 0] - LOUDEST_AT) * LEVEL_SCALE
+        output = Transport(people, _one(people, 0))(x, torch.tensor([1]), torch.tensor([1]))
+        return (output[0, 0] - LOUDEST_AT) * LEVEL_SCALE
 
     inside = (nepers > -8) & (nepers < 0)
     torch.testing.assert_close(moved(people)[inside], 1.25 * nepers[inside], atol=1e-4, rtol=0)
@@ -72,7 +72,7 @@ def test_levels_go_quantile_by_quantile_never_steeply_never_far() -> None:
     assert torch.diff(steep).min() > 0
 
 
-def test_at_other_rates_anybody_is_who_the_run_knows() -> None:
+def test_at_other_rates_the_prior_is_the_average_of_the_run() -> None:
     people = _people(3)
     other = universal_prior(24000, people)
     torch.testing.assert_close(other.levels[0], people.levels.mean(0))
@@ -81,18 +81,18 @@ def test_at_other_rates_anybody_is_who_the_run_knows() -> None:
     torch.testing.assert_close(measured.correlations.diagonal(dim1=1, dim2=2), torch.ones(1, MCEPS - 1).double())
 
 
-def test_found_while_he_speaks_it_is_the_turn_that_was_measured() -> None:
-    """Source 0 with source 1's correlations, at the prior's spreads, is source 1."""
+def test_running_correlations_give_the_map_of_measured_ones() -> None:
+    """Source 0 with source 1's correlations, at the prior's standard deviations, is source 1."""
     people = _people(2)
     people.stds[0] = people.stds[1]
     transport = Transport(people, _one(people, 1))
     x = torch.from_numpy(rng.standard_normal((1, MCEPS, 12))).float()
     found = people.correlations[:1].float().expand(12, -1, -1)
-    told = transport(x, torch.tensor([1]), torch.tensor([1]))
+    by_number = transport(x, torch.tensor([1]), torch.tensor([1]))
     running = transport(x, torch.tensor([0]), torch.tensor([1]), found)
-    torch.testing.assert_close(running[:, 1:], told[:, 1:], atol=0.02, rtol=0.01)
-    # Whoever is told is not asked again.
-    torch.testing.assert_close(transport(x, torch.tensor([1]), torch.tensor([1]), -found), told)
+    torch.testing.assert_close(running[:, 1:], by_number[:, 1:], atol=0.02, rtol=0.01)
+    # A known source is not measured again.
+    torch.testing.assert_close(transport(x, torch.tensor([1]), torch.tensor([1]), -found), by_number)
 
 
 def test_what_times_itself_is_the_inverse() -> None:
