@@ -157,12 +157,12 @@ class ClassRefiner(Refiner):
         mean, std = _mean_and_std(own)
         source_mean, source_std = _mean_and_std(transported)
         share = transported[..., :1] / transported[..., :1].sum(1, keepdim=True).clamp(min=1)
-        inlier_share = share / (share + HALF_WEIGHT_SHARE)
-        inlier_share = inlier_share * (own[..., :1] / own[..., :1].sum().clamp(min=1) > HALF_WEIGHT_SHARE / 10)
-        stretch = (1 + inlier_share * (std / source_std - 1)).clamp(1 / MAX_STRETCH, MAX_STRETCH)
+        class_weight = share / (share + HALF_WEIGHT_SHARE)
+        class_weight = class_weight * (own[..., :1] / own[..., :1].sum().clamp(min=1) > HALF_WEIGHT_SHARE / 10)
+        stretch = (1 + class_weight * (std / source_std - 1)).clamp(1 / MAX_STRETCH, MAX_STRETCH)
         # The level is left to the transport.
         stretch[..., 0] = 1
-        shift = source_mean * (1 - stretch) + inlier_share * (mean - source_mean)
+        shift = source_mean * (1 - stretch) + class_weight * (mean - source_mean)
         shift[..., 0] = 0
         self.register_buffer("stretch", stretch.float())
         self.register_buffer("shift", shift.float())
@@ -174,9 +174,8 @@ class ClassRefiner(Refiner):
     def forward(self, x: Tensor, voiced: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
         logits = gaussian_logits(keys(x, voiced), self.weight, self.mean, self.variance)
         probabilities = torch.softmax(SOFTENING * logits, -1)
-        return x * (probabilities @ self.stretch[source]) + probabilities @ self.shift[
-            source
-        ], probabilities @ self.aperiodicity
+        converted = x * (probabilities @ self.stretch[source]) + probabilities @ self.shift[source]
+        return converted, probabilities @ self.aperiodicity
 
 
 def _mean_and_std(sums: Tensor) -> tuple[Tensor, Tensor]:

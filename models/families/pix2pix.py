@@ -142,10 +142,10 @@ class PatchDiscriminator(nn.Module):
 
     def forward(self, lines: Tensor, picture: Tensor) -> list[Tensor]:
         """The output of each layer, the logits last."""
-        seen = [torch.cat([lines, picture], 1)]
+        outputs = [torch.cat([lines, picture], 1)]
         for layer in self.layers:
-            seen.append(layer(seen[-1]))
-        return seen[1:]
+            outputs.append(layer(outputs[-1]))
+        return outputs[1:]
 
 
 class FrozenGenerator(nn.Module):
@@ -236,25 +236,25 @@ class Pix2Pix:
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, options)
         lines, real = batch["lines"], batch["picture"]
-        made = generator(lines)
+        fake = generator(lines)
 
-        l1 = (batch.get("weight", 1) * (made.float() - real.float()).abs()).mean()
+        l1 = (batch.get("weight", 1) * (fake.float() - real.float()).abs()).mean()
         losses = {"l1": l1}
         loss_g = options.l1 * l1
         if step >= options.alone:
-            seen_real, seen_made = discriminator(lines, real), discriminator(lines, made.detach())
-            loss_d = (_says(seen_real[-1], True) + _says(seen_made[-1], False)) / 2
+            features_real, features_fake = discriminator(lines, real), discriminator(lines, fake.detach())
+            loss_d = (_gan_loss(features_real[-1], True) + _gan_loss(features_fake[-1], False)) / 2
             optimizers["discriminator"].zero_grad()
             fabric.backward(loss_d)
             optimizers["discriminator"].step()
             losses["discriminator"] = loss_d
 
             discriminator.requires_grad_(False)
-            judged = discriminator(lines, made)
-            losses["adversarial"] = _says(judged[-1], True)
+            features_g = discriminator(lines, fake)
+            losses["adversarial"] = _gan_loss(features_g[-1], True)
             loss_g = loss_g + losses["adversarial"]
             if options.features:
-                losses["features"] = _matching(judged[:-1], seen_real[:-1])
+                losses["features"] = _feature_matching(features_g[:-1], features_real[:-1])
                 loss_g = loss_g + options.features * losses["features"]
 
         optimizers["generator"].zero_grad()
@@ -270,9 +270,9 @@ class Pix2Pix:
         generator = networks["average"] if "average" in networks else networks["generator"]
         generator.eval()
         with torch.no_grad():
-            made = generator(batch["lines"])
+            fake = generator(batch["lines"])
         generator.train()
-        rows = [torch.cat([batch["lines"][i], made[i].float(), batch["picture"][i]], 2) for i in range(len(made))]
+        rows = [torch.cat([batch["lines"][i], fake[i].float(), batch["picture"][i]], 2) for i in range(len(fake))]
         return torch.cat(rows, 1).add(1).div(2).clamp(0, 1)
 
     def freeze(
@@ -306,16 +306,16 @@ def learning_rate(step: int, options: Pix2PixOptions) -> float:
     return options.learning_rate * min(1.0, max(left, 0.1))
 
 
-def _says(verdict: Tensor, real: bool) -> Tensor:
-    verdict = verdict.float()
-    wanted = torch.ones_like(verdict) if real else torch.zeros_like(verdict)
-    return F.binary_cross_entropy_with_logits(verdict, wanted)
+def _gan_loss(logits: Tensor, real: bool) -> Tensor:
+    logits = logits.float()
+    labels = torch.ones_like(logits) if real else torch.zeros_like(logits)
+    return F.binary_cross_entropy_with_logits(logits, labels)
 
 
-def _matching(made: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
+def _feature_matching(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
     """Feature matching (Wang et al., pix2pixHD, arXiv 1711.11585): the mean L1 between both pictures' features."""
-    apart = [F.l1_loss(a.float(), b.detach().float()) for a, b in zip(made, real, strict=True)]
-    return torch.stack(apart).mean()
+    distances = [F.l1_loss(a.float(), b.detach().float()) for a, b in zip(fake, real, strict=True)]
+    return torch.stack(distances).mean()
 
 
 def _initialise(module: nn.Module) -> None:

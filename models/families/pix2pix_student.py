@@ -129,8 +129,8 @@ class Pix2PixStudent:
     ) -> dict[str, Tensor]:
         generator = networks["generator"]
         with fabric.autocast():
-            wanted = networks["teacher"](batch["lines"])
-        loss = (batch.get("weight", 1) * (generator(batch["lines"]).float() - wanted).abs()).mean()
+            target = networks["teacher"](batch["lines"])
+        loss = (batch.get("weight", 1) * (generator(batch["lines"]).float() - target).abs()).mean()
         optimizers["generator"].zero_grad()
         fabric.backward(loss)
         optimizers["generator"].step()

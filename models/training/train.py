@@ -38,7 +38,7 @@ from models.training.family import Audible, Family, FamilyOptions
 SAMPLES_EVERY_S = 120.0
 SAVE_EVERY_S = 300.0
 MAX_LOADERS_PER_GPU = 6
-"""A loader process gives some 100 samples of 256 a second; more than six keep no GPU busier."""
+"""A loader process gives some 100 samples of 256 a second; so many keep even a fast GPU busy."""
 
 
 @dataclass(frozen=True)

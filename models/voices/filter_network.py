@@ -71,7 +71,7 @@ class Spectra(nn.Module):
         return bands - level, level
 
 
-class Block(nn.Module):
+class GatedBlock(nn.Module):
     """A residual gated convolution over the newest frames."""
 
     def __init__(self, width: int, frames: int) -> None:
@@ -96,7 +96,7 @@ class AnalysisNet(nn.Module):
     def __init__(self, width: int, blocks: int, frames: int) -> None:
         super().__init__()
         self.first = CausalConv(BANDS + 1, 2 * width, (frames,))
-        self.blocks = nn.ModuleList(Block(width, frames) for _ in range(blocks))
+        self.blocks = nn.ModuleList(GatedBlock(width, frames) for _ in range(blocks))
         self.last = nn.Conv1d(width, MCEPS, 1)
         nn.init.zeros_(self.last.weight)
         at_bands = _log_power_at(np.linspace(_mel(0.0), _mel(SAMPLE_RATE / 2), BANDS + 2)[1:-1])
@@ -128,7 +128,7 @@ class FilterNetwork(nn.Module):
         self.analysis = AnalysisNet(width, blocks, frames)
         self.entry = nn.Conv1d(MCEPS + width, width, 1)
         self.source_affines = nn.ModuleList(Affine(width, (sources,)) for _ in range(blocks))
-        self.blocks = nn.ModuleList(Block(width, frames) for _ in range(blocks))
+        self.blocks = nn.ModuleList(GatedBlock(width, frames) for _ in range(blocks))
         self.last = nn.Conv1d(width, MCEPS, 1)
         for weights in self.last.parameters():
             nn.init.zeros_(weights)

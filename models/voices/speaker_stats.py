@@ -41,7 +41,7 @@ second of speech leaves the pitch 150 cents off (median of 9 speakers), 4 s 45, 
 MEMORY_FRAMES = 12000.0
 """A minute of loud frames: older speech is forgotten, as another performer may have taken the microphone."""
 OUTLIER_WEIGHT = 0.2
-"""Weight of an F0 that is more than OUTLIER_STDS standard deviations away: not 0: another speaker may have begun."""
+"""Weight of an F0 more than OUTLIER_STDS standard deviations away: not 0, as another speaker may have begun."""
 LEVEL_RISE, LEVEL_FALL = 0.1, 0.0005
 """How fast the running loud level follows louder voiced frames (a share of the difference), and falls (nepers) at the
 others: it settles near the 95th percentile of a sentence."""
