@@ -7,7 +7,7 @@ the same function.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from models.features.types import Picture, Points
 
 LineStyle = Literal["smooth", "face2face"]
-LINE_STYLES: tuple[LineStyle, ...] = get_args(LineStyle)
 
 OPEN_LINES = (slice(0, 17), slice(17, 22), slice(22, 27), slice(27, 31))
 """Jaw, right brow, left brow, bridge of the nose."""
