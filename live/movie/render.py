@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from live.movie.render_sound import AHEAD_S, BLOCK, RATE, RenderedSound, sound_of
+from live.movie.render_sound import AHEAD_S, BLOCK, RATE, RenderedSound, sound_track_of
 from live.movie.writer import MovieWriter, movie_size
 from live.picture.engine import PictureEngine
 from live.picture.look import Look
@@ -36,7 +36,7 @@ from models.features.types import Picture, Points
 
 LOOKING = "looking at the face"
 PERFORMING = "performing"
-FACES = 150
+NEUTRAL_FACES = 150
 """So many say what a face is like at rest, as many as the running estimate remembers; at most twice as many are
 looked at."""
 
@@ -48,7 +48,7 @@ class RenderFailed(Exception):
     """The movie could not be written; the message is one line. What was written is playable up to there."""
 
 
-class _Sink:
+class _MovieSink:
     """Takes what the engine shows and waits for the encoder: every frame counts."""
 
     writer: MovieWriter | None = None
@@ -89,18 +89,18 @@ def render(
     frames = FileFrames(video)
     sound = _sound(frames, voice, load_voice or _open_voice(settings))
     t_s = 0.0
-    told = progress or (lambda what, done, total: None)
+    report_progress = progress or (lambda what, done, total: None)
     settings = replace(settings or PictureSettings(), camera=str(video), first_look=str(look), latency_s=0.0)
     source = ScriptedSource(Path(video).name, frames.size, lambda: t_s)
-    sink = _Sink()
+    sink = _MovieSink()
     face_points = face_points or take_face_points(settings.landmarks)
     engine = PictureEngine(settings, source, sink, None, lambda: t_s, face_points=face_points, load=load)
     try:
         engine.wait_for_look()
         if settings.neutral is None and look not in ("bypass", "safe"):
-            neutral = clip_neutral(frames, face_points, lambda done: told(LOOKING, done, frames.frames))
+            neutral = estimate_neutral(frames, face_points, lambda done: report_progress(LOOKING, done, frames.frames))
             if neutral is not None:
-                engine.know_neutral(neutral)
+                engine.set_neutral(neutral)
         shown = size or movie_size(*(engine.look_size or frames.size))
         try:
             track = None if sound is None else sound.track
@@ -111,16 +111,16 @@ def render(
             sink.writer = writer
             for done, frame in enumerate(frames, 1):
                 t_s = frame.captured_at
-                engine.process(source.hand(frame))
+                engine.process(source.register(frame))
                 if sound is not None:
                     sound.write(writer, t_s + AHEAD_S)
-                if writer.trouble:
+                if writer.error:
                     break
-                told(PERFORMING, done, frames.frames)
+                report_progress(PERFORMING, done, frames.frames)
             if sound is not None:
                 sound.write(writer)
-        if writer.trouble:
-            raise RenderFailed(writer.trouble)
+        if writer.error:
+            raise RenderFailed(writer.error)
         return {**engine.report(), **({} if sound is None else sound.report())}
     finally:
         engine.close()
@@ -128,9 +128,9 @@ def render(
 
 def _sound(frames: FileFrames, voice: str | Path | None, load: Callable[[str], Voice]) -> RenderedSound | None:
     """None: there is no sound in the movie."""
-    speaks = None if voice is None else load(str(voice))
-    track = sound_of(frames.path, mono=speaks is not None)
-    return None if track is None else RenderedSound(frames.path, track, frames.first_s, speaks)
+    converter = None if voice is None else load(str(voice))
+    track = sound_track_of(frames.path, mono=converter is not None)
+    return None if track is None else RenderedSound(frames.path, track, frames.first_s, converter)
 
 
 def _open_voice(settings: PictureSettings | None) -> Callable[[str], Voice]:
@@ -147,7 +147,7 @@ def _open_voice(settings: PictureSettings | None) -> Callable[[str], Voice]:
     return load
 
 
-def clip_neutral(
+def estimate_neutral(
     frames: FileFrames, face_points: FacePoints, progress: Callable[[int], None] | None = None
 ) -> Points | None:
     """The neutral face of whoever is in the movie, as PictureSettings.neutral takes it; None: nobody is.
@@ -156,7 +156,7 @@ def clip_neutral(
     face's that is there most; `progress` is told how many frames were passed.
     """
     expected = frames.frames or round((frames.duration_s or 0) * frames.fps)
-    every = max(ceil(expected / FACES), 1)
+    every = max(ceil(expected / NEUTRAL_FACES), 1)
     seen: list[Points] = []
     last: Box | None = None
     for done, frame in enumerate(frames, 1):
@@ -166,22 +166,22 @@ def clip_neutral(
             continue
         height, width = frame.picture.shape[:2]
         faces = face_points.detect(frame.picture, min(sqrt(SEARCH_AREA_PX / (width * height)), 2.0))
-        for face in _likeliest(faces, last):
+        for face in _by_likelihood(faces, last):
             points = face_points.fine_points(frame.picture, face.box)
             if shape_is_sane(points, face.box):
                 last = face.box
                 seen.append(in_heights(points, width, height))
                 break
-        if len(seen) >= 2 * FACES:  # the file had not said how long it is
+        if len(seen) >= 2 * NEUTRAL_FACES:  # the file had not said how long it is
             seen, every = seen[::2], 2 * every
     return neutral_of(np.array(seen, np.float32)) if seen else None
 
 
-def _likeliest(faces: list[Face], last: Box | None) -> Iterator[Face]:
+def _by_likelihood(faces: list[Face], last: Box | None) -> Iterator[Face]:
     """The face that lies where the performer's was, first; then the largest."""
-    yield from sorted(faces, key=lambda face: (last is None or not _holds(last, face.box), -face.box.width))
+    yield from sorted(faces, key=lambda face: (last is None or not _contains_centre(last, face.box), -face.box.width))
 
 
-def _holds(last: Box, box: Box) -> bool:
+def _contains_centre(last: Box, box: Box) -> bool:
     x, y = box.centre
     return last.left <= x <= last.right and last.top <= y <= last.bottom

@@ -19,30 +19,30 @@ class Faults:
         self._send = send
         self._clock = clock
         self._started_at = clock()
-        self._lasting: dict[str, tuple[float, int]] = {}
-        self._account: list[dict[str, Any]] = []
+        self._open: dict[str, tuple[float, int]] = {}
+        self._entries: list[dict[str, Any]] = []
 
     def fail(self, where: str, what: Exception | str, t_s: float) -> None:
         """Says that something broke, once; whoever calls goes on."""
-        if where in self._lasting:
+        if where in self._open:
             return
-        told = what if isinstance(what, str) else one_line(what)
-        self._lasting[where] = t_s, len(self._account)
+        message = what if isinstance(what, str) else one_line(what)
+        self._open[where] = t_s, len(self._entries)
         at = in_ms(t_s - self._started_at)
-        self._account.append({"at": at, "where": where, "what": told, "recovered_after": None})
-        self._send(Fault(t_s, where, told))
+        self._entries.append({"at": at, "where": where, "what": message, "recovered_after": None})
+        self._send(Fault(t_s, where, message))
 
-    def mend(self, where: str) -> None:
+    def resolve(self, where: str) -> None:
         """Says that it works again, where it was broken."""
-        if where in self._lasting:
-            since, index = self._lasting.pop(where)
+        if where in self._open:
+            since, index = self._open.pop(where)
             t_s = self._clock()
-            self._account[index]["recovered_after"] = in_ms(t_s - since)
+            self._entries[index]["recovered_after"] = in_ms(t_s - since)
             self._send(Recovered(t_s, where, t_s - since))
 
     def report(self) -> list[dict[str, Any]]:
         """The "faults" part of the report, of the whole run."""
-        return [dict(fault) for fault in self._account]
+        return [dict(fault) for fault in self._entries]
 
 
 def one_line(error: BaseException) -> str:

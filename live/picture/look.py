@@ -135,31 +135,31 @@ class ModelLook(Look):
             self._inputs[name][...] = min(max(value, parameter.low), parameter.high)
 
     def perform(self, frame: Picture, points: Points | None, neutral: Points | None) -> Picture:
-        began = perf_counter()
-        placed = self._read(frame, points, neutral)
-        drawn = perf_counter()
+        started_at = perf_counter()
+        placement = self._fill_inputs(frame, points, neutral)
+        drawn_at = perf_counter()
         outputs = self.session.run(**self._inputs)
         picture: Picture = outputs["picture"][0]
         if "mask" in outputs:
-            picture = _blend_into(frame, picture, outputs["mask"][0], placed)
-        self.draw_s, self.generate_s = drawn - began, perf_counter() - drawn
+            picture = _composite(frame, picture, outputs["mask"][0], placement)
+        self.draw_s, self.generate_s = drawn_at - started_at, perf_counter() - drawn_at
         return picture
 
     def close(self) -> None:
         self.session.close()
 
-    def _read(self, frame: Picture, points: Points | None, neutral: Points | None) -> AffineMatrix:
+    def _fill_inputs(self, frame: Picture, points: Points | None, neutral: Points | None) -> AffineMatrix:
         """Fills the inputs; gives the place of the look's picture in the frame."""
-        placed = _whole_frame(frame, self.side)
+        placement = _whole_frame(frame, self.side)
         if "frame" in self.reads:
-            wanted = self._inputs["frame"][0]
-            cv2.resize(frame, (wanted.shape[1], wanted.shape[0]), dst=wanted, interpolation=cv2.INTER_AREA)
+            target = self._inputs["frame"][0]
+            cv2.resize(frame, (target.shape[1], target.shape[0]), dst=target, interpolation=cv2.INTER_AREA)
         if "face" in self.reads:
             assert points is not None
-            placed = face_square(points, self.side)
+            placement = face_square(points, self.side)
             cv2.warpAffine(
                 frame,
-                placed,
+                placement,
                 (self.side, self.side),
                 dst=self._inputs["face"][0],
                 flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
@@ -167,28 +167,28 @@ class ModelLook(Look):
             )
         if "lines" in self.reads:
             assert points is not None
-            drawing, mine = self.lines(frame, points, points if neutral is None else neutral)
+            drawing, target_points = self.lines(frame, points, points if neutral is None else neutral)
             self._inputs["lines"][0] = drawing
             if "face" not in self.reads and "frame" not in self.reads:
-                placed = _similarity(mine, points)
-        return placed
+                placement = _similarity(target_points, points)
+        return placement
 
     def lines(self, frame: Picture, points: Points, neutral: Points) -> tuple[Picture, Points]:
         """The landmark drawing the generator reads, and the points it was drawn from, in its pixels."""
         height, width = frame.shape[:2]
         style = self.manifest.lines.style if self.manifest.lines else "smooth"
         if self._retarget is not None:
-            mine = self._retarget(points, neutral)
+            target_points = self._retarget(points, neutral)
         else:
             short = min(height, width)
             square = np.array([(width - short) // 2, (height - short) // 2, short], np.float64)
-            mine = to_square(points, square, self.side)
+            target_points = to_square(points, square, self.side)
         if style == "smooth":
-            return draw_lines(mine, self.side), mine
+            return draw_lines(target_points, self.side), target_points
         if self._retarget is None:
-            return draw_face2face_lines(points, (height, width), self.side), mine
-        large = ((mine + 0.5) * (FACE2FACE_SIDE_PX / self.side) - 0.5).astype(np.float32)
-        return draw_face2face_lines(large, (FACE2FACE_SIDE_PX, FACE2FACE_SIDE_PX), self.side), mine
+            return draw_face2face_lines(points, (height, width), self.side), target_points
+        scaled = ((target_points + 0.5) * (FACE2FACE_SIDE_PX / self.side) - 0.5).astype(np.float32)
+        return draw_face2face_lines(scaled, (FACE2FACE_SIDE_PX, FACE2FACE_SIDE_PX), self.side), target_points
 
 
 def open_look(path: str | Path, provider: str = "auto", retarget: bool = True) -> ModelLook:
@@ -224,22 +224,22 @@ def _whole_frame(frame: Picture, side: int) -> AffineMatrix:
     return np.array([[x, 0, x / 2 - 0.5], [0, y, y / 2 - 0.5]])
 
 
-def _similarity(source: Points, wanted: Points) -> AffineMatrix:
-    """The similarity that brings `source` nearest to `wanted` (least squares, in the complex plane)."""
+def _similarity(source: Points, target: Points) -> AffineMatrix:
+    """The similarity that brings `source` nearest to `target` (least squares, in the complex plane)."""
     a = source[:, 0] + 1j * source[:, 1].astype(np.float64)
-    b = wanted[:, 0] + 1j * wanted[:, 1].astype(np.float64)
+    b = target[:, 0] + 1j * target[:, 1].astype(np.float64)
     a_mean, b_mean = a.mean(), b.mean()
-    turn = np.vdot(a - a_mean, b - b_mean) / max(float(np.vdot(a - a_mean, a - a_mean).real), 1e-9)
-    shift = b_mean - turn * a_mean
-    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+    rotation = np.vdot(a - a_mean, b - b_mean) / max(float(np.vdot(a - a_mean, a - a_mean).real), 1e-9)
+    shift = b_mean - rotation * a_mean
+    return np.array([[rotation.real, -rotation.imag, shift.real], [rotation.imag, rotation.real, shift.imag]])
 
 
-def _blend_into(frame: Picture, picture: Picture, mask: Picture, placed: AffineMatrix) -> Picture:
-    """A copy of `frame` with `picture` laid where `placed` says, as much as `mask` (side, side, 1) says."""
+def _composite(frame: Picture, picture: Picture, mask: Picture, placement: AffineMatrix) -> Picture:
+    """A copy of `frame` with `picture` laid where `placement` says, as much as `mask` (side, side, 1) says."""
     height, width = frame.shape[:2]
-    over = cv2.warpAffine(picture, placed, (width, height), flags=cv2.INTER_LINEAR)
+    warped = cv2.warpAffine(picture, placement, (width, height), flags=cv2.INTER_LINEAR)
     flat = np.ascontiguousarray(mask[..., 0])
-    share = cv2.warpAffine(flat, placed, (width, height), flags=cv2.INTER_LINEAR)
+    share = cv2.warpAffine(flat, placement, (width, height), flags=cv2.INTER_LINEAR)
     weight = cv2.cvtColor(share, cv2.COLOR_GRAY2RGB)
     kept = cv2.multiply(frame, cv2.bitwise_not(weight), scale=1 / 255)
-    return np.asarray(cv2.add(cv2.multiply(over, weight, scale=1 / 255), kept), np.uint8)
+    return np.asarray(cv2.add(cv2.multiply(warped, weight, scale=1 / 255), kept), np.uint8)

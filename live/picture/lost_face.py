@@ -18,37 +18,37 @@ class LostFace:
         self.hold_s = hold_s
         self.fade_s = fade_s
         self.return_s = return_s
-        self._face = False
-        self._since_s = float("-inf")
-        self._share_then = 1.0
-        self._ever = False
+        self._has_face = False
+        self._changed_at_s = float("-inf")
+        self._share_at_change = 1.0
+        self._face_seen = False
 
     def update(self, t_s: float, face: bool) -> float:
         """The share of the safe picture at `t_s`, with or without a face in that moment's frame.
 
         The very first face comes at once: there is nothing yet to fade from.
         """
-        if face and not self._ever:
-            self._ever = True
-            self._begin(t_s, face, 0.0)
-        elif face != self._face:
-            self._begin(t_s, face, self.share(t_s))
+        if face and not self._face_seen:
+            self._face_seen = True
+            self._change(t_s, face, 0.0)
+        elif face != self._has_face:
+            self._change(t_s, face, self.share(t_s))
         return self.share(t_s)
 
     def cut(self, t_s: float) -> None:
         """The safe picture at once: the source is gone, or a look failed."""
-        self._begin(t_s, False, 1.0)
+        self._change(t_s, False, 1.0)
 
     def share(self, t_s: float) -> float:
         """The share of the safe picture at `t_s`, if nothing has changed since the last update."""
-        elapsed_s = t_s - self._since_s
-        if self._face:
-            back = elapsed_s / self.return_s if self.return_s > 0 else 1.0
-            return max(self._share_then - back, 0.0)
+        elapsed_s = t_s - self._changed_at_s
+        if self._has_face:
+            returned = elapsed_s / self.return_s if self.return_s > 0 else 1.0
+            return max(self._share_at_change - returned, 0.0)
         if elapsed_s < self.hold_s:
-            return self._share_then
-        gone = (elapsed_s - self.hold_s) / self.fade_s if self.fade_s > 0 else 1.0
-        return min(self._share_then + gone, 1.0)
+            return self._share_at_change
+        faded = (elapsed_s - self.hold_s) / self.fade_s if self.fade_s > 0 else 1.0
+        return min(self._share_at_change + faded, 1.0)
 
-    def _begin(self, t_s: float, face: bool, share: float) -> None:
-        self._face, self._since_s, self._share_then = face, t_s, share
+    def _change(self, t_s: float, face: bool, share: float) -> None:
+        self._has_face, self._changed_at_s, self._share_at_change = face, t_s, share

@@ -16,7 +16,7 @@ from live.process.percentiles import Durations, in_ms
 from live.process.shared_frames import FrameKind
 
 STAGES = ("wait", "track", "draw", "generate", "compose")
-FPS_OVER_S = 2.0
+FPS_WINDOW_S = 2.0
 """The rate on screen is that of the last so many seconds."""
 NEW_KINDS = (FrameKind.GENERATED, FrameKind.BYPASS)
 """A picture that is held, or safe, is none that was newly made."""
@@ -30,7 +30,7 @@ class _Switch:
     gap_s: float = 0.0
     writes: int = 0
 
-    def record(self) -> dict[str, Any]:
+    def as_report(self) -> dict[str, Any]:
         return {
             "cue": self.cue_index,
             "ready_after": in_ms(self.ready_after_s),
@@ -47,13 +47,13 @@ class PerformanceLog:
         self._send = send
         self._latency = Durations()
         self._stages = {name: Durations() for name in STAGES}
-        self._spent_s = dict.fromkeys(STAGES, 0.0)
-        self._new_at: deque[float] = deque(maxlen=240)
+        self._frame_times_s = dict.fromkeys(STAGES, 0.0)
+        self._new_ready_at: deque[float] = deque(maxlen=240)
         self._new_count = 0
         self._first_new_at = 0.0
         self._presented = 0
         self._written_at: float | None = None
-        self._of_frame = False
+        self._last_was_frame = False
         """Whether the last picture was of a frame: only between two such is a gap one."""
         self._longest_gap_s = 0.0
         self._switch: _Switch | None = None
@@ -63,34 +63,34 @@ class PerformanceLog:
 
     def begin_frame(self, waited_s: float) -> None:
         """`waited_s`: from the frame's capture until now."""
-        self._spent_s = dict.fromkeys(STAGES, 0.0)
-        self._spent_s["wait"] = max(waited_s, 0.0)
+        self._frame_times_s = dict.fromkeys(STAGES, 0.0)
+        self._frame_times_s["wait"] = max(waited_s, 0.0)
 
-    def spend(self, stage: str, seconds: float) -> None:
+    def add_time(self, stage: str, seconds: float) -> None:
         """Adds to what this frame spent in `stage`."""
-        self._spent_s[stage] += seconds
+        self._frame_times_s[stage] += seconds
 
     def end_frame(self, composed_s: float) -> None:
         """`composed_s`: all that the picture took after tracking; what was drawn and generated is taken from it."""
-        made_s = self._spent_s["draw"] + self._spent_s["generate"]
-        self._spent_s["compose"] = max(composed_s - made_s, 0.0)
+        look_s = self._frame_times_s["draw"] + self._frame_times_s["generate"]
+        self._frame_times_s["compose"] = max(composed_s - look_s, 0.0)
         for name, times in self._stages.items():
-            times.add(self._spent_s[name])
+            times.add(self._frame_times_s[name])
 
     def present(self, kind: FrameKind, captured_at: float, ready_at: float, index: int) -> None:
         """A picture went out. `index` -1: the engine showed it by itself, there was no frame."""
         gap_s = 0.0 if self._written_at is None else ready_at - self._written_at
-        if self._of_frame and index >= 0:
+        if self._last_was_frame and index >= 0:
             self._longest_gap_s = max(self._longest_gap_s, gap_s)
-        self._of_frame = index >= 0
+        self._last_was_frame = index >= 0
         self._written_at = ready_at
         self._presented += index >= 0
         if kind in NEW_KINDS:
             self._latency.add(ready_at - captured_at)
             self._first_new_at = self._first_new_at if self._new_count else ready_at
             self._new_count += 1
-            self._new_at.append(ready_at)
-        self._note_switch(gap_s, ready_at)
+            self._new_ready_at.append(ready_at)
+        self._update_switch(gap_s, ready_at)
 
     @property
     def written_at(self) -> float | None:
@@ -113,7 +113,7 @@ class PerformanceLog:
         if switch is not None and switch.writes:
             self._switches.append(switch)
 
-    def _note_switch(self, gap_s: float, ready_at: float) -> None:
+    def _update_switch(self, gap_s: float, ready_at: float) -> None:
         switch = self._switch
         if switch is None:
             return
@@ -128,7 +128,7 @@ class PerformanceLog:
 
     def metrics(self, t_s: float) -> dict[str, Any]:
         """For the screen, of the last seconds."""
-        recent = [at for at in self._new_at if at > t_s - FPS_OVER_S]
+        recent = [at for at in self._new_ready_at if at > t_s - FPS_WINDOW_S]
         fps = (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 else 0.0
         return {
             "fps": round(fps, 1),
@@ -140,7 +140,7 @@ class PerformanceLog:
 
     def report(self) -> dict[str, Any]:
         """Its keys of the report's "video" part, of the whole run."""
-        length_s = self._new_at[-1] - self._first_new_at if self._new_at else 0.0
+        length_s = self._new_ready_at[-1] - self._first_new_at if self._new_ready_at else 0.0
         fps = (self._new_count - 1) / length_s if length_s > 0 else 0.0
         return {
             "fps": round(fps, 2),
@@ -153,4 +153,4 @@ class PerformanceLog:
     def switches(self) -> list[dict[str, Any]]:
         """The "switches" part of the report; the one that is under way counts as far as it has come."""
         under_way = [self._switch] if self._switch is not None and self._switch.writes else []
-        return [switch.record() for switch in [*self._switches, *under_way]]
+        return [switch.as_report() for switch in [*self._switches, *under_way]]

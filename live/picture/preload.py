@@ -23,13 +23,13 @@ from models.features.face_points import FacePoints, LandmarkFileMissing, landmar
 
 cv2.setNumThreads(1)
 
-_ready: dict[Path, FacePoints] = {}
+_preloaded: dict[Path, FacePoints] = {}
 
 
 def _preload() -> None:
     try:
         path = landmark_file()
-        _ready[path] = FacePoints(path)
+        _preloaded[path] = FacePoints(path)
     except LandmarkFileMissing:
         return  # The engine says so, where somebody hears it.
 
@@ -40,7 +40,7 @@ def take_face_points(landmarks: Path | None = None) -> FacePoints:
     Raises LandmarkFileMissing.
     """
     path = landmarks or landmark_file()
-    return _ready.pop(path, None) or FacePoints(path)
+    return _preloaded.pop(path, None) or FacePoints(path)
 
 
 _preload()

@@ -1,6 +1,6 @@
 """From a frame to the performer in it: mirrored if so set, tracked, with the performer's neutral.
 
-In the caller's thread by `find` (render, tests), or ahead of the loop in a thread of its own: while the look paints one
+In the caller's thread by `track` (render, tests), or ahead of the loop in a thread of its own: while the look paints one
 frame, the next is tracked. Both together take about a frame's time on two cores; one after the other they fall behind
 the camera as soon as the machine is busy. Tracker and neutral belong to whichever thread finds.
 """
@@ -36,7 +36,7 @@ class Tracked:
     error: Exception | None = None
 
 
-class Tracking:
+class TrackingStage:
     """The tracker with what belongs before and after it. `lock` may be called from any thread."""
 
     def __init__(self, tracker: Tracker, neutral: PerformerNeutral, mirror: bool) -> None:
@@ -46,11 +46,11 @@ class Tracking:
         self._tracker = tracker
         self._mirror = mirror
         self._locks: SimpleQueue[tuple[float, float]] = SimpleQueue()
-        self._ending = Event()
+        self._stopping = Event()
         self._thread: Thread | None = None
 
     @property
-    def ahead(self) -> bool:
+    def running(self) -> bool:
         """The thread is at work: results come by the mailbox."""
         return self._thread is not None
 
@@ -62,21 +62,21 @@ class Tracking:
         """Moves the performer lock to the face nearest to (x, y), fractions of the picture, in the next frame."""
         self._locks.put((x, y))
 
-    def find(self, frame: Frame) -> Tracked:
+    def track(self, frame: Frame) -> Tracked:
         """Whoever is in `frame`; what goes wrong is told in the answer, and the next frame begins anew."""
-        began = perf_counter()
+        started_at = perf_counter()
         if self._mirror:
             frame = Frame(np.ascontiguousarray(frame.picture[:, ::-1]), frame.captured_at, frame.index)
         try:
-            self._take_locks()
+            self._apply_locks()
             landmarks = self._tracker.update(frame)
             neutral = None
             if landmarks is not None:
                 neutral = self.neutral.update(frame, landmarks.points, self._tracker.performer)
         except Exception as error:
             self._tracker.forget()
-            return Tracked(frame, None, None, perf_counter() - began, error)
-        return Tracked(frame, landmarks, neutral, perf_counter() - began)
+            return Tracked(frame, None, None, perf_counter() - started_at, error)
+        return Tracked(frame, landmarks, neutral, perf_counter() - started_at)
 
     def start(self, take: Callable[[float], Frame | None]) -> None:
         """Finds ahead from now on; `take` gives the next frame within so many seconds, or None."""
@@ -85,18 +85,18 @@ class Tracking:
 
     def close(self) -> None:
         """Ends the thread, after the frame it is at."""
-        self._ending.set()
+        self._stopping.set()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
 
     def _run(self, take: Callable[[float], Frame | None]) -> None:
-        while not self._ending.is_set():
+        while not self._stopping.is_set():
             frame = take(WAIT_S)
             if frame is not None:
-                self.mailbox.put(self.find(frame))
+                self.mailbox.put(self.track(frame))
 
-    def _take_locks(self) -> None:
+    def _apply_locks(self) -> None:
         try:
             while True:
                 self._tracker.lock(*self._locks.get_nowait())

@@ -13,7 +13,7 @@ from live.process.frames import Clock, now
 class DemoSource(Source):
     """The stand-in performer, 30 frames a second. With an epoch its script begins there, as its speech does."""
 
-    fps_asked = 30.0
+    target_fps = 30.0
 
     def __init__(self, performer: Callable[[], Performer], clock: Clock = now, *, epoch: float | None = None) -> None:
         """performer: makes the performer, in the thread that films."""
@@ -34,15 +34,15 @@ class DemoSource(Source):
     def grab(self, reader: ReaderThread) -> Grabbed:
         performer = self._make_performer()
         reader.deadline_s = self.clock() + GONE_S
-        started = self.clock()
-        script = started if self._epoch is None else self._epoch
+        started_at = self.clock()
+        script_at = started_at if self._epoch is None else self._epoch
         for index in count():
-            due = started + index / self.fps_asked
-            late_s = self.clock() - due
-            if late_s > GONE_S:
-                started += late_s
-                script += late_s if self._epoch is None else 0.0
-            elif late_s < 0 and reader.stopping.wait(-late_s):
+            due = started_at + index / self.target_fps
+            behind_s = self.clock() - due
+            if behind_s > GONE_S:
+                started_at += behind_s
+                script_at += behind_s if self._epoch is None else 0.0
+            elif behind_s < 0 and reader.stopping.wait(-behind_s):
                 return
             captured_at = self.clock()
-            yield performer.picture(captured_at - script), captured_at
+            yield performer.picture(captured_at - script_at), captured_at

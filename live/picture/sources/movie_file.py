@@ -19,8 +19,6 @@ class MovieFile(Source):
     file is captured at epoch + k * period + t, in whichever process and however late its thread may be.
     """
 
-    live = False
-
     def __init__(
         self, path: Path, clock: Clock = now, *, epoch: float | None = None, period_s: float | None = None
     ) -> None:
@@ -45,39 +43,39 @@ class MovieFile(Source):
 
     def grab(self, reader: ReaderThread) -> Grabbed:
         if self._epoch is None or self._period_s is None:
-            yield from self._freely(reader)
+            yield from self._play_looped(reader)
         else:
-            yield from self._in_rounds(reader, self._epoch, self._period_s)
+            yield from self._play_synced(reader, self._epoch, self._period_s)
 
-    def _in_rounds(self, reader: ReaderThread, epoch: float, period_s: float) -> Grabbed:
-        in_time, number, from_s = False, 0, 0.0
+    def _play_synced(self, reader: ReaderThread, epoch: float, period_s: float) -> Grabbed:
+        on_time, number, from_s = False, 0, 0.0
         while not reader.stopping.is_set():
-            if in_time:
+            if on_time:
                 number, from_s = number + 1, 0.0
             else:  # It begins, or could not keep up: on with what is being said now.
                 rounds, from_s = divmod(max(self.clock() - epoch, 0.0), period_s)
                 number = int(rounds)
-            in_time = yield from self._round(reader, epoch + number * period_s, from_s, period_s)
+            on_time = yield from self._play_once(reader, epoch + number * period_s, from_s, period_s)
 
-    def _round(
-        self, reader: ReaderThread, round_at: float, from_s: float, period_s: float
+    def _play_once(
+        self, reader: ReaderThread, round_started_at: float, from_s: float, period_s: float
     ) -> Generator[tuple[Picture, float], None, bool]:
         """False: it came too late."""
         shown = False
-        for picture, time_s in self.frames.since(from_s):
+        for picture, time_s in self.frames.pictures_from(from_s):
             if time_s >= period_s:
                 break
-            due = round_at + time_s
+            due = round_started_at + time_s
             if shown and self.clock() - due > GONE_S:
                 return False
             shown = True
-            if not self._waited(reader, due):
+            if not self._wait_until(reader, due):
                 return True
             yield picture, due
-        self._waited(reader, round_at + period_s)
+        self._wait_until(reader, round_started_at + period_s)
         return True
 
-    def _waited(self, reader: ReaderThread, due: float) -> bool:
+    def _wait_until(self, reader: ReaderThread, due: float) -> bool:
         """Until `due`. False: the thread is to end."""
         wait_s = due - self.clock()
         if wait_s <= 0:
@@ -85,18 +83,18 @@ class MovieFile(Source):
         self.expect(reader, due)
         return not reader.stopping.wait(wait_s)
 
-    def _freely(self, reader: ReaderThread) -> Grabbed:
-        round_at = self.clock()
+    def _play_looped(self, reader: ReaderThread) -> Grabbed:
+        round_started_at = self.clock()
         while True:
             time_s, step_s = 0.0, 1 / self.frames.fps
             for frame in self.frames:
                 step_s = frame.captured_at - time_s or step_s
                 time_s = frame.captured_at
-                due = round_at + time_s
-                late_s = self.clock() - due
-                if late_s > GONE_S:  # The machine slept, or cannot decode so fast: the pace goes on from here.
-                    round_at += late_s
-                elif not self._waited(reader, due):
+                due = round_started_at + time_s
+                behind_s = self.clock() - due
+                if behind_s > GONE_S:  # The machine slept, or cannot decode so fast: the pace goes on from here.
+                    round_started_at += behind_s
+                elif not self._wait_until(reader, due):
                     return
                 yield frame.picture, self.clock()
-            round_at += time_s + min(step_s, GONE_S)
+            round_started_at += time_s + min(step_s, GONE_S)

@@ -20,9 +20,9 @@ from av.video.stream import VideoStream
 from live.process.frames import Frame
 from models.features.types import Picture
 
-TALLEST_PX = 1280
-WIDEST_PX = 2560
-LARGEST_AREA_PX = 1920 * 1080
+MAX_HEIGHT_PX = 1280
+MAX_WIDTH_PX = 2560
+MAX_AREA_PX = 1920 * 1080
 SHORT_SIDE_PX = 720
 """What exceeds any of the three above is brought to this short side: nothing downstream gains from more."""
 FALLBACK_FPS = 30.0
@@ -34,27 +34,27 @@ class BadSource(Exception):
 
 def capture_size(width: int, height: int) -> tuple[int, int]:
     """The size (width, height) at which a source of this size is handed on."""
-    if height <= TALLEST_PX and width <= WIDEST_PX and width * height <= LARGEST_AREA_PX:
+    if height <= MAX_HEIGHT_PX and width <= MAX_WIDTH_PX and width * height <= MAX_AREA_PX:
         return width, height
-    scale = min(SHORT_SIDE_PX / min(width, height), WIDEST_PX / max(width, height))
+    scale = min(SHORT_SIDE_PX / min(width, height), MAX_WIDTH_PX / max(width, height))
     return max(round(width * scale), 2), max(round(height * scale), 2)
 
 
 def to_picture(frame: VideoFrame) -> Picture:
     """One decoded frame as RGB uint8 (h, w, 3): any pixel format, turned upright as its metadata says."""
-    turned = round(frame.rotation / 90) % 4
-    shown = (frame.height, frame.width) if turned % 2 else (frame.width, frame.height)
+    quarter_turns = round(frame.rotation / 90) % 4
+    shown = (frame.height, frame.width) if quarter_turns % 2 else (frame.width, frame.height)
     width, height = capture_size(*shown)
-    if turned % 2:
+    if quarter_turns % 2:
         width, height = height, width
     if (width, height) != (frame.width, frame.height) or frame.format.name != "rgb24":
         frame = frame.reformat(width=width, height=height, format="rgb24")
     picture = np.asarray(frame.to_ndarray(), np.uint8)
     # The display matrix turns counterclockwise, and so does rot90.
-    return np.ascontiguousarray(np.rot90(picture, turned))
+    return np.ascontiguousarray(np.rot90(picture, quarter_turns))
 
 
-def pictures(
+def decode_pictures(
     container: InputContainer, stream: VideoStream, from_s: float = -inf
 ) -> Iterator[tuple[Picture, float | None]]:
     """Every picture from `from_s` on that can be decoded, with its time in the container's seconds (None where it has
@@ -131,7 +131,7 @@ class FileFrames:
             self.frames = stream.frames or None
             self.duration_s = float(container.duration) / 1e6 if container.duration else None
             try:
-                first = next(pictures(container, stream), None)
+                first = next(decode_pictures(container, stream), None)
             except (av.FFmpegError, OSError) as error:
                 raise BadSource(f"{path} cannot be decoded: {error}") from error
             if first is None:
@@ -153,7 +153,7 @@ class FileFrames:
                 yield Frame(picture, time_s, index)
                 before_s = time_s
 
-    def since(self, from_s: float) -> Iterator[tuple[Picture, float]]:
+    def pictures_from(self, from_s: float) -> Iterator[tuple[Picture, float]]:
         """Every picture from `from_s` on, with its time, both as Frames carry it; those without one are left out."""
         container, stream = open_movie(str(self.path))
         with closing(container):
@@ -168,6 +168,6 @@ class FileFrames:
         self, container: InputContainer, stream: VideoStream, from_s: float = -inf
     ) -> Iterator[tuple[Picture, float | None]]:
         try:
-            yield from pictures(container, stream, from_s)
+            yield from decode_pictures(container, stream, from_s)
         except (av.FFmpegError, OSError):
             return  # A file cut off within a packet: what came before is all there is.

@@ -11,7 +11,7 @@ class NoSource(Source):
 
     def __init__(self, clock: Clock = now) -> None:
         super().__init__("none", clock=clock)
-        self.trouble = "no camera was asked for"
+        self.error = "no camera was asked for"
 
     @classmethod
     def accepts(cls, spec: str) -> bool:

@@ -9,15 +9,13 @@ from live.process.frames import Frame
 class ScriptedSource(Source):
     """A source without a thread: whoever drives the engine hands it the frames (render, tests)."""
 
-    live = False
-
     def start(self) -> None:
         pass
 
     def grab(self, reader: ReaderThread) -> Grabbed:
         yield from ()
 
-    def hand(self, frame: Frame) -> Frame:
+    def register(self, frame: Frame) -> Frame:
         """Counts `frame` as captured and gives it back."""
         self.size = frame.picture.shape[1], frame.picture.shape[0]
         self._newest_at = self.clock()
@@ -26,5 +24,5 @@ class ScriptedSource(Source):
         return frame
 
     def put(self, frame: Frame) -> None:
-        """As `hand`, and into the mailbox, for `step`."""
-        self.mailbox.put(self.hand(frame))
+        """As `register`, and into the mailbox, for `step`."""
+        self.mailbox.put(self.register(frame))

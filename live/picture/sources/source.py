@@ -30,14 +30,14 @@ GONE_S = 1.0
 RETRY_S = 0.5
 OPENING_S = 6.0
 """How long opening may take before the thread is given up; a URL's own time limit is shorter."""
-MOST_ABANDONED = 4
+MAX_ABANDONED = 4
 """So many threads may hang in a driver at a time before no further one is started."""
 FPS_WINDOW_S = 2.0
 
 Grabbed = Generator[tuple[Picture, float], None, None]
 
 
-class Gone(Exception):
+class SourceGone(Exception):
     """A device or URL is not there (any more); it is tried again."""
 
 
@@ -59,10 +59,10 @@ class ReaderThread(Thread):
                     for picture, captured_at in grabbed:
                         if stopping.is_set():
                             return
-                        source.arrived(self, picture, captured_at)
-                source.trouble = f"{source.name} ended"
-            except (Gone, BadSource, OSError, cv2.error, av.FFmpegError) as error:
-                source.trouble = str(error).splitlines()[0] if str(error) else type(error).__name__
+                        source.deliver(self, picture, captured_at)
+                source.error = f"{source.name} ended"
+            except (SourceGone, BadSource, OSError, cv2.error, av.FFmpegError) as error:
+                source.error = str(error).splitlines()[0] if str(error) else type(error).__name__
             stopping.wait(RETRY_S)
 
 
@@ -91,16 +91,13 @@ class Source(ABC):
     Subclasses give `grab`; one that a user may name also `accepts` and `from_spec`, and a line in sources/registry.py.
     """
 
-    live = True
-    """Whether frames come when they please (a device), or at the file's times."""
-
     def __init__(self, name: str, size: tuple[int, int] = (640, 480), clock: Clock = now) -> None:
         self.name = name
         self.size = size
         """Width and height of the newest frame; what was asked for before there is one."""
         self.clock = clock
         self.mailbox: Mailbox[Frame] = Mailbox()
-        self.trouble = ""
+        self.error = ""
         """Why there is no picture, in one line."""
         self._reader: ReaderThread | None = None
         self._abandoned: list[ReaderThread] = []
@@ -142,8 +139,8 @@ class Source(ABC):
     @property
     def fps(self) -> float:
         """Frames a second as measured over the last seconds; what a driver claims is not believed."""
-        since = self.clock() - FPS_WINDOW_S
-        recent = [at for at in tuple(self._arrivals) if at >= since]
+        since_s = self.clock() - FPS_WINDOW_S
+        recent = [at for at in tuple(self._arrivals) if at >= since_s]
         return (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 else 0.0
 
     @property
@@ -157,15 +154,15 @@ class Source(ABC):
         if reader is None or not self.gone or self.clock() < reader.deadline_s:
             return
         self._abandoned = [old for old in self._abandoned if old.is_alive()]
-        if len(self._abandoned) >= MOST_ABANDONED:
+        if len(self._abandoned) >= MAX_ABANDONED:
             return
-        self.trouble = f"{self.name} does not answer"
+        self.error = f"{self.name} does not answer"
         with self._lock:
             reader.stopping.set()
             self._abandoned.append(reader)
             self.start()
 
-    def arrived(self, reader: ReaderThread, picture: Picture, captured_at: float) -> None:
+    def deliver(self, reader: ReaderThread, picture: Picture, captured_at: float) -> None:
         """Puts one picture into the mailbox, unless its thread has been left behind meanwhile."""
         with self._lock:
             if reader.stopping.is_set():

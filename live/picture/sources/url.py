@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from live.picture.sources.movie_frames import open_movie, pictures
+from live.picture.sources.movie_frames import decode_pictures, open_movie
 from live.picture.sources.source import GONE_S, Grabbed, ReaderThread, Source, SourceOptions
 from live.process.frames import Clock, now
 
@@ -30,11 +30,11 @@ class UrlSource(Source):
         options = {"rtsp_transport": "tcp"} if self.name.startswith("rtsp") else {}
         container, stream = open_movie(self.name, URL_TIMEOUT_S, options)
         with closing(container):
-            paced = container.duration is not None
+            is_movie = container.duration is not None
             reader.deadline_s = self.clock() + URL_TIMEOUT_S[1] + GONE_S
             first: tuple[float, float] | None = None
-            for picture, time_s in pictures(container, stream):
-                if paced and time_s is not None:
+            for picture, time_s in decode_pictures(container, stream):
+                if is_movie and time_s is not None:
                     first = first or (self.clock(), time_s)
                     due = first[0] + time_s - first[1]
                     wait_s = due - self.clock()

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from live.picture.sources.movie_frames import BadSource, capture_size
-from live.picture.sources.source import Gone, Grabbed, ReaderThread, Source, SourceOptions
+from live.picture.sources.source import Grabbed, ReaderThread, Source, SourceGone, SourceOptions
 from live.process.frames import Clock, now
 from models.features.types import Picture
 
@@ -24,10 +24,10 @@ BOGUS_READ_S = 0.0005
 class Webcam(Source):
     """A camera by its number or by (part of) its name, through OpenCV."""
 
-    def __init__(self, which: int | str, size: tuple[int, int] = (640, 480), clock: Clock = now) -> None:
-        super().__init__(f"camera {which}", size, clock)
-        self.which = which
-        self._asked = size
+    def __init__(self, device: int | str, size: tuple[int, int] = (640, 480), clock: Clock = now) -> None:
+        super().__init__(f"camera {device}", size, clock)
+        self.device = device
+        self._requested_size = size
 
     @classmethod
     def accepts(cls, spec: str) -> bool:
@@ -42,19 +42,19 @@ class Webcam(Source):
 
     def grab(self, reader: ReaderThread) -> Grabbed:
         # The number is looked up at every opening: a camera plugged in again often has another one.
-        number = self.which if isinstance(self.which, int) else _number_of(self.which)
+        number = self.device if isinstance(self.device, int) else _number_of_name(self.device)
         node = Path(f"/sys/class/video4linux/video{number}")
         linux = sys.platform.startswith("linux")
         if linux and not node.exists():
-            raise Gone(f"there is no camera {number} (/dev/video{number})")
+            raise SourceGone(f"there is no camera {number} (/dev/video{number})")
         device = cv2.VideoCapture(number, cv2.CAP_V4L2 if linux else cv2.CAP_ANY)
         try:
             if not device.isOpened():
-                raise Gone(f"camera {number} cannot be opened; another program may hold it")
+                raise SourceGone(f"camera {number} cannot be opened; another program may hold it")
             # Without MJPG many cameras fall to 5 frames a second.
             device.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
-            device.set(cv2.CAP_PROP_FRAME_WIDTH, self._asked[0])
-            device.set(cv2.CAP_PROP_FRAME_HEIGHT, self._asked[1])
+            device.set(cv2.CAP_PROP_FRAME_WIDTH, self._requested_size[0])
+            device.set(cv2.CAP_PROP_FRAME_HEIGHT, self._requested_size[1])
             device.set(cv2.CAP_PROP_FPS, WEBCAM_FPS)
             device.set(cv2.CAP_PROP_BUFFERSIZE, 1)
             yield from self._read(device, node if linux else None)
@@ -66,14 +66,14 @@ class Webcam(Source):
         while True:
             before = self.clock()
             if not device.grab():
-                raise Gone(f"{self.name} stopped")
+                raise SourceGone(f"{self.name} stopped")
             captured_at = self.clock()
             bogus = bogus + 1 if captured_at - before < BOGUS_READ_S else 0
             if bogus > BOGUS_READS or (node is not None and not node.exists()):
-                raise Gone(f"{self.name} was unplugged")
+                raise SourceGone(f"{self.name} was unplugged")
             read, picture = device.retrieve()
             if not read or picture is None or picture.size == 0:
-                raise Gone(f"{self.name} gives no picture")
+                raise SourceGone(f"{self.name} gives no picture")
             yield from_opencv(np.asarray(picture, np.uint8)), captured_at
 
 
@@ -93,11 +93,11 @@ def cameras(folder: Path = Path("/sys/class/video4linux")) -> dict[int, str]:
     return dict(sorted(found.items()))
 
 
-def _number_of(name: str, folder: Path = Path("/sys/class/video4linux")) -> int:
-    for number, called in cameras(folder).items():
-        if name.casefold() in called.casefold():
+def _number_of_name(name: str, folder: Path = Path("/sys/class/video4linux")) -> int:
+    for number, found in cameras(folder).items():
+        if name.casefold() in found.casefold():
             return number
-    raise Gone(f"there is no camera called {name!r}")
+    raise SourceGone(f"there is no camera called {name!r}")
 
 
 def from_opencv(picture: Picture) -> Picture:

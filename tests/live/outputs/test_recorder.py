@@ -59,7 +59,7 @@ def play(recorder: Recorder, samples: Samples, at: float) -> None:
     """As the sound engine tells it: 40 ms at a time."""
     for first in range(0, len(samples), 1920):
         piece = samples[first : first + 1920]
-        recorder.hear(AudioChunk(at + first / RATE, piece.astype("<f4").tobytes(), RATE))
+        recorder.put_audio(AudioChunk(at + first / RATE, piece.astype("<f4").tobytes(), RATE))
 
 
 def heard_in(path: Path) -> Samples:
@@ -94,7 +94,7 @@ def test_pictures_and_sound_keep_their_times(
     play(recorder, noise[:RATE], 99.5)  # begins before the first picture, and is not over when that comes
     for at in times:
         clock(100.0 + at)
-        recorder.offer(picture(100))
+        recorder.put_picture(picture(100))
         if at == times[5]:
             play(recorder, noise[RATE:], 100.5)
     recorder.close()
@@ -112,12 +112,12 @@ def test_an_interruption_is_silence_and_what_never_came_too(
 ) -> None:
     recorder = Recorder(tmp_path / "out.mp4", manager, RATE)
     clock(0.0)
-    recorder.offer(picture(0))
+    recorder.put_picture(picture(0))
     play(recorder, tone(0.5), 0.0)
     play(recorder, tone(0.5), 0.75)
     for step in range(100):
         clock(0.05 * step)
-        recorder.offer(picture(0))
+        recorder.put_picture(picture(0))
     recorder.close()
     heard = heard_in(tmp_path / "out.mp4")
     loud = np.abs(heard[: len(heard) // 480 * 480]).reshape(-1, 480).max(1) > 0.1
@@ -134,7 +134,7 @@ def test_without_a_microphone_there_is_no_sound_track(
     recorder = Recorder(tmp_path / "out.mp4", manager)
     for step in range(5):
         clock(step / 30)
-        recorder.offer(picture(0))
+        recorder.put_picture(picture(0))
     play(recorder, tone(0.1), 0.0)
     recorder.close()
     with av.open(str(tmp_path / "out.mp4")) as movie:
@@ -148,7 +148,7 @@ def test_it_begins_with_the_first_picture_of_a_look(
     recorder = Recorder(tmp_path / "out.mp4", manager, RATE)
     for step in range(50):
         clock(step / 10)
-        recorder.offer(picture(0, FrameKind.SAFE if step < 30 else FrameKind.BYPASS))
+        recorder.put_picture(picture(0, FrameKind.SAFE if step < 30 else FrameKind.BYPASS))
         play(recorder, tone(0.1), step / 10)
     recorder.close()
     assert seen_in(tmp_path / "out.mp4")[-1] == pytest.approx(1.9, abs=1e-3)
@@ -182,5 +182,5 @@ def test_what_the_engine_plays_reaches_who_asked_in_its_order() -> None:
     finally:
         manager.stop()
     leave()
-    assert sorted(played.at for played in heard) == sorted(2 * [float(count) for count in range(10)])
-    assert all(np.frombuffer(played.samples, "<f4").tolist() == 4 * [played.at] for played in heard)
+    assert sorted(chunk.at for chunk in heard) == sorted(2 * [float(count) for count in range(10)])
+    assert all(np.frombuffer(chunk.samples, "<f4").tolist() == 4 * [chunk.at] for chunk in heard)

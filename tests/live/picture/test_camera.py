@@ -24,7 +24,7 @@ from live.picture.sources.movie_file import MovieFile
 from live.picture.sources.movie_frames import BadSource, FileFrames, capture_size
 from live.picture.sources.none import NoSource
 from live.picture.sources.registry import open_source
-from live.picture.sources.source import MOST_ABANDONED, Gone, Grabbed, Source, SourceOptions
+from live.picture.sources.source import MAX_ABANDONED, Grabbed, Source, SourceGone, SourceOptions
 from live.picture.sources.url import UrlSource
 from live.picture.sources.webcam import Webcam, cameras
 from live.process.frames import Frame, now
@@ -301,12 +301,12 @@ class Flaky(Source):
         self.opened += 1
         what = next(self.openings, "well")
         if what == "missing":
-            raise Gone("there is no camera called 'flaky'")
+            raise SourceGone("there is no camera called 'flaky'")
         if what == "hangs at opening":
             self.let_go.wait()
         for i in count():
             if what == "stops" and i == 3:
-                raise Gone("flaky stopped")
+                raise SourceGone("flaky stopped")
             if what == "hangs" and i == 3:
                 self.let_go.wait()
             if reader.stopping.wait(0.01):
@@ -326,14 +326,14 @@ def watched(source: Source, condition: Callable[[], bool]) -> bool:
     return until(look)
 
 
-@pytest.mark.parametrize("trouble", ["stops", "missing"])
-def test_a_device_that_stops_or_is_missing_is_opened_again(started: Callable[[Source], Source], trouble: str) -> None:
-    source = Flaky(trouble)
+@pytest.mark.parametrize("error", ["stops", "missing"])
+def test_a_device_that_stops_or_is_missing_is_opened_again(started: Callable[[Source], Source], error: str) -> None:
+    source = Flaky(error)
     began = now()
     started(source)
     assert watched(source, lambda: source.opened == 2 and source.frames_captured > 10)
     assert now() - began < 3
-    assert "flaky" in source.trouble
+    assert "flaky" in source.error
 
 
 def test_a_read_that_hangs_is_left_behind(started: Callable[[Source], Source], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -360,7 +360,7 @@ def test_an_opening_that_hangs_is_left_behind_and_threads_do_not_pile_up(
     while now() < end:
         source.watch()
         time.sleep(0.005)
-    assert 2 <= source.opened <= MOST_ABANDONED + 1
+    assert 2 <= source.opened <= MAX_ABANDONED + 1
 
 
 def test_a_url_that_hangs_hangs_nobody() -> None:
@@ -382,7 +382,7 @@ def test_a_url_that_refuses_is_tried_again(started: Callable[[Source], Source]) 
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/cam"
     source = started(open_source(url))
-    assert until(lambda: bool(source.trouble))
+    assert until(lambda: bool(source.error))
     assert source.gone
     assert source.frames_captured == 0
 
@@ -414,7 +414,7 @@ def test_cameras_are_named_by_the_system(tmp_path: Path) -> None:
 
 def test_a_camera_that_is_not_there_is_said_and_tried_again(started: Callable[[Source], Source]) -> None:
     source = started(open_source("no such camera"))
-    assert until(lambda: "no such camera" in source.trouble)
+    assert until(lambda: "no such camera" in source.error)
     assert source.gone
 
 
@@ -451,7 +451,7 @@ def test_a_webcam_asks_for_mjpg_and_one_that_lies_is_gone(monkeypatch: pytest.Mo
     source = Webcam(0)
     seen: list[Picture] = []
     grabbed = source.grab(None)  # type: ignore[arg-type]
-    with pytest.raises(Gone):
+    with pytest.raises(SourceGone):
         seen.extend(picture for picture, _ in grabbed)
     assert seen[0][0, 0].tolist() == [3, 2, 1]
     assert len(seen) <= webcam.BOGUS_READS + 2
@@ -465,7 +465,7 @@ def test_a_file_deleted_while_it_plays_is_tried_again(tmp_path: Path, started: C
     assert until(lambda: source.frames_captured > 2)
     raw = path.read_bytes()
     path.unlink()
-    assert until(lambda: bool(source.trouble))
+    assert until(lambda: bool(source.error))
     path.write_bytes(raw)
     captured = source.frames_captured
     assert until(lambda: source.frames_captured > captured + 3)

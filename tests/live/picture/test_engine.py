@@ -25,7 +25,7 @@ from live.picture.settings import PictureSettings
 from live.picture.sources.movie_frames import FileFrames
 from live.picture.sources.registry import open_source
 from live.picture.sources.scripted import ScriptedSource
-from live.picture.sources.source import MOST_ABANDONED, SourceOptions
+from live.picture.sources.source import MAX_ABANDONED, SourceOptions
 from live.process.engine_process import EngineProcess, stop_forkserver
 from live.process.frames import Frame, now
 from live.process.messages import (
@@ -676,7 +676,7 @@ def test_a_hanging_url_stands_in_nobodys_way(make_rig: Callable[..., Rig]) -> No
         assert rig.shown.kinds
         assert set(rig.shown.kinds) == {FrameKind.SAFE}
         assert rig.heard(Fault)[0].where == "camera"
-    assert MOST_ABANDONED >= 1
+    assert MAX_ABANDONED >= 1
 
 
 def test_real_footage_runs_through_whole(
@@ -692,7 +692,7 @@ def test_real_footage_runs_through_whole(
     for name in ("hard_stage_cuts_dark_profile_multi_10s.mp4", "hard_group_walking_small_faces_3s.gif"):
         for frame in islice(FileFrames(footage / name), 0, None, 12):
             clock.pass_(0.1)
-            engine.process(source.hand(Frame(frame.picture, clock(), frame.index)))
+            engine.process(source.register(Frame(frame.picture, clock(), frame.index)))
     assert {p.shape for p in shown.pictures} == {(SIZE, SIZE, 3)}
     assert engine.report()["faults"] == []
     engine.close()
