@@ -1,6 +1,7 @@
-"""What the audience sees for one frame: the look on stage, the safe picture, or one fading into the other.
+"""Composes the picture for one frame: the current look's, the safe picture, or a blend of both.
 
-Belongs to the picture engine's loop. Whatever goes wrong, there is a picture; the raw face comes from `bypass` alone.
+Runs on the picture engine's loop. It always returns a picture, whatever fails. The performer's raw face comes from the
+look `bypass` only.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from live.process.shared_frames import FrameKind
 from models.features.types import Picture, Points
 
 RETRY_LOOK_S = 1.0
-"""A look that failed is left alone for so long."""
+"""A look that failed is not tried again for this long."""
 
 
 class Composer:
-    """`panic`, `lost` and `safe` may be changed between two frames."""
+    """Composes pictures. The attributes `panic`, `lost` and `safe` may be changed between two frames."""
 
     def __init__(
         self, looks: LookSwitcher, lost: LostFace, safe: SafePicture, faults: Faults, log: PerformanceLog
@@ -36,7 +37,11 @@ class Composer:
     def compose(
         self, frame: Picture, points: Points | None, neutral: Points | None, t_s: float, frame_period_s: float
     ) -> tuple[Picture, FrameKind]:
-        """`points` None: there is no face. `frame_period_s`: what a frame may take. A buffer the next call overwrites."""
+        """Returns the picture for one frame and its kind; the next call may overwrite the picture.
+
+        `points` and `neutral` are (68, 2) in frame pixels; `points` is None when there is no face. `frame_period_s` is
+        the time available for a frame. What fails is reported as a fault; the result is then the safe picture.
+        """
         started_at = perf_counter()
         try:
             picture, kind = self._compose(frame, points, neutral, t_s, frame_period_s)
@@ -49,7 +54,7 @@ class Composer:
         return picture, kind
 
     def fallback_picture(self, loaded: LoadedLook | None = None) -> Picture:
-        """What stands in for a picture of `loaded`, or of the one that performs."""
+        """The picture shown in place of one of `loaded`, or of the current look."""
         return self.safe.fitted_to((loaded or self._looks.current).look.size)
 
     def _compose(
@@ -79,7 +84,8 @@ class Composer:
         share: float,
         t_s: float,
     ) -> tuple[Picture, float]:
-        """What `loaded` shows for this frame, with the safe picture over it as far as the face is lost; and its cost."""
+        """The picture of `loaded` for this frame, blended with the safe picture as far as the face is lost, and the
+        seconds it took."""
         if loaded.failed_at is not None and t_s - loaded.failed_at < RETRY_LOOK_S:
             return self.fallback_picture(loaded), 0.0
         took_s = 0.0
@@ -97,7 +103,7 @@ class Composer:
     def _generate(
         self, loaded: LoadedLook, frame: Picture, points: Points | None, neutral: Points | None, t_s: float
     ) -> bool:
-        """A new picture of `loaded`, in `loaded.shown`. False: it failed."""
+        """Generates a new picture into `loaded.last_picture`. Returns False when the look failed."""
         look = loaded.look
         try:
             loaded.last_picture = look.perform(frame, points, neutral)

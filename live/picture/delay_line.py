@@ -1,6 +1,6 @@
-"""Where pictures go: the delay line in front of the stage.
+"""The delay line between the picture engine and the stage. Writing a picture never waits for one to be shown.
 
-Whoever makes a picture never waits for one that is shown.
+`write` runs on the picture engine's loop; delayed pictures are passed on by a thread of the delay line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from models.features.types import Picture, Points
 
 
 class PictureSink(Protocol):
-    """What the engine writes to: SharedFrames, or something of a test's or of `guise render`'s."""
+    """What the engine writes pictures to: SharedFrames, the movie of `guise render`, or a test's recorder."""
 
     def write(
         self,
@@ -43,11 +43,13 @@ class _DelayedPicture:
 
 
 class DelayLine:
-    """Hands each picture on a settable time after its capture, so that lips and voice agree: however long it took to
-    make, its latency is one figure. One that took longer goes at once; at 0 all do. Their order is kept.
+    """Passes each picture on a settable time after its capture, so that picture and sound are in sync.
 
-    A thread of its own hands them on when there is something to wait for: the loop may be in the middle of a frame
-    when one is due. Everything that reaches the output does so under one lock, so it has one writer at a time.
+    The latency is constant, however long a picture took to generate. A picture that took longer is passed on at once;
+    with latency 0 all are. The order is kept.
+
+    Delayed pictures are passed on by a thread, since the loop may be in the middle of a frame when one is due. Every
+    write to the sink happens under one lock, so the sink has one writer at a time.
     """
 
     MAX_LATENCY_S = 2.0
@@ -67,19 +69,18 @@ class DelayLine:
 
     @property
     def latency_s(self) -> float:
-        """From a picture's capture to when it is handed on; 0: as fast as it can."""
+        """From a picture's capture to when it is passed on; 0: as soon as it is ready."""
         return self._latency_s
 
     @latency_s.setter
     def latency_s(self, latency_s: float) -> None:
-        """A shorter one lets go at once of what has waited long enough."""
+        """A shorter latency releases at once what has waited long enough."""
         with self._changed:
             self._latency_s = min(max(latency_s, 0.0), self.MAX_LATENCY_S)
             self._changed.notify_all()
 
     def write(self, picture: Picture, *, captured_at: float, ready_at: float, index: int, kind: FrameKind) -> None:
-        """Hands `picture` on when it is due. Called on the loop; the picture may be overwritten
-        afterwards."""
+        """Passes `picture` on when it is due. Called on the loop; the caller may overwrite the picture afterwards."""
         with self._changed:
             if not self._waiting and captured_at + self._latency_s <= self._clock():
                 self._out.write(picture, captured_at=captured_at, ready_at=ready_at, index=index, kind=kind)
@@ -91,7 +92,7 @@ class DelayLine:
             self._changed.notify_all()
 
     def clear(self) -> None:
-        """Forgets what waits: something else must be seen at once."""
+        """Discards the waiting pictures, so that the next one is shown at once."""
         with self._changed:
             self._waiting.clear()
 

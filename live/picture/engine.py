@@ -1,10 +1,10 @@
 """The picture engine's loop: camera -> tracker -> look -> transition -> delay -> stage, one frame after another.
 
-Lives in a process of its own (`main`), or in anybody's, with a scripted source and a manual clock (tests,
-`guise render`). `PictureEngine` belongs to one thread. On it nothing loads, nothing is written to disk, nothing waits
-but for the next frame; what goes wrong becomes a Fault, the safe picture and another try, and the loop goes on.
+Runs in its own process (`main`), or in the caller's with a scripted source and a manual clock (tests, `guise render`).
+`PictureEngine` belongs to one thread. On that thread nothing loads, nothing is written to disk, and nothing waits
+except for the next frame. An error becomes a Fault, the safe picture and a retry; the loop continues.
 
-The performer's raw face reaches the stage only through the look called `bypass`.
+The performer's raw face reaches the stage only through the look `bypass`.
 """
 
 from __future__ import annotations
@@ -63,17 +63,17 @@ from models.features.types import Picture, Points
 
 HEARTBEAT_S = 0.25
 WAIT_S = 0.02
-"""How long the loop waits for a frame before it looks for commands again."""
+"""How long the loop waits for a frame before it checks for commands again."""
 SAFE_INTERVAL_S = 0.2
-"""While there is no source the safe picture is sent so often, so that whoever looks sees the engine alive."""
+"""While there is no source, the safe picture is sent at this interval, so that readers see that the engine is alive."""
 OPENING_GRACE_S = 3.0
-"""A webcam may take so long to open before that is called a fault."""
+"""A webcam may take this long to open before that is reported as a fault."""
 GC_INTERVAL_S = 10.0
 LATENCY = "picture/latency_s"
-"""The parameter that sets the delay line."""
+"""The parameter that sets the delay line's latency."""
 NO_CUE = -1
 NO_FRAME = -1
-"""The index of a picture that is of no frame."""
+"""The index of a picture that belongs to no frame."""
 
 
 class Step(Enum):
@@ -85,7 +85,7 @@ class Step(Enum):
 
 
 class PictureEngine:
-    """Turns a source's frames into the audience's pictures. See the module."""
+    """Turns a source's frames into the pictures the audience sees. See the module."""
 
     def __init__(
         self,
@@ -99,7 +99,8 @@ class PictureEngine:
         load: Callable[[str], Look] | None = None,
         send: Callable[[Event], None] | None = None,
     ) -> None:
-        """`load` makes a look from its key (tests give their own); `send` takes events, else `events()` keeps them.
+        """`load` opens a look by its key (tests pass their own). `send` takes events; without it `events()` collects
+        them.
 
         Raises LandmarkFileMissing.
         """
@@ -133,7 +134,7 @@ class PictureEngine:
     # ---------------------------------------------------------------- commands
 
     def handle(self, command: Command) -> None:
-        """Takes one command; never waits."""
+        """Handles one command; never waits."""
         match command:
             case Prepare():
                 self._looks.prepare(command.key)
@@ -155,7 +156,7 @@ class PictureEngine:
                 pass  # The loop in `run` ends.
 
     def events(self) -> list[Event]:
-        """What would have been sent since the last call, where no `send` was given."""
+        """The events since the last call, when no `send` was given."""
         events = self._sent[:]
         self._sent.clear()
         return events
@@ -163,7 +164,8 @@ class PictureEngine:
     # ---------------------------------------------------------------- the loop
 
     def step(self, wait_s: float = WAIT_S) -> Step:
-        """One turn: the newest frame, if one comes within `wait_s`, from the mailbox to the outputs."""
+        """One turn of the loop: takes the newest frame, if one comes within `wait_s`, from the mailbox to the
+        outputs."""
         self.source.watch()
         tracked = self._next_tracked(wait_s)
         if tracked is not None:
@@ -178,11 +180,12 @@ class PictureEngine:
         return Step.GONE
 
     def process(self, frame: Frame) -> FrameKind:
-        """One frame, from the tracker to the outputs. Gives what the audience sees for it."""
+        """Takes one frame from the tracker to the outputs. Returns the kind of picture shown for it."""
         return self._present_tracked(self._tracking.track(frame))
 
     def track_ahead(self) -> None:
-        """From now on the next frame is tracked, in a thread of its own, while the look paints this one."""
+        """Starts the tracking thread: from now on the next frame is tracked while the look generates the current
+        one."""
         self._tracking.start(self.source.mailbox.take)
 
     def _next_tracked(self, wait_s: float) -> Tracked | None:
@@ -212,7 +215,7 @@ class PictureEngine:
         return kind
 
     def idle(self) -> None:
-        """Between two frames: what Python's collector would else do within one."""
+        """Work between two frames, including the garbage collection that Python would otherwise do within one."""
         self._looks.close_forgotten()
         t_s = self._clock()
         if t_s - self._gc_at > GC_INTERVAL_S:
@@ -227,17 +230,18 @@ class PictureEngine:
 
     @property
     def look_size(self) -> tuple[int, int] | None:
-        """Width and height of what the look on stage gives; None: the frame's."""
+        """Width and height of the current look's pictures; None: the frame's."""
         return self._looks.current.look.size
 
     def set_neutral(self, neutral: Points) -> None:
-        """The performer's neutral, as PictureSettings carries it, from the next frame on; for render."""
+        """Sets the performer's neutral, in the form of PictureSettings.neutral, from the next frame on; used by
+        render."""
         self._tracking.neutral = PerformerNeutral(neutral, self.settings.mirror)
 
     def wait_for_look(self, timeout_s: float = 60.0) -> None:
-        """Waits until the look that was asked for is on stage; for render, never while performing.
+        """Waits until the requested look is on stage; used by render, never while performing.
 
-        Raises RuntimeError when it is refused.
+        Raises RuntimeError when the look is refused, or not loaded in time.
         """
         deadline_s = perf_counter() + timeout_s
         while (key := self._looks.requested_key) is not None:
@@ -269,7 +273,7 @@ class PictureEngine:
             self._faults.fail("preview", error, t_s)
 
     def _present_without_source(self, t_s: float) -> None:
-        """The camera is gone: the safe picture at once, and again now and then."""
+        """The camera is gone: shows the safe picture at once, and again at an interval."""
         source = self.source
         opening = source.frames_captured == 0 and t_s - self._started_at < OPENING_GRACE_S
         if not isinstance(source, NoSource) and (source.error or not opening):
@@ -289,7 +293,7 @@ class PictureEngine:
         return open_look(key, self.settings.provider, self.settings.retarget)
 
     def _apply_pending_switch(self, t_s: float) -> None:
-        """A look that was waited for and is loaded goes on stage, with its cue's parameters."""
+        """Puts a requested look on stage once it is loaded, and applies its cue's parameters."""
         entered = self._looks.update(t_s)
         if entered is None:
             return
@@ -335,13 +339,13 @@ class PictureEngine:
         return safe
 
     def _on_delay_error(self, error: Exception) -> None:
-        # Called in the delay line's thread: appending to a list and sending are safe there, more is not.
+        # Called in the delay line's thread: only appending to a list and sending are safe there.
         self._send(Fault(self._clock(), "stage", one_line(error)))
 
-    # ---------------------------------------------------------------- figures
+    # ---------------------------------------------------------------- metrics
 
     def metrics(self) -> dict[str, Any]:
-        """For the screen, of the last seconds; times in ms."""
+        """Metrics of the last seconds for the screen; times in ms."""
         return {
             **self._log.metrics(self._clock()),
             **self._counts(),
@@ -357,7 +361,7 @@ class PictureEngine:
         }
 
     def report(self) -> dict[str, Any]:
-        """The parts "video", "switches" and "faults" of the report, of the whole run; times in ms."""
+        """The parts "video", "switches" and "faults" of the report, for the whole run; times in ms."""
         return {
             "video": {**self._log.report(), **self._counts()},
             "switches": self._log.switches(),
@@ -374,12 +378,12 @@ class PictureEngine:
 
 
 def _look_parameter(parameter: str) -> str:
-    """As the look knows it."""
+    """The parameter's name as the look knows it."""
     return parameter.removeprefix("picture/")
 
 
 def main(link: EngineLink, settings: PictureSettings, stage: SharedFramesHandle, preview: SharedFramesHandle) -> None:
-    """The engine's process: runs until Stop comes or the link closes."""
+    """The engine's process: runs until Stop arrives or the link closes."""
     cv2.setNumThreads(1)
     try:
         options = SourceOptions(epoch=settings.epoch, period_s=settings.period_s, performer=settings.performer)
@@ -387,7 +391,7 @@ def main(link: EngineLink, settings: PictureSettings, stage: SharedFramesHandle,
     except BadSource as error:
         link.send(Finished(f"bad source: {error}", {}))
         return
-    source.start()  # A camera takes its time to open; the rest is built meanwhile.
+    source.start()  # A camera takes time to open; the rest is built meanwhile.
     stage_frames, preview_frames = SharedFrames.attach(stage), SharedFrames.attach(preview)
     try:
         engine = PictureEngine(settings, source, stage_frames, preview_frames, send=link.send)
@@ -407,7 +411,7 @@ def main(link: EngineLink, settings: PictureSettings, stage: SharedFramesHandle,
 
 
 def run(engine: PictureEngine, link: EngineLink) -> str:
-    """The loop of the process; gives why it ended."""
+    """The loop of the process; returns why it ended."""
     engine.track_ahead()
     next_heartbeat_at = now()
     while not link.closed:

@@ -1,6 +1,6 @@
-"""What is broken in the picture engine: each fault said once, until it is mended, and written into the report.
+"""The picture engine's faults: each is sent once until it is resolved, and recorded for the report.
 
-Belongs to the engine's loop.
+Runs on the picture engine's loop.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from live.process.percentiles import in_ms
 
 
 class Faults:
-    """By where they are: "camera", "tracker", "look porcelain.onnx"."""
+    """Open faults, by where they occur: "camera", "tracker", "look porcelain.onnx"."""
 
     def __init__(self, send: Callable[[Event], None], clock: Callable[[], float]) -> None:
         self._send = send
@@ -23,7 +23,7 @@ class Faults:
         self._entries: list[dict[str, Any]] = []
 
     def fail(self, where: str, what: Exception | str, t_s: float) -> None:
-        """Says that something broke, once; whoever calls goes on."""
+        """Reports a fault, once while it lasts; returns normally."""
         if where in self._open:
             return
         message = what if isinstance(what, str) else one_line(what)
@@ -33,7 +33,7 @@ class Faults:
         self._send(Fault(t_s, where, message))
 
     def resolve(self, where: str) -> None:
-        """Says that it works again, where it was broken."""
+        """Reports that `where` works again, if it had failed."""
         if where in self._open:
             since, index = self._open.pop(where)
             t_s = self._clock()
@@ -41,11 +41,11 @@ class Faults:
             self._send(Recovered(t_s, where, t_s - since))
 
     def report(self) -> list[dict[str, Any]]:
-        """The "faults" part of the report, of the whole run."""
+        """The "faults" part of the report, for the whole run."""
         return [dict(fault) for fault in self._entries]
 
 
 def one_line(error: BaseException) -> str:
-    """An exception as the operator reads it."""
+    """An exception as one line for the operator."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

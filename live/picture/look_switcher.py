@@ -1,6 +1,6 @@
-"""The acts: looks with what each needs on stage. Which one performs, which one is going, and which is waited for.
+"""Which look is on stage, which one is fading out, and which one has been requested.
 
-Belongs to the picture engine's loop; loading is the slot's thread's, taking down a thread's of its own.
+Runs on the picture engine's loop. Looks load in the slot's thread and are closed in a thread of their own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PERMANENT_KEYS = ("bypass", "safe")
 
 @dataclass(slots=True, eq=False)
 class LoadedLook:
-    """A look with its own blending buffer, what it showed last, and when it failed."""
+    """A loaded look with its blending buffer, its last picture, and the time at which it failed, if it did."""
 
     look: Look
     blender: Blender = field(default_factory=Blender)
@@ -31,14 +31,15 @@ class LoadedLook:
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """A Go whose look performs from now on, and when it was asked for."""
+    """A Go whose look is now on stage, and when it was requested."""
 
     go: Go
     requested_at: float
 
 
 class LookSwitcher:
-    """`bypass` and `safe` are there from the beginning, and `safe` performs. Close it, else its thread stays."""
+    """The loaded looks. `bypass` and `safe` are always loaded, and `safe` is on stage at first. Close it, else its
+    thread stays."""
 
     def __init__(self, load: Callable[[str], Look], safe: SafeLook, send: Callable[[Event], None]) -> None:
         """`load` runs in the slot's thread; `send` takes Ready, Refused and Note."""
@@ -54,9 +55,9 @@ class LookSwitcher:
 
     @property
     def current(self) -> LoadedLook:
-        """The one that performs."""
+        """The look on stage."""
         loaded = self._slot.current
-        assert loaded is not None  # `safe` at least, from the beginning
+        assert loaded is not None  # `safe` is on stage from the start
         return loaded
 
     @property
@@ -69,26 +70,27 @@ class LookSwitcher:
 
     @property
     def requested_key(self) -> str | None:
-        """The look that a Go asked for and that is not on stage yet."""
+        """The look that a Go requested and that is not on stage yet."""
         return None if self._requested is None else self._requested.go.model
 
     def prepare(self, key: str) -> None:
         self._slot.prepare(key)
 
     def request(self, go: Go, requested_at: float) -> None:
-        """Have its look on stage as soon as it is loaded; `update` says when. The newest Go counts."""
+        """Puts the Go's look on stage as soon as it is loaded; `update` returns it then. The newest Go counts."""
         self._requested = Entered(go, requested_at)
         if not self._slot.ready(go.model):
             self._slot.prepare(go.model)
 
     def replace_safe(self, safe: SafeLook) -> None:
-        """Another safe picture, at once."""
+        """Replaces the safe look at once."""
         self._slot.put("safe", LoadedLook(safe))
         if self._slot.current_key == "safe":
             self._slot.go("safe")
 
     def update(self, t_s: float) -> Entered | None:
-        """Tells what the loader has finished. A look that was waited for and is there goes on stage: its Go."""
+        """Reports what the loader has finished. Returns the requested Go when its look has entered with this call, else
+        None."""
         for result in self._slot.news():
             self._send(result)
             if isinstance(result, Ready):
@@ -104,13 +106,13 @@ class LookSwitcher:
         old = self.current
         self._slot.go(requested.go.model)
         if self.current is not old:
-            first = not self._has_switched and old.look.key == "safe"  # nothing has performed yet: no dissolve
+            first = not self._has_switched and old.look.key == "safe"  # nothing has been on stage yet: no dissolve
             self.transition.begin(None if first else old, requested.go.transition_s, t_s)
         self._has_switched = True
         return requested
 
     def forget(self, key: str) -> None:
-        """Give a look's memory back; the one that performs stays."""
+        """Unloads a look; the one on stage stays."""
         if key == self._slot.current_key or key in PERMANENT_KEYS:
             return
         loaded = self._slot.model(key)
@@ -119,7 +121,7 @@ class LookSwitcher:
             self._forgotten.append(loaded)
 
     def close_forgotten(self) -> None:
-        """Takes down what was forgotten and is not in a dissolve any more, off the loop: freeing takes its time."""
+        """Closes forgotten looks that no dissolve uses any more, in another thread: freeing memory takes time."""
         if not self._forgotten:
             return
         on_stage = (self.current, self.transition.old)

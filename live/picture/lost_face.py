@@ -1,18 +1,16 @@
-"""What the audience sees while the performer's face is lost: the last picture held, then a fade to the safe
-picture.
+"""The fade to the safe picture when the performer's face is lost: hold the last picture, then fade.
 
-Pure mathematics of time, no clock, no thread: whoever asks says when it is. The performer's raw face has no
-place in it at all.
+A pure function of time without clock or thread: the caller passes the time. The raw face is never shown.
 """
 
 from __future__ import annotations
 
 RETURN_S = 0.25
-"""The fade back in when the face is found again after the safe picture had begun to show."""
+"""The fade back when the face is found again after the safe picture had begun to show."""
 
 
 class LostFace:
-    """How much of the safe picture is shown: 0 none, 1 nothing else."""
+    """Computes the share of the safe picture: 0 none, 1 nothing else."""
 
     def __init__(self, hold_s: float, fade_s: float, return_s: float = RETURN_S) -> None:
         self.hold_s = hold_s
@@ -24,9 +22,9 @@ class LostFace:
         self._face_seen = False
 
     def update(self, t_s: float, face: bool) -> float:
-        """The share of the safe picture at `t_s`, with or without a face in that moment's frame.
+        """The share of the safe picture at `t_s`, with or without a face in that frame.
 
-        The very first face comes at once: there is nothing yet to fade from.
+        The very first face is shown at once: there is nothing to fade from yet.
         """
         if face and not self._face_seen:
             self._face_seen = True
@@ -36,7 +34,7 @@ class LostFace:
         return self.share(t_s)
 
     def cut(self, t_s: float) -> None:
-        """The safe picture at once: the source is gone, or a look failed."""
+        """Shows the safe picture at once: the source is gone, or a look failed."""
         self._change(t_s, False, 1.0)
 
     def share(self, t_s: float) -> float:

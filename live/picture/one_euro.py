@@ -1,8 +1,8 @@
-"""The One Euro filter over a face's points: steady while the face is, out of the way when it moves.
+"""The One Euro filter for face points: strong smoothing while the face is still, little while it moves.
 
-Casiez, Roussel, Vogel: 1 EUR Filter, CHI 2012. Two changes: speeds are in eye distances per second, so one
-setting serves every size of face, and a point follows the faster of its own motion and the whole face's, so
-that a turn of the head does not bend it. Runs in whichever thread calls it; keeps one state of shape (n, 2).
+Casiez, Roussel, Vogel: 1 EUR Filter, CHI 2012. Two changes: speeds are in eye distances per second, so one setting fits
+every face size; and a point uses the higher of its own speed and the whole face's, so that a turn of the head does not
+distort the face. Runs in the caller's thread; its state has shape (n, 2).
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from numpy.typing import NDArray
 from models.features.types import Points
 
 MIN_CUTOFF_HZ = 1.0
-"""For a face that holds still: what is slower than this passes."""
+"""Cutoff for a still face."""
 CUTOFF_PER_SPEED = 12.0
-"""Cutoff gained (Hz) per eye distance a second."""
+"""Cutoff added (Hz) per eye distance a second."""
 SPEED_CUTOFF_HZ = 4.0
 MAX_STEP_S = 0.5
-"""After a longer gap the filter starts anew: what it remembers is no longer true."""
+"""After a longer gap the filter restarts: its state is out of date."""
 
 
 def _smoothing_factor(cutoff_hz: NDArray[np.float64] | float, step_s: float) -> NDArray[np.float64] | float:
-    # The exponential filter whose -3 dB point lies at the cutoff: 1 / (1 + 1 / (2 pi f dt)).
+    # The exponential filter whose -3 dB point is at the cutoff: 1 / (1 + 1 / (2 pi f dt)).
     omega_dt = 2 * pi * step_s * cutoff_hz
     return omega_dt / (omega_dt + 1)
 
 
 class OneEuroFilter:
-    """Smooths (n, 2) points in time. Points that stand exactly still pass unchanged."""
+    """Smooths (n, 2) points in time. Points that do not move at all pass unchanged."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class OneEuroFilter:
         self._smoothed = None
 
     def __call__(self, points: Points, t_s: float, eye_distance_px: float) -> Points:
-        """`points` at time `t_s`, smoothed; `eye_distance_px` is the distance of the eyes."""
+        """Returns `points` at time `t_s`, smoothed; `eye_distance_px` is the distance between the eyes."""
         raw = points.astype(np.float64)
         step_s = t_s - self._t_s
         if self._smoothed is None or self._raw is None or self._velocity is None or step_s > MAX_STEP_S:

@@ -1,4 +1,5 @@
-"""The operator's preview: the camera's picture, made small, with the performer's points. Belongs to the loop."""
+"""The operator's preview: the camera's picture, reduced, with the performer's points. Runs on the picture engine's
+loop."""
 
 from __future__ import annotations
 
@@ -14,16 +15,16 @@ MAX_WIDTH_PX = 854
 
 
 class Preview:
-    """Writes to `out`; with none it does nothing."""
+    """Writes to `out`; without one it does nothing."""
 
     def __init__(self, out: PictureSink | None, height: int) -> None:
-        """`height` in pixels at most."""
+        """`height`: the largest height in pixels."""
         self._out = out
         self._height = height
         self._small: Picture = np.empty((0, 0, 3), np.uint8)
 
     def write(self, frame: Frame, landmarks: Landmarks | None, ready_at: float) -> None:
-        """Raises what the output raises."""
+        """Raises what the sink raises."""
         if self._out is None:
             return
         picture = frame.picture

@@ -1,7 +1,6 @@
-"""What the audience sees when there is nothing right to show: the show's safe picture, or black.
+"""The show's safe picture, shown when there is nothing else to show; black by default.
 
-Belongs to the picture engine's loop, but for reading a file, which happens when the engine starts and when a show is
-read again.
+Runs on the picture engine's loop. The file is read when the engine starts and when a show is reloaded.
 """
 
 from __future__ import annotations
@@ -17,13 +16,14 @@ from live.picture.transition import Blender
 from models.features.types import Picture
 
 MAX_SIZE = (1280, 720)
-"""Width and height at most; more would cost time in every fade."""
+"""Largest width and height; more would cost time in every fade."""
 BLACK_SIZE = (640, 480)
-"""Of the black before there is a look whose size it could have."""
+"""Width and height of the black picture before there is a look whose size it can take."""
 
 
 class SafePicture:
-    """Read once. `error` says in one line why it is black where a picture was wanted."""
+    """The safe picture, read once. `error` is one line, if the file could not be read and the picture is black
+    instead."""
 
     def __init__(self, path: Path | None) -> None:
         self._has_file = path is not None
@@ -35,8 +35,8 @@ class SafePicture:
         self.look = SafeLook(_black(BLACK_SIZE) if loaded is None else loaded)
 
     def fitted_to(self, size: tuple[int, int] | None) -> Picture:
-        """In place of a picture of this width and height; black has the same, so that nothing moves when it comes
-        back."""
+        """The safe picture in place of one of this width and height; black takes that size, so that nothing moves when
+        the other picture returns."""
         if self._has_file:
             return self.look.picture
         if (self._black.shape[1], self._black.shape[0]) != (size or BLACK_SIZE):
@@ -44,7 +44,7 @@ class SafePicture:
         return self._black
 
     def blend_over(self, picture: Picture, share: float, blender: Blender) -> Picture:
-        """`share` of it over `picture`, in `blender`'s buffer."""
+        """`picture` blended with `share` of the safe picture, in `blender`'s buffer."""
         if self._has_file:
             return blender.blend(picture, self.look.picture, share)
         return blender.darken(picture, share)

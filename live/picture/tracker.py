@@ -1,11 +1,11 @@
-"""Where the performer's face is, frame after frame: dlib, asked as little as will do, smoothed, and locked on one face.
+"""Tracks the performer's face from frame to frame: dlib, called as rarely as possible, smoothed, locked on one face.
 
-Runs on the picture engine's loop. A whole-picture search (20 ms and more) happens only when there is no face to
-follow. While there is one, its box travels with its points, and every few frames the detector looks at a small region
-round it, to vouch for it. A face that moves not at all keeps the very box the detector gave, so a still gives the
+Runs in the thread that tracks (see tracking). A search of the whole picture (20 ms and more) happens only when there is
+no face to follow. While there is one, its box moves with its points, and every few frames the detector confirms it in a
+small region around it. A face that does not move keeps exactly the box the detector gave, so a still picture gives the
 points of a direct dlib call on that box.
 
-Of several faces the locked one keeps the stage: nobody elsewhere takes over before `GRACE_S` have passed without it.
+Of several faces the locked one stays: no face elsewhere is taken before `GRACE_S` have passed without it.
 """
 
 from __future__ import annotations
@@ -21,43 +21,42 @@ from models.features.face_points import LEFT_EYE, RIGHT_EYE, Box, Face, FacePoin
 from models.features.types import Picture, Points
 
 REGION_FACE_PX = 90
-"""The width a face is brought to before the detector vouches for it: 80 is the least it sees."""
+"""The width a face is scaled to before the detector confirms it: 80 is the least it detects."""
 REGION_MARGIN = 0.38
-"""Of the face's width, round it."""
+"""Margin around the face, in widths of the face."""
 SEARCH_AREA_PX = 640 * 480
-"""Pictures are brought to this area before the whole is searched, small ones enlarged at most twice."""
+"""Pictures are scaled to this area before a whole search; small ones are enlarged at most twice."""
 FINE_SEARCH_INTERVAL = 10
-"""Every so many fruitless searches a large picture is searched in full size, for a face far from the
-camera."""
+"""After this many failed searches a large picture is searched at full size, for a face far from the camera."""
 FINE_SEARCH_AREA_PX = 1280 * 720
 
 ACQUIRE_SCORE = 0.45
-"""A new face at least this sure is taken at once; a less sure one must be there in the next search too."""
+"""A new face with at least this score is taken at once; one with a lower score must be found in the next search too."""
 KEEP_SCORE = -0.35
-"""The face already followed may be this unsure. Nothing is ever acquired below 0."""
+"""The lowest score for the face being followed. No face is acquired below 0."""
 CONFIRM_INTERVAL_S = 0.08
-"""How often the detector vouches for a face that is followed; at once when the whole picture changes."""
+"""How often the detector confirms a face that is followed; at once when the whole picture changes."""
 SCENE_CHANGE = 12.0
 """A mean change of the picture (of 255, from one frame to the next) above this is a cut to another scene."""
 COAST_S = 0.2
-"""How long points are believed with nobody to vouch for them."""
+"""How long points are accepted without the detector's confirmation."""
 GRACE_S = 1.5
-"""How long a lost performer's place is kept before somebody elsewhere may take it."""
+"""How long a lost performer's place is kept before another face may take it."""
 NEW_PERFORMER_AFTER_S = 6.0
-"""Whoever appears where the performer was, but after this long, may be somebody else."""
+"""A face that appears where the performer was after more than this time may be another person's."""
 BOX_DEADBAND = 0.02
-"""Of the box's width: while the face is not farther from its box than this, the box stays where it is."""
+"""In widths of the box: while the face is closer than this to its box, the box does not move."""
 REFIT_SHARE = 0.08
-"""Of the box's width: when the points show that the box was off by more, they are looked for again."""
+"""In widths of the box: if the points show that the box was off by more, they are predicted again."""
 REANCHOR_SHARE = 0.16
-"""Of the box's width: where the detector and the travelling box differ by more, the box goes to the
-detector's."""
+"""In widths of the box: if the detector's box and the moved box differ by more, the box is eased to the detector's."""
 REANCHOR_RATE = 0.25
 
 
 @dataclass(slots=True)
 class _Anchor:
-    """A detector's box and where the points lay when it was given; both together say where the box is now."""
+    """A detector's box and the points' centre and size when it was found; the box is moved with the points from
+    there."""
 
     box: tuple[float, float, float]  # centre x, centre y, width
     centre: np.ndarray
@@ -65,9 +64,9 @@ class _Anchor:
 
 
 def shape_is_sane(points: Points, box: Box) -> bool:
-    """Whether 68 points in `box` can be a face seen from about the front.
+    """Whether 68 points in `box` can be a face seen roughly from the front.
 
-    The predictor draws a face on anything, but on what is none it comes out lopsided, tiny or beside its box.
+    The predictor returns a shape for any input; for one that is no face it is lopsided, tiny or beside its box.
     """
     eyes = eye_distance(points) / box.width
     if not 0.2 < eyes < 0.75:
@@ -79,13 +78,13 @@ def shape_is_sane(points: Points, box: Box) -> bool:
     across = (left - right) / np.linalg.norm(left - right)
     down = np.array([-across[1], across[0]])
     middle = (left + right) / 2
-    # Turned by more than 60 degrees, upside down, or the mouth above the nose: none of dlib's frontal faces.
+    # Turned by more than 60 degrees, upside down, or the mouth above the nose: not one of dlib's frontal faces.
     nose, mouth, chin = ((points[i] - middle) @ down for i in (33, 51, 8))
     return bool(across[0] > 0.5 and 0 < nose < mouth < chin)
 
 
 class Tracker:
-    """Follows one face. One thread at a time."""
+    """Tracks one face. One thread at a time."""
 
     def __init__(self, face_points: FacePoints, point_filter: OneEuroFilter | None = None) -> None:
         self._dlib = face_points
@@ -102,16 +101,14 @@ class Tracker:
         self._lock_target: tuple[float, float] | None = None
         self.lost_frames = 0
         self.performer = 0
-        """Changes when another face took the lock, or one came back after so long that it may be
-        another's."""
+        """Changes when another face took the lock, or a face returned after so long that it may be another person's."""
 
     def lock(self, x: float, y: float) -> None:
-        """Moves the performer lock to the face nearest to (x, y), fractions 0..1 of the picture, in the next
-        frame."""
+        """Moves the performer lock to the face nearest to (x, y), fractions 0..1 of the picture, in the next frame."""
         self._lock_target = (x, y)
 
     def forget(self) -> None:
-        """Nobody is locked any more: the next face seen may be anybody's."""
+        """Releases the lock: the next face may be anyone's."""
         self._drop()
         self._last_box = None
         self._candidate = None
@@ -147,7 +144,7 @@ class Tracker:
             self._confirmed_at, self._score = t_s, face.score
             moved = self._reanchored(moved, face.box, points)
         elif not due and sane:
-            pass  # between two askings: the points speak for themselves
+            pass  # between two confirmations the points suffice
         elif t_s - self._confirmed_at > COAST_S or not sane:
             self._drop()
             return None
@@ -158,7 +155,7 @@ class Tracker:
         return self._landmarks(points, box, t_s)
 
     def _picture_change(self, picture: Picture) -> float:
-        """Mean change of a coarse sampling of the picture since it was last asked for."""
+        """Mean change of a coarse sampling of the picture since the last call."""
         height, width = picture.shape[:2]
         coarse = picture[:: max(height // 24, 1), :: max(width // 32, 1)].astype(np.int16)
         before, self._coarse = self._coarse, coarse
@@ -183,7 +180,7 @@ class Tracker:
         return _box(cx, cy, width)
 
     def _confirm(self, picture: Picture, box: Box) -> Face | None:
-        """The detector's opinion of a small region round `box`."""
+        """The detector's face in a small region around `box`, or None."""
         margin = REGION_MARGIN * box.width
         height, width = picture.shape[:2]
         left, top = max(int(box.left - margin), 0), max(int(box.top - margin), 0)
@@ -197,7 +194,7 @@ class Tracker:
         return max(found, key=lambda face: _overlap(face.box, box), default=None)
 
     def _reanchored(self, box: Box, detected: Box, points: Points) -> Box:
-        """`box`, or eased toward where the detector sees the face when the two disagree."""
+        """`box`, or a box eased towards the detected one when the two disagree."""
         deviation = max(
             abs(detected.centre[0] - box.centre[0]) / box.width,
             abs(detected.centre[1] - box.centre[1]) / box.width,
@@ -240,7 +237,7 @@ class Tracker:
         return self._landmarks(points, face.box, t_s)
 
     def _choose(self, faces: list[Face], picture: Picture, t_s: float) -> Face | None:
-        """Whose face takes the stage among those the search found."""
+        """The face to lock on among those the search found, or None."""
         if self._lock_target is not None:
             height, width = picture.shape[:2]
             spot = self._lock_target[0] * width, self._lock_target[1] * height

@@ -1,8 +1,8 @@
-"""From one look to the next: a cut, or a dissolve in which both perform.
+"""From one look to the next: a cut, or a dissolve in which both looks perform.
 
-Lives on the picture engine's loop. While dissolving, both looks run where both fit into one frame's time;
-else they take turns and the newest picture of each is blended, so that the frame rate holds. Pictures of
-different sizes are brought together on one canvas, as high as the higher and wide enough for both.
+Runs on the picture engine's loop. While dissolving, both looks run if both fit into one frame's time; otherwise they
+alternate and the newest picture of each is blended, so that the frame rate holds. Pictures of different sizes are
+placed on a common canvas, as high as the higher and wide enough for both.
 """
 
 from __future__ import annotations
@@ -24,15 +24,14 @@ MAX_CANVAS_WIDTH_PX = 1920
 
 
 class Blender:
-    """Blends two pictures of any sizes, into buffers it keeps. What it returns is valid until the next
-    call."""
+    """Blends two pictures of any sizes into buffers it keeps. A result is valid until the next call."""
 
     def __init__(self) -> None:
         self._canvases: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[Picture, Picture]] = {}
         self._out: dict[tuple[int, ...], Picture] = {}
 
     def blend(self, old: Picture, new: Picture, share: float) -> Picture:
-        """`share` of `new` over `old`; None of the two is changed."""
+        """`share` of `new` over `old`; neither is changed."""
         if share <= 0:
             return old
         if share >= 1:
@@ -71,8 +70,8 @@ class Blender:
 
 
 def letterbox(picture: Picture, canvas: Picture, interpolation: int = cv2.INTER_LINEAR) -> None:
-    """`picture` into the middle of `canvas`, as large as it fits, its proportions kept; the border is left as
-    it is. `interpolation`: OpenCV's interpolation where it grows."""
+    """Copies `picture` into the middle of `canvas`, as large as it fits, keeping its proportions; the border is not
+    changed. `interpolation` is OpenCV's, used for enlarging."""
     height, width = canvas.shape[:2]
     scale = min(height / picture.shape[0], width / picture.shape[1])
     size = min(round(picture.shape[1] * scale), width), min(round(picture.shape[0] * scale), height)
@@ -85,9 +84,10 @@ def letterbox(picture: Picture, canvas: Picture, interpolation: int = cv2.INTER_
 
 
 class Transition(Generic[T]):
-    """Which of two looks perform in a frame, and how their pictures are blended.
+    """Decides which of two looks perform in a frame, and blends their pictures.
 
-    `T` is the look. A look is asked for its picture by the callable given to `perform`, at most once a frame.
+    `T` is the look. The callable passed to `perform` renders a look's picture; it is called at most once per look and
+    frame.
     """
 
     def __init__(self) -> None:
@@ -102,19 +102,18 @@ class Transition(Generic[T]):
 
     @property
     def old(self) -> T | None:
-        """The look that is going, while there is one."""
+        """The look that is fading out, if any."""
         return self._old
 
     def begin(self, old: T | None, length_s: float, t_s: float) -> None:
-        """From now on `old` goes within `length_s`; 0 cuts. A dissolve that is under way is cut short by
-        it."""
+        """Fades `old` out within `length_s`; 0 cuts. A dissolve in progress is cut short."""
         self._old = old if length_s > 0 else None
         self._old_picture = self._new_picture if self._old is not None else None
         self._new_picture = None
         self._started_at_s, self._length_s, self._new_turn = t_s, length_s, False
 
     def share(self, t_s: float) -> float:
-        """How much of the new look shows: 1 when nothing is dissolving."""
+        """The share of the new look: 1 when nothing is dissolving."""
         if self._old is None:
             return 1.0
         return min(max((t_s - self._started_at_s) / self._length_s, 0.0), 1.0)
@@ -122,8 +121,8 @@ class Transition(Generic[T]):
     def perform(
         self, new: T, render: Callable[[T], tuple[Picture, float]], t_s: float, frame_period_s: float
     ) -> Picture:
-        """The picture of this frame. `render` gives a look's picture and the seconds it took; `frame_period_s` is what
-        a frame may take. Whatever `render` raises passes through."""
+        """The picture of this frame. `render` returns a look's picture and the seconds it took; `frame_period_s` is the
+        time available for a frame. Errors of `render` propagate."""
         share = self.share(t_s)
         old = self._old
         if old is not None and share >= 1:
@@ -132,7 +131,7 @@ class Transition(Generic[T]):
         if old is None:
             self._new_picture = self._render(new, render)
             return self._new_picture
-        # A look that has not performed yet is taken to cost what the other does: to find out may cost a frame.
+        # A look that has not performed yet is assumed to cost as much as the other: measuring it may cost a frame.
         costs = [self._cost_s[id(look)] for look in (old, new) if id(look) in self._cost_s]
         both = 2 * max(costs, default=frame_period_s) <= BUDGET_SHARE * frame_period_s
         self._new_turn = not self._new_turn

@@ -502,7 +502,7 @@ def test_a_shorter_latency_lets_go_and_a_drop_forgets(stage: Stage, line: DelayL
     assert stage.has(1)
     line.latency_s = 0.1
     make(line, 2, now())
-    line.drop()
+    line.clear()
     make(line, 3, now())
     assert stage.has(2)
     assert stage.indices == [1, 3]
