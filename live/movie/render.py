@@ -1,9 +1,9 @@
-"""`guise render`: the engines offline, every frame of a movie through the very loop that performs.
+"""`guise render`: every frame of a movie through the picture engine's own loop, offline.
 
-Two passes. The first looks at faces all over the movie, so that the performer's neutral is known from the first frame
-on and need not be estimated while performing; a profile spares it. The second performs, with a clock that stands at
-each frame's own time: what comes out is what a machine that is fast enough would have shown, frame for frame as long
-as the input. The sound goes beside it, through the voice, whose latency is taken out: it stays where it was spoken.
+Two passes. The first finds faces throughout the movie, so that the performer's neutral is known from the first frame
+on; with a profile it is skipped. The second performs, with a clock set to each frame's own time: the output is what a
+machine that is fast enough would have shown, with as many frames as the input. The sound is written beside it, through
+the voice; the voice's latency is removed, so the sound keeps its place.
 
 Runs in the caller's thread.
 """
@@ -37,19 +37,19 @@ from models.features.types import Picture, Points
 LOOKING = "looking at the face"
 PERFORMING = "performing"
 NEUTRAL_FACES = 150
-"""So many say what a face is like at rest, as many as the running estimate remembers; at most twice as many are
-looked at."""
+"""The neutral is estimated from this many faces, as many as the running estimate keeps; at most twice as many are
+examined."""
 
 RenderProgress = Callable[[str, int, int | None], None]
-"""LOOKING or PERFORMING, frames done, and how many there are (None where the file does not say)."""
+"""Called with LOOKING or PERFORMING, the frames done, and the number of frames (None if the file does not say)."""
 
 
 class RenderFailed(Exception):
-    """The movie could not be written; the message is one line. What was written is playable up to there."""
+    """The movie could not be written; the message is one line. The file is playable up to the error."""
 
 
 class _MovieSink:
-    """Takes what the engine shows and waits for the encoder: every frame counts."""
+    """Writes the engine's pictures to the movie and waits for the encoder, so that no frame is lost."""
 
     writer: MovieWriter | None = None
 
@@ -80,10 +80,10 @@ def render(
     load: Callable[[str], Look] | None = None,
     load_voice: Callable[[str], Voice] | None = None,
 ) -> dict[str, Any]:
-    """Renders `video` through `look` (a frozen model's path, `bypass` or `safe`) into `out`; gives the report.
+    """Renders `video` through `look` (a frozen model's path, `bypass` or `safe`) into `out`; returns the report.
 
-    Its sound is spoken by `voice` (a frozen model's path or a preset); None: it stays as it is. `size` is the movie's
-    width and height, else the look's own, enlarged until it can be watched. Raises BadSource, LandmarkFileMissing,
+    Its sound is converted by `voice` (a frozen model's path or a preset); None: it is kept. `size` is the movie's width
+    and height; by default the look's own, enlarged to a watchable size. Raises BadSource, LandmarkFileMissing,
     RenderFailed, and RuntimeError with the reason when the look or the voice is refused.
     """
     frames = FileFrames(video)
@@ -127,7 +127,7 @@ def render(
 
 
 def _sound(frames: FileFrames, voice: str | Path | None, load: Callable[[str], Voice]) -> RenderedSound | None:
-    """None: there is no sound in the movie."""
+    """None when the movie has no sound."""
     converter = None if voice is None else load(str(voice))
     track = sound_track_of(frames.path, mono=converter is not None)
     return None if track is None else RenderedSound(frames.path, track, frames.first_s, converter)
@@ -150,10 +150,10 @@ def _open_voice(settings: PictureSettings | None) -> Callable[[str], Voice]:
 def estimate_neutral(
     frames: FileFrames, face_points: FacePoints, progress: Callable[[int], None] | None = None
 ) -> Points | None:
-    """The neutral face of whoever is in the movie, as PictureSettings.neutral takes it; None: nobody is.
+    """The neutral face of the person in the movie, in the form of PictureSettings.neutral; None when no face is found.
 
-    Of every k-th frame one face is taken: the one before, where it is there, else the largest. The median is the
-    face's that is there most; `progress` is told how many frames were passed.
+    One face is taken from every k-th frame: the previous one if it is there, else the largest. The median belongs to
+    the face that appears most. `progress` is called with the number of frames read.
     """
     expected = frames.frames or round((frames.duration_s or 0) * frames.fps)
     every = max(ceil(expected / NEUTRAL_FACES), 1)
@@ -172,13 +172,13 @@ def estimate_neutral(
                 last = face.box
                 seen.append(in_heights(points, width, height))
                 break
-        if len(seen) >= 2 * NEUTRAL_FACES:  # the file had not said how long it is
+        if len(seen) >= 2 * NEUTRAL_FACES:  # the file does not state its length
             seen, every = seen[::2], 2 * every
     return neutral_of(np.array(seen, np.float32)) if seen else None
 
 
 def _by_likelihood(faces: list[Face], last: Box | None) -> Iterator[Face]:
-    """The face that lies where the performer's was, first; then the largest."""
+    """The face at the performer's last place first, then the largest."""
     yield from sorted(faces, key=lambda face: (last is None or not _contains_centre(last, face.box), -face.box.width))
 
 

@@ -1,6 +1,6 @@
-"""Sound that comes in pieces, each with its time, laid out as one line without holes, for a movie's sound track.
+"""Places chunks of sound with their times on one timeline without gaps, for a movie's sound track.
 
-Pure mathematics of samples: no thread, no clock, no file. Position n of the line is the time n / sample_rate.
+Computes on samples only: no thread, no clock, no file. Position n of the timeline is the time n / sample_rate.
 """
 
 from __future__ import annotations
@@ -12,26 +12,27 @@ import numpy as np
 from live.process.frames import Samples
 
 TOLERANCE_S = 0.020
-"""A piece that lies further than this from where the line ends is no late stamp but an interruption."""
+"""A chunk further than this from the timeline's end follows an interruption; less is taken for an imprecise time
+stamp."""
 DRIFT_START_S = 0.002
 DRIFT_STOP_S = 0.0002
-"""Drift is taken back from the first of these on, until it is below the second."""
+"""Drift is corrected once it exceeds the first of these, until it is below the second."""
 DRIFT_AVERAGE_S = 1.0
-"""Stamps jitter: the drift is what they say over so long."""
+"""Time stamps jitter: drift is their average over this time."""
 STRETCH = 0.001
-"""Drift is taken back by so much more or fewer samples, which nobody hears: 1.7 cents."""
+"""Drift is corrected by this fraction of the samples, more or fewer, which is inaudible: 1.7 cents."""
 FADE_S = 0.002
 SILENCE_S = 1.0
-"""Silence comes in pieces of at most this, however long it is."""
+"""Silence comes in chunks of at most this length."""
 
 
 class SoundTimeline:
-    """Belongs to one thread."""
+    """A timeline of samples. Belongs to one thread."""
 
     def __init__(self, sample_rate: int, channels: int = 1, begin: int = 0) -> None:
-        """`begin`: the first position of the line; what lies before is cut."""
+        """`begin`: the first position of the timeline; earlier sound is cut."""
         self.position = begin
-        """Where the next sample goes: all before it has been given."""
+        """The position of the next sample; everything before it has been yielded."""
         self._rate = sample_rate
         self._last_sample = np.zeros(channels, np.float32)
         self._continuous = False
@@ -39,10 +40,11 @@ class SoundTimeline:
         self._correcting = False
 
     def place(self, samples: Samples, at_s: float) -> Iterator[Samples]:
-        """The line's next pieces, now that `samples` (n, channels) are known to be heard from `at_s` on.
+        """Yields the timeline's next chunks, given `samples` (n, channels) that are heard from `at_s` on.
 
-        What follows on the piece before, within TOLERANCE_S, is joined to it, and slow drift is taken back by a
-        stretch. After an interruption it goes where its time says: silence comes before it, or what overlaps is cut.
+        A chunk that follows the previous one within TOLERANCE_S is joined to it, and slow drift is corrected by
+        stretching. After an interruption a chunk is placed at its time: it is preceded by silence, or the overlapping
+        part is cut.
         """
         ahead = at_s * self._rate - self.position
         if self._continuous and abs(ahead) <= TOLERANCE_S * self._rate:
@@ -55,7 +57,7 @@ class SoundTimeline:
         yield self._advance(self._fade_in(samples))
 
     def pad_to(self, at_s: float) -> Iterator[Samples]:
-        """Silence until `at_s`, where the line has not come so far: nothing is to be expected there any more."""
+        """Yields silence up to `at_s`, if the timeline has not reached it: no sound is expected there any more."""
         missing = round(at_s * self._rate) - self.position
         if missing > 0:
             self._continuous = False
@@ -74,7 +76,7 @@ class SoundTimeline:
             yield self._advance(self._fade_in(silence))
 
     def _fade_in(self, samples: Samples) -> Samples:
-        """From where the line stands into `samples`, so that nothing clicks."""
+        """Fades from the timeline's last sample into `samples`, to avoid a click."""
         fade = np.linspace(0, 1, round(FADE_S * self._rate), dtype=np.float32)[: len(samples), None]
         joined = samples.copy()
         joined[: len(fade)] = samples[: len(fade)] * fade + self._last_sample * (1 - fade)
@@ -89,7 +91,7 @@ class SoundTimeline:
             return samples
         change = int(np.copysign(max(int(count * STRETCH), 1), self._drift))
         self._drift -= change
-        # The last sample of the piece before is position 0, so that the seam is stretched like all else.
+        # The previous chunk's last sample is position 0, so that the seam is stretched like the rest.
         known = np.concatenate([self._last_sample[None], samples])
         wanted = np.arange(1, count + change + 1) * (count / (count + change))
         channels = [np.interp(wanted, np.arange(count + 1), channel) for channel in known.T]

@@ -1,6 +1,6 @@
-"""A movie file: pictures and sound, each at its own time, playable up to where it was cut off.
+"""Writes a movie file: pictures and sound, each with its own time, playable up to where it was cut off.
 
-Whoever hands it pictures and sound never waits: the encoder has a thread of its own.
+Writing never waits unless asked to: the encoder has its own thread.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from live.process.frames import Samples
 from models.features.types import Picture
 
 MIN_HEIGHT_PX = 480
-"""A movie is at least so high."""
+"""The least height of a movie."""
 
 
 def movie_size(width: int, height: int) -> tuple[int, int]:
-    """Width and height of a movie of such pictures: small looks are enlarged, so that it can be watched."""
+    """Width and height of a movie of such pictures: small looks are enlarged to a watchable size."""
     times = max(-(-MIN_HEIGHT_PX // height), 1)
     return width * times, height * times
 
 
 @dataclass(frozen=True, slots=True)
 class SoundTrackSpec:
-    """The form of a movie's sound track; AAC takes 44100 and 48000 samples a second, and lower rates."""
+    """The format of a movie's sound track. AAC takes 44100 and 48000 samples a second, and lower rates."""
 
     sample_rate: int = 48_000
     channels: int = 1
@@ -61,16 +61,16 @@ class _QueuedSound:
 class _SoundTrack:
     """The AAC track of a movie. Belongs to the encoder's thread.
 
-    AAC's first packet holds nothing: the encoder's look back, 1024 samples. It is usually stamped before the start,
-    and an edit list tells players to skip it; in a fragmented file some players do not look there, and are 21 ms late.
-    So here it takes the track's first 1024 samples instead, and every sample after it lies where its time is in any
-    player. What is lost is the sound of the movie's first 21 ms.
+    AAC's first packet contains nothing: it is the encoder's look-back, 1024 samples. Usually it is stamped before the
+    start, and an edit list tells players to skip it; in a fragmented file some players ignore that list and are 21 ms
+    late. Here it takes the track's first 1024 samples instead, so that every sample after it is at its time in any
+    player. The sound of the movie's first 21 ms is lost.
     """
 
     FRAME = 1024
     PRIMING = 1024
     BITS_PER_S = 128_000
-    """Of one channel."""
+    """Per channel."""
 
     def __init__(self, container: OutputContainer, sound: SoundTrackSpec) -> None:
         stream = container.add_stream("aac", rate=sound.sample_rate)
@@ -85,7 +85,7 @@ class _SoundTrack:
         self._next_pts = self.PRIMING
 
     def add(self, queued: _QueuedSound, at_s: float) -> None:
-        """`at_s`: its time from the movie's beginning on; what lies before that is cut."""
+        """Adds sound at `at_s` seconds after the movie's start; what comes before the start is cut."""
         pieces = self._timeline.pad_to(at_s) if queued.samples is None else self._timeline.place(queued.samples, at_s)
         for piece in pieces:
             self._pending = np.concatenate([self._pending, piece])
@@ -110,20 +110,20 @@ class _SoundTrack:
 
 
 class MovieWriter:
-    """A movie file that is playable up to where it was cut off: fragmented MP4, H.264 and AAC, its own encoder thread.
+    """A movie file that is playable up to where it was cut off: fragmented MP4, H.264 and AAC, with its own encoder
+    thread.
 
-    With `fps` the movie has a constant frame rate: each frame is the newest picture at its time, a picture that stood
-    still is repeated. With fps None each picture keeps its own time. Time begins with the first picture; sound from
-    before it is cut. Pictures of another size are fitted into the movie's, enlarged cubically: Lanczos would ring at a
-    look's hard edges. A full disk ends the recording and nothing else: `error` says why, and writing goes on doing
-    nothing.
+    With `fps` the movie has a constant frame rate: each frame is the newest picture at its time, and a picture that
+    stays is repeated. With fps None each picture keeps its own time. Time starts with the first picture; earlier sound
+    is cut. Pictures of another size are fitted into the movie's, enlarged cubically: Lanczos would ring at a look's
+    hard edges. A full disk ends the recording only: `error` gives the reason, and further writes do nothing.
     """
 
     TICKS = 90_000
     KEY_INTERVAL_S = 1.0
-    """A fragment begins at every key frame: so much is lost when the power goes."""
+    """A fragment begins at every key frame: this much is lost at a power failure."""
     MAX_QUEUED_SOUND_S = 30.0
-    """So much sound may wait for the encoder; more than that is left out."""
+    """At most this much sound waits for the encoder; further sound is dropped."""
 
     def __init__(
         self,
@@ -137,15 +137,17 @@ class MovieWriter:
         preset: str = "veryfast",
         crf: int = 20,
     ) -> None:
-        """`size` is width and height; H.264 wants them even. `sound` None: a movie without a sound track. Raises
-        OSError when the file cannot be made."""
+        """`size` is width and height; H.264 needs them even, so odd ones grow by one. `sound` None: no sound track.
+
+        Raises OSError when the file cannot be created.
+        """
         self.path = Path(path)
         self.size = size[0] + size[0] % 2, size[1] + size[1] % 2
         self.fps = fps
         self.sound = sound
         self.error = ""
         self.dropped = 0
-        """Pictures left out because the encoder could not keep up."""
+        """Pictures dropped because the encoder could not keep up."""
         self.dropped_sound_s = 0.0
         self.frames = 0
         self._on_error = on_error
@@ -167,9 +169,9 @@ class MovieWriter:
         self._thread.start()
 
     def write(self, picture: Picture, at_s: float, wait: bool = False) -> bool:
-        """Adds a picture shown from `at_s` on; copies it. False when it was left out.
+        """Adds a picture shown from `at_s` on; copies it. Returns False when it was dropped.
 
-        Never waits, unless told to (render wants every frame).
+        Waits for the encoder only with `wait` (render keeps every frame).
         """
         queued = _QueuedPicture(picture.copy(), at_s)
         with self._changed:
@@ -185,12 +187,14 @@ class MovieWriter:
             return True
 
     def write_sound(self, samples: Samples, at_s: float, wait: bool = False) -> bool:
-        """Adds sound, (n, channels), heard from `at_s` on, on the pictures' time line; keeps it. False when it was
-        left out. A hole between it and the sound before becomes silence, slow drift is taken back (see SoundTimeline)."""
+        """Adds sound (n, channels) heard from `at_s` on, on the pictures' time line; keeps the array. Returns False
+        when it was dropped. A gap after the previous sound becomes silence, and slow drift is corrected (see
+        SoundTimeline)."""
         return self._queue_sound(_QueuedSound(samples, at_s), wait)
 
     def write_silence(self, until_s: float) -> None:
-        """Nothing is heard until then that has not been written: the pictures shall not wait for sound in the file."""
+        """Declares that no more sound comes for the time until then, so that pictures do not wait for it in the
+        file."""
         self._queue_sound(_QueuedSound(None, until_s), wait=False)
 
     def _queue_sound(self, queued: _QueuedSound, wait: bool) -> bool:
@@ -211,7 +215,7 @@ class MovieWriter:
             return True
 
     def close(self, timeout_s: float = 30.0) -> None:
-        """Writes what waits and ends the file. What it could not write is in `error`."""
+        """Writes what is queued and ends the file. An error is in `error`."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -232,7 +236,7 @@ class MovieWriter:
             options={
                 "movflags": "frag_keyframe+empty_moov+default_base_moof",
                 "flush_packets": "1",
-                # Of two tracks one waits for the other before it is written; not for ever.
+                # Limits how long one track waits for the other before it is written.
                 "max_interleave_delta": "2000000",
             },
         )
@@ -244,10 +248,10 @@ class MovieWriter:
         context = stream.codec_context
         context.thread_count = 1
         context.time_base = Fraction(1, self.TICKS)
-        context.gop_size = 600  # key frames come by time
+        context.gop_size = 600  # key frames are set by time
         track = None if self.sound is None else _SoundTrack(container, self.sound)
         try:
-            container.start_encoding()  # Opens the file: what is wrong with it is said now.
+            container.start_encoding()  # Opens the file, so that errors are raised now.
         except BaseException:
             container.close()
             raise
@@ -269,12 +273,12 @@ class MovieWriter:
                 self.error = f"recording to {self.path} ended: {reason}"
                 self._pictures.clear()
                 self._sounds.clear()
-                self._changed.notify_all()  # Nobody must wait for a place.
+                self._changed.notify_all()  # No writer must go on waiting for a place in the queue.
             if self._on_error is not None:
                 self._on_error(self.error)
 
     def _step(self) -> bool:
-        """All sound that waits, and one picture. False: that was all."""
+        """Writes all queued sound and one picture. Returns False when closing and nothing is left."""
         with self._changed:
             self._changed.wait_for(self._has_work)
             queued = self._pictures.popleft() if self._pictures else None
@@ -301,7 +305,7 @@ class MovieWriter:
         if self.fps is None:
             self._encode(queued.picture, round(at_s * self.TICKS))
             return
-        # Frame n shows what was newest when its time came: all before this picture's show the last one.
+        # Frame n shows the newest picture at its time: all frames before this picture's repeat the last one.
         while self._newest is not None and self._next_frame / self.fps < at_s - 0.5 / self.fps:
             self._encode(self._newest, round(self._next_frame / self.fps * self.TICKS))
             self._next_frame += 1

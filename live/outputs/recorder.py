@@ -1,7 +1,8 @@
-"""`guise live --record`: what the audience sees and hears, into a movie that is playable even if everything is killed.
+"""`guise live --record`: what the audience sees and hears, in a movie that is playable even if every process is killed.
 
-Lives in the operator's process. A picture's time is when it is handed to the audience, a sound's when the loudspeaker
-gives it. `put_picture` runs in the audience's thread, `put_audio` in the StageManager's; neither waits; the encoder has its own.
+Runs in the operator's process. A picture's time is when it is passed to the audience, a sound's when the loudspeaker
+plays it. `put_picture` runs in the audience's thread, `put_audio` in the StageManager's; neither waits. The encoder has
+its own thread.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from live.outputs.output import BadOutput
 from live.process.frames import now
 from live.process.messages import AudioChunk
 
@@ -22,29 +24,32 @@ if TYPE_CHECKING:
     from live.process.shared_frames import SharedPicture
 
 SOUND_WAIT_S = 1.0
-"""Sound that has not come so long after its picture is taken for silence."""
+"""Sound that has not arrived this long after its picture is replaced by silence."""
 MAX_EARLY_CHUNKS = 100
-"""So many events of sound are kept until there is a picture: some are heard after it."""
+"""At most this many chunks of sound are kept until there is a picture: some of them belong after it."""
 
 
 class Recorder:
-    """Records from now on until `close`; what goes wrong becomes a note, and the show goes on."""
+    """Records from its creation until `close`. Errors become notes of the StageManager, and the show goes on."""
 
-    def __init__(self, path: Path, manager: StageManager, sample_rate: int | None = None) -> None:
-        """`sample_rate`: the sound engine's; None: there is no microphone, and the movie gets no sound track."""
+    def __init__(self, target: str | Path | None, manager: StageManager, sample_rate: int | None = None) -> None:
+        """`target`: the movie's path. `sample_rate`: the sound engine's; None: there is no microphone, and the movie
+        gets no sound track. Raises BadOutput without a target."""
+        if target is None:
+            raise BadOutput("the recorder needs a file to write: recorder=OUT.mp4")
         # The encoder's library is imported here, so that the audience's first picture does not wait for it.
         from live.movie.writer import MovieWriter, SoundTrackSpec, movie_size
         from live.process.shared_frames import FrameKind
 
         self._writer_class, self._movie_size, self._safe_kind = MovieWriter, movie_size, FrameKind.SAFE
         self._sound_spec = None if sample_rate is None else SoundTrackSpec(sample_rate)
-        self._path = path
+        self._path = Path(target)
         self._manager = manager
         self._writer: MovieWriter | None = None
         self._failed = False
         self._early_sound: deque[AudioChunk] = deque(maxlen=MAX_EARLY_CHUNKS)
         self._start_lock = threading.Lock()
-        """Sound comes while the first picture begins the movie."""
+        """Held while a chunk is written or queued: sound arrives while the first picture starts the movie."""
         self._unsubscribe = manager.audience.subscribe(self.put_picture), manager.on_played(self.put_audio)
 
     def put_picture(self, picture: SharedPicture) -> None:
@@ -63,7 +68,7 @@ class Recorder:
                 _write_chunk(self._writer, chunk)
 
     def _start(self, picture: SharedPicture, at: float) -> None:
-        """The first picture of a look decides the size, and is the movie's beginning."""
+        """Starts the movie: the first picture of a look sets its size and its time 0."""
         height, width = picture.picture.shape[:2]
         try:
             writer = self._writer_class(
@@ -81,7 +86,7 @@ class Recorder:
             self._early_sound.clear()
 
     def close(self) -> None:
-        """End the file and say what is not in it."""
+        """Ends the file and notes what is missing from it."""
         for unsubscribe in self._unsubscribe:
             unsubscribe()
         if self._writer is None:

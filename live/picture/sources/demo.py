@@ -1,4 +1,7 @@
-"""The stand-in performer as camera; who that is, is handed in."""
+"""The stand-in performer as camera: `--camera demo`.
+
+`DemoSource.grab` creates the performer it is given and films it in the source's reader thread.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,13 @@ from live.process.frames import Clock, now
 
 
 class DemoSource(Source):
-    """The stand-in performer, 30 frames a second. With an epoch its script begins there, as its speech does."""
+    """Films the stand-in performer at 30 frames a second. With an epoch the performer's script starts there, as its
+    speech does."""
 
     target_fps = 30.0
 
     def __init__(self, performer: Callable[[], Performer], clock: Clock = now, *, epoch: float | None = None) -> None:
-        """performer: makes the performer, in the thread that films."""
+        """`performer` creates the performer; called in the reader thread."""
         super().__init__("demo", clock=clock)
         self._make_performer = performer
         self._epoch = epoch

@@ -1,4 +1,8 @@
-"""A movie file as camera."""
+"""A movie file as camera.
+
+`MovieFile.grab` decodes and paces the pictures in the source's reader thread; the file is checked in the thread that
+creates the source.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +17,10 @@ from models.features.types import Picture
 
 
 class MovieFile(Source):
-    """A movie file at its own pace, from its own times, over and over.
+    """Plays a movie file at its own pace, by its own times, in a loop.
 
-    With an epoch and a period it keeps to them for ever, as who plays its sound does: the picture of the time t in the
-    file is captured at epoch + k * period + t, in whichever process and however late its thread may be.
+    With an epoch and a period it keeps to them, as the player of its sound does: the picture with the time t in the
+    file is captured at epoch + k * period + t, in any process and however late its thread is.
     """
 
     def __init__(
@@ -33,7 +37,7 @@ class MovieFile(Source):
             return True
         if spec.strip().isdigit() or spec.startswith("/dev/video") or "://" in spec:
             return False
-        # What looks like a file's name is one, so that a missing file is told and not waited for.
+        # What looks like a file's name is one, so that a missing file is reported and not waited for.
         return bool("/" in spec or "\\" in spec or re.search(r"\.[A-Za-z0-9]{2,4}$", spec)) or Path(spec).exists()
 
     @classmethod
@@ -52,7 +56,7 @@ class MovieFile(Source):
         while not reader.stopping.is_set():
             if on_time:
                 number, from_s = number + 1, 0.0
-            else:  # It begins, or could not keep up: on with what is being said now.
+            else:  # At the start, or after falling behind: continue with what is due now.
                 rounds, from_s = divmod(max(self.clock() - epoch, 0.0), period_s)
                 number = int(rounds)
             on_time = yield from self._play_once(reader, epoch + number * period_s, from_s, period_s)
@@ -60,7 +64,7 @@ class MovieFile(Source):
     def _play_once(
         self, reader: ReaderThread, round_started_at: float, from_s: float, period_s: float
     ) -> Generator[tuple[Picture, float], None, bool]:
-        """False: it came too late."""
+        """Plays one round from `from_s` on. Returns False when it fell behind."""
         shown = False
         for picture, time_s in self.frames.pictures_from(from_s):
             if time_s >= period_s:
@@ -76,7 +80,7 @@ class MovieFile(Source):
         return True
 
     def _wait_until(self, reader: ReaderThread, due: float) -> bool:
-        """Until `due`. False: the thread is to end."""
+        """Waits until `due`. Returns False when the thread is to stop."""
         wait_s = due - self.clock()
         if wait_s <= 0:
             return True
@@ -92,7 +96,7 @@ class MovieFile(Source):
                 time_s = frame.captured_at
                 due = round_started_at + time_s
                 behind_s = self.clock() - due
-                if behind_s > GONE_S:  # The machine slept, or cannot decode so fast: the pace goes on from here.
+                if behind_s > GONE_S:  # The machine slept, or decodes too slowly: the pace continues from here.
                     round_started_at += behind_s
                 elif not self._wait_until(reader, due):
                     return

@@ -1,4 +1,4 @@
-"""Frames that are handed in: `guise render` and tests."""
+"""Frames handed in by the caller, for `guise render` and tests. Has no thread: it belongs to the caller's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from live.process.frames import Frame
 
 
 class ScriptedSource(Source):
-    """A source without a thread: whoever drives the engine hands it the frames (render, tests)."""
+    """A source without a reader thread: the code that drives the engine passes it the frames."""
 
     def start(self) -> None:
         pass
@@ -16,7 +16,7 @@ class ScriptedSource(Source):
         yield from ()
 
     def register(self, frame: Frame) -> Frame:
-        """Counts `frame` as captured and gives it back."""
+        """Counts `frame` as captured and returns it."""
         self.size = frame.picture.shape[1], frame.picture.shape[0]
         self._newest_at = self.clock()
         self._arrivals.append(frame.captured_at)
@@ -24,5 +24,5 @@ class ScriptedSource(Source):
         return frame
 
     def put(self, frame: Frame) -> None:
-        """As `register`, and into the mailbox, for `step`."""
+        """Counts `frame` as captured and puts it into the mailbox, for PictureEngine.step."""
         self.mailbox.put(self.register(frame))

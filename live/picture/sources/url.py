@@ -1,4 +1,5 @@
-"""A stream or a movie behind a URL as camera."""
+"""A stream or a movie behind a URL as camera. `UrlSource.grab` connects, decodes and paces in the source's reader
+thread."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ URL_TIMEOUT_S = (4.0, 3.0)
 
 
 class UrlSource(Source):
-    """A stream or a movie behind a URL. What arrives is shown as it arrives; a movie is held back to its own
+    """A stream or a movie behind a URL. Pictures of a stream are passed on as they arrive; a movie is played at its own
     pace."""
 
     def __init__(self, url: str, clock: Clock = now) -> None:

@@ -1,4 +1,7 @@
-"""A webcam, by its number or by its name, through OpenCV."""
+"""A webcam as camera, by number or name, through OpenCV.
+
+`Webcam.grab` opens and reads the device in the source's reader thread; `cameras` runs in any thread.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,12 @@ from models.features.types import Picture
 
 WEBCAM_FPS = 30
 BOGUS_READS = 60
-"""So many frames in a row that took no time to wait for cannot come from a camera."""
+"""More than this many successive frames without waiting time cannot come from a camera."""
 BOGUS_READ_S = 0.0005
 
 
 class Webcam(Source):
-    """A camera by its number or by (part of) its name, through OpenCV."""
+    """A webcam by its number or by (part of) its name, through OpenCV."""
 
     def __init__(self, device: int | str, size: tuple[int, int] = (640, 480), clock: Clock = now) -> None:
         super().__init__(f"camera {device}", size, clock)
@@ -41,7 +44,7 @@ class Webcam(Source):
         return cls(int(number[1]) if number else spec, clock=options.clock)
 
     def grab(self, reader: ReaderThread) -> Grabbed:
-        # The number is looked up at every opening: a camera plugged in again often has another one.
+        # The number is looked up at every opening: a camera that is plugged in again often gets another one.
         number = self.device if isinstance(self.device, int) else _number_of_name(self.device)
         node = Path(f"/sys/class/video4linux/video{number}")
         linux = sys.platform.startswith("linux")
@@ -78,16 +81,16 @@ class Webcam(Source):
 
 
 def cameras(folder: Path = Path("/sys/class/video4linux")) -> dict[int, str]:
-    """Number and name of every camera that the system names (Linux); empty elsewhere."""
+    """Number and name of every camera that the system lists (Linux); empty elsewhere."""
     found = {}
     for entry in sorted(folder.glob("video*")):
         number = entry.name.removeprefix("video")
         try:
             name = (entry / "name").read_text().strip()
-            # One camera may have several nodes; only the first gives pictures, the others carry metadata.
+            # A camera may have several nodes; only the first gives pictures, the others carry metadata.
             part = (entry / "index").read_text().strip() if (entry / "index").exists() else "0"
         except OSError:
-            continue  # Unplugged between the two looks.
+            continue  # Unplugged between the two calls.
         if number.isdigit() and part == "0":
             found[int(number)] = name
     return dict(sorted(found.items()))
@@ -101,7 +104,7 @@ def _number_of_name(name: str, folder: Path = Path("/sys/class/video4linux")) ->
 
 
 def from_opencv(picture: Picture) -> Picture:
-    """A picture as OpenCV gives it (grey, BGR or BGRA) as RGB, no larger than the tracker can use."""
+    """A picture from OpenCV (grey, BGR or BGRA) as RGB, no larger than the tracker can use."""
     if picture.ndim == 2:
         code = cv2.COLOR_GRAY2RGB
     else:

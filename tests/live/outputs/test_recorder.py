@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +13,13 @@ import pytest
 
 from live.manage.stage_manager import StageManager
 from live.outputs.recorder import Recorder
-from live.process.engine_process import EngineLink, start_forkserver
+from live.process.engine_process import EngineLink
 from live.process.frames import Samples, now
 from live.process.messages import AudioChunk, Finished, Heartbeat, Stop
 from live.process.shared_frames import FrameKind, SharedPicture
 from live.show.show_file import Cue, Show
 
 RATE = 48_000
-
-
-@pytest.fixture(autouse=True, scope="module")
-def forkserver() -> None:
-    start_forkserver(["numpy"])
-
-
-@pytest.fixture
-def manager() -> Iterator[StageManager]:
-    """Never started."""
-    made = StageManager(Show("x", (Cue("one", "safe"),)), "", "", stage_bytes=3 * 64 * 64)
-    yield made
-    made.stop()
 
 
 @pytest.fixture
