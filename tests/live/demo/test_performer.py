@@ -1,4 +1,4 @@
-"""The stand-in performer does what a camera's performer does, and a tracker follows it."""
+"""The stand-in performer does what a performer before a camera does, and a tracker follows it."""
 
 import importlib.util
 from collections.abc import Callable

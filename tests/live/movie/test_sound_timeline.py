@@ -1,4 +1,4 @@
-"""Sound in pieces laid out by their times: whole, without holes, without clicks."""
+"""Chunks of sound placed by their times: complete, without gaps, without clicks."""
 
 from __future__ import annotations
 

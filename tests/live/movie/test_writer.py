@@ -1,4 +1,4 @@
-"""Movies: playable whatever happens, never in the way of the show."""
+"""Movies are playable whatever happens, and writing them never holds up the show."""
 
 from __future__ import annotations
 

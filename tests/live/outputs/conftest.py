@@ -18,7 +18,6 @@ def forkserver() -> None:
 
 @pytest.fixture
 def manager() -> Iterator[StageManager]:
-    """Never started."""
     made = StageManager(Show("x", (Cue("one", "safe"),)), "", "", stage_bytes=3 * 64 * 64)
     yield made
     made.stop()

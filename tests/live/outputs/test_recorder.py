@@ -1,4 +1,4 @@
-"""`--record`: pictures and sound on one time line, whatever becomes of either."""
+"""`--record`: pictures and sound on one time line, whatever happens to either."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RATE = 48_000
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Sets the time at which the recorder is handed pictures."""
+    """Sets the time at which the recorder is given pictures."""
     times = [0.0]
     monkeypatch.setattr("live.outputs.recorder.now", lambda: times[0])
 
@@ -43,7 +43,7 @@ def tone(seconds: float, hz: float = 440.0) -> Samples:
 
 
 def play(recorder: Recorder, samples: Samples, at: float) -> None:
-    """As the sound engine tells it: 40 ms at a time."""
+    """As the sound engine sends it: 40 ms at a time."""
     for first in range(0, len(samples), 1920):
         piece = samples[first : first + 1920]
         recorder.put_audio(AudioChunk(at + first / RATE, piece.astype("<f4").tobytes(), RATE))

@@ -1,4 +1,4 @@
-"""Cut, dissolve, taking turns, different sizes."""
+"""Cut, dissolve, alternating looks, different sizes."""
 
 from __future__ import annotations
 
