@@ -22,8 +22,6 @@ from models.features.types import Picture
 
 Floats = NDArray[np.float32]
 
-CREDIT: Final = "Eileen Collins, NASA Great Images (public domain), from scikit-image"
-
 # dlib's 68 points (face_recognition_models' predictor), averaged over the photograph as it is, enlarged 2 and
 # 3 times (they agree within 1.3 px); dlib means pixel centres, so 0.5 is added where they are used.
 LANDMARKS: Final = np.array([

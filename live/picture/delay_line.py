@@ -121,11 +121,15 @@ class DelayLine:
                 if wait_s > 0:
                     self._changed.wait(wait_s)
                     continue
-                due = self._waiting.popleft()
+                delayed = self._waiting.popleft()
                 try:
                     self._out.write(
-                        due.picture, captured_at=due.captured_at, ready_at=due.ready_at, index=due.index, kind=due.kind
+                        delayed.picture,
+                        captured_at=delayed.captured_at,
+                        ready_at=delayed.ready_at,
+                        index=delayed.index,
+                        kind=delayed.kind,
                     )
                 except Exception as error:
                     self._on_error(error)
-                self._free_buffers.append(due.picture)
+                self._free_buffers.append(delayed.picture)

@@ -135,15 +135,15 @@ class Tracker:
             box = moved
             points = self._dlib.fine_points(picture, box)
             moved = self._moved_box(points)
-        due = self._picture_change(picture) > SCENE_CHANGE or t_s - self._confirm_tried_at >= CONFIRM_INTERVAL_S
-        face = self._confirm(picture, box) if due else None
-        if due:
+        check_now = self._picture_change(picture) > SCENE_CHANGE or t_s - self._confirm_tried_at >= CONFIRM_INTERVAL_S
+        face = self._confirm(picture, box) if check_now else None
+        if check_now:
             self._confirm_tried_at = t_s
         sane = shape_is_sane(points, box)
         if face is not None and sane:
             self._confirmed_at, self._score = t_s, face.score
             moved = self._reanchored(moved, face.box, points)
-        elif not due and sane:
+        elif not check_now and sane:
             pass  # between two confirmations the points suffice
         elif t_s - self._confirmed_at > COAST_S or not sane:
             self._drop()

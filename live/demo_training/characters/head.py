@@ -97,7 +97,6 @@ class Proportions:
     brow_thickness: float = 0.026
     brow_ridge: float = 0.045
     nose_y: float = -0.335
-    nose_length: float = 1.0
     nose_width: float = 1.0
     nose_height: float = 1.0
     cheekbone: float = 0.055

@@ -71,11 +71,11 @@ def _speech(random: np.random.Generator, t: Curve) -> tuple[Curve, Curve]:
     while at < t[-1]:
         phrase_end = at + random.uniform(1.8, 4.5)
         while at < phrase_end:
-            sung = random.random() < 0.13
-            length = random.uniform(0.5, 1.0) if sung else random.uniform(0.13, 0.27)
+            held_vowel = random.random() < 0.13
+            length = random.uniform(0.5, 1.0) if held_vowel else random.uniform(0.13, 0.27)
             height, purse = vowels[int(random.integers(len(vowels)))]
             now = (t >= at) & (t < at + length)
-            jaw[now] = height * (random.uniform(0.85, 1.1) if sung else random.uniform(0.5, 1.0))
+            jaw[now] = height * (random.uniform(0.85, 1.1) if held_vowel else random.uniform(0.5, 1.0))
             rounded[now] = purse * random.uniform(0.7, 1.0)
             at += length
             closed = random.uniform(0.05, 0.13)
@@ -108,8 +108,8 @@ class Performance:
         yaw, pitch, roll = (_drift(random, t, p) for p in ((7.3, 3.1, 1.9), (8.9, 3.7, 2.2), (9.7, 4.3, 2.6)))
         turned = np.sqrt(yaw**2 + roll**2 + (0.8 * pitch) ** 2)
         # Each movement alone reaches its limit; combined ones stop where a face detector still finds a face.
-        together = (1.0 + (turned / 1.05) ** 8) ** (-1 / 8)
-        yaw, pitch, roll = yaw * together, pitch * together, roll * together
+        limit = (1.0 + (turned / 1.05) ** 8) ** (-1 / 8)
+        yaw, pitch, roll = yaw * limit, pitch * limit, roll * limit
         right, down, near = (_drift(random, t, p) for p in ((11.3, 5.9), (12.7, 5.3), (17.9, 8.3)))
         jaw, rounded = _speech(random, t)
         nod = _soften(jaw, 0.10)

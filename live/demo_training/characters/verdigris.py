@@ -207,8 +207,8 @@ def _skin(x: Array, y: Array, p: Proportions) -> tuple[Array, Array, Array, Arra
     polish = np.clip(polish, 0, 1)
     albedo, metal, gloss = _aged(height, noise, fine, polish - weathered * (1 - polish))
     streaks = _noise(x.shape, ((3.0, 1.0),), 43)
-    drawn = cv2.GaussianBlur(streaks, (0, 0), sigmaX=2.0, sigmaY=26.0)
-    run = np.clip(drawn / float(drawn.std()) - 0.7, 0, 1.2) * ramp(0.35, -0.15, y) * ramp(0.16, 0.36, ax)
+    stretched = cv2.GaussianBlur(streaks, (0, 0), sigmaX=2.0, sigmaY=26.0)
+    run = np.clip(stretched / float(stretched.std()) - 0.7, 0, 1.2) * ramp(0.35, -0.15, y) * ramp(0.16, 0.36, ax)
     run = 0.35 * run[..., None]
     albedo = albedo * (1 - run) + np.asarray((0.11, 0.30, 0.24), np.float32) * run
     metal = metal * (1 - run[..., 0])

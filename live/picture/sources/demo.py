@@ -41,8 +41,8 @@ class DemoSource(Source):
         started_at = self.clock()
         script_at = started_at if self._epoch is None else self._epoch
         for index in count():
-            due = started_at + index / self.target_fps
-            behind_s = self.clock() - due
+            due_at = started_at + index / self.target_fps
+            behind_s = self.clock() - due_at
             if behind_s > GONE_S:
                 started_at += behind_s
                 script_at += behind_s if self._epoch is None else 0.0

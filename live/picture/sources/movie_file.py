@@ -69,22 +69,22 @@ class MovieFile(Source):
         for picture, time_s in self.frames.pictures_from(from_s):
             if time_s >= period_s:
                 break
-            due = round_started_at + time_s
-            if shown and self.clock() - due > GONE_S:
+            due_at = round_started_at + time_s
+            if shown and self.clock() - due_at > GONE_S:
                 return False
             shown = True
-            if not self._wait_until(reader, due):
+            if not self._wait_until(reader, due_at):
                 return True
-            yield picture, due
+            yield picture, due_at
         self._wait_until(reader, round_started_at + period_s)
         return True
 
-    def _wait_until(self, reader: ReaderThread, due: float) -> bool:
-        """Waits until `due`. Returns False when the thread is to stop."""
-        wait_s = due - self.clock()
+    def _wait_until(self, reader: ReaderThread, due_at: float) -> bool:
+        """Waits until `due_at`. Returns False when the thread is to stop."""
+        wait_s = due_at - self.clock()
         if wait_s <= 0:
             return True
-        self.expect(reader, due)
+        self.expect(reader, due_at)
         return not reader.stopping.wait(wait_s)
 
     def _play_looped(self, reader: ReaderThread) -> Grabbed:
@@ -94,11 +94,11 @@ class MovieFile(Source):
             for frame in self.frames:
                 step_s = frame.captured_at - time_s or step_s
                 time_s = frame.captured_at
-                due = round_started_at + time_s
-                behind_s = self.clock() - due
+                due_at = round_started_at + time_s
+                behind_s = self.clock() - due_at
                 if behind_s > GONE_S:  # The machine slept, or decodes too slowly: the pace continues from here.
                     round_started_at += behind_s
-                elif not self._wait_until(reader, due):
+                elif not self._wait_until(reader, due_at):
                     return
                 yield frame.picture, self.clock()
             round_started_at += time_s + min(step_s, GONE_S)

@@ -37,10 +37,10 @@ class UrlSource(Source):
             for picture, time_s in decode_pictures(container, stream):
                 if is_movie and time_s is not None:
                     first = first or (self.clock(), time_s)
-                    due = first[0] + time_s - first[1]
-                    wait_s = due - self.clock()
+                    due_at = first[0] + time_s - first[1]
+                    wait_s = due_at - self.clock()
                     if 0 < wait_s < 60:
-                        self.expect(reader, due)
+                        self.expect(reader, due_at)
                         if reader.stopping.wait(wait_s):
                             return
                 yield picture, self.clock()

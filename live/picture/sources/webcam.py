@@ -65,14 +65,14 @@ class Webcam(Source):
             device.release()
 
     def _read(self, device: cv2.VideoCapture, node: Path | None) -> Iterator[tuple[Picture, float]]:
-        bogus = 0
+        bogus_reads = 0
         while True:
             before = self.clock()
             if not device.grab():
                 raise SourceGone(f"{self.name} stopped")
             captured_at = self.clock()
-            bogus = bogus + 1 if captured_at - before < BOGUS_READ_S else 0
-            if bogus > BOGUS_READS or (node is not None and not node.exists()):
+            bogus_reads = bogus_reads + 1 if captured_at - before < BOGUS_READ_S else 0
+            if bogus_reads > BOGUS_READS or (node is not None and not node.exists()):
                 raise SourceGone(f"{self.name} was unplugged")
             read, picture = device.retrieve()
             if not read or picture is None or picture.size == 0:
