@@ -98,7 +98,9 @@ def render(
     try:
         engine.wait_for_look()
         if settings.neutral is None and look not in ("bypass", "safe"):
-            neutral = estimate_neutral(frames, face_points, lambda done: report_progress(LOOKING, done, frames.frames))
+            neutral = estimate_neutral(
+                frames, face_points, lambda done: report_progress(LOOKING, done, frames.frame_count)
+            )
             if neutral is not None:
                 engine.set_neutral(neutral)
         shown = size or movie_size(*(engine.look_size or frames.size))
@@ -116,7 +118,7 @@ def render(
                     sound.write(writer, t_s + AHEAD_S)
                 if writer.error:
                     break
-                report_progress(PERFORMING, done, frames.frames)
+                report_progress(PERFORMING, done, frames.frame_count)
             if sound is not None:
                 sound.write(writer)
         if writer.error:
@@ -155,7 +157,7 @@ def estimate_neutral(
     One face is taken from every k-th frame: the previous one if it is there, else the largest. The median belongs to
     the face that appears most. `progress` is called with the number of frames read.
     """
-    expected = frames.frames or round((frames.duration_s or 0) * frames.fps)
+    expected = frames.frame_count or round((frames.duration_s or 0) * frames.fps)
     every = max(ceil(expected / NEUTRAL_FACES), 1)
     seen: list[Points] = []
     last: Box | None = None

@@ -128,7 +128,7 @@ class FileFrames:
         with closing(container):
             rate = stream.average_rate or stream.guessed_rate
             self.fps = float(rate) if rate and 0 < rate <= 240 else FALLBACK_FPS
-            self.frames = stream.frames or None
+            self.frame_count = stream.frames or None
             self.duration_s = float(container.duration) / 1e6 if container.duration else None
             try:
                 first = next(decode_pictures(container, stream), None)

@@ -35,6 +35,7 @@ MAX_ABANDONED = 4
 FPS_WINDOW_S = 2.0
 
 Grabbed = Generator[tuple[Picture, float], None, None]
+"""What `grab` yields: pictures with their time of capture."""
 
 
 class SourceGone(Exception):
@@ -42,13 +43,13 @@ class SourceGone(Exception):
 
 
 class ReaderThread(Thread):
-    """Reads one source until told to stop; a thread that hangs is abandoned. `deadline_s`: by the source's clock, until
-    when silence is accepted."""
+    """Reads one source until it is stopped; a thread that hangs is abandoned."""
 
     def __init__(self, source: Source) -> None:
         super().__init__(name=f"camera {source.name}", daemon=True)
         self.stopping = Event()
         self.deadline_s = source.clock() + OPENING_S
+        """By the source's clock, the time until which the thread may be silent."""
         self._source = source
 
     def run(self) -> None:

@@ -1,5 +1,7 @@
-"""A stream or a movie behind a URL as camera. `UrlSource.grab` connects, decodes and paces in the source's reader
-thread."""
+"""A stream or a movie behind a URL as camera.
+
+`UrlSource.grab` connects, decodes and paces in the source's reader thread.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from live.picture.sources.source import GONE_S, Grabbed, ReaderThread, Source, S
 from live.process.frames import Clock, now
 
 URL_TIMEOUT_S = (4.0, 3.0)
+"""PyAV's limits for opening and for each read."""
 
 
 class UrlSource(Source):
