@@ -149,6 +149,8 @@ class MovieWriter:
         self.dropped = 0
         """Pictures dropped because the encoder could not keep up."""
         self.dropped_sound_s = 0.0
+        self.frames = 0
+        """Frames encoded so far."""
         self._on_error = on_error
         self._max_pictures = queue_size
         self._pictures: deque[_QueuedPicture] = deque()
@@ -331,3 +333,4 @@ class MovieWriter:
             self._key_pts = tick
         self._last_pts = tick
         self._container.mux(self._stream.encode(frame))
+        self.frames += 1

@@ -9,13 +9,29 @@ import av
 import numpy as np
 import pytest
 
+from live.picture.sources.demo import DemoSource
 from live.picture.sources.movie_frames import BadSource
+from live.picture.sources.none import NoSource
 from live.picture.sources.registry import open_source
 from live.picture.sources.source import Source, SourceOptions
+from live.picture.sources.url import UrlSource
+from live.picture.sources.webcam import Webcam
 
 from .conftest import Performer, make_movie
 
 
+@pytest.mark.parametrize(
+    ("spec", "kind"),
+    [
+        ("0", Webcam),
+        ("/dev/video2", Webcam),
+        ("Logitech C920", Webcam),
+        ("demo", DemoSource),
+        ("none", NoSource),
+        ("rtsp://10.0.0.1/cam", UrlSource),
+        ("http://host/movie.mp4", UrlSource),
+    ],
+)
 def test_a_source_is_told_by_its_name(spec: str, kind: type[Source]) -> None:
     assert type(open_source(spec, SourceOptions(performer=Performer))) is kind
 
