@@ -34,13 +34,14 @@ from typing import TYPE_CHECKING
 from live.demo import stand_in_performer
 from live.manage.status_line import StatusLine, summary
 from live.operator.display import XCB_PACKAGES, missing_library, no_display
-from live.outputs.recorder import Recorder
+from live.outputs.registry import open_output
 from live.process.engine_process import start_forkserver, stop_forkserver
 from live.process.frames import now
 from live.show.show_file import BadShow, Show, read_show
 
 if TYPE_CHECKING:
     from live.manage.stage_manager import StageManager
+    from live.outputs.output import Output
     from live.picture.settings import PictureSettings
     from live.sound.settings import SoundSettings
 
@@ -129,14 +130,15 @@ def _perform(options: LiveOptions) -> int:
     sound = replace(sound, recorded=options.record is not None)
     picture, sound = _from_one_movie(_picture_settings(options, show), sound)
     manager = StageManager(show, picture, sound, first_cue=first_cue)
-    recorder: Recorder | None = None
+    recorder: Output | None = None
     code = 0
     with _interruptible():
         try:
             manager.start()
             _check_models(show)
             if options.record is not None:
-                recorder = Recorder(options.record, manager, None if sound.mic == "none" else sound.sample_rate)
+                rate = None if sound.mic == "none" else sound.sample_rate
+                recorder = open_output("recorder", str(options.record), manager, rate)
             code = _headless(manager, options) if options.headless else _windows(manager, options)
         except KeyboardInterrupt:
             pass

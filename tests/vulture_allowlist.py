@@ -22,6 +22,10 @@ _.StarGanVc
 _.StarGanVc2
 _.VoiceStudent
 
+# live/demo_training/characters names characters by a text.
+_.Porcelain
+_.Verdigris
+
 # pydantic calls validators and reads fields; manifests hold fields that only their readers elsewhere need.
 _._default_within
 _._is_a_whole_look_or_voice
