@@ -35,7 +35,7 @@ from live.demo import stand_in_performer
 from live.manage.status_line import StatusLine, summary
 from live.operator.display import XCB_PACKAGES, missing_library, no_display
 from live.outputs.recorder import Recorder
-from live.process.engine_process import start_forkserver, stop_forkserver
+from live.process.fork_server import start_forkserver, stop_forkserver
 from live.process.frames import now
 from live.show.show_file import BadShow, Show, read_show
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from live.process.engine_process import EngineProcess, ForkServerKilled
+from live.process.engine_process import EngineProcess
+from live.process.fork_server import ForkServerKilled
 from live.process.frames import now
 from live.process.messages import Command, Event, Fault, Finished, Forget, Go, Heartbeat, Prepare, Ready, Refused
 

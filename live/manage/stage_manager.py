@@ -24,7 +24,8 @@ from live.manage.event_log import FaultState, NoteState, ShowLog
 from live.manage.report import Report
 from live.manage.snapshot import CueState, EngineState, StageState, snapshot
 from live.manage.sync import Sync, SyncTargets
-from live.process.engine_process import EngineProcess, kill_forkserver
+from live.process.engine_process import EngineProcess
+from live.process.fork_server import kill_forkserver
 from live.process.frames import now
 from live.process.messages import (
     AudioChunk,

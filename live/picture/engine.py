@@ -36,7 +36,7 @@ from live.picture.sources.registry import open_source
 from live.picture.sources.source import Source, SourceOptions
 from live.picture.tracker import Tracker
 from live.picture.tracking import Tracked, Tracking
-from live.process.engine_process import EngineLink
+from live.process.engine_link import EngineLink
 from live.process.frames import Frame, Landmarks, now
 from live.process.messages import (
     Command,

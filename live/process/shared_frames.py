@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from live.process.engine_process import engine_context
+from live.process.fork_server import engine_context
 from models.features.types import Picture, Points
 
 _HEADER_BYTES = 64

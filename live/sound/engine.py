@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from live.process.engine_process import EngineLink
+from live.process.engine_link import EngineLink
 from live.process.frames import now
 from live.process.messages import (
     Command,

@@ -25,7 +25,7 @@ from live.manage.status_line import StatusLine, status_text
 from live.operator import display
 from live.outputs.recorder import Recorder
 from live.picture.settings import PictureSettings
-from live.process.engine_process import start_forkserver, stop_forkserver
+from live.process.fork_server import start_forkserver, stop_forkserver
 from live.process.shared_frames import FrameKind, SharedFrames, SharedPicture
 from live.show.show_file import Cue, Show
 from live.sound.settings import SoundSettings

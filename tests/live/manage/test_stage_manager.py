@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from live.manage.stage_manager import DOUBLE_PRESS_S, PANIC_DEBOUNCE_S, StageManager, StageState
-from live.process.engine_process import start_forkserver, stop_forkserver
+from live.process.fork_server import start_forkserver, stop_forkserver
 from live.process.shared_frames import FrameKind, SharedPicture
 from live.show.show_file import Cue, Show
 

@@ -20,7 +20,8 @@ from live.manage.sync import LOWERED_AFTER_S, RAISED_AFTER_S, Sync, SyncTargets
 from live.movie.render import render
 from live.outputs.recorder import Recorder
 from live.picture.settings import PictureSettings
-from live.process.engine_process import EngineLink, start_forkserver
+from live.process.engine_link import EngineLink
+from live.process.fork_server import start_forkserver
 from live.process.frames import now
 from live.process.messages import AudioChunk, Finished, Heartbeat, Note, Panic, SetParameter, Stop
 from live.process.shared_frames import SharedPicture

@@ -13,7 +13,8 @@ import pytest
 
 from live.manage.stage_manager import StageManager
 from live.outputs.recorder import Recorder
-from live.process.engine_process import EngineLink, start_forkserver
+from live.process.engine_link import EngineLink
+from live.process.fork_server import start_forkserver
 from live.process.frames import Samples, now
 from live.process.messages import AudioChunk, Finished, Heartbeat, Stop
 from live.process.shared_frames import FrameKind, SharedPicture

@@ -26,7 +26,8 @@ from live.picture.sources.movie_frames import FileFrames
 from live.picture.sources.registry import open_source
 from live.picture.sources.scripted import ScriptedSource
 from live.picture.sources.source import MOST_ABANDONED, SourceOptions
-from live.process.engine_process import EngineProcess, stop_forkserver
+from live.process.engine_process import EngineProcess
+from live.process.fork_server import stop_forkserver
 from live.process.frames import Frame, now
 from live.process.messages import (
     Fault,

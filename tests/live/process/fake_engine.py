@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from live.process.engine_process import EngineLink
+from live.process.engine_link import EngineLink
 from live.process.frames import now
 from live.process.messages import Fault, Finished, Forget, Go, Heartbeat, Note, OnStage, Panic, Prepare, Recovered, Stop
 from live.process.shared_frames import FrameKind, SharedFrames, SharedFramesHandle

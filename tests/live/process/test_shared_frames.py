@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from live.process.engine_process import EngineProcess, start_forkserver
+from live.process.engine_process import EngineProcess
+from live.process.fork_server import start_forkserver
 from live.process.frames import now
 from live.process.shared_frames import FrameKind, PictureTooLarge, SharedFrames
 from models.features.types import Picture

@@ -13,7 +13,8 @@ import psutil
 import pytest
 import soundfile
 
-from live.process.engine_process import EngineProcess, start_forkserver
+from live.process.engine_process import EngineProcess
+from live.process.fork_server import start_forkserver
 from live.process.frames import Samples
 from live.process.messages import (
     AudioChunk,
