@@ -15,7 +15,7 @@ from live.manage.event_log import ShowLog
 from live.process.frames import now
 from live.process.messages import Go, SetParameter
 from live.show.parameter_names import STRIP_PARAMETERS
-from live.show.running_order import RunningOrder, Waiting
+from live.show.running_order import RunningOrder, WaitingCue
 from live.show.show_file import Cue
 
 
@@ -32,27 +32,27 @@ class CueScheduler:
         order: RunningOrder,
         picture: EngineSupervisor,
         sound: EngineSupervisor,
-        account: ShowLog,
-        presses: Debouncer,
+        log: ShowLog,
+        debouncer: Debouncer,
     ) -> None:
         self._order = order
         self._picture = picture
         self._sound = sound
         self._engines = (picture, sound)
-        self._account = account
-        self._presses = presses
+        self._log = log
+        self._debouncer = debouncer
         self._parameters: dict[str, float] = {}
 
-    def ask(self, index: int, *, by_itself: bool = False) -> None:
+    def request(self, index: int, *, automatic: bool = False) -> None:
         """Let this cue come as soon as it can."""
-        if self._order.ask(index, now(), by_itself=by_itself):
-            self.pardon(index)
+        if self._order.request(index, now(), automatic=automatic):
+            self.clear_refusal(index)
             self.advance()
 
-    def pardon(self, index: int) -> None:
+    def clear_refusal(self, index: int) -> None:
         """Its models may be refused no longer: they are looked at again."""
         for engine in self._engines:
-            engine.pardon(model_of(self._order.cue(index), engine))
+            engine.clear_refusal(model_of(self._order.cue(index), engine))
 
     def advance(self) -> None:
         """Do all that can be done now: load, fire, catch up."""
@@ -68,7 +68,7 @@ class CueScheduler:
         self._parameters[name] = value
         self._engine_of(name).send(SetParameter(name, value))
 
-    def tell_parameters(self, engine: EngineSupervisor) -> None:
+    def resend_parameters(self, engine: EngineSupervisor) -> None:
         """To an engine that was down when they were set."""
         for name, value in self._parameters.items():
             if self._engine_of(name) is engine:
@@ -83,15 +83,15 @@ class CueScheduler:
             following = [model_of(cue, engine) for cue in self._order.from_standby()]
             keep = {*urgent, *following[:1]}
             for key in urgent:
-                engine.want(key, keep, preload=False)
-            if not engine.on_stage_once or engine.busy:
+                engine.ensure_loaded(key, keep)
+            if not engine.was_on_stage or engine.busy:
                 continue  # nothing may delay the first picture, nor what is needed now
             for at, key in enumerate(following):
                 if engine.status(key).status == "unloaded" and (at == 0 or engine.has_room_for(key)):
-                    engine.want(key, keep, preload=True)
+                    engine.ensure_loaded(key, keep)
                     break
 
-    def _fire_if_ready(self, waiting: Waiting) -> bool:
+    def _fire_if_ready(self, waiting: WaitingCue) -> bool:
         """Fire it, or pass over it. False when its models are still awaited."""
         cue = self._order.cue(waiting.index)
         up = [engine for engine in self._engines if engine.up]
@@ -103,9 +103,9 @@ class CueScheduler:
             answer = answers[engine.name]
             if answer.status == "refused":
                 refusal = f"the {engine.kind} is refused, the old one plays on: {answer.why}"
-                self._account.note(f'cue "{cue.name}": {refusal}')
+                self._log.add_note(f'cue "{cue.name}": {refusal}')
         if all(answer.status == "refused" for answer in answers.values()):
-            self._order.pass_over(waiting)
+            self._order.skip(waiting)
             return True
         for engine in self._engines:
             if engine not in up or answers[engine.name].status == "ready":
@@ -113,15 +113,15 @@ class CueScheduler:
                     waiting.index, model_of(cue, engine), cue.transition_s, self._parameters_of(engine, cue)
                 )
         self._parameters = {name: value for name, value in self._parameters.items() if name in STRIP_PARAMETERS}
-        self._fired(waiting, cue)
+        self._record_fired(waiting, cue)
         return True
 
-    def _fired(self, waiting: Waiting, cue: Cue) -> None:
+    def _record_fired(self, waiting: WaitingCue, cue: Cue) -> None:
         at = now()
-        self._account.switched(cue.name, waiting.index, at - waiting.asked_at)
-        self._order.fired(waiting.index, at)
-        if waiting.by_itself:
-            self._presses.count("go")  # a press that comes now was meant for the cue that has just gone by itself
+        self._log.add_switch(cue.name, waiting.index, at - waiting.requested_at)
+        self._order.mark_fired(waiting.index, at)
+        if waiting.automatic:
+            self._debouncer.record("go")  # a press that comes now was meant for the cue that has just gone by itself
 
     def _parameters_of(self, engine: EngineSupervisor, cue: Cue) -> dict[str, float]:
         return {name: value for name, value in cue.set.items() if self._engine_of(name) is engine}

@@ -18,7 +18,7 @@ class Debouncer:
     def __init__(self) -> None:
         self._at: dict[str, float] = {}
 
-    def count(self, action: str) -> None:
+    def record(self, action: str) -> None:
         """It was pressed now, or might as well have been."""
         self._at[action] = now()
 
@@ -26,5 +26,5 @@ class Debouncer:
         """Pressed again while the last press is still warm. Refused presses keep it warm, so a held key fires
         once."""
         before = self._at.get(action)
-        self.count(action)
+        self.record(action)
         return before is not None and self._at[action] - before < within_s

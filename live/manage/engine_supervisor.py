@@ -1,6 +1,6 @@
 """One engine as the StageManager sees it: its process, its models, what it performs, and its restarts.
 
-Lives in the operator's process, in the StageManager's thread and under its lock, apart from `begin`, which
+Lives in the operator's process, in the StageManager's thread and under its lock, apart from `start`, which
 takes time. It decides nothing about cues.
 """
 
@@ -45,7 +45,7 @@ class EngineFault:
 
 
 class EngineSupervisor:
-    """Restarts are asked for by `verdict` and done by `begin`."""
+    """Restarts are asked for by `diagnose` and done by `start`."""
 
     def __init__(
         self,
@@ -77,17 +77,17 @@ class EngineSupervisor:
         self.models: OrderedDict[str, ModelStatus] = OrderedDict()
         self.target: Go | None = None
         self.performing: Go | None = None
-        self.on_stage_once = False
+        self.was_on_stage = False
         self.fault: EngineFault | None = None
         """What the present restart is to mend."""
-        self._began_at = now()
+        self._started_at = now()
         self._failures = 0
-        self._begin_at = 0.0
-        self._last_words = ""
+        self._restart_at = 0.0
+        self._last_error = ""
 
     # ---- its process
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Start it, or start it again. Takes until the fork server has imported; the StageManager's thread,
         no lock."""
         if self.process.pid is not None:
@@ -100,29 +100,29 @@ class EngineSupervisor:
             self.finished = True  # the show ends while it was starting: no fault, and no restart
             raise
 
-    def begun(self) -> None:
+    def started(self) -> None:
         self.models.clear()
         self.performing = None
         if self.target is not None:
             self.target = replace(self.target, transition_s=0.0)
-        self._last_words = ""
-        self._began_at = now()
+        self._last_error = ""
+        self._started_at = now()
         self.up = True
 
     def failed(self) -> float:
         """It is down: when to begin again, by now()."""
         self.up = False
-        self._failures = self._failures + 1 if now() - self._began_at < SHORT_LIFE_S else 0
+        self._failures = self._failures + 1 if now() - self._started_at < SHORT_LIFE_S else 0
         pause_s = 0.0 if self._failures < 3 else min(0.125 * 2.0**self._failures, LONGEST_PAUSE_S)
-        self._begin_at = now() + pause_s
-        return self._begin_at
+        self._restart_at = now() + pause_s
+        return self._restart_at
 
     @property
-    def due(self) -> bool:
+    def should_restart(self) -> bool:
         """Down, and the time has come to begin again."""
-        return not self.up and not self.finished and now() >= self._begin_at
+        return not self.up and not self.finished and now() >= self._restart_at
 
-    def verdict(self, late_s: float) -> str | None:
+    def diagnose(self, late_s: float) -> str | None:
         """What is wrong with it now, or None.
 
         late_s: by how much our own thread was late: a machine that stood still is no engine's fault.
@@ -130,9 +130,9 @@ class EngineSupervisor:
         if not self.up or self.finished:
             return None
         if not self.process.alive:
-            return self._last_words or "died"
+            return self._last_error or "died"
         beat = self.process.last_heartbeat
-        silent_s = now() - (self._began_at if beat is None else beat) - late_s
+        silent_s = now() - (self._started_at if beat is None else beat) - late_s
         if silent_s > (STARTING_S if beat is None else SILENT_S):
             return f"no heartbeat for {silent_s:.1f} s"
         return None
@@ -161,13 +161,13 @@ class EngineSupervisor:
             if isinstance(event, Heartbeat):
                 self.metrics = event.metrics
             elif isinstance(event, Ready):
-                self._answered(event.model, ModelStatus("ready"))
+                self._set_status(event.model, ModelStatus("ready"))
             elif isinstance(event, Refused):
-                self._answered(event.model, ModelStatus("refused", event.why))
+                self._set_status(event.model, ModelStatus("refused", event.why))
             elif isinstance(event, Finished):
                 self.report = event.report
             elif isinstance(event, Fault) and event.where == "engine":
-                self._last_words = event.what
+                self._last_error = event.what
         return events
 
     # ---- its models
@@ -175,7 +175,7 @@ class EngineSupervisor:
     def status(self, key: str) -> ModelStatus:
         return self.models.get(key, ModelStatus())
 
-    def _answered(self, key: str, status: ModelStatus) -> None:
+    def _set_status(self, key: str, status: ModelStatus) -> None:
         if key in self.models:
             self.models[key] = status
 
@@ -183,7 +183,7 @@ class EngineSupervisor:
     def busy(self) -> bool:
         return any(model.status == "loading" for model in self.models.values())
 
-    def want(self, key: str, keep: set[str], *, preload: bool) -> None:
+    def ensure_loaded(self, key: str, keep: set[str]) -> None:
         """Have a model loaded if it is not; to make room, the least recently used go, but none of `keep`."""
         if not self.up or self.status(key).status != "unloaded":
             return
@@ -193,7 +193,7 @@ class EngineSupervisor:
             if other not in keep and self.models[other].status == "ready":
                 self.forget(other)
         self.models[key] = ModelStatus("loading")
-        self.send(Prepare(key, self.kind, preload))
+        self.send(Prepare(key))
 
     def has_room_for(self, key: str) -> bool:
         return self._loaded_bytes() + self._size_of(key) <= self._budget_bytes
@@ -205,7 +205,7 @@ class EngineSupervisor:
         if self.models.pop(key, None) is not None:
             self.send(Forget(key))
 
-    def pardon(self, key: str) -> None:
+    def clear_refusal(self, key: str) -> None:
         """Forget that it was refused: the file may be whole by now."""
         if self.status(key).status == "refused":
             del self.models[key]

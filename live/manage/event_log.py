@@ -45,44 +45,44 @@ class Switch:
 
 
 class ShowLog:
-    """Times go in by now() and come out as seconds since `begin`."""
+    """Times go in by now() and come out as seconds since `start`."""
 
     def __init__(self) -> None:
-        self._began_at = now()
+        self._started_at = now()
         self._switches: list[Switch] = []
         self._faults: list[EngineFault] = []
         self._notes: list[tuple[float, str]] = []
 
-    def begin(self) -> None:
-        self._began_at = now()
+    def start(self) -> None:
+        self._started_at = now()
 
     @property
     def uptime_s(self) -> float:
-        return now() - self._began_at
+        return now() - self._started_at
 
     # ---- what happened
 
-    def switched(self, cue: str, index: int, ready_after_s: float) -> None:
+    def add_switch(self, cue: str, index: int, ready_after_s: float) -> None:
         self._switches.append(Switch(cue, index, ready_after_s))
         del self._switches[:-_SWITCHES]
 
-    def switch_to(self, index: int) -> Switch | None:
+    def latest_switch_to(self, index: int) -> Switch | None:
         """The newest switch to this cue."""
         return next((switch for switch in reversed(self._switches) if switch.index == index), None)
 
-    def fault(self, fault: EngineFault) -> EngineFault:
+    def add_fault(self, fault: EngineFault) -> EngineFault:
         self._faults.append(fault)
         del self._faults[:-_FAULTS]
         return fault
 
-    def recovered(self, where: str, after_s: float) -> None:
+    def mark_recovered(self, where: str, after_s: float) -> None:
         """The newest fault that lasts there is over."""
         for fault in reversed(self._faults):
             if fault.where == where and fault.recovered_after_s is None:
                 fault.recovered_after_s = after_s
                 return
 
-    def note(self, text: str) -> None:
+    def add_note(self, text: str) -> None:
         """A sentence for the operator; the same one twice running is told once."""
         if not self._notes or self._notes[-1][1] != text:
             self._notes.append((now(), text))
@@ -92,12 +92,12 @@ class ShowLog:
 
     def faults(self) -> tuple[FaultState, ...]:
         return tuple(
-            FaultState(fault.at - self._began_at, fault.where, fault.what, fault.recovered_after_s)
+            FaultState(fault.at - self._started_at, fault.where, fault.what, fault.recovered_after_s)
             for fault in self._faults
         )
 
     def notes(self) -> tuple[NoteState, ...]:
-        return tuple(NoteState(at - self._began_at, text) for at, text in self._notes)
+        return tuple(NoteState(at - self._started_at, text) for at, text in self._notes)
 
     def report(self, picture: EngineSupervisor, sound: EngineSupervisor, presented: Report, sync: SyncState) -> Report:
         """DESIGN's report; presented: the audience's figures."""
@@ -119,7 +119,7 @@ class ShowLog:
             ],
             faults=[
                 {
-                    "at": _ms(fault.at - self._began_at),
+                    "at": _ms(fault.at - self._started_at),
                     "where": fault.where,
                     "what": fault.what,
                     "recovered_after": _ms(fault.recovered_after_s),

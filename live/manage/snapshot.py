@@ -68,7 +68,7 @@ class StageState:
 
 def snapshot(
     order: RunningOrder,
-    account: ShowLog,
+    log: ShowLog,
     picture: EngineSupervisor,
     sound: EngineSupervisor,
     *,
@@ -90,20 +90,20 @@ def snapshot(
         follow_in_s=None if order.follow_at is None else max(order.follow_at - now(), 0.0),
         picture=_engine_state(picture),
         sound=_engine_state(sound),
-        faults=account.faults(),
-        notes=account.notes(),
+        faults=log.faults(),
+        notes=log.notes(),
         failure=failure,
-        uptime_s=account.uptime_s,
+        uptime_s=log.uptime_s,
         sync=sync,
     )
 
 
 def _cue_state(index: int, cue: Cue, engines: tuple[EngineSupervisor, ...]) -> CueState:
-    status = _together([engine.status(model_of(cue, engine)) for engine in engines])
+    status = _worst_status([engine.status(model_of(cue, engine)) for engine in engines])
     return CueState(index, cue.name, cue.look, cue.voice, cue.transition_s, cue.follow_s, status.status, status.why)
 
 
-def _together(models: list[ModelStatus]) -> ModelStatus:
+def _worst_status(models: list[ModelStatus]) -> ModelStatus:
     """A cue is as far as the less ready of its two models."""
     for status in ("refused", "loading", "unloaded"):
         for model in models:

@@ -52,26 +52,26 @@ class SyncState:
 
 
 class Sync:
-    """`together` may be changed at any time: False lets each be as fast as it can."""
+    """`enabled` may be changed at any time: False lets each be as fast as it can."""
 
-    def __init__(self, together: bool = True, offset_s: float = 0.0) -> None:
+    def __init__(self, enabled: bool = True, offset_s: float = 0.0) -> None:
         """`offset_s`: what camera and screen add to the picture's latency beyond what is measured, less what is not
         measured of the sound's; from a profile."""
-        self.together = together
+        self.enabled = enabled
         self._offset_s = offset_s
-        self._agreed = SyncTargets()
-        self._late_since: float | None = None
-        self._least_lack_s = 0.0
-        self._early_since: float | None = None
-        self._most_lack_s = 0.0
+        self._targets = SyncTargets()
+        self._late_since_s: float | None = None
+        self._least_lag_s = 0.0
+        self._early_since_s: float | None = None
+        self._largest_lag_s = 0.0
         self._sound_s: float | None = None
         self._delay_s: float | None = None
         self._skews_s: deque[float] = deque(maxlen=_SAMPLES)
 
     @property
-    def agreed(self) -> SyncTargets:
+    def targets(self) -> SyncTargets:
         """What was decided last."""
-        return self._agreed
+        return self._targets
 
     def update(self, t_s: float, sound_s: float | None, picture_s: float | None) -> SyncTargets:
         """What both engines are to do from now on.
@@ -80,30 +80,30 @@ class Sync:
             sound_s: the sound's latency, capture to loudspeaker, without its wait; None: there is no sound.
             picture_s: the 95th percentile of the picture's, capture to ready, of the last seconds; None: no picture.
         """
-        if not self.together or sound_s is None:
+        if not self.enabled or sound_s is None:
             self._sound_s = sound_s
-            self._late_since = self._early_since = None
-            self._agreed = SyncTargets()
-            return self._agreed
+            self._late_since_s = self._early_since_s = None
+            self._targets = SyncTargets()
+            return self._targets
         if self._sound_s is None or abs(sound_s - self._sound_s) > STEADY_S:
             self._sound_s = sound_s
-        wait_s = self._agreed.sound_wait_s
+        wait_s = self._targets.sound_wait_s
         if picture_s is not None:
-            wait_s = self._raised(t_s, picture_s + self._offset_s - self._sound_s)
-        self._agreed = SyncTargets(max(self._sound_s + wait_s - self._offset_s, 0.0), wait_s)
-        return self._agreed
+            wait_s = self._updated_wait(t_s, picture_s + self._offset_s - self._sound_s)
+        self._targets = SyncTargets(max(self._sound_s + wait_s - self._offset_s, 0.0), wait_s)
+        return self._targets
 
-    def at_cue(self, t_s: float) -> None:
+    def on_cue(self, t_s: float) -> None:
         """A cue is fired: nobody hears now that the sound waits less than before."""
-        if self._early_since is not None and t_s - self._early_since >= LOWERED_AFTER_S:
-            self._agreed = SyncTargets(self._agreed.picture_latency_s, _in_steps(self._most_lack_s))
-            self._early_since = None
+        if self._early_since_s is not None and t_s - self._early_since_s >= LOWERED_AFTER_S:
+            self._targets = SyncTargets(self._targets.picture_latency_s, _in_steps(self._largest_lag_s))
+            self._early_since_s = None
 
     def measure(self, seen_s: float | None, ready_s: float | None) -> None:
         """The picture's latency at present, medians: capture to being seen, and to being ready; None: no picture."""
         if self._sound_s is not None and seen_s is not None and ready_s is not None:
-            self._skews_s.append(seen_s + self._offset_s - self._sound_s - self._agreed.sound_wait_s)
-            self._delay_s = max(self._agreed.picture_latency_s - ready_s, 0.0)
+            self._skews_s.append(seen_s + self._offset_s - self._sound_s - self._targets.sound_wait_s)
+            self._delay_s = max(self._targets.picture_latency_s - ready_s, 0.0)
 
     def state(self) -> SyncState:
         """As it is now, for the screen."""
@@ -116,31 +116,31 @@ class Sync:
     def _state(self, skew_s: float | None) -> SyncState:
         if self._sound_s is None:
             return SyncState()
-        return SyncState(_ms(skew_s), _ms(self._delay_s), _ms(self._agreed.sound_wait_s))
+        return SyncState(_ms(skew_s), _ms(self._delay_s), _ms(self._targets.sound_wait_s))
 
-    def _raised(self, t_s: float, lack_s: float) -> float:
-        """The sound's wait, now that the picture comes `lack_s` later than the sound would without any."""
-        wait_s = self._agreed.sound_wait_s
-        if lack_s <= wait_s or wait_s >= LONGEST_WAIT_S:
-            self._late_since = None
-        elif self._late_since is None:
-            self._late_since, self._least_lack_s = t_s, lack_s
+    def _updated_wait(self, t_s: float, lag_s: float) -> float:
+        """The sound's wait, now that the picture comes `lag_s` later than the sound would without any."""
+        wait_s = self._targets.sound_wait_s
+        if lag_s <= wait_s or wait_s >= LONGEST_WAIT_S:
+            self._late_since_s = None
+        elif self._late_since_s is None:
+            self._late_since_s, self._least_lag_s = t_s, lag_s
         else:
-            self._least_lack_s = min(self._least_lack_s, lack_s)
-        if _in_steps(lack_s) >= wait_s:
-            self._early_since = None
-        elif self._early_since is None:
-            self._early_since, self._most_lack_s = t_s, lack_s
+            self._least_lag_s = min(self._least_lag_s, lag_s)
+        if _in_steps(lag_s) >= wait_s:
+            self._early_since_s = None
+        elif self._early_since_s is None:
+            self._early_since_s, self._largest_lag_s = t_s, lag_s
         else:
-            self._most_lack_s = max(self._most_lack_s, lack_s)
-        if self._late_since is not None and t_s - self._late_since >= RAISED_AFTER_S:
-            self._late_since = None
-            return _in_steps(self._least_lack_s)  # a machine that is still warming up has its worst in every figure
+            self._largest_lag_s = max(self._largest_lag_s, lag_s)
+        if self._late_since_s is not None and t_s - self._late_since_s >= RAISED_AFTER_S:
+            self._late_since_s = None
+            return _in_steps(self._least_lag_s)  # a machine that is still warming up has its worst in every figure
         return wait_s
 
 
-def _in_steps(lack_s: float) -> float:
-    return min(max(ceil(round(lack_s / STEP_S, 6)), 0) * STEP_S, LONGEST_WAIT_S)
+def _in_steps(lag_s: float) -> float:
+    return min(max(ceil(round(lag_s / STEP_S, 6)), 0) * STEP_S, LONGEST_WAIT_S)
 
 
 def _ms(seconds: float | None) -> float | None:

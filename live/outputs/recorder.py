@@ -45,7 +45,7 @@ class Recorder:
         self._early: deque[AudioChunk] = deque(maxlen=_EARLY)
         self._beginning = threading.Lock()
         """Sound comes while the first picture begins the movie."""
-        self._leave = manager.audience.subscribe(self.offer), manager.on_played(self.hear)
+        self._leave = manager.audience.subscribe(self.offer), manager.subscribe_audio(self.hear)
 
     def offer(self, picture: SharedPicture) -> None:
         at = now()

@@ -136,7 +136,7 @@ class PictureEngine:
         """Takes one command; never waits."""
         match command:
             case Prepare():
-                self._acts.prepare(command.key)
+                self._acts.prepare(command.model)
             case Go():
                 self._acts.ask(command, self._clock())
             case Panic():

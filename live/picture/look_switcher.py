@@ -78,7 +78,7 @@ class LookSwitcher:
     def ask(self, go: Go, asked_at: float) -> None:
         """Have its look on stage as soon as it is loaded; `update` says when. The newest Go counts."""
         self._waiting = Entered(go, asked_at)
-        if not self._slot.ready(go.model):
+        if not self._slot.is_ready(go.model):
             self._slot.prepare(go.model)
 
     def replace_safe(self, safe: SafeLook) -> None:
@@ -89,7 +89,7 @@ class LookSwitcher:
 
     def update(self, t_s: float) -> Entered | None:
         """Tells what the loader has finished. A look that was waited for and is there goes on stage: its Go."""
-        for news in self._slot.news():
+        for news in self._slot.answers():
             self._send(news)
             if isinstance(news, Ready):
                 act = self._slot.model(news.model)
@@ -98,7 +98,7 @@ class LookSwitcher:
             elif news.model == self.waited_for:
                 self._waiting = None
         waiting = self._waiting
-        if waiting is None or not self._slot.ready(waiting.go.model):
+        if waiting is None or not self._slot.is_ready(waiting.go.model):
             return None
         self._waiting = None
         old = self.current

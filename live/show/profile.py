@@ -48,10 +48,6 @@ class Profile:
     faces: int = 0
     measured: str = ""
 
-    def neutral_in(self, width: int, height: int) -> Points:
-        """The neutral points in the pixels of a frame of this size, float32 (68, 2)."""
-        return in_pixels(self.neutral, width, height)
-
     @staticmethod
     def of_frame(
         neutral: Points, width: int, height: int, openings: dict[str, tuple[float, float, float]], **facts: Any

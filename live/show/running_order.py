@@ -11,13 +11,13 @@ from live.show.show_file import Cue, Show
 
 
 @dataclass
-class Waiting:
+class WaitingCue:
     """A cue that was asked for and is not on stage yet. tried: those passed over on the way to it."""
 
     index: int
-    asked_at: float
-    by_itself: bool = False
-    tried: set[int] = field(default_factory=set)
+    requested_at: float
+    automatic: bool = False
+    skipped: set[int] = field(default_factory=set)
 
 
 class RunningOrder:
@@ -27,7 +27,7 @@ class RunningOrder:
         self.show = show
         self.on_stage: int | None = None
         self.standby: int | None = first_cue
-        self.waiting: Waiting | None = None
+        self.waiting: WaitingCue | None = None
         self.follow_at: float | None = None
 
     def has(self, index: int) -> bool:
@@ -43,7 +43,7 @@ class RunningOrder:
     def name_of(self, index: int | None) -> str | None:
         return None if index is None else self.show.cues[index].name
 
-    def after(self, index: int) -> int | None:
+    def index_after(self, index: int) -> int | None:
         """The cue after this one; after the last comes the first, in a show that loops."""
         if self.has(index + 1):
             return index + 1
@@ -54,47 +54,49 @@ class RunningOrder:
         at = self.standby or 0
         return [*self.show.cues[at:], *self.show.cues[:at]]
 
-    def ask(self, index: int, at: float, *, by_itself: bool = False) -> bool:
+    def request(self, index: int, at: float, *, automatic: bool = False) -> bool:
         """Let this cue be waited for. False when it is already."""
         if self.waiting is not None and self.waiting.index == index:
             return False
-        self.waiting = Waiting(index, at, by_itself)
+        self.waiting = WaitingCue(index, at, automatic)
         return True
 
-    def fired(self, index: int, at: float) -> None:
+    def mark_fired(self, index: int, at: float) -> None:
         """It is on stage; the next one stands by."""
         follow_s = self.cue(index).follow_s
         self.on_stage = index
-        self.standby = self.after(index)
+        self.standby = self.index_after(index)
         self.follow_at = None if follow_s is None else at + follow_s
 
-    def pass_over(self, waiting: Waiting) -> None:
+    def skip(self, waiting: WaitingCue) -> None:
         """Nothing of the cue can be had. By hand: the old one stays. By itself: the show must go on without it."""
-        following = self.after(waiting.index)
-        tried = waiting.tried | {waiting.index}
-        if waiting.by_itself and following is not None and following not in tried:
-            self.waiting = Waiting(following, waiting.asked_at, True, tried)
+        following = self.index_after(waiting.index)
+        skipped = waiting.skipped | {waiting.index}
+        if waiting.automatic and following is not None and following not in skipped:
+            self.waiting = WaitingCue(following, waiting.requested_at, True, skipped)
 
-    def follows_now(self, at: float) -> bool:
+    def take_due_follow(self, at: float) -> bool:
         """The cue on stage has had its time; said once."""
         if self.follow_at is None or at < self.follow_at:
             return False
         self.follow_at = None
         return True
 
-    def put_off(self, by_s: float) -> None:
+    def postpone_follow(self, by_s: float) -> None:
         """What follows by itself follows later: a panic is no part of a cue's time."""
         if self.follow_at is not None:
             self.follow_at += by_s
 
-    def take(self, show: Show) -> None:
+    def replace_show(self, show: Show) -> None:
         """Another show, or this one read again. Cues keep their marks by name."""
         playing, next_name = self.name_of(self.on_stage), self.name_of(self.standby)
         self.show = show
         self.waiting = None
         self.on_stage = self.index_of(playing)
         standby = self.index_of(next_name)
-        self.standby = standby if standby is not None else 0 if self.on_stage is None else self.after(self.on_stage)
+        self.standby = (
+            standby if standby is not None else 0 if self.on_stage is None else self.index_after(self.on_stage)
+        )
 
     def add(self, cue: Cue) -> int:
         """One cue more, at the end, in memory alone; a name that is taken gets a number. Where it stands."""

@@ -448,10 +448,10 @@ def test_anybody_may_call_at_any_time(make: Make) -> None:
 def test_listeners_are_told_in_the_manager_s_thread(make: Make) -> None:
     manager = make("one", "two")
     names: list[str] = []
-    leave = manager.listen(lambda: names.append(threading.current_thread().name))
+    unsubscribe = manager.subscribe(lambda: names.append(threading.current_thread().name))
     assert until(lambda: len(names) > 2)
     assert set(names) == {"stage-manager"}
-    leave()
+    unsubscribe()
     time.sleep(0.1)
     count = len(names)
     manager.go()
@@ -496,7 +496,7 @@ def test_a_mute_holds_through_cues_and_a_restart_and_what_shapes_the_voice_does_
     manager.set_parameter("sound/source", 2.0)
     manager.go()
     assert until(lambda: performs(manager, 1))
-    assert manager._road._parameters == {"sound/mute": 1.0}
+    assert manager._scheduler._parameters == {"sound/mute": 1.0}
     pid = manager._sound.process.pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)

@@ -70,7 +70,7 @@ class FakeAudience:
         self.subscribers.append(subscriber)
         return lambda: self.subscribers.remove(subscriber)
 
-    def presented(self, shown: SharedPicture, at: float) -> None:
+    def on_drawn(self, shown: SharedPicture, at: float) -> None:
         self.presented_at.append((shown.index, at))
 
     def hand_on(self, shown: SharedPicture) -> None:
@@ -182,7 +182,7 @@ class FakeStage:
         self.calls.append(("begin_reload", path))
         return True
 
-    def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         self.listeners.append(callback)
         return lambda: self.listeners.remove(callback)
 

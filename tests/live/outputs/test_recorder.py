@@ -174,7 +174,7 @@ def test_what_the_engine_plays_reaches_who_asked_in_its_order() -> None:
     show = Show("x", (Cue("one", "safe"),))
     manager = StageManager(show, "", "", picture_engine=engine, sound_engine=engine, stage_bytes=3 * 64 * 64)
     heard: list[AudioChunk] = []
-    leave = manager.on_played(heard.append)
+    leave = manager.subscribe_audio(heard.append)
     try:
         manager.start()
         end = now() + 10

@@ -134,7 +134,7 @@ class Rig:
         return int(self.shown.pictures[-1][2, 2, 0]), self.shown.kinds[-1]
 
     def go(self, model: str, transition_s: float = 0.0, cue: int = 0, **set_: float) -> None:
-        self.engine.handle(Prepare(model, "look"))
+        self.engine.handle(Prepare(model))
         end = now() + 5
         while now() < end:
             self.engine.step(0)
@@ -605,7 +605,7 @@ def test_the_engine_in_its_own_process(footage: Path, make_look: Callable[..., P
     events: list[Any] = []
     try:
         process.start()
-        process.send(Prepare(path, "look"))
+        process.send(Prepare(path))
         process.send(Go(3, path))
         end = now() + 30
         while now() < end and not any(isinstance(e, OnStage) for e in events):

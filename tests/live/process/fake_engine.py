@@ -50,7 +50,7 @@ def main(link: EngineLink, settings: Any, *handles: SharedFramesHandle) -> None:
                 link.send(Finished("stopped", {"video": {"fps": 50.0}, "commands": commands}))
                 return
             if isinstance(command, Prepare):
-                slot.prepare(command.key)
+                slot.prepare(command.model)
             elif isinstance(command, Forget):
                 slot.forget(command.model)
             elif isinstance(command, Panic):
@@ -60,7 +60,7 @@ def main(link: EngineLink, settings: Any, *handles: SharedFramesHandle) -> None:
                 cue = command.cue_index
                 link.send(OnStage(cue, now(), 0.02))
                 misbehave(Path(command.model).stem, link, once)
-        for news in slot.news():
+        for news in slot.answers():
             link.send(news)
         if now() - beat_at > 0.25:
             beat_at = now()

@@ -121,7 +121,7 @@ def hold_pythons_lock(link: EngineLink) -> None:
 
 def test_commands_and_events_cross_in_order(engine: Callable[..., EngineProcess]) -> None:
     process = engine("test_engine_process:echo")
-    commands = [Prepare("a.onnx", "look"), Go(1, "a.onnx", 0.5, {"sound/pitch": -3.0}), Panic(True)]
+    commands = [Prepare("a.onnx"), Go(1, "a.onnx", 0.5, {"sound/pitch": -3.0}), Panic(True)]
     for command in commands:
         process.send(command)
     notes: list[str] = []
@@ -158,7 +158,7 @@ def test_sending_to_a_hanging_engine_never_waits_and_stop_kills_it(engine: Calla
     collect(process, Note)
     began = time.monotonic()
     for _ in range(2000):
-        process.send(Prepare("x" * 2000, "look"))
+        process.send(Prepare("x" * 2000))
     assert time.monotonic() - began < 1.0
     assert not process.stop(0.3)
     assert time.monotonic() - began < 4.0
@@ -196,7 +196,7 @@ def test_on_change_is_called_for_every_event_and_for_the_end() -> None:
 
 def test_the_fake_engine_prepares_and_sends_heartbeats(engine: Callable[..., EngineProcess]) -> None:
     process = engine("fake_engine:main", "")
-    process.send(Prepare("a", "look"))
+    process.send(Prepare("a"))
     events = collect(process, Ready) + collect(process, Heartbeat)
     assert Ready in map(type, events)
     assert process.last_heartbeat is not None

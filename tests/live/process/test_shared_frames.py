@@ -151,7 +151,7 @@ def test_an_engine_writes_and_we_are_woken() -> None:
     engine.start()
     from live.process.messages import Go, Prepare
 
-    engine.send(Prepare("abcd", "look"))
+    engine.send(Prepare("abcd"))
     until = time.monotonic() + 10
     sent = False
     read = None

@@ -47,7 +47,7 @@ def news(slot: Slot[list[str]], count: int = 1) -> list[Ready | Refused]:
     found: list[Ready | Refused] = []
     until = time.monotonic() + 5
     while len(found) < count and time.monotonic() < until:
-        found += slot.news()
+        found += slot.answers()
         time.sleep(0.001)
     return found
 
@@ -59,7 +59,7 @@ def test_prepare_then_go(slot: Slot[list[str]]) -> None:
     assert isinstance(answer, Ready)
     assert answer.model == "a"
     assert answer.seconds >= 0
-    assert slot.ready("a")
+    assert slot.is_ready("a")
     assert slot.current is None
     slot.go("a")
     assert slot.current == ["a"]
@@ -105,7 +105,7 @@ def test_what_performs_goes_on_when_forgotten(slot: Slot[list[str]], loads: Load
     slot.forget("a")
     slot.forget("never seen")
     assert slot.current == ["a"]
-    assert not slot.ready("a")
+    assert not slot.is_ready("a")
     slot.prepare("a")
     news(slot)
     assert loads.calls == ["a", "a"]
@@ -123,7 +123,7 @@ def test_forgotten_while_it_loads_does_not_come_back(slot: Slot[list[str]], load
     loads.open.set()
     slot.prepare("c")
     assert [answer.model for answer in news(slot)] == ["c"]
-    assert not slot.ready("a")
+    assert not slot.is_ready("a")
     assert loads.calls == ["a", "c"]
 
 
@@ -135,7 +135,7 @@ def test_nothing_waits_for_the_loader(slot: Slot[list[str]], loads: Loads) -> No
     began = time.monotonic()
     for _ in range(1000):
         slot.go("a")
-        slot.news()
+        slot.answers()
         assert slot.current is not None
     slot.forget("b")
     assert time.monotonic() - began < 0.5

@@ -35,7 +35,7 @@ def test_a_profile_survives_its_file(profile: Profile, tmp_path: Path) -> None:
 
 
 def test_the_neutral_scales_with_the_frame_and_stays_in_its_middle(profile: Profile) -> None:
-    same = profile.neutral_in(640, 480)
+    same = in_pixels(profile.neutral, 640, 480)
     assert np.abs(same - (plain_face(480) + MIDDLE)).max() < 0.01
     double = in_pixels(profile.neutral, 1280, 960)
     assert np.abs((double + 0.5) / 2 - (same + 0.5)).max() < 0.01
