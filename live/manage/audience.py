@@ -1,9 +1,7 @@
-"""What the audience sees, handed to everyone in this process who shows or keeps it: the stage window, the
-recorder.
+"""Distributes the stage's pictures within the operator's process: to the stage window and the recorder.
 
-Lives in the operator's process. One thread waits for the stage frames (a block has room for one waiter) and
-hands each newest picture on. When pictures stop coming it presents the show's safe picture by itself, whoever
-died.
+One thread waits for the stage frames (only one thread may wait for a block) and passes each newest picture to the
+subscribers. When pictures stop arriving, whichever process died, it passes the show's safe picture instead.
 """
 
 from __future__ import annotations
@@ -21,10 +19,10 @@ from live.process.shared_frames import FrameKind, SharedFrames, SharedPicture
 from models.features.types import Picture
 
 STALE_S = 0.5
-"""Without a picture for this long, the audience sees the safe picture."""
+"""After so long without a picture the audience sees the safe picture."""
 _SAFE_EVERY_S = 0.1
 _NEW_KINDS = (FrameKind.GENERATED, FrameKind.BYPASS)
-"""A picture that is held, or safe, is none that was newly made."""
+"""Kinds of newly made pictures; a held or a safe picture is not one."""
 
 Subscriber = Callable[[SharedPicture], None]
 
@@ -51,7 +49,7 @@ class Audience:
         self._longest_gap_s = 0.0
         self._count = 0
         self.first_at: float | None = None
-        """When the first picture of a look was handed on, by now()."""
+        """When the first picture of a look was passed on, by now()."""
         self._thread = threading.Thread(target=self._run, name="audience", daemon=True)
 
     def start(self) -> None:
@@ -63,10 +61,10 @@ class Audience:
             self._thread.join()
 
     def subscribe(self, subscriber: Subscriber, *, safe_too: bool = True) -> Callable[[], None]:
-        """Have every new picture handed to `subscriber`, in the audience's thread: it must not wait. Returns
-        what ends it.
+        """Call `subscriber` with every new picture, in the audience's thread; it must not wait. Returns a function that
+        ends the subscription.
 
-        safe_too: also the safe pictures this process shows by itself while nothing comes from the engine.
+        safe_too: also with the safe pictures made here while none comes from the engine.
         """
         entry = (subscriber, safe_too)
         with self._subscribers_lock:
@@ -79,7 +77,7 @@ class Audience:
         return unsubscribe
 
     def panic(self, on: bool) -> None:
-        """Show nothing but the safe picture, at once, without waiting for the engine."""
+        """Show only the safe picture, at once, without waiting for the engine."""
         self._panic = on
         self._safe_shown_at = 0.0
         self._frames.wake()
@@ -88,31 +86,30 @@ class Audience:
         self._safe_path, self._safe = path, None
 
     def on_drawn(self, picture: SharedPicture, at: float) -> None:
-        """A window tells that it has drawn this picture, at `at` by now()."""
+        """Called by a window that has drawn this picture, at `at` by now(). Any thread."""
         if picture.kind in _NEW_KINDS:
             with self._metrics_lock:
                 self._drawn.add(at - picture.captured_at)
 
     @property
     def newest(self) -> SharedPicture | None:
-        """What was handed on last."""
+        """The picture that was passed on last."""
         return self._last
 
     @property
     def stale(self) -> bool:
-        """No picture comes from the engine."""
+        """No picture has come from the engine for STALE_S."""
         return now() - self._received_at > STALE_S
 
     @property
     def latency_s(self) -> float | None:
-        """Median of the last seconds: capture to drawn by a window, else to handed on; None: nothing was."""
+        """Median of the last seconds from capture to drawn by a window, else to passed on; None before the first."""
         with self._metrics_lock:
             ms = (self._drawn if self._drawn.count else self._latency).recent()["p50"]
         return None if ms is None else ms / 1e3
 
     def metrics(self) -> Report:
-        """Keys of the report's "video" part. presented_latency: capture to drawn by a window, else to handed
-        on."""
+        """Keys of the report's "video" part. presented_latency: capture to drawn by a window, else to passed on."""
         with self._metrics_lock:
             times = self._drawn if self._drawn.count else self._latency
             return {
@@ -164,14 +161,14 @@ class Audience:
 
 
 def read_safe_picture(path: Path | None, black: tuple[int, int] = (480, 640)) -> Picture:
-    """The show's safe picture, or black of this height and width where there is none or it cannot be read."""
+    """The show's safe picture as RGB uint8; black of this height and width where there is none or it cannot be read."""
     if path is not None:
         import cv2
 
         try:
-            read = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB)
+            picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB)
         except (OSError, cv2.error):
-            read = None
-        if read is not None:
-            return np.asarray(read, np.uint8)
+            picture = None
+        if picture is not None:
+            return np.asarray(picture, np.uint8)
     return np.zeros((*black, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""What the StageManager shows of itself: immutable snapshots, for screens, remote controls and tests.
+"""Immutable snapshots of the StageManager's state, for screens, remote controls and tests.
 
 Taken under the StageManager's lock, read in any thread.
 """
@@ -20,7 +20,7 @@ from live.show.show_file import Cue
 
 @dataclass(frozen=True)
 class CueState:
-    """One line of the cue list."""
+    """One line of the cue list. status, why: of the less ready of its two models."""
 
     index: int
     name: str
@@ -45,8 +45,8 @@ class EngineState:
 
 @dataclass(frozen=True)
 class StageState:
-    """All that a screen shows, at one moment. `waiting` is the cue that GO asked for and whose models still
-    load."""
+    """Everything that a screen shows, at one moment. on_stage, standby, waiting: indices of cues; `waiting` is the cue
+    that was requested and whose models are loading."""
 
     show_name: str
     show_path: Path | None
@@ -76,7 +76,7 @@ def snapshot(
     failure: str | None,
     sync: SyncState,
 ) -> StageState:
-    """Everything as it is now."""
+    """The state now."""
     show = order.show
     return StageState(
         show_name=show.name,
@@ -104,7 +104,7 @@ def _cue_state(index: int, cue: Cue, engines: tuple[EngineSupervisor, ...]) -> C
 
 
 def _worst_status(models: list[ModelStatus]) -> ModelStatus:
-    """A cue is as far as the less ready of its two models."""
+    """The status of the least ready of a cue's models."""
     for status in ("refused", "loading", "unloaded"):
         for model in models:
             if model.status == status:

@@ -1,12 +1,12 @@
-"""Runs the show: starts and watches both engines, takes cues from whoever calls, and keeps the account.
+"""Runs the show: starts and watches both engines, fires cues, and keeps the log.
 
-Lives in the operator's process and knows no Qt. Its methods may be called from any thread and never wait for
-an engine or a file, but for `start`, `stop` and `reload_show`. One thread of its own takes what the engines send,
-restarts them, and fires the cues that follow by themselves. Listeners are called in that thread.
+Runs in the operator's process and knows no Qt. Its methods may be called from any thread and never wait for an engine
+or a file, but for `start`, `stop` and `reload_show`. One thread of its own handles the engines' events, restarts them,
+and fires the cues that follow automatically. Subscribers are called in that thread.
 
-What it knows stands in files of their own, all under its one lock: the running order (which cue is where), the cue's
-road (how it comes onto the stage), the account (what happened), the presses (which are one press), the sync (who waits
-for whom), the state (what is shown of it all), and a EngineSupervisor for each engine.
+Its parts are in files of their own, all under its one lock: RunningOrder (which cue is where), CueScheduler (brings a
+cue onto the stage), ShowLog (what happened), Debouncer (which presses count as one), Sync (how long picture and sound
+wait for each other), snapshot (the state for screens), and an EngineSupervisor for each engine.
 """
 
 from __future__ import annotations
@@ -66,11 +66,11 @@ SOUND_ENGINE = "live.sound.engine:main"
 _TICK_S = 0.1
 _START_GRACE_S = 0.5
 _SHOW_READ_GRACE_S = 2.0
-"""What a show that is being read from a slow disk gets at the end."""
+"""How long `stop` waits for a show that is being read from a slow disk."""
 
 
 class StageManager:
-    """Make one, `start()` it, `stop()` it. See the module for threads."""
+    """Create one, `start` it, `stop` it. For its threads see the module's docstring."""
 
     def __init__(
         self,
@@ -88,11 +88,11 @@ class StageManager:
     ) -> None:
         """
         Args:
-            picture_settings, sound_settings: pickled to the engines as they are.
+            picture_settings, sound_settings: pickled to the engines unchanged.
             first_cue: fired as soon as its models are ready.
-            memory_budget_bytes: for the looks that are kept loaded.
+            memory_budget_bytes: for each engine's loaded models.
             picture_engine, sound_engine: "module:function".
-            stage_bytes, preview_bytes: the largest picture that crosses to this process.
+            stage_bytes, preview_bytes: of the largest picture that crosses to this process.
             sync_offset_s: see Sync.
         """
         self._lock = threading.RLock()
@@ -129,19 +129,19 @@ class StageManager:
         self._show_reader: threading.Thread | None = None
         self._thread = threading.Thread(target=self._run, name="stage-manager", daemon=True)
 
-    # ---- beginning, end
+    # ---- start and stop
 
     def start(self) -> None:
-        """Start the engines and fire the first cue when it is ready; returns at once."""
+        """Start the engines, and fire the first cue when it is ready; returns at once."""
         self._log.start()
         self._order.request(self._first_cue, now())
         self.audience.start()
         self._thread.start()
 
     def stop(self, timeout_s: float = 3.0) -> None:
-        """End both engines and take their reports, then remove the shared memory. A second call does nothing.
+        """End both engines, take their reports and remove the shared memory. A second call does nothing.
 
-        Readers of stage_frames and preview_frames must have ended, apart from the audience, which ends here.
+        Readers of stage_frames and preview_frames must have ended before, apart from the audience, which ends here.
         """
         with self._lock:
             if self._stopping:
@@ -151,7 +151,7 @@ class StageManager:
         if self._thread.ident is not None:
             self._thread.join(_START_GRACE_S)
             if self._thread.is_alive():
-                kill_forkserver()  # it still imports, and the thread waits for it
+                kill_forkserver()  # it is still importing, and the thread waits for it
                 self._thread.join()
         for engine in self._engines:
             engine.send(Stop())
@@ -170,7 +170,7 @@ class StageManager:
     # ---- the operator
 
     def go(self) -> bool:
-        """Fire the standby cue. False when it was taken for a double press, or there is none."""
+        """Fire the standby cue. False when there is none or this counts as a double press."""
         with self._lock:
             if self._debouncer.is_double("go"):
                 return False
@@ -181,7 +181,7 @@ class StageManager:
             return True
 
     def back(self) -> bool:
-        """Fire the cue before the one on stage."""
+        """Fire the cue before the one on stage. False when there is none or this counts as a double press."""
         with self._lock:
             if self._debouncer.is_double("back") or not self._order.on_stage:
                 return False
@@ -189,7 +189,7 @@ class StageManager:
             return True
 
     def go_to(self, index: int) -> bool:
-        """Fire this cue. False when there is no such cue, or it was a double press."""
+        """Fire this cue. False when there is none or this counts as a double press."""
         with self._lock:
             if not self._order.has(index) or self._debouncer.is_double(f"go to {index}"):
                 return False
@@ -197,13 +197,13 @@ class StageManager:
             return True
 
     def go_to_name(self, name: str) -> bool:
-        """Fire the cue of this name."""
+        """Fire the cue of this name. False as for `go_to`."""
         with self._lock:
             index = self._order.index_of(name)
             return index is not None and self.go_to(index)
 
     def standby(self, index: int) -> bool:
-        """Make this cue the next one. False when there is no such cue."""
+        """Make this cue the standby cue. False when there is no such cue."""
         with self._lock:
             if not self._order.has(index):
                 return False
@@ -213,10 +213,10 @@ class StageManager:
             return True
 
     def add_cue(self, cue: Cue) -> int:
-        """Append a cue to the show in memory; its models are prepared like any other's. The file is left alone: when
-        the show is read again, the cue is gone, and a note says so.
+        """Append a cue to the show in memory, and prepare its models like any other cue's. The show's file is not
+        changed: when the show is reloaded the cue is gone, which a note says.
 
-        Its name gets a number if it is taken. Returns its index.
+        The name gets a number if it is taken. Returns the cue's index.
         """
         with self._lock:
             index = self._order.add(cue)
@@ -226,7 +226,7 @@ class StageManager:
             return index
 
     def panic(self) -> None:
-        """The safe picture and silence, at once, until `release`."""
+        """Show the safe picture and play silence, at once, until `release`."""
         with self._lock:
             self._debouncer.record("panic")
             self._set_panic(True)
@@ -236,29 +236,30 @@ class StageManager:
         self._set_panic(False)
 
     def toggle_panic(self) -> bool:
-        """For a control with one button: panic, or release. False when it was the same fright: panic is never
-        refused, release is until the button was left alone for PANIC_DEBOUNCE_S."""
+        """Panic or release, for a control with one button. Panic is never refused. Release is refused, and the result
+        is False, until the button has not been pressed for PANIC_DEBOUNCE_S."""
         with self._lock:
-            same_fright = self._debouncer.is_double("panic", PANIC_DEBOUNCE_S)
+            repeated = self._debouncer.is_double("panic", PANIC_DEBOUNCE_S)
             if not self._panic:
                 self._set_panic(True)
-            elif same_fright:
+            elif repeated:
                 return False
             else:
                 self._set_panic(False)
             return True
 
     def set_parameter(self, name: str, value: float) -> None:
-        """Set "picture/..." or "sound/..."; the desk's last, the others until the next cue."""
+        """Set "picture/..." or "sound/...". Those of the channel strip last, the others until the next cue."""
         with self._lock:
             self._scheduler.set_parameter(name, value)
 
     def lock_performer(self, x: float, y: float) -> None:
-        """Follow the face nearest to this place of the preview, in fractions of its width and height."""
+        """Follow the face nearest to this point of the preview, in fractions of its width and height."""
         self._picture.send(Lock(x, y))
 
     def reload_show(self, path: str | Path | None = None) -> str | None:
-        """Read the show again, or another one. None when it plays; else why not, and the old one goes on."""
+        """Reload the show, or read another one. None on success; else why not, and the old show goes on. Waits for the
+        file."""
         source = path or self._order.show.path
         if source is None:
             return self._note_and_return("this show has no file to read again")
@@ -275,8 +276,8 @@ class StageManager:
         return None
 
     def begin_reload(self, path: str | Path | None = None) -> bool:
-        """As `reload_show`, for who must not wait: a show may lie on a network drive. What came of it is a note.
-        False while one is being read already."""
+        """Call `reload_show` in a thread, because a show may be on a slow network drive. A note tells the result. False
+        while a show is being read already."""
         with self._lock:
             if self._stopping or (self._show_reader is not None and self._show_reader.is_alive()):
                 return False
@@ -285,16 +286,16 @@ class StageManager:
             return True
 
     def note(self, text: str) -> None:
-        """A sentence for the operator and the report's warnings."""
+        """Add a sentence for the operator and for the report's warnings."""
         with self._lock:
             self._note(text)
             self._wake.set()
 
-    # ---- those who look
+    # ---- state and subscribers
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call `callback` after every change, in the StageManager's thread; it must not wait. Returns what
-        ends it."""
+        """Call `callback` after every change of the state, in the StageManager's thread; it must not wait. Returns a
+        function that ends the subscription."""
         with self._lock:
             self._subscribers = (*self._subscribers, callback)
 
@@ -305,8 +306,9 @@ class StageManager:
         return unsubscribe
 
     def subscribe_audio(self, callback: Callable[[AudioChunk], None]) -> Callable[[], None]:
-        """Have all that the loudspeaker gives handed to `callback`, in the StageManager's thread and under its lock:
-        it must not wait. Nothing comes unless the sound's settings say `recorded`. Returns what ends it."""
+        """Call `callback` with all sound that the loudspeaker plays, in the StageManager's thread and under its lock; it
+        must not wait. It is called only if the sound's settings say `recorded`. Returns a function that ends the
+        subscription."""
         with self._lock:
             self._audio_subscribers = (*self._audio_subscribers, callback)
 
@@ -322,12 +324,12 @@ class StageManager:
 
     @property
     def failure(self) -> str | None:
-        """Why the show cannot go on at all (a bad source at the start), or None."""
+        """Why the show cannot go on at all (a bad source at its start), or None."""
         return self._failure
 
     @property
     def state(self) -> StageState:
-        """A snapshot; any thread."""
+        """A snapshot of the state."""
         with self._lock:
             return snapshot(
                 self._order,
@@ -340,7 +342,7 @@ class StageManager:
             )
 
     def report(self) -> Report:
-        """DESIGN's report. The engines' parts are there after `stop`."""
+        """The report of the performance. It has the engines' parts after `stop`."""
         with self._lock:
             return self._log.report(self._picture, self._sound, self.audience.metrics(), self._sync.report())
 
@@ -355,7 +357,7 @@ class StageManager:
         self._notify()
 
     def _notify(self) -> None:
-        """Who listens is told soon."""
+        """Have the subscribers called soon, in the StageManager's thread."""
         self._changed = True
         self._wake.set()
 
@@ -374,7 +376,7 @@ class StageManager:
             self._notify()
 
     def _use_show(self, show: Show) -> None:
-        """What performs goes on until the next cue."""
+        """Replace the show. What performs goes on until the next cue."""
         self._order.replace_show(show)
         self.audience.set_safe_picture(show.safe_picture)
         self._sync.enabled = show.sync
@@ -388,12 +390,12 @@ class StageManager:
         )
         for engine in self._engines:
             engine.send(self._reload)
-            performs = None if engine.target is None else engine.target.model
-            for key in list(engine.models):
-                if key != performs:  # its file may be another by now
-                    engine.forget(key)
+            performing = None if engine.target is None else engine.target.model
+            for model in list(engine.models):
+                if model != performing:  # its file may have changed
+                    engine.forget(model)
 
-    # ---- its thread
+    # ---- the StageManager's thread
 
     def _run(self) -> None:
         expected = now()
@@ -439,10 +441,10 @@ class StageManager:
     def _tick(self, late_s: float) -> None:
         for engine in self._engines:
             self._take_events(engine)
-            wrong = engine.diagnose(late_s)
-            if wrong is not None:
+            problem = engine.diagnose(late_s)
+            if problem is not None:
                 self._take_events(engine)
-                self._engine_failed(engine, wrong)
+                self._engine_failed(engine, problem)
         if not self._panic and self._order.take_due_follow(now()) and self._order.standby is not None:
             self._request(self._order.standby, automatic=True)
 
@@ -465,10 +467,10 @@ class StageManager:
             self._advance_on_progress(engine)
 
     def _advance_on_progress(self, engine: EngineSupervisor) -> None:
-        """Ready, Refused and OnStage may let something go on; a mere heartbeat lets nothing."""
-        news = {key: model.status for key, model in engine.models.items()}, engine.was_on_stage
-        if news != self._last_progress.get(engine.name):
-            self._last_progress[engine.name] = news
+        """Advance if a model's status has changed or the engine came on stage; a heartbeat alone changes nothing."""
+        progress = {model: status.status for model, status in engine.models.items()}, engine.was_on_stage
+        if progress != self._last_progress.get(engine.name):
+            self._last_progress[engine.name] = progress
             self._advance()
 
     def _handle_event(self, engine: EngineSupervisor, event: Event) -> None:
@@ -488,26 +490,26 @@ class StageManager:
         elif isinstance(event, Recovered):
             self._log.mark_recovered(event.where, event.after_s)
         elif isinstance(event, Finished) and not self._stopping and engine.process.last_heartbeat is None:
-            engine.finished = True  # it refuses to begin, and would again
+            engine.finished = True  # it refuses to start and would again
             self._failure = event.why.removeprefix("bad source: ")
 
     def _update_sync(self, engine: EngineSupervisor) -> None:
-        """News of an engine's latency: who waits for whom may change by it."""
+        """Update the sync from an engine's new metrics and send the engines what has changed."""
         sound, picture_ms = self._sound.metrics, self._picture.metrics.get("latency") or {}
         before = self._sync.targets
         self._sync.update(now(), _seconds(sound.get("latency")), _seconds(picture_ms.get("p95")))
         if engine is self._picture:
             self._sync.measure(self.audience.latency_s, _seconds(picture_ms.get("p50")))
-        for each in self._engines:
-            self._send_targets(each, before)
+        for other in self._engines:
+            self._send_targets(other, before)
 
     def _send_targets(self, engine: EngineSupervisor, known: SyncTargets) -> None:
-        """Have the engine, which keeps to `known`, keep to what is agreed now."""
-        agreed = self._sync.targets
-        if engine is self._picture and agreed.picture_latency_s != known.picture_latency_s:
-            engine.send(SetParameter("picture/latency_s", agreed.picture_latency_s))
-        if engine is self._sound and agreed.sound_wait_s != known.sound_wait_s:
-            engine.send(SetParameter("sound/wait_s", agreed.sound_wait_s))
+        """Send the engine the sync's targets where they differ from `known`, which it keeps now."""
+        targets = self._sync.targets
+        if engine is self._picture and targets.picture_latency_s != known.picture_latency_s:
+            engine.send(SetParameter("picture/latency_s", targets.picture_latency_s))
+        if engine is self._sound and targets.sound_wait_s != known.sound_wait_s:
+            engine.send(SetParameter("sound/wait_s", targets.sound_wait_s))
 
     def _cue_on_stage(self, engine: EngineSupervisor, event: OnStage) -> None:
         if engine.fault is not None:

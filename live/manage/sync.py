@@ -1,9 +1,9 @@
-"""Lips and voice: who waits for whom, and how far apart they are.
+"""Lip sync: how long picture and sound wait for each other, and the skew that is left.
 
-Pure logic, no thread and no clock; the StageManager asks it at every heartbeat, under its lock. The sound's latency is
-one constant figure. The picture's varies from frame to frame, so it is given one: its delay line hands every picture
-on at a constant time after its capture, the sound's own where the picture is the faster one (nearly always). Where it
-is the slower one, the sound waits for it, by a time that hardly ever changes: a change is heard, jitter is not chased.
+Pure logic without thread or clock; the StageManager calls it at every heartbeat, under its lock. The sound's latency is
+constant. The picture's varies from frame to frame, so its delay line passes every picture on at a constant time after
+its capture: at the sound's latency where the picture is the faster one (nearly always). Where the picture is slower,
+the sound waits for it by a time that hardly ever changes, because a change is audible; it does not follow jitter.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ from math import ceil
 import numpy as np
 
 STEP_S = 0.010
-"""The sound's wait is a multiple of this."""
+"""The sound's wait is a multiple of this step."""
 RAISED_AFTER_S = 12.0
-"""So long must the picture have been too late for the sound before the sound waits longer: a stumble of half a second
-stands in the picture's figures, which are of its last 300 pictures, for ten."""
+"""The sound waits longer only after the picture has been too late for so long: a stall of half a second stays in the
+picture's percentiles, which cover its last 300 pictures, for ten seconds."""
 LOWERED_AFTER_S = 60.0
-"""So long must it have been early enough before the sound waits less, and then only at a cue."""
+"""The sound waits less only after the picture has been early enough for so long, and only at a cue."""
 LONGEST_WAIT_S = 0.5
-"""The sound waits no longer: a picture that is slower than that comes late."""
+"""Longest wait of the sound: a picture that is slower than that comes late."""
 STEADY_S = 0.001
-"""The sound's figure may move by this without the picture's following it."""
+"""The sound's latency may change by this much before the picture follows it."""
 _SAMPLES = 20_000
-"""The newest so many measurements of skew are kept, a few a second."""
+"""How many measurements of the skew are kept; a few are made a second."""
 
 
 @dataclass(frozen=True)
 class SyncTargets:
-    """What both engines are to keep to, in seconds."""
+    """The delays that both engines must keep, in seconds."""
 
     picture_latency_s: float = 0.0
-    """From capture to being handed on; 0: as fast as it can."""
+    """From a picture's capture to its being passed on; 0: as soon as it is ready."""
     sound_wait_s: float = 0.0
-    """What the sound waits on top of its own latency."""
+    """What the sound waits in addition to its own latency."""
 
 
 @dataclass(frozen=True)
 class SyncState:
     """The report's "sync", in ms; None: not measured.
 
-    skew: how much later than the voice the lips are. picture_delay, sound_delay: what each waits on purpose.
+    skew: how much later the lips are than the voice. picture_delay, sound_delay: how long each waits on purpose.
     """
 
     skew: float | None = None
@@ -52,11 +52,11 @@ class SyncState:
 
 
 class Sync:
-    """`enabled` may be changed at any time: False lets each be as fast as it can."""
+    """`enabled` may be changed at any time; False lets picture and sound each be as fast as they can."""
 
     def __init__(self, enabled: bool = True, offset_s: float = 0.0) -> None:
-        """`offset_s`: what camera and screen add to the picture's latency beyond what is measured, less what is not
-        measured of the sound's; from a profile."""
+        """offset_s: the latency that camera and screen add to the picture's measured one, less the part of the sound's
+        that is not measured; from a profile."""
         self.enabled = enabled
         self._offset_s = offset_s
         self._targets = SyncTargets()
@@ -70,15 +70,17 @@ class Sync:
 
     @property
     def targets(self) -> SyncTargets:
-        """What was decided last."""
+        """The newest decision."""
         return self._targets
 
     def update(self, t_s: float, sound_s: float | None, picture_s: float | None) -> SyncTargets:
-        """What both engines are to do from now on.
+        """Decide the delays from now on.
 
         Args:
+            t_s: the time now.
             sound_s: the sound's latency, capture to loudspeaker, without its wait; None: there is no sound.
-            picture_s: the 95th percentile of the picture's, capture to ready, of the last seconds; None: no picture.
+            picture_s: 95th percentile of the picture's latency, capture to ready, of the last seconds; None: no
+                picture.
         """
         if not self.enabled or sound_s is None:
             self._sound_s = sound_s
@@ -94,23 +96,23 @@ class Sync:
         return self._targets
 
     def on_cue(self, t_s: float) -> None:
-        """A cue is fired: nobody hears now that the sound waits less than before."""
+        """A cue is on stage: at this moment it is inaudible that the sound waits less than before."""
         if self._early_since_s is not None and t_s - self._early_since_s >= LOWERED_AFTER_S:
             self._targets = SyncTargets(self._targets.picture_latency_s, _in_steps(self._largest_lag_s))
             self._early_since_s = None
 
     def measure(self, seen_s: float | None, ready_s: float | None) -> None:
-        """The picture's latency at present, medians: capture to being seen, and to being ready; None: no picture."""
+        """Add the picture's latency now, medians from capture to seen and from capture to ready; None: no picture."""
         if self._sound_s is not None and seen_s is not None and ready_s is not None:
             self._skews_s.append(seen_s + self._offset_s - self._sound_s - self._targets.sound_wait_s)
             self._delay_s = max(self._targets.picture_latency_s - ready_s, 0.0)
 
     def state(self) -> SyncState:
-        """As it is now, for the screen."""
+        """The state now, for the screen."""
         return self._state(self._skews_s[-1] if self._skews_s else None)
 
     def report(self) -> SyncState:
-        """As it was all along: the median of the skew."""
+        """The state with the median of the skew over the whole performance."""
         return self._state(float(np.median(self._skews_s)) if self._skews_s else None)
 
     def _state(self, skew_s: float | None) -> SyncState:
@@ -119,7 +121,7 @@ class Sync:
         return SyncState(_ms(skew_s), _ms(self._delay_s), _ms(self._targets.sound_wait_s))
 
     def _updated_wait(self, t_s: float, lag_s: float) -> float:
-        """The sound's wait, now that the picture comes `lag_s` later than the sound would without any."""
+        """The sound's wait, given that the picture is `lag_s` later than the sound would be without a wait."""
         wait_s = self._targets.sound_wait_s
         if lag_s <= wait_s or wait_s >= LONGEST_WAIT_S:
             self._late_since_s = None
@@ -135,7 +137,7 @@ class Sync:
             self._largest_lag_s = max(self._largest_lag_s, lag_s)
         if self._late_since_s is not None and t_s - self._late_since_s >= RAISED_AFTER_S:
             self._late_since_s = None
-            return _in_steps(self._least_lag_s)  # a machine that is still warming up has its worst in every figure
+            return _in_steps(self._least_lag_s)  # the least: while a machine warms up, every percentile is too large
         return wait_s
 
 
