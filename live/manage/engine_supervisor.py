@@ -117,13 +117,12 @@ class EngineSupervisor:
         self._started_at = now()
         self.up = True
 
-    def failed(self) -> float:
-        """The process is down: returns when to restart it, by now()."""
+    def failed(self) -> None:
+        """The process is down: decide when to restart it."""
         self.up = False
         self._failures = self._failures + 1 if now() - self._started_at < SHORT_LIFE_S else 0
         pause_s = 0.0 if self._failures < 3 else min(0.125 * 2.0**self._failures, LONGEST_PAUSE_S)
         self._restart_at = now() + pause_s
-        return self._restart_at
 
     @property
     def should_restart(self) -> bool:

@@ -1,7 +1,7 @@
 """The report of a performance: one JSON object. Times in ms; null where nothing was measured.
 
-Pure functions, any thread. The picture engine and the sound engine each send their part when they end; the StageManager
-adds switches, faults and notes, the Audience what was presented.
+May be called from any thread and process. The picture engine and the sound engine each send their part when they end;
+the StageManager adds switches, faults and notes, the Audience what was presented.
 """
 
 from __future__ import annotations

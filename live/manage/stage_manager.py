@@ -306,8 +306,8 @@ class StageManager:
         return unsubscribe
 
     def subscribe_audio(self, callback: Callable[[AudioChunk], None]) -> Callable[[], None]:
-        """Call `callback` with all sound that the loudspeaker plays, in the StageManager's thread and under its lock; it
-        must not wait. It is called only if the sound's settings say `recorded`. Returns a function that ends the
+        """Call `callback` with all sound that the loudspeaker plays, in the StageManager's thread and under its lock;
+        it must not wait. It is called only if the sound's settings say `recorded`. Returns a function that ends the
         subscription."""
         with self._lock:
             self._audio_subscribers = (*self._audio_subscribers, callback)
