@@ -18,7 +18,7 @@ def until(condition: Callable[[], object], timeout_s: float = 8.0) -> bool:
 
 
 def performs(manager: StageManager, cue: int | None) -> bool:
-    """Both engines say that they perform it."""
+    """Both engines report that they perform this cue."""
     state = manager.state
     return cue is not None and all(engine.metrics.get("cue") == cue for engine in (state.picture, state.sound))
 
@@ -28,8 +28,10 @@ def statuses(manager: StageManager) -> list[str]:
 
 
 def all_settled(manager: StageManager) -> bool:
+    """Every cue is ready or refused."""
     return all(status in ("ready", "refused") for status in statuses(manager))
 
 
 def pause() -> None:
+    """Wait until the next press counts as a press of its own."""
     time.sleep(DOUBLE_PRESS_S + 0.05)

@@ -23,7 +23,7 @@ def forkserver() -> None:
 
 @pytest.fixture
 def make(tmp_path: Path, forkserver: None) -> Iterator[Make]:
-    """A started StageManager whose first cue is on stage, for cues whose looks have these names."""
+    """Starts a StageManager for cues whose looks have these names, and waits until its first cue is on stage."""
     managers: list[StageManager] = []
 
     def start(*looks: str, loop: bool = False, wait: bool = True, settings: str = "", **others: object) -> StageManager:

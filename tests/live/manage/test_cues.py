@@ -12,7 +12,7 @@ from tests.live.manage.conditions import all_settled, pause, performs, statuses,
 from tests.live.manage.conftest import Make
 
 
-def test_the_first_cue_comes_by_itself_and_the_next_stands_by(make: Make) -> None:
+def test_the_first_cue_is_fired_and_the_next_is_on_standby(make: Make) -> None:
     manager = make("one", "two", "three")
     assert (manager.state.on_stage, manager.state.standby) == (0, 1)
     assert until(lambda: all_settled(manager))
@@ -21,14 +21,14 @@ def test_the_first_cue_comes_by_itself_and_the_next_stands_by(make: Make) -> Non
     assert until(lambda: performs(manager, 1))
 
 
-def test_it_may_begin_with_another_cue(make: Make) -> None:
+def test_the_show_may_start_with_another_cue(make: Make) -> None:
     manager = make("one", "two", first_cue=1)
     assert (manager.state.on_stage, manager.state.standby) == (1, None)
     assert not manager.go()
     assert "no next cue" in manager.state.notes[-1].text
 
 
-def test_a_double_press_fires_once_also_when_the_key_is_held(make: Make) -> None:
+def test_a_double_press_or_a_held_key_fires_once(make: Make) -> None:
     manager = make("one", "two", "three", "four")
     assert until(lambda: all_settled(manager))
     fired = []
@@ -47,7 +47,7 @@ def test_back_and_go_to_and_standby(make: Make) -> None:
     assert not manager.back()
     assert manager.go_to(3)
     assert (manager.state.on_stage, manager.state.standby) == (3, None)
-    assert manager.go_to(1), "another pad, within the guard of the first"
+    assert manager.go_to(1), "another cue's pad, while the first is debounced"
     assert not manager.go_to(1)
     assert (manager.state.on_stage, manager.state.standby) == (1, 2)
     pause()
@@ -64,7 +64,7 @@ def test_back_and_go_to_and_standby(make: Make) -> None:
     assert not manager.go_to_name("nobody")
 
 
-def test_go_while_the_next_still_loads_lets_the_old_one_play(make: Make) -> None:
+def test_the_old_cue_plays_on_while_the_next_loads(make: Make) -> None:
     manager = make("one", "slow", "three")
     assert manager.go()
     state = manager.state
@@ -94,21 +94,21 @@ def test_a_preloaded_cue_is_on_stage_at_once(make: Make) -> None:
     assert manager.report()["switches"][1]["ready_after"] < 20
 
 
-def test_what_is_refused_says_why_and_the_old_one_plays_on(make: Make) -> None:
+def test_a_refused_model_says_why_and_the_old_one_plays_on(make: Make) -> None:
     manager = make("one", Cue("two", "refuse", "refuse"), Cue("three", "refuse", "other"))
     assert until(lambda: all_settled(manager))
     assert statuses(manager) == ["ready", "refused", "refused"]
     assert manager.state.cues[1].why == "it is not ours"
     manager.go()
     assert until(lambda: manager.state.waiting is None)
-    assert manager.state.on_stage == 0, "nothing of it can be had"
+    assert manager.state.on_stage == 0, "all its models are refused"
     assert "it is not ours" in manager.state.notes[-1].text
     assert manager.go_to(2)
-    assert until(lambda: manager.state.sound.metrics.get("model") == "other"), "the voice can be had"
+    assert until(lambda: manager.state.sound.metrics.get("model") == "other"), "its voice is loaded"
     assert manager.state.picture.metrics["model"] == "one"
 
 
-def test_cues_follow_by_themselves_and_go_round(make: Make) -> None:
+def test_cues_follow_automatically_and_loop(make: Make) -> None:
     cues = [
         Cue("a", "one", follow_s=0.4),
         Cue("b", "refuse", "refuse", follow_s=0.1),
@@ -124,17 +124,17 @@ def test_cues_follow_by_themselves_and_go_round(make: Make) -> None:
         return len(seen) >= 5
 
     assert until(note)
-    assert seen == [0, 2, 0, 2, 0], "the refused one is passed over"
+    assert seen == [0, 2, 0, 2, 0], "the refused cue is skipped"
 
 
-def test_a_press_just_after_a_cue_that_followed_was_meant_for_it(make: Make) -> None:
+def test_a_press_just_after_an_automatic_cue_is_ignored(make: Make) -> None:
     manager = make(Cue("a", "one", follow_s=0.5), "two", "three")
     assert until(lambda: manager.state.on_stage == 1)
     assert not manager.go()
     assert manager.state.on_stage == 1
 
 
-def test_only_what_the_budget_allows_is_kept(make: Make, tmp_path: Path) -> None:
+def test_the_memory_budget_limits_the_loaded_models(make: Make, tmp_path: Path) -> None:
     cues = []
     for number in range(6):
         path = tmp_path / f"look{number}.onnx"
@@ -149,5 +149,5 @@ def test_only_what_the_budget_allows_is_kept(make: Make, tmp_path: Path) -> None
         assert until(lambda at=target: performs(manager, at))
     assert until(lambda: statuses(manager)[5] == "ready")
     now_ready = [at for at, status in enumerate(statuses(manager)) if status == "ready"]
-    assert now_ready == [3, 4, 5], "the least recently used went"
+    assert now_ready == [3, 4, 5], "the least recently used was unloaded"
     assert until(lambda: len(manager.state.picture.metrics["loaded"]) == 3)

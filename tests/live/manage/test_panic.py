@@ -29,25 +29,25 @@ def test_panic_and_release(make: Make) -> None:
     assert until(lambda: manager.state.on_stage == 1, 2.0), "and goes on after it"
 
 
-def test_one_button_panics_at_once_and_returns_but_not_in_one_fright(make: Make) -> None:
+def test_toggle_panic_ends_the_panic_only_after_a_pause(make: Make) -> None:
     manager = make("one")
     assert manager.toggle_panic()
     assert manager.state.panic
     for _ in range(5):
         time.sleep(PANIC_DEBOUNCE_S / 4)
         assert not manager.toggle_panic()
-        assert manager.state.panic, "hammering in a fright brought the show back"
+        assert manager.state.panic, "repeated presses ended the panic"
     time.sleep(PANIC_DEBOUNCE_S + 0.05)
     assert manager.toggle_panic()
     assert not manager.state.panic
     assert manager.toggle_panic(), "panic itself is never refused"
     manager.release()
     manager.panic()
-    assert not manager.toggle_panic(), "whoever began it, the same fright"
+    assert not manager.toggle_panic(), "a press just after panic() counts as the same"
     assert manager.state.panic
 
 
-def test_panic_holds_over_a_restart(make: Make) -> None:
+def test_panic_lasts_through_a_restart(make: Make) -> None:
     manager = make("one")
     manager.panic()
     os.kill(manager.state.picture.metrics["pid"], signal.SIGKILL)

@@ -11,7 +11,7 @@ from tests.live.manage.conditions import all_settled, performs, until
 from tests.live.manage.conftest import Make
 
 
-def test_a_killed_engine_is_back_on_its_cue_and_the_other_does_not_notice(make: Make) -> None:
+def test_a_killed_engine_returns_to_its_cue_and_the_other_is_undisturbed(make: Make) -> None:
     manager = make("one", "two", "three")
     assert until(lambda: all_settled(manager))
     manager.go()
@@ -28,7 +28,7 @@ def test_a_killed_engine_is_back_on_its_cue_and_the_other_does_not_notice(make: 
     assert until(lambda: all_settled(manager)), "and preloads again"
 
 
-def test_one_that_crashes_tells_why(make: Make) -> None:
+def test_a_crash_is_reported_with_its_reason(make: Make) -> None:
     manager = make("one", "crash")
     assert until(lambda: all_settled(manager))
     manager.go()
@@ -37,7 +37,7 @@ def test_one_that_crashes_tells_why(make: Make) -> None:
     assert until(lambda: performs(manager, 1))
 
 
-def test_one_that_hangs_is_replaced(make: Make) -> None:
+def test_a_hanging_engine_is_replaced(make: Make) -> None:
     manager = make("one", "hang")
     assert until(lambda: all_settled(manager))
     manager.go()
@@ -50,7 +50,7 @@ def test_one_that_hangs_is_replaced(make: Make) -> None:
     assert until(lambda: performs(manager, 1))
 
 
-def test_the_safe_picture_is_shown_while_nobody_performs(make: Make) -> None:
+def test_the_safe_picture_is_shown_while_no_engine_performs(make: Make) -> None:
     manager = make("one", settings="dies young", wait=False)
     kinds: list[FrameKind] = []
     manager.audience.subscribe(lambda picture: kinds.append(picture.kind))
@@ -58,7 +58,7 @@ def test_the_safe_picture_is_shown_while_nobody_performs(make: Make) -> None:
     assert until(lambda: manager.state.picture.restarts >= 3, 8.0)
     restarts = manager.state.picture.restarts
     time.sleep(0.5)
-    assert manager.state.picture.restarts <= restarts + 1, "one that dies at once is restarted with pauses"
+    assert manager.state.picture.restarts <= restarts + 1, "an engine that dies at once is restarted after pauses"
     assert len(manager.state.faults) == 1
 
 
@@ -69,7 +69,7 @@ def test_a_bad_source_ends_the_show(make: Make) -> None:
     assert manager.state.picture.health == "ended"
 
 
-def test_faults_of_devices_are_kept_with_their_recovery(make: Make) -> None:
+def test_faults_of_devices_are_logged_with_their_recovery(make: Make) -> None:
     manager = make("camera")
     assert until(lambda: bool(manager.state.faults))
     fault = manager.state.faults[0]

@@ -15,7 +15,7 @@ from tests.live.manage.conditions import all_settled, pause, performs, until
 from tests.live.manage.conftest import FAKE, Make
 
 
-def test_a_bad_show_leaves_the_old_one_on(make: Make, tmp_path: Path) -> None:
+def test_the_old_show_stays_when_a_bad_one_is_loaded(make: Make, tmp_path: Path) -> None:
     manager = make("one", "two")
     path = tmp_path / "show.toml"
     path.write_text("[[cue]]\nname = 'x'\nlook = 3\n")
@@ -27,7 +27,7 @@ def test_a_bad_show_leaves_the_old_one_on(make: Make, tmp_path: Path) -> None:
     assert manager.reload_show() is not None, "this one came from no file"
 
 
-def test_a_good_show_takes_over_by_name(make: Make, tmp_path: Path) -> None:
+def test_a_reloaded_show_finds_its_cues_by_name(make: Make, tmp_path: Path) -> None:
     manager = make("one", "two")
     path = tmp_path / "show.toml"
     path.write_text("".join(f"[[cue]]\nname = '{name}'\nlook = 'safe'\n" for name in ("zero", "one", "three", "two")))
@@ -53,9 +53,7 @@ def test_an_added_cue_is_prepared_and_performs_like_any_other(make: Make) -> Non
     assert manager.report()["switches"][1]["cue"] == "two"
 
 
-def test_an_added_cue_gets_a_name_of_its_own_and_is_gone_when_the_show_is_read_again(
-    make: Make, tmp_path: Path
-) -> None:
+def test_an_added_cue_gets_a_unique_name_and_is_gone_after_a_reload(make: Make, tmp_path: Path) -> None:
     manager = make("one", "two")
     assert [manager.add_cue(Cue("two", "safe")) for _ in range(2)] == [2, 3]
     assert [cue.name for cue in manager.state.cues] == ["one", "two", "two 2", "two 3"]
@@ -67,10 +65,10 @@ def test_an_added_cue_gets_a_name_of_its_own_and_is_gone_when_the_show_is_read_a
     assert (manager.state.on_stage, manager.state.standby) == (0, 1)
 
 
-def test_a_show_may_be_read_without_waiting_for_it(make: Make, tmp_path: Path) -> None:
+def test_begin_reload_does_not_wait_for_the_file(make: Make, tmp_path: Path) -> None:
     manager = make("one", "two")
     path = tmp_path / "show.toml"
-    os.mkfifo(path)  # a disk that answers when it likes
+    os.mkfifo(path)  # a disk that is slow to answer
     began = time.monotonic()
     assert manager.begin_reload(path)
     assert not manager.begin_reload(path), "one is being read"
@@ -82,7 +80,7 @@ def test_a_show_may_be_read_without_waiting_for_it(make: Make, tmp_path: Path) -
     assert until(lambda: "was not reloaded" in manager.state.notes[-1].text)
 
 
-def test_anybody_may_call_at_any_time(make: Make) -> None:
+def test_any_thread_may_call_at_any_time(make: Make) -> None:
     manager = make("one", "two", "slow", "refuse")
     failures: list[BaseException] = []
 
@@ -115,7 +113,7 @@ def test_anybody_may_call_at_any_time(make: Make) -> None:
     assert until(lambda: performs(manager, 1))
 
 
-def test_listeners_are_told_in_the_manager_s_thread(make: Make) -> None:
+def test_subscribers_are_called_in_the_stage_managers_thread(make: Make) -> None:
     manager = make("one", "two")
     names: list[str] = []
     unsubscribe = manager.subscribe(lambda: names.append(threading.current_thread().name))
@@ -129,7 +127,7 @@ def test_listeners_are_told_in_the_manager_s_thread(make: Make) -> None:
     assert len(names) == count
 
 
-def test_a_state_stays_as_it_was(make: Make) -> None:
+def test_a_snapshot_does_not_change(make: Make) -> None:
     manager = make("one", "two")
     before: StageState = manager.state
     manager.go()
@@ -137,7 +135,7 @@ def test_a_state_stays_as_it_was(make: Make) -> None:
     assert until(lambda: manager.state.on_stage == 1)
 
 
-def test_parameters_reach_their_engine_and_stopping_leaves_nothing(make: Make) -> None:
+def test_parameters_reach_their_engine_and_stop_removes_the_shared_memory(make: Make) -> None:
     manager = make("one")
     manager.set_parameter("sound/gain", -3.0)
     manager.set_parameter("picture/latency_s", 0.1)
@@ -158,7 +156,7 @@ def test_parameters_reach_their_engine_and_stopping_leaves_nothing(make: Make) -
     assert not Path("/dev/shm", name.lstrip("/")).exists()
 
 
-def test_a_mute_holds_through_cues_and_a_restart_and_what_shapes_the_voice_does_not(make: Make) -> None:
+def test_mute_lasts_through_cues_and_restarts_and_a_voices_parameters_do_not(make: Make) -> None:
     manager = make("one", "two")
     assert until(lambda: all_settled(manager))
     manager.set_parameter("sound/mute", 1.0)
@@ -176,8 +174,8 @@ def test_a_mute_holds_through_cues_and_a_restart_and_what_shapes_the_voice_does_
     assert manager._sound.report["commands"].count("SetParameter") == 1
 
 
-def test_stopping_does_not_wait_for_engines_that_are_being_started(tmp_path: Path) -> None:
-    """The fork server imports for as long as it likes; Ctrl-C in the first second is answered all the same."""
+def test_stop_does_not_wait_for_engines_that_are_being_started(tmp_path: Path) -> None:
+    """However long the fork server imports, Ctrl-C in the first second ends the program."""
     stop_forkserver()
     (tmp_path / "slow_import.py").write_text("import time\ntime.sleep(60)\n")
     before = os.environ.get("PYTHONPATH")

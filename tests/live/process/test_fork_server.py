@@ -17,7 +17,7 @@ print(*sorted(new))
 """
 
 
-def test_what_is_imported_first_needs_the_standard_library_alone() -> None:
+def test_the_module_imported_first_needs_the_standard_library_alone() -> None:
     module = guise.FIRST["live"].partition(":")[0]
     code = IMPORT_AND_LIST.format(module=module)
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
