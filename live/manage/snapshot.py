@@ -13,7 +13,6 @@ from live.manage.cue_scheduler import model_of
 from live.manage.engine_supervisor import EngineSupervisor, ModelStatus, Status
 from live.manage.event_log import FaultState, NoteState, ShowLog
 from live.manage.sync import SyncState
-from live.process.frames import now
 from live.show.running_order import RunningOrder
 from live.show.show_file import Cue
 
@@ -56,7 +55,6 @@ class StageState:
     standby: int | None
     waiting: int | None
     panic: bool
-    follow_in_s: float | None
     picture: EngineState
     sound: EngineState
     faults: tuple[FaultState, ...]
@@ -87,7 +85,6 @@ def snapshot(
         standby=order.standby,
         waiting=None if order.waiting is None else order.waiting.index,
         panic=panic,
-        follow_in_s=None if order.follow_at is None else max(order.follow_at - now(), 0.0),
         picture=_engine_state(picture),
         sound=_engine_state(sound),
         faults=log.faults(),

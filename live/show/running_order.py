@@ -98,9 +98,9 @@ class RunningOrder:
         self.waiting = None
         self.on_stage = self.index_of(playing)
         standby = self.index_of(next_name)
-        self.standby = (
-            standby if standby is not None else 0 if self.on_stage is None else self.index_after(self.on_stage)
-        )
+        if standby is None:
+            standby = 0 if self.on_stage is None else self.index_after(self.on_stage)
+        self.standby = standby
 
     def add(self, cue: Cue) -> int:
         """Append a cue, in memory alone; a name that is taken gets a number. Returns its index."""

@@ -16,7 +16,7 @@ from live.manage.status_line import status_text, summary
 def state(**metrics: Any) -> StageState:
     cue = SimpleNamespace(name="porcelain")
     return StageState(
-        "show", Path("show.toml"), None, (cue,), 0, None, None, False, None,
+        "show", Path("show.toml"), None, (cue,), 0, None, None, False,
         EngineState("picture", "performing", 0.1, 0, {}), EngineState("sound", "performing", 0.1, 0, metrics),
         (), (), None, 3.0,
     )  # type: ignore[arg-type]  # fmt: skip

@@ -116,7 +116,6 @@ class FakeStage:
             standby=1,
             waiting=None,
             panic=False,
-            follow_in_s=None,
             picture=EngineState("picture", "performing", 0.1, 0, {}),
             sound=EngineState("sound", "performing", 0.1, 0, {}),
             faults=(),
