@@ -35,7 +35,7 @@ from live.demo import stand_in_performer
 from live.manage.status_line import StatusLine, summary
 from live.operator.display import XCB_PACKAGES, missing_library, no_display
 from live.outputs.registry import open_output
-from live.process.engine_process import start_forkserver, stop_forkserver
+from live.process.fork_server import start_forkserver, stop_forkserver
 from live.process.frames import now
 from live.show.show_file import BadShow, Show, read_show
 
@@ -269,7 +269,7 @@ def _windows(manager: StageManager, options: LiveOptions) -> int:
         return 2
     folders = [DEMO_SHOW.parent / "looks"]
     windows = WindowOptions(fullscreen=options.fullscreen, look_folders=folders, seconds=options.seconds)
-    leave = manager.listen(lambda: _end_on_failure(manager))
+    leave = manager.subscribe(lambda: _end_on_failure(manager))
     try:
         return run_windows(manager, windows)
     finally:
@@ -279,7 +279,7 @@ def _windows(manager: StageManager, options: LiveOptions) -> int:
 def _wait_for_the_picture(manager: StageManager) -> None:
     """A bad source ends the command before a window opens; a slow machine's window does not wait for ever."""
     changed = threading.Event()
-    leave = manager.listen(changed.set)
+    leave = manager.subscribe(changed.set)
     waited_s = 0.0
     while manager.failure is None and manager.state.picture.health == "starting" and waited_s < _WINDOWS_WAIT_S:
         changed.wait(0.05)
@@ -308,7 +308,7 @@ def _headless(manager: StageManager, options: LiveOptions) -> int:
     """One status line, until the time is over or somebody presses Ctrl-C."""
     line = StatusLine(sys.stdout)
     ending = threading.Event()
-    leave = manager.listen(lambda: ending.set() if manager.failure is not None else None)
+    leave = manager.subscribe(lambda: ending.set() if manager.failure is not None else None)
     try:
         while manager.failure is None:
             state = manager.state

@@ -50,7 +50,7 @@ class Recorder:
         self._early_sound: deque[AudioChunk] = deque(maxlen=MAX_EARLY_CHUNKS)
         self._start_lock = threading.Lock()
         """Held while a chunk is written or queued: sound arrives while the first picture starts the movie."""
-        self._unsubscribe = manager.audience.subscribe(self.put_picture), manager.on_played(self.put_audio)
+        self._unsubscribe = manager.audience.subscribe(self.put_picture), manager.subscribe_audio(self.put_audio)
 
     def put_picture(self, picture: SharedPicture) -> None:
         at = now()

@@ -36,7 +36,7 @@ from live.picture.sources.registry import open_source
 from live.picture.sources.source import Source, SourceOptions
 from live.picture.tracker import Tracker
 from live.picture.tracking import Tracked, TrackingStage
-from live.process.engine_process import EngineLink
+from live.process.engine_link import EngineLink
 from live.process.frames import Frame, Landmarks, now
 from live.process.messages import (
     Command,
@@ -137,7 +137,7 @@ class PictureEngine:
         """Handles one command; never waits."""
         match command:
             case Prepare():
-                self._looks.prepare(command.key)
+                self._looks.prepare(command.model)
             case Go():
                 self._looks.request(command, self._clock())
             case Panic():

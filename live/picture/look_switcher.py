@@ -79,7 +79,7 @@ class LookSwitcher:
     def request(self, go: Go, requested_at: float) -> None:
         """Puts the Go's look on stage as soon as it is loaded; `update` returns it then. The newest Go counts."""
         self._requested = Entered(go, requested_at)
-        if not self._slot.ready(go.model):
+        if not self._slot.is_ready(go.model):
             self._slot.prepare(go.model)
 
     def replace_safe(self, safe: SafeLook) -> None:
@@ -91,7 +91,7 @@ class LookSwitcher:
     def update(self, t_s: float) -> Entered | None:
         """Reports what the loader has finished. Returns the requested Go when its look has entered with this call, else
         None."""
-        for result in self._slot.news():
+        for result in self._slot.answers():
             self._send(result)
             if isinstance(result, Ready):
                 loaded = self._slot.model(result.model)
@@ -100,7 +100,7 @@ class LookSwitcher:
             elif result.model == self.requested_key:
                 self._requested = None
         requested = self._requested
-        if requested is None or not self._slot.ready(requested.go.model):
+        if requested is None or not self._slot.is_ready(requested.go.model):
             return None
         self._requested = None
         old = self.current

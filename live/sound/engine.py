@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from live.process.engine_process import EngineLink
+from live.process.engine_link import EngineLink
 from live.process.frames import now
 from live.process.messages import (
     Command,
@@ -231,7 +231,7 @@ class SoundEngine:
 
     def handle(self, command: Command) -> None:
         if isinstance(command, Prepare):
-            self._slot.prepare(command.key)
+            self._slot.prepare(command.model)
         elif isinstance(command, Forget):
             self._slot.forget(command.model)
         elif isinstance(command, Go):
@@ -348,7 +348,7 @@ class SoundEngine:
 
     def tell(self) -> None:
         """Send what the loader has finished, and what a file had to say."""
-        for news in self._slot.news():
+        for news in self._slot.answers():
             self._send(news)
         trouble = self._microphone.trouble or self._speaker.trouble
         if trouble and trouble != self._said:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from live.manage.stage_manager import StageManager
-from live.process.engine_process import start_forkserver
+from live.process.fork_server import start_forkserver
 from live.show.show_file import Cue, Show
 
 

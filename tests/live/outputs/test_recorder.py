@@ -13,7 +13,7 @@ import pytest
 
 from live.manage.stage_manager import StageManager
 from live.outputs.recorder import Recorder
-from live.process.engine_process import EngineLink
+from live.process.engine_link import EngineLink
 from live.process.frames import Samples, now
 from live.process.messages import AudioChunk, Finished, Heartbeat, Stop
 from live.process.shared_frames import FrameKind, SharedPicture
@@ -160,7 +160,7 @@ def test_what_the_engine_plays_reaches_who_asked_in_its_order() -> None:
     show = Show("x", (Cue("one", "safe"),))
     manager = StageManager(show, "", "", picture_engine=engine, sound_engine=engine, stage_bytes=3 * 64 * 64)
     heard: list[AudioChunk] = []
-    leave = manager.on_played(heard.append)
+    leave = manager.subscribe_audio(heard.append)
     try:
         manager.start()
         end = now() + 10

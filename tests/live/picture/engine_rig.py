@@ -143,7 +143,7 @@ class Rig:
         return int(self.shown.pictures[-1][2, 2, 0]), self.shown.kinds[-1]
 
     def go(self, model: str, transition_s: float = 0.0, cue: int = 0, **set_: float) -> None:
-        self.engine.handle(Prepare(model, "look"))
+        self.engine.handle(Prepare(model))
         end = now() + 5
         while now() < end:
             self.engine.step(0)

@@ -15,7 +15,8 @@ from live.picture.sources.movie_frames import FileFrames
 from live.picture.sources.registry import open_source
 from live.picture.sources.scripted import ScriptedSource
 from live.picture.sources.source import MAX_ABANDONED, SourceOptions
-from live.process.engine_process import EngineProcess, stop_forkserver
+from live.process.engine_process import EngineProcess
+from live.process.fork_server import stop_forkserver
 from live.process.frames import Frame, now
 from live.process.messages import Fault, Finished, Go, OnStage, Prepare, Stop
 from live.process.shared_frames import FrameKind, SharedFrames
@@ -33,7 +34,7 @@ def test_the_engine_in_its_own_process(footage: Path, make_look: Callable[..., P
     events: list[Any] = []
     try:
         process.start()
-        process.send(Prepare(path, "look"))
+        process.send(Prepare(path))
         process.send(Go(3, path))
         end = now() + 30
         while now() < end and not any(isinstance(e, OnStage) for e in events):

@@ -13,7 +13,8 @@ import psutil
 import pytest
 import soundfile
 
-from live.process.engine_process import EngineProcess, start_forkserver
+from live.process.engine_process import EngineProcess
+from live.process.fork_server import start_forkserver
 from live.process.frames import Samples
 from live.process.messages import (
     AudioChunk,
@@ -110,7 +111,7 @@ def stage(tmp_path: Path) -> object:
 
 
 def take_voice(engine: SoundEngine, sent: list[Event], voice: str, cue: int = 0, transition_s: float = 0.0) -> None:
-    engine.handle(Prepare(voice, "voice"))
+    engine.handle(Prepare(voice))
     until = time.monotonic() + 5
     while not any(isinstance(event, Ready) and event.model == voice for event in sent) and time.monotonic() < until:
         engine.tell()
@@ -171,7 +172,7 @@ def test_a_transition_takes_its_time(stage: tuple[SoundEngine, Clock, Ear, list[
 
 def test_a_voice_it_does_not_have_is_refused(stage: tuple[SoundEngine, Clock, Ear, list[Event]]) -> None:
     engine, _, _, sent = stage
-    engine.handle(Prepare("/somewhere/voice.onnx", "voice"))
+    engine.handle(Prepare("/somewhere/voice.onnx"))
     until = time.monotonic() + 5
     while not sent and time.monotonic() < until:
         engine.tell()
@@ -247,7 +248,7 @@ def staged(
 
 def refusal(engine: SoundEngine, sent: list[Event], voice: str) -> str:
     """Why it will not perform with this voice."""
-    engine.handle(Prepare(voice, "voice"))
+    engine.handle(Prepare(voice))
     until = time.monotonic() + 5
     while not sent and time.monotonic() < until:
         engine.tell()
@@ -470,7 +471,7 @@ def started(settings: SoundSettings, voice: str = "bypass") -> EngineProcess:
     start_forkserver(["numpy"])
     process = EngineProcess("sound", "live.sound.engine:main", (settings,))
     process.start()
-    process.send(Prepare(voice, "voice"))
+    process.send(Prepare(voice))
     return process
 
 
