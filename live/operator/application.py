@@ -21,6 +21,7 @@ from PyQt5.QtCore import (
     QCoreApplication,
     QEvent,
     QMessageLogContext,
+    QObject,
     QRect,
     QSocketNotifier,
     Qt,
@@ -82,24 +83,18 @@ def run_windows(manager: ManagerLike, options: WindowOptions | None = None) -> i
         _open(window, stage, settings, options.fullscreen)
         inhibitor.inhibit()
         unsubscribe = manager.audience.subscribe(newest.offer, safe_too=False)
-        end = QTimer()
-        end.setSingleShot(True)
-        end.timeout.connect(window.close_without_asking)
-        if options.seconds is not None:
-            end.start(round(options.seconds * 1000))
+        end_timer = _single_shot(window.close_without_asking, options.seconds)
         try:
             with _interrupts(window.close_without_asking):
                 code = int(application.exec_())
         finally:
             unsubscribe()
             newest.arrived.disconnect()
-            end.stop()
+            end_timer.stop()
             inhibitor.release()
             window.stop()
             stage.close_for_good()
-            for owned in (window, stage, newest, inhibitor):
-                owned.deleteLater()
-            QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+            _delete(window, stage, newest, inhibitor)
     return code
 
 
@@ -113,6 +108,23 @@ def _application() -> QApplication:
     application.setApplicationName("Guise")
     application.setQuitOnLastWindowClosed(False)
     return application
+
+
+def _single_shot(call: Callable[[], None], after_s: float | None) -> QTimer:
+    """A timer that calls once; None: never."""
+    timer = QTimer()
+    timer.setSingleShot(True)
+    timer.timeout.connect(call)
+    if after_s is not None:
+        timer.start(round(after_s * 1000))
+    return timer
+
+
+def _delete(*objects: QObject) -> None:
+    """Deletes them now: the event loop, which would do it later, has ended."""
+    for each in objects:
+        each.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 def _open(window: OperatorWindow, stage: StageWindow, settings: SettingsStore, fullscreen: str | None) -> None:

@@ -166,37 +166,46 @@ class _CueDelegate(QStyledItemDelegate):
     def _paint_text(self, painter: QPainter, area: QRect, row: CueRow) -> None:
         upper = area.adjusted(0, 7, 0, -area.height() // 2 + 3)
         lower = area.adjusted(0, area.height() // 2 + 3, 0, -6)
+        right = self._paint_marks(painter, upper, row)
+        upper.setRight(right - theme.SMALL_GAP)
+        self._paint_line(painter, upper, row.name, theme.font(theme.CUE_PX, bold=True), theme.TEXT)
+        if row.status is CueStatus.REFUSED:
+            self._paint_line(painter, lower, f"Refused: {row.why}", theme.font(), theme.FAULT)
+        else:
+            left = self._paint_status(painter, lower, row.status)
+            lower.setRight(left - theme.SMALL_GAP)
+            self._paint_line(painter, lower, row.summary, theme.font(), theme.QUIET)
+
+    @staticmethod
+    def _paint_marks(painter: QPainter, area: QRect, row: CueRow) -> int:
+        """Paints a pill for each state from the right; returns the left edge of the last."""
         marks = [("ON STAGE", theme.ON_STAGE)] if row.on_stage else []
         marks += [("COMING", theme.LOADING)] if row.waiting else []
         marks += [("STANDBY", theme.STANDBY)] if row.standby else []
-        right = upper.right()
+        right = area.right()
         painter.setFont(theme.font(theme.BODY_PX, bold=True))
         for text, colour in reversed(marks):
             width = painter.fontMetrics().horizontalAdvance(text) + 20
-            pill = QRect(right - width, upper.center().y() - 14, width, 28)
+            pill = QRect(right - width, area.center().y() - 14, width, 28)
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(colour)
             painter.drawRoundedRect(pill, 5, 5)
             painter.setPen(theme.INK)
             painter.drawText(pill, Qt.AlignmentFlag.AlignCenter, text)
             right = pill.left() - theme.SMALL_GAP
-        upper.setRight(right - theme.SMALL_GAP)
-        self._paint_line(painter, upper, row.name, theme.font(theme.CUE_PX, bold=True), theme.TEXT)
-        status = row.status.value if row.status is not CueStatus.REFUSED else ""
-        if status:
-            painter.setFont(theme.font())
-            width = painter.fontMetrics().horizontalAdvance(status) + 22
-            dot = QPoint(lower.right() - width + 6, lower.center().y())
-            colour = STATUS_COLOURS[row.status]
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(colour)
-            painter.drawEllipse(dot, 5, 5)
-            painter.setPen(colour)
-            painter.drawText(lower, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, status)
-            lower.setRight(lower.right() - width - theme.SMALL_GAP)
-            self._paint_line(painter, lower, row.summary, theme.font(), theme.QUIET)
-        else:
-            self._paint_line(painter, lower, f"Refused: {row.why}", theme.font(), theme.FAULT)
+        return right
+
+    @staticmethod
+    def _paint_status(painter: QPainter, area: QRect, status: CueStatus) -> int:
+        """Paints a dot and the status at the right; returns their left edge."""
+        painter.setFont(theme.font())
+        width = painter.fontMetrics().horizontalAdvance(status.value) + 22
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(STATUS_COLOURS[status])
+        painter.drawEllipse(QPoint(area.right() - width + 6, area.center().y()), 5, 5)
+        painter.setPen(STATUS_COLOURS[status])
+        painter.drawText(area, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, status.value)
+        return area.right() - width
 
     @staticmethod
     def _paint_line(painter: QPainter, box: QRect, text: str, font: QFont, colour: QColor) -> None:
