@@ -5,9 +5,9 @@ from __future__ import annotations
 from PyQt5.QtWidgets import QMessageBox, QWidget
 
 
-def confirm(parent: QWidget, question: str, yes: str) -> bool:
+def confirm(parent: QWidget, text: str, yes: str) -> bool:
     """True when the operator pressed the button labelled `yes`. Waits for the answer; pictures go on meanwhile."""
-    box = QMessageBox(QMessageBox.Icon.Warning, "Guise", question, parent=parent)
+    box = QMessageBox(QMessageBox.Icon.Warning, "Guise", text, parent=parent)
     yes_button = box.addButton(yes, QMessageBox.ButtonRole.AcceptRole)
     no_button = box.addButton("Keep performing", QMessageBox.ButtonRole.RejectRole)
     box.setDefaultButton(no_button)

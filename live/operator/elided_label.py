@@ -17,11 +17,6 @@ class ElidedLabel(QLabel):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._full_text = ""
 
-    @property
-    def full_text(self) -> str:
-        """The text before it is cut to fit."""
-        return self._full_text
-
     def set_full_text(self, text: str) -> None:
         """Shows this text, cut to fit, and sets the tool tip."""
         self._full_text = text

@@ -36,7 +36,6 @@ class FaultLog(QListWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._lines: list[str] = []
         self._entries: tuple[LogEntry, ...] = ()
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -56,19 +55,14 @@ class FaultLog(QListWidget):
             return
         self._entries = newest_first
         self.clear()
-        self._lines = [f"{clock_time(entry.at)}   {entry.text}" for entry in newest_first]
-        for line, entry in zip(self._lines, newest_first, strict=True):
-            item = QListWidgetItem(line)
+        for entry in newest_first:
+            item = QListWidgetItem(f"{clock_time(entry.at)}   {entry.text}")
             item.setToolTip(entry.text)
             colour = theme.TEXT
             if entry.fault:
                 colour = theme.QUIET if entry.recovered else theme.FAULT
             item.setForeground(colour)
             self.addItem(item)
-
-    def lines(self) -> list[str]:
-        """The lines shown, from the top."""
-        return list(self._lines)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         assert event is not None

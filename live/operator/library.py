@@ -64,9 +64,9 @@ def default_cache() -> Path:
 
 
 class ThumbnailMaker(QObject):
-    """Has the thumbnails of files made, by one process at a time."""
+    """Has thumbnails made, by one process at a time."""
 
-    made = pyqtSignal(object)
+    ready = pyqtSignal(object)
     """A Thumbnail."""
 
     def __init__(self, cache: Path, parent: QObject | None = None) -> None:
@@ -76,7 +76,7 @@ class ThumbnailMaker(QObject):
         self._waiting: list[Path] = []
 
     def request(self, files: Iterable[Path]) -> None:
-        """Emits `made` for each of them later."""
+        """Emits `ready` for each of them later."""
         self._waiting += [file for file in files if file not in self._waiting]
         if self._process is None and self._waiting:
             self._start()
@@ -110,7 +110,7 @@ class ThumbnailMaker(QObject):
                 thumbnail: Thumbnail = json.loads(line)
             except ValueError:  # output of a library, not ours
                 continue
-            self.made.emit(thumbnail)
+            self.ready.emit(thumbnail)
 
     def _finished(self) -> None:
         if self._process is not None:
@@ -231,7 +231,7 @@ class Library(QListView):
         self.setMinimumSize(TILE.width() + 30, TILE.height() + 10)
         self.setAccessibleName("Looks")
         self._thumbnails = ThumbnailMaker(cache or default_cache(), self)
-        self._thumbnails.made.connect(self._show_thumbnail)
+        self._thumbnails.ready.connect(self._show_thumbnail)
         self._thumbnail_delay = QTimer(self)
         self._thumbnail_delay.setSingleShot(True)
         self._thumbnail_delay.setInterval(THUMBNAILS_AFTER_MS)

@@ -138,10 +138,6 @@ class Meters(QWidget):
         place = f"; the sound's thread runs {reading.priority}" if reading.priority else ""
         self._misses.setToolTip(f"Blocks of the voice that came too late{work}{place}")
 
-    def texts(self) -> dict[str, str]:
-        """The text of each tile, by its caption."""
-        return {tile.caption: tile.text for tile in self.findChildren(_Tile)}
-
 
 def _part_lines(parts: Mapping[str, float]) -> list[str]:
     return [f"{name}: {ms:.1f} ms" for name, ms in parts.items() if ms > 0]

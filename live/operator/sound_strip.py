@@ -100,13 +100,13 @@ class _ChannelPanel(QFrame):
         self.peak.setMinimumWidth(self.peak.fontMetrics().horizontalAdvance("-60 dB"))
         self.peak.setVisible(meter is not None)
         self.meter = meter
-        head = QHBoxLayout()
-        head.setSpacing(theme.GAP)
-        head.addWidget(theme.label(caption, "caption"))
-        head.addWidget(self.name, 1)
+        header = QHBoxLayout()
+        header.setSpacing(theme.GAP)
+        header.addWidget(theme.label(caption, "caption"))
+        header.addWidget(self.name, 1)
         if lamp is not None:
-            head.addWidget(lamp)
-        head.addWidget(self.peak)
+            header.addWidget(lamp)
+        header.addWidget(self.peak)
         across = QHBoxLayout()
         across.setSpacing(theme.SMALL_GAP)
         for fader in self.faders:
@@ -114,7 +114,7 @@ class _ChannelPanel(QFrame):
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.GAP, 5, theme.GAP, 8)
         column.setSpacing(theme.SMALL_GAP)
-        column.addLayout(head)
+        column.addLayout(header)
         column.addStretch(1)
         if meter is not None:
             column.addWidget(meter)

@@ -103,8 +103,8 @@ class StageControls(QObject):
 
     def show_as_window(self) -> None:
         """Makes the stage a window, after asking when it fills a screen: the audience would see the desktop."""
-        question = f"Take the stage off {self._stage.on_screen}? The audience will see the desktop."
-        if self._stage.isFullScreen() and not confirm(self._window, question, "Take it off"):
+        text = f"Take the stage off {self._stage.on_screen}? The audience will see the desktop."
+        if self._stage.isFullScreen() and not confirm(self._window, text, "Take it off"):
             return
         self._settings.stage_screen = ""
         self._stage.show_as_window()

@@ -47,12 +47,12 @@ FAMILIES: Final = ["Inter", "Segoe UI", "Helvetica Neue", "Noto Sans", "DejaVu S
 
 def font(size_px: int = BODY_PX, *, bold: bool = False) -> QFont:
     """The window's font at a size in pixels."""
-    made = QFont()
-    made.setFamilies(FAMILIES)
-    made.setPixelSize(size_px)
-    made.setBold(bold)
-    made.setStyleHint(QFont.StyleHint.SansSerif)
-    return made
+    new = QFont()
+    new.setFamilies(FAMILIES)
+    new.setPixelSize(size_px)
+    new.setBold(bold)
+    new.setStyleHint(QFont.StyleHint.SansSerif)
+    return new
 
 
 def apply(application: QApplication) -> None:
@@ -65,9 +65,9 @@ def apply(application: QApplication) -> None:
 
 def label(text: str = "", name: str = "") -> QLabel:
     """A label; the stylesheet selects it by its name."""
-    made = QLabel(text)
-    made.setObjectName(name)
-    return made
+    new = QLabel(text)
+    new.setObjectName(name)
+    return new
 
 
 def set_colour(label: QLabel, colour: QColor) -> None:
@@ -80,7 +80,7 @@ def set_colour(label: QLabel, colour: QColor) -> None:
 
 def palette() -> QPalette:
     """The dark palette, for what the Fusion style draws."""
-    made = QPalette()
+    new = QPalette()
     for role, colour in (
         (QPalette.ColorRole.Window, BACKGROUND),
         (QPalette.ColorRole.WindowText, TEXT),
@@ -97,10 +97,10 @@ def palette() -> QPalette:
         (QPalette.ColorRole.HighlightedText, TEXT),
         (QPalette.ColorRole.Link, LOADING),
     ):
-        made.setColor(role, colour)
+        new.setColor(role, colour)
     for role in (QPalette.ColorRole.WindowText, QPalette.ColorRole.Text, QPalette.ColorRole.ButtonText):
-        made.setColor(QPalette.ColorGroup.Disabled, role, DISABLED)
-    return made
+        new.setColor(QPalette.ColorGroup.Disabled, role, DISABLED)
+    return new
 
 
 def stylesheet() -> str:

@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 from live.operator.presenter import cue_for_look, cue_toml
 from live.show.show_file import VOICE_PRESETS, Cue
 from tests.live.operator.fake_stage_manager import cue
-from tests.live.operator.ui import Ui
+from tests.live.operator.ui import Ui, log_lines
 
 
 def test_a_look_without_a_cue_is_added_and_stands_by(ui: Ui, tmp_path: Path) -> None:
@@ -26,7 +26,7 @@ def test_a_look_without_a_cue_is_added_and_stands_by(ui: Ui, tmp_path: Path) -> 
     assert clipboard is not None
     (entry,) = tomllib.loads(clipboard.text())["cue"]
     assert (entry["name"], entry["look"]) == ("stone", stone.as_posix())
-    assert "on the clipboard" in ui.window.log.lines()[0]
+    assert "on the clipboard" in log_lines(ui.window.log)[0]
     ui.window.choose_look(stone)
     assert ui.manager.calls[2:] == [("standby", 3)], "the second time it has its cue"
 

@@ -22,7 +22,7 @@ from tests.live.operator.ui import Ui, press
 def test_space_is_go_and_backspace_is_back(qtbot: QtBot, ui: Ui) -> None:
     press(qtbot, Qt.Key.Key_Space)
     assert ui.manager.calls == [("go",)]
-    assert ui.window.go_panel.next_name.full_text.endswith("ink")
+    assert ui.window.go_panel.next_name.toolTip().endswith("ink")
     press(qtbot, Qt.Key.Key_Backspace)
     assert ui.manager.calls == [("go",), ("back",)]
 

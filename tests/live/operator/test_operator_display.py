@@ -16,7 +16,7 @@ from live.operator.painting import Fit, Presentation
 from live.operator.settings_store import SettingsStore
 from live.process.shared_frames import FrameKind
 from tests.live.operator.fake_stage_manager import cue, fault, note, picture, sound
-from tests.live.operator.ui import Ui, press
+from tests.live.operator.ui import Ui, log_lines, press
 
 
 def test_mirror_rotation_and_fit_are_stored_at_once(qtbot: QtBot, ui: Ui) -> None:
@@ -62,7 +62,7 @@ def test_the_list_says_why_a_cue_is_refused(qtbot: QtBot, ui: Ui) -> None:
         CueStatus.LOADING,
         CueStatus.UNLOADED,
     ]
-    assert ui.window.go_panel.next_status.full_text == "Refused: is truncated"
+    assert ui.window.go_panel.next_status.toolTip() == "Refused: is truncated"
     ui.window.grab()  # every way to draw a row is drawn
 
 
@@ -70,8 +70,13 @@ def test_the_newest_fault_is_on_top_and_shown_once(qtbot: QtBot, ui: Ui) -> None
     faults = (fault(1, "camera", "is gone", 2.0), fault(5, "microphone", "is gone"))
     ui.manager.become(faults=faults, notes=(note(1, "camera: is gone"), note(9, "fell back to CPU")))
     qtbot.waitUntil(lambda: ui.window.log.count() == 3)
-    lines = [line.split("   ")[1] for line in ui.window.log.lines()]
+    lines = [line.split("   ")[1] for line in log_lines(ui.window.log)]
     assert lines == ["Fell back to CPU", "Microphone: is gone", "Camera: is gone  (mended after 2.0 s)"]
+
+
+def texts(meters: Meters) -> dict[str, str]:
+    """The text of each tile, by its caption."""
+    return {tile.caption: tile.text for tile in meters.findChildren(_Tile)}
 
 
 def tool_tips(meters: Meters) -> dict[str, str]:
@@ -82,13 +87,13 @@ def tool_tips(meters: Meters) -> dict[str, str]:
 def test_meters_show_the_metrics_and_a_dash_for_what_is_not_measured(qtbot: QtBot, ui: Ui) -> None:
     metrics = {"fps": 29.97, "latency": {"p50": 20.4, "p95": 31.0, "p99": None}, "provider": "CPU"}
     ui.manager.become(picture=EngineState("picture", "performing", 0.1, 0, metrics))
-    qtbot.waitUntil(lambda: ui.window.meters.texts()["fps"] == "30.0")
-    assert ui.window.meters.texts()["p50 · p95 · p99 ms"] == "20 · 31 · –"
-    assert ui.window.meters.texts()["xruns"] == "–"
+    qtbot.waitUntil(lambda: texts(ui.window.meters)["fps"] == "30.0")
+    assert texts(ui.window.meters)["p50 · p95 · p99 ms"] == "20 · 31 · –"
+    assert texts(ui.window.meters)["xruns"] == "–"
     ui.manager.become(sound=sound(latency=47.2, xruns=2), sync=SyncState(-12.4, 30.0, 0.0))
-    qtbot.waitUntil(lambda: ui.window.meters.texts()["xruns"] == "2")
-    texts, tips = ui.window.meters.texts(), tool_tips(ui.window.meters)
-    shown = {caption: texts[caption] for caption in ("sound ms", "drift ppm", "missed", "lips ms")}
+    qtbot.waitUntil(lambda: texts(ui.window.meters)["xruns"] == "2")
+    shown_texts, tips = texts(ui.window.meters), tool_tips(ui.window.meters)
+    shown = {caption: shown_texts[caption] for caption in ("sound ms", "drift ppm", "missed", "lips ms")}
     assert shown == {"sound ms": "47", "drift ppm": "+12", "missed": "0", "lips ms": "-12"}
     assert "voice: 37.8 ms" in tips["sound ms"]
     assert "microphone" not in tips["sound ms"].split("\n", 1)[1], "a part that is nothing"

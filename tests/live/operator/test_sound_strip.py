@@ -192,20 +192,20 @@ def until(qtbot: QtBot, ui: Ui, true: Callable[[], bool], **metrics: object) -> 
 def test_it_shows_the_sound_at_a_glance(qtbot: QtBot, ui: Ui) -> None:
     strip = ui.window.sound
     until(qtbot, ui, strip.isEnabled, voice="/show/voices/lj.onnx", limited=0.5, in_peak=0.5)
-    assert strip.voice.name.full_text == "lj"
-    assert strip.microphone.name.full_text == "USB microphone"
-    assert strip.speaker.name.full_text == "Stage left"
+    assert strip.voice.name.toolTip() == "lj"
+    assert strip.microphone.name.toolTip() == "USB microphone"
+    assert strip.speaker.name.toolTip() == "Stage left"
     assert strip.microphone.peak.text() == "-6 dB"
     assert strip.limiter.on
     until(qtbot, ui, lambda: not strip.limiter.on, voice="bypass")
-    assert strip.voice.name.full_text == "own voice"
+    assert strip.voice.name.toolTip() == "own voice"
 
 
 def test_without_a_microphone_it_is_grey(qtbot: QtBot, ui: Ui) -> None:
     strip = ui.window.sound
     until(qtbot, ui, strip.isEnabled)
     until(qtbot, ui, lambda: not strip.isEnabled(), microphone="none", in_peak=0.0)
-    assert strip.microphone.name.full_text == "no microphone"
+    assert strip.microphone.name.toolTip() == "no microphone"
     assert not any(fader.isEnabled() for fader in strip.faders.values())
     press(qtbot, Qt.Key.Key_S)
     assert ui.manager.calls == []

@@ -49,7 +49,7 @@ def test_the_process_tells_about_each_file_and_ends(qtbot: QtBot, look: Path, tm
     bad.write_bytes(b"no model")
     thumbnails = ThumbnailMaker(tmp_path / "cache")
     made = []
-    thumbnails.made.connect(made.append)
+    thumbnails.ready.connect(made.append)
     began = time.perf_counter()
     thumbnails.request([look, bad])
     assert time.perf_counter() - began < 0.2, "asking waited"

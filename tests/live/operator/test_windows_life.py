@@ -17,6 +17,7 @@ from live.operator.application import WindowOptions, run_windows
 from live.operator.stage import StageWindow
 from live.operator.window import OperatorWindow
 from tests.live.operator.fake_stage_manager import FakeStageManager, picture
+from tests.live.operator.ui import log_lines
 
 
 def options(folder: Path, seconds: float | None = None, fullscreen: str | None = None) -> WindowOptions:
@@ -95,7 +96,7 @@ def test_a_bad_screen_is_told_and_the_stage_is_a_window(qapp: QApplication, tmp_
     def look() -> None:
         for window in open_windows(OperatorWindow):
             assert isinstance(window, OperatorWindow)
-            shown.extend(window.log.lines())
+            shown.extend(log_lines(window.log))
         shown.extend(
             "visible" for stage in open_windows(StageWindow) if isinstance(stage, StageWindow) and stage.isVisible()
         )

@@ -9,6 +9,7 @@ from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from live.operator.fault_log import FaultLog
 from live.operator.settings_store import SettingsStore
 from live.operator.stage import StageWindow
 from live.operator.window import OperatorWindow
@@ -30,6 +31,11 @@ class Ui:
             thumbnail_cache=folder / "thumbnails",
             clock=lambda: self.time,
         )
+
+
+def log_lines(log: FaultLog) -> list[str]:
+    """The lines of the log, from the top."""
+    return [item.text() for item in map(log.item, range(log.count())) if item is not None]
 
 
 def press(qtbot: QtBot, key: int, modifier: Qt.KeyboardModifiers | None = None) -> None:
