@@ -14,7 +14,7 @@ import av
 import numpy as np
 import pytest
 
-from live.app import _from_one_movie
+from live.app import _synchronized
 from live.manage.stage_manager import StageManager
 from live.manage.sync import LOWERED_AFTER_S, RAISED_AFTER_S, Sync, SyncTargets
 from live.movie.render import render
@@ -337,7 +337,7 @@ def performed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Taken, Path, di
     source = flash_and_sound(folder / "in.mov", IRREGULAR)
     show = Show("flashes", (Cue("own", "bypass", "bypass"), Cue("other", "bypass", VOICE)))
     sound = replace(SoundSettings.of_show(show, str(source), "none"), recorded=True)
-    picture, sound = _from_one_movie(PictureSettings(camera=str(source)), sound)
+    picture, sound = _synchronized(PictureSettings(camera=str(source)), sound)
     manager = StageManager(show, picture, sound)
     taken = Taken([], [])
 
