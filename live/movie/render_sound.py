@@ -70,7 +70,7 @@ class RenderedSound:
         self._voice = voice
         self._rate = sound.sample_rate
         self._unsaid = np.zeros(0, np.float32)
-        self._early = 0 if voice is None else voice.latency
+        self._early = 0 if voice is None else voice.latency_samples
         """So many samples of what the voice says belong to before the beginning."""
         self._position = 0
         self._ended = False
@@ -98,7 +98,7 @@ class RenderedSound:
             "audio": {
                 "sample_rate": self._rate,
                 "block": BLOCK,
-                "latency": in_ms(self._voice.latency / self._rate),
+                "latency": in_ms(self._voice.latency_samples / self._rate),
                 "rtf": round(self._computed_s / length_s, 5) if length_s else None,
                 "compute": self._compute.whole(),
             }

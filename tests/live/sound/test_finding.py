@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from live.sound.portaudio import NoDevice, find_device, look_from_outside, names_a_host
+from live.sound.portaudio import NoDevice, find_device, has_host_api, probe_in_subprocess
 from tests.live.sound.sound_cards import Card, System
 from tests.live.sound.test_priority import real_time, urgently
 
@@ -41,14 +41,14 @@ def test_what_is_not_there_is_answered_with_what_is(name: str, kind: str) -> Non
 
 
 def test_a_host_is_told_from_a_path() -> None:
-    assert names_a_host("ALSA/pulse")
-    assert names_a_host("wasapi/Speakers")
-    assert not names_a_host("shows/one.wav")
-    assert not names_a_host("alsa")
+    assert has_host_api("ALSA/pulse")
+    assert has_host_api("wasapi/Speakers")
+    assert not has_host_api("shows/one.wav")
+    assert not has_host_api("alsa")
 
 
 def test_another_process_answers_in_a_line() -> None:
-    said = look_from_outside("golden microphone", "input", threading.Event())
+    said = probe_in_subprocess("golden microphone", "input", threading.Event())
     assert "microphone" in said
     assert "\n" not in said
 
@@ -69,7 +69,7 @@ def test_who_looks_is_as_urgent_as_any_other(looking: Path) -> None:
     )
 
     def look() -> None:
-        assert look_from_outside("mic", "input", threading.Event()) == str(os.SCHED_OTHER)
+        assert probe_in_subprocess("mic", "input", threading.Event()) == str(os.SCHED_OTHER)
 
     urgently(look, real_time)
 
@@ -79,5 +79,5 @@ def test_the_end_of_the_show_waits_for_nobody_who_looks(looking: Path) -> None:
     closing = threading.Event()
     closing.set()
     began = time.monotonic()
-    assert look_from_outside("mic", "input", closing) == "looking for mic failed"
+    assert probe_in_subprocess("mic", "input", closing) == "looking for mic failed"
     assert time.monotonic() - began < 5

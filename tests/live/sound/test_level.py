@@ -45,9 +45,9 @@ def test_nothing_passes_the_ceiling(gain_db: int, length: int) -> None:
 def test_below_the_ceiling_it_is_a_delay_and_nothing_else() -> None:
     limiter = Limiter(RATE)
     sound = np.clip(speech(), -0.88, 0.88)
-    assert limiter.latency == 48
+    assert limiter.latency_samples == 48
     limited = in_blocks(limiter.process, sound, 480)
-    assert np.array_equal(limited[limiter.latency :], sound[: -limiter.latency])
+    assert np.array_equal(limited[limiter.latency_samples :], sound[: -limiter.latency_samples])
     assert limiter.gain == 1.0
 
 
@@ -59,7 +59,7 @@ def test_the_limiter_lets_go_within_its_release() -> None:
     assert limited[200] < 0.05
     back = np.flatnonzero(limited == np.float32(0.1))[0] / RATE
     assert 0.04 < back < 0.085
-    assert np.abs(np.diff(limited[limiter.latency + 1 :])).max() < 1e-3, "no corner is a click"
+    assert np.abs(np.diff(limited[limiter.latency_samples + 1 :])).max() < 1e-3, "no corner is a click"
 
 
 # ---- gate
@@ -151,11 +151,11 @@ def test_the_meter_shows_what_was_heard_lately() -> None:
     assert (meter.peak, meter.rms) == (0.0, 0.0)
     tone = np.sin(2 * np.pi * 100 * np.arange(RATE) / RATE).astype(np.float32)[:, None]
     for block in np.split(tone, 100):
-        meter.add(block)
+        meter.measure(block)
     assert meter.peak == pytest.approx(1.0, abs=1e-3)
     assert meter.rms == pytest.approx(np.sqrt(0.5), abs=1e-2)
     for _ in range(30):
-        meter.add(np.full((480, 1), -0.25, np.float32))
+        meter.measure(np.full((480, 1), -0.25, np.float32))
     assert (meter.peak, meter.rms) == (0.25, 0.25)
 
 

@@ -14,7 +14,7 @@ from live.sound.delay import Delay
 from live.sound.mixer import Dry, Silence, VoiceMixer
 from live.sound.presets import preset_voices
 from live.sound.voice import Voice
-from live.sound.voices import open_voice, voice_latency
+from live.sound.voices import open_voice, voice_latency_samples
 
 RATE, BLOCK = 48_000, 480
 
@@ -24,11 +24,11 @@ class Marks:
 
     def __init__(self, latency: int, context: int = 0, gain: float = 1.0) -> None:
         self.name = f"late by {latency}"
-        self.latency, self.context, self._gain = latency, context, gain
+        self.latency_samples, self.context, self._gain = latency, context, gain
         self.reset()
 
     def reset(self) -> None:
-        self._held = np.zeros(self.latency, np.float32)
+        self._held = np.zeros(self.latency_samples, np.float32)
         self.heard = 0
 
     def process(self, samples: np.ndarray) -> np.ndarray:
@@ -58,7 +58,7 @@ def test_every_voice_has_the_show_s_latency() -> None:
     rng = np.random.default_rng(0)
     sound = rng.normal(0, 0.1, 200 * BLOCK).astype(np.float32)
     for voice in (Dry(), Marks(700, 3000), Marks(1500)):
-        mixer = VoiceMixer(RATE, BLOCK, 1500, hurry=False)
+        mixer = VoiceMixer(RATE, BLOCK, 1500, real_time=False)
         mixer.change(voice, 0.0)
         played = run(mixer, sound)
         after = slice(60 * BLOCK, 200 * BLOCK)
@@ -68,7 +68,7 @@ def test_every_voice_has_the_show_s_latency() -> None:
 def test_a_voice_comes_on_with_the_past_it_needs() -> None:
     """It has heard its whole context when it is first heard, and nothing is missing meanwhile."""
     sound = np.random.default_rng(0).normal(0, 0.1, 400 * BLOCK).astype(np.float32)
-    mixer = VoiceMixer(RATE, BLOCK, 2000, hurry=False)
+    mixer = VoiceMixer(RATE, BLOCK, 2000, real_time=False)
     mixer.change(Dry(), 0.0)
     run(mixer, sound[: 200 * BLOCK])
     late = Marks(2000, context=9000)
@@ -91,7 +91,7 @@ def test_power_is_kept_through_a_fade() -> None:
         def process(self, samples: np.ndarray) -> np.ndarray:
             return rng.normal(0, 0.1, len(samples)).astype(np.float32)
 
-    mixer = VoiceMixer(RATE, BLOCK, 0, hurry=False)
+    mixer = VoiceMixer(RATE, BLOCK, 0, real_time=False)
     mixer.change(Dry(), 0.0)
     run(mixer, sound[: 10 * BLOCK])
     mixer.change(Other("other"), 4.0)
@@ -102,7 +102,7 @@ def test_power_is_kept_through_a_fade() -> None:
 
 def test_the_newest_wish_wins() -> None:
     sound = np.ones(300 * BLOCK, np.float32)
-    mixer = VoiceMixer(RATE, BLOCK, 0, hurry=False)
+    mixer = VoiceMixer(RATE, BLOCK, 0, real_time=False)
     mixer.change(Marks(0, gain=0.2), 0.0)
     run(mixer, sound[: 20 * BLOCK])
     came = []
@@ -122,12 +122,12 @@ def test_a_slower_voice_is_refused() -> None:
 
 def test_latency_is_raised_and_never_lowered() -> None:
     sound = np.random.default_rng(0).normal(0, 0.1, 90 * BLOCK).astype(np.float32)
-    mixer = VoiceMixer(RATE, BLOCK, 1000, hurry=False)
+    mixer = VoiceMixer(RATE, BLOCK, 1000, real_time=False)
     mixer.change(Marks(1000), 0.0)
     played = []
     for latency, late in ((1000, 1000), (200, 1000), (1500, 1500)):
         mixer.raise_latency(latency)
-        assert mixer.latency == late
+        assert mixer.latency_samples == late
         begin = len(played) * 30 * BLOCK
         played.append(run(mixer, sound[begin : begin + 30 * BLOCK]))
         settled = slice(begin + 20 * BLOCK, begin + 30 * BLOCK)
@@ -147,8 +147,8 @@ def test_two_hundred_changes_on_real_speech(data: Path) -> None:
     """Among bypass and presets, at any moment: no sample missing, and no jump that the speech round it has not."""
     names = ["bypass", "octave-down", "whisper", "child-quick", "giant-quick", "bypass", "robot", "octave-up-quick"]
     voices: list[Voice] = [open_voice(name, RATE, BLOCK) for name in names]
-    latency = max(voice.latency for voice in voices)
-    mixer = VoiceMixer(RATE, BLOCK, latency, hurry=False)
+    latency = max(voice.latency_samples for voice in voices)
+    mixer = VoiceMixer(RATE, BLOCK, latency, real_time=False)
     sound = speech(data, 48.0)
     rng = np.random.default_rng(7)
     changed, played, came = 0, [], []
@@ -197,9 +197,9 @@ def test_latencies_keep_their_promises(rate: int) -> None:
     """Block, set point of two blocks and limiter included: WORLD within 100 ms, the quick ones within 40."""
     for name in PRESET_NAMES:
         block = rate // 100
-        assert (3 * block + voice_latency(name, rate, block)) / rate + 0.001 <= 0.100
+        assert (3 * block + voice_latency_samples(name, rate, block)) / rate + 0.001 <= 0.100
         block = rate // 200
-        assert (3 * block + voice_latency(f"{name}-quick", rate, block)) / rate + 0.001 <= 0.040
+        assert (3 * block + voice_latency_samples(f"{name}-quick", rate, block)) / rate + 0.001 <= 0.040
 
 
 def test_an_unknown_voice_is_refused_in_a_line() -> None:

@@ -13,10 +13,10 @@ import soundfile
 import soxr
 from pystoi import stoi
 
-from live.sound.waveform_voice import Copy, WaveformPreset, WaveformVoice
+from live.sound.waveform_voice import VoiceCopy, WaveformPreset, WaveformVoice
 from models.features.types import Mono
 
-CHORUS = WaveformPreset(copies=(Copy(-13, -0.3, 14, 0.8), Copy(11, 0.3, 23, 0.7)))
+CHORUS = WaveformPreset(copies=(VoiceCopy(-13, -0.3, 14, 0.8), VoiceCopy(11, 0.3, 23, 0.7)))
 PRESETS = {
     "nothing": WaveformPreset(),
     "octave down": WaveformPreset(pitch=-12),
@@ -60,7 +60,9 @@ def played(voice: WaveformVoice, samples: Mono, block: int = 240) -> Mono:
 def in_time(preset: WaveformPreset, samples: Mono) -> Mono:
     """All that it says at 48 kHz, its delay taken away."""
     voice = made(preset)
-    return played(voice, np.append(samples, np.zeros(voice.latency + 240, np.float32)))[voice.latency :][: len(samples)]
+    return played(voice, np.append(samples, np.zeros(voice.latency_samples + 240, np.float32)))[
+        voice.latency_samples :
+    ][: len(samples)]
 
 
 def pitch(samples: Mono) -> np.ndarray:
@@ -167,16 +169,16 @@ def test_the_latency_declared_is_the_latency_heard(man: Mono, sample_rate: int, 
         before, after = loudness(samples[: len(said)]), loudness(said)
         lags = np.arange(0, sample_rate // 25, sample_rate // 8000)
         alike = [np.corrcoef(before[: len(before) - lag], after[lag:])[0, 1] for lag in lags]
-        assert abs(lags[np.argmax(alike)] - voice.latency) < 1e-3 * sample_rate
+        assert abs(lags[np.argmax(alike)] - voice.latency_samples) < 1e-3 * sample_rate
         if semitones == 0:
-            assert np.abs(said[voice.latency :] - samples[: len(said) - voice.latency]).max() < 1e-6
+            assert np.abs(said[voice.latency_samples :] - samples[: len(said) - voice.latency_samples]).max() < 1e-6
 
 
 def test_the_latency_is_low() -> None:
-    assert made(WaveformPreset()).latency <= 0.02 * 48000
+    assert made(WaveformPreset()).latency_samples <= 0.02 * 48000
     for sample_rate in (16000, 44100, 48000):
         for block in (128, 240, 441, 480, 512, 1024):
-            assert made(CHORUS, sample_rate, block).latency <= 0.0201 * sample_rate
+            assert made(CHORUS, sample_rate, block).latency_samples <= 0.0201 * sample_rate
 
 
 @pytest.mark.parametrize("sample_rate", [16000, 44100, 48000])
@@ -184,11 +186,11 @@ def test_the_latency_is_low() -> None:
 def test_blocks_are_not_heard(man: Mono, sample_rate: int, name: str) -> None:
     samples = soxr.resample(man[:48000], 48000, sample_rate).astype(np.float32)
     whole = made(PRESETS[name], sample_rate, len(samples))
-    expected = whole.process(samples)[whole.latency :]
+    expected = whole.process(samples)[whole.latency_samples :]
     assert np.abs(expected).max() > 0.05
     for block in (128, 441, 480, 512, 1024):
         voice = made(PRESETS[name], sample_rate, block)
-        said = played(voice, samples, block)[voice.latency :]
+        said = played(voice, samples, block)[voice.latency_samples :]
         count = min(len(said), len(expected))
         assert count > 0.9 * sample_rate
         np.testing.assert_allclose(said[:count], expected[:count], atol=1e-6)
@@ -209,7 +211,7 @@ def test_no_click_when_parameters_change(sentence: Mono) -> None:
             assert voice.set("pitch", (-6.0, 6.0)[number // 10 % 2])
             assert voice.set("formant", (3.0, -3.0, 0.0)[number // 10 % 3])
         said.append(voice.process(sentence[start : start + 240]))
-    assert_smooth(sentence, np.concatenate(said)[voice.latency :])
+    assert_smooth(sentence, np.concatenate(said)[voice.latency_samples :])
 
 
 def assert_smooth(before: Mono, after: Mono) -> None:
