@@ -21,7 +21,7 @@ VERBS = {
     "bench": ("calibration.cli:bench", "Measure speed, switching, likeness and memory, and print the figures"),
 }
 
-FIRST = {"live": "live.process.engine_process:start_forkserver"}
+FIRST = {"live": "live.process.fork_server:start_forkserver"}
 """What a verb begins before anything else is imported: engines have more to import than all the rest of us."""
 
 

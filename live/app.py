@@ -34,13 +34,14 @@ from typing import TYPE_CHECKING
 from live.demo import stand_in_performer
 from live.manage.status_line import StatusLine, summary
 from live.operator.display import XCB_PACKAGES, missing_library, no_display
-from live.outputs.recorder import Recorder
-from live.process.engine_process import start_forkserver, stop_forkserver
+from live.outputs.registry import open_output
+from live.process.fork_server import start_forkserver, stop_forkserver
 from live.process.frames import now
 from live.show.show_file import BadShow, Show, read_show
 
 if TYPE_CHECKING:
     from live.manage.stage_manager import StageManager
+    from live.outputs.output import Output
     from live.picture.settings import PictureSettings
     from live.sound.settings import SoundSettings
 
@@ -129,14 +130,15 @@ def _perform(options: LiveOptions) -> int:
     sound = replace(sound, recorded=options.record is not None)
     picture, sound = _from_one_movie(_picture_settings(options, show), sound)
     manager = StageManager(show, picture, sound, first_cue=first_cue)
-    recorder: Recorder | None = None
+    recorder: Output | None = None
     code = 0
     with _interruptible():
         try:
             manager.start()
             _check_models(show)
             if options.record is not None:
-                recorder = Recorder(options.record, manager, None if sound.mic == "none" else sound.sample_rate)
+                rate = None if sound.mic == "none" else sound.sample_rate
+                recorder = open_output("recorder", str(options.record), manager, rate)
             code = _headless(manager, options) if options.headless else _windows(manager, options)
         except KeyboardInterrupt:
             pass
@@ -267,7 +269,7 @@ def _windows(manager: StageManager, options: LiveOptions) -> int:
         return 2
     folders = [DEMO_SHOW.parent / "looks"]
     windows = WindowOptions(fullscreen=options.fullscreen, look_folders=folders, seconds=options.seconds)
-    leave = manager.listen(lambda: _end_on_failure(manager))
+    leave = manager.subscribe(lambda: _end_on_failure(manager))
     try:
         return run_windows(manager, windows)
     finally:
@@ -277,7 +279,7 @@ def _windows(manager: StageManager, options: LiveOptions) -> int:
 def _wait_for_the_picture(manager: StageManager) -> None:
     """A bad source ends the command before a window opens; a slow machine's window does not wait for ever."""
     changed = threading.Event()
-    leave = manager.listen(changed.set)
+    leave = manager.subscribe(changed.set)
     waited_s = 0.0
     while manager.failure is None and manager.state.picture.health == "starting" and waited_s < _WINDOWS_WAIT_S:
         changed.wait(0.05)
@@ -306,7 +308,7 @@ def _headless(manager: StageManager, options: LiveOptions) -> int:
     """One status line, until the time is over or somebody presses Ctrl-C."""
     line = StatusLine(sys.stdout)
     ending = threading.Event()
-    leave = manager.listen(lambda: ending.set() if manager.failure is not None else None)
+    leave = manager.subscribe(lambda: ending.set() if manager.failure is not None else None)
     try:
         while manager.failure is None:
             state = manager.state

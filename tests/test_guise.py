@@ -31,7 +31,7 @@ def test_the_engines_begin_before_anything_else_of_live(opened: list[str], monke
     monkeypatch.setitem(sys.modules, "typer", None)  # importing it now would fail
     with pytest.raises(ImportError):
         guise.main(["live"])
-    assert opened == ["live.process.engine_process", "started", "live.cli"]
+    assert opened == ["live.process.fork_server", "started", "live.cli"]
     opened.clear()
     with pytest.raises(ImportError):
         guise.main(["live", "--help"])
@@ -43,7 +43,7 @@ def test_ctrl_c_while_performing_is_130(opened: list[str], capfd: pytest.Capture
     assert "Traceback" not in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("where", ["live.process.engine_process", "live.cli"])
+@pytest.mark.parametrize("where", ["live.process.fork_server", "live.cli"])
 def test_ctrl_c_while_importing_is_130(
     where: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

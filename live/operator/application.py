@@ -65,7 +65,7 @@ def run_windows(manager: ManagerLike, options: WindowOptions | None = None) -> i
         application = _application()
         theme.apply(application)
         remembered = SettingsStore(options.settings_file)
-        stage = StageWindow(manager.audience.presented)
+        stage = StageWindow(manager.audience.on_drawn)
         window = OperatorWindow(
             manager,
             stage,

@@ -165,7 +165,7 @@ class OperatorWindow(QMainWindow):
         self._stage.staleness_changed.connect(lambda stale: self._show_output())
         self._stage.screen_lost.connect(lambda lost: self._show_output())
         self._news.connect(self._take_news, Qt.ConnectionType.QueuedConnection)  # type: ignore[call-arg]
-        self._unlisten = self._manager.listen(self._tell_news)
+        self._unlisten = self._manager.subscribe(self._tell_news)
         self._refresh_timer, self._preview_timer = QTimer(self), QTimer(self)
         self._refresh_timer.timeout.connect(self.refresh)
         self._refresh_timer.start(REFRESH_MS)

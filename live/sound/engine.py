@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from live.process.engine_process import EngineLink
+from live.process.engine_link import EngineLink
 from live.process.frames import now
 from live.process.messages import (
     Command,
@@ -235,7 +235,7 @@ class SoundEngine:
 
     def handle(self, command: Command) -> None:
         if isinstance(command, Prepare):
-            self._slot.prepare(command.key)
+            self._slot.prepare(command.model)
         elif isinstance(command, Forget):
             self._slot.forget(command.model)
         elif isinstance(command, Go):
@@ -352,7 +352,7 @@ class SoundEngine:
 
     def send_events(self) -> None:
         """Send what the loader has finished, and the newest trouble of a device or file."""
-        for event in self._slot.news():
+        for event in self._slot.answers():
             self._send(event)
         trouble = self._microphone.trouble or self._speaker.trouble
         if trouble and trouble != self._last_trouble:

@@ -25,7 +25,7 @@ from live.manage.status_line import StatusLine, status_text
 from live.operator import display
 from live.outputs.recorder import Recorder
 from live.picture.settings import PictureSettings
-from live.process.engine_process import start_forkserver, stop_forkserver
+from live.process.fork_server import start_forkserver, stop_forkserver
 from live.process.shared_frames import FrameKind, SharedFrames, SharedPicture
 from live.show.show_file import Cue, Show
 from live.sound.settings import SoundSettings
@@ -260,7 +260,7 @@ def test_everybody_gets_the_newest_and_the_safe_picture_when_it_ends(frames: Sha
     assert metrics["frames_presented"] == 7
     assert metrics["presented_latency"]["p50"] < 20
     assert metrics["presented_longest_gap"] < 300, "the time without pictures is no gap between two"
-    audience.presented(window[0], window[0].captured_at + 0.07)
+    audience.on_drawn(window[0], window[0].captured_at + 0.07)
     assert audience.metrics()["presented_latency"]["max"] == pytest.approx(70, abs=0.1), "a window's word counts more"
 
 

@@ -70,7 +70,7 @@ class FakeAudience:
         self.subscribers.append(subscriber)
         return lambda: self.subscribers.remove(subscriber)
 
-    def presented(self, shown: SharedPicture, at: float) -> None:
+    def on_drawn(self, shown: SharedPicture, at: float) -> None:
         self.presented_at.append((shown.index, at))
 
     def hand_on(self, shown: SharedPicture) -> None:
@@ -116,7 +116,6 @@ class FakeStage:
             standby=1,
             waiting=None,
             panic=False,
-            follow_in_s=None,
             picture=EngineState("picture", "performing", 0.1, 0, {}),
             sound=EngineState("sound", "performing", 0.1, 0, {}),
             faults=(),
@@ -182,7 +181,7 @@ class FakeStage:
         self.calls.append(("begin_reload", path))
         return True
 
-    def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         self.listeners.append(callback)
         return lambda: self.listeners.remove(callback)
 

@@ -40,7 +40,7 @@ class Desk:
         self.time = time.perf_counter()
         self.manager = manager
         self.settings = folder / "settings.ini"
-        self.stage = StageWindow(manager.audience.presented)
+        self.stage = StageWindow(manager.audience.on_drawn)
         self.window = OperatorWindow(
             manager,
             self.stage,

@@ -133,7 +133,7 @@ def run_blocks(engine: SoundEngine, clock: ManualClock, blocks: int) -> None:
 
 def go(engine: SoundEngine, sent: list[Event], voice: str, cue: int = 0, transition_s: float = 0.0) -> None:
     """Prepare the voice, wait until it is ready, and send Go."""
-    engine.handle(Prepare(voice, "voice"))
+    engine.handle(Prepare(voice))
     until = time.monotonic() + 5
     while not any(isinstance(event, Ready) and event.model == voice for event in sent) and time.monotonic() < until:
         engine.send_events()

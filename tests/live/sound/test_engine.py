@@ -78,7 +78,7 @@ def test_transition_lasts_as_long_as_asked(rig: Rig) -> None:
 
 def test_unknown_voice_is_refused_and_unknown_parameter_noted(rig: Rig) -> None:
     engine, _, _, sent = rig
-    engine.handle(Prepare("/somewhere/voice.onnx", "voice"))
+    engine.handle(Prepare("/somewhere/voice.onnx"))
     until = time.monotonic() + 5
     while not sent and time.monotonic() < until:
         engine.send_events()

@@ -11,7 +11,8 @@ import psutil
 import pytest
 import soundfile
 
-from live.process.engine_process import EngineProcess, start_forkserver
+from live.process.engine_process import EngineProcess
+from live.process.fork_server import start_forkserver
 from live.process.messages import Event, Finished, Go, Heartbeat, Note, OnStage, Prepare, Ready
 from live.sound.null_devices import NullMicrophone, NullSpeaker
 from live.sound.settings import SoundSettings
@@ -33,7 +34,7 @@ def start_process(settings: SoundSettings, voice: str = "bypass") -> EngineProce
     start_forkserver(["numpy"])
     process = EngineProcess("sound", "live.sound.engine:main", (settings,))
     process.start()
-    process.send(Prepare(voice, "voice"))
+    process.send(Prepare(voice))
     return process
 
 

@@ -45,7 +45,7 @@ from tests.live.sound.engine_rig import (
 
 def refusal(engine: SoundEngine, sent: list[Event], voice: str) -> str:
     """The reason for which the engine refuses this voice."""
-    engine.handle(Prepare(voice, "voice"))
+    engine.handle(Prepare(voice))
     until = time.monotonic() + 5
     while not sent and time.monotonic() < until:
         engine.send_events()

@@ -1,4 +1,4 @@
-"""A movie as camera that keeps to an epoch: its pictures have the times that who plays its sound gives them."""
+"""A movie as camera that keeps to an epoch: its pictures have the times that the player of its sound uses."""
 
 from __future__ import annotations
 
