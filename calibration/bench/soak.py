@@ -34,20 +34,20 @@ def run(options: BenchOptions) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="guise-soak-") as name:
         folder = Path(name)
         clicks = _speech(folder / "speech.wav")
-        filmed = webcam_movie(options, folder / "webcam.mp4", 20)
+        who = webcam_movie(options, folder / "webcam.mp4", 20)
         seconds = minutes * 60
         arguments = [str(_show(folder, options.look)), "--headless", "--camera", str(folder / "webcam.mp4")]
         arguments += ["--mic", str(folder / "speech.wav"), "--speaker", str(folder / "heard.wav")]
         with StageRun([*arguments, "--seconds", f"{seconds:g}"], sample_s=SAMPLE_S) as stage:
             ran = stage.finish(seconds + 60)
-        latency_ms = _click_latencies_ms(folder / "heard.wav", clicks)
+        late = _late(folder / "heard.wav", clicks)
     settled = [(at, used) for at, used in ran.pss if 60 <= at <= seconds - 4] or ran.pss
     at, used = np.array(settled, np.float64).T
     slope = robust_slope(list(at), list(used))
     percent = 3600 / float(np.median(used)) * 100
     metrics = {
         "minutes": minutes,
-        "filmed": filmed,
+        "filmed": who,
         "video": ran.report["video"],
         "audio": ran.report["audio"],
         "sync": ran.report["sync"],
@@ -55,7 +55,7 @@ def run(options: BenchOptions) -> dict[str, Any]:
         "samples_missing_at_switches": sum(s["audio_gap_samples"] or 0 for s in ran.report["switches"]),
         "faults": ran.report["faults"],
         "warnings": ran.report["warnings"],
-        "latency_heard_ms": latency_ms,
+        "latency_heard_ms": late,
         "memory": {
             "first": int(used[:5].mean()),
             "last": int(used[-5:].mean()),
@@ -69,9 +69,9 @@ def run(options: BenchOptions) -> dict[str, Any]:
 
 def _speech(path: Path) -> NDArray[np.int64]:
     """A minute of speech with a click every five seconds, each in a moment of silence; where they are, in samples."""
-    speech = speakers(RATE, SPEECH_S)
-    each = round(SPEECH_S * RATE / len(speech))
-    sound: Mono = np.resize(np.concatenate([part[:each] for part in speech.values()]), round(SPEECH_S * RATE))
+    spoken = speakers(RATE, SPEECH_S)
+    each = round(SPEECH_S * RATE / len(spoken))
+    sound: Mono = np.resize(np.concatenate([part[:each] for part in spoken.values()]), round(SPEECH_S * RATE))
     sound *= 0.1 / max(float(np.std(sound)), 1e-6)
     sound = np.clip(sound, -0.8, 0.8)
     clicks = np.arange(round(CLICK_EVERY_S * RATE), len(sound), round(CLICK_EVERY_S * RATE))
@@ -98,10 +98,10 @@ def _show(folder: Path, look: Path | None) -> Path:
     return path
 
 
-def _click_latencies_ms(path: Path, clicks: NDArray[np.int64]) -> list[float]:
-    """The latency of each click in the whole file, ms. Raises CannotMeasure when there is none."""
+def _late(path: Path, clicks: NDArray[np.int64]) -> list[float]:
+    """How late each click was heard, ms, through the whole file. Raises CannotMeasure when none was."""
     period = round(SPEECH_S * RATE)
-    latency_ms = []
+    late = []
     with soundfile.SoundFile(path) as file:
         for turn in range(file.frames // period + 1):
             for click in clicks:
@@ -109,27 +109,27 @@ def _click_latencies_ms(path: Path, clicks: NDArray[np.int64]) -> list[float]:
                 if begin + RATE // 2 > file.frames:
                     continue
                 file.seek(begin)
-                output = np.abs(file.read(round(0.15 * RATE), dtype="float32"))  # before the speech goes on
-                if output.max() > 0.1:
-                    latency_ms.append(float(np.argmax(output) / RATE * 1e3))
-    if not latency_ms:
+                heard = np.abs(file.read(round(0.15 * RATE), dtype="float32"))  # before the speech goes on
+                if heard.max() > 0.1:
+                    late.append(float(np.argmax(heard) / RATE * 1e3))
+    if not late:
         raise CannotMeasure("no click was heard in what was played")
-    return latency_ms
+    return late
 
 
 def _print(metrics: dict[str, Any]) -> None:
     audio, video, memory = metrics["audio"], metrics["video"], metrics["memory"]
-    latency_ms = np.array(metrics["latency_heard_ms"])
-    tenth = max(len(latency_ms) // 10, 1)
-    drift = float(np.median(latency_ms[-tenth:]) - np.median(latency_ms[:tenth]))
-    off = float(np.median(latency_ms) - audio["latency"])
+    late = np.array(metrics["latency_heard_ms"])
+    tenth = max(len(late) // 10, 1)
+    drift = float(np.median(late[-tenth:]) - np.median(late[:tenth]))
+    off = float(np.median(late) - audio["latency"])
     rows = [
         Row("xruns", str(audio["xruns"]), "0", audio["xruns"] == 0),
         Row("missed deadlines", str(audio["deadline_misses"]), "0", audio["deadline_misses"] == 0),
         Row("latency, as the screen says", ms(audio["latency"], 2)),
         Row("latency heard, beyond that", f"{off:+.2f} ms", "within 1 ms", abs(off) <= 1),
         Row("its drift from the first tenth to the last", f"{drift:+.2f} ms", "< 1 ms", abs(drift) < 1),
-        Row("its spread over all clicks", f"{latency_ms.max() - latency_ms.min():.2f} ms ({len(latency_ms)} clicks)"),
+        Row("its spread over all clicks", f"{late.max() - late.min():.2f} ms ({len(late)} clicks)"),
         Row("a block's computing p50 / p99 / max", " / ".join(ms(audio["compute"][p]) for p in ("p50", "p99", "max"))),
         Row("rtf", f"{audio['rtf']:.3f}"),
         Row("frames a second", f"{video['fps']:.2f}", "30 held", video["fps"] >= 29.5),

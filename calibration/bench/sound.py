@@ -38,15 +38,15 @@ RATES = {16_000: 16_000, 44_100: 22_050, 48_000: 24_000}
 
 def run(options: BenchOptions) -> dict[str, Any]:
     """Every preset on every speaker; some minutes of one core."""
-    speech = speakers(RATE, SECONDS)
+    spoken = speakers(RATE, SECONDS)
     metrics = {
-        "speakers": list(speech),
-        "shift of 0": {name: _unchanged(quick, speech) for name, quick in (("WORLD", False), ("quick", True))},
-        "pitch": {name: _pitch(quick, speech) for name, quick in (("WORLD", False), ("quick", True))},
-        "presets": {name: _preset(name, speech) for name in _names()},
-        "hops": {f"{5 * frames} ms": _cost(_world(RATE, BLOCK, frames), speech, BLOCK) for frames in (1, 2, 4)},
-        "blocks": _blocks(next(iter(speech.values()))),
-        "changes": _changes(np.concatenate(list(speech.values()))),
+        "speakers": list(spoken),
+        "shift of 0": {name: _unchanged(quick, spoken) for name, quick in (("WORLD", False), ("quick", True))},
+        "pitch": {name: _pitch(quick, spoken) for name, quick in (("WORLD", False), ("quick", True))},
+        "presets": {name: _preset(name, spoken) for name in _names()},
+        "hops": {f"{5 * frames} ms": _cost(_world(RATE, BLOCK, frames), spoken, BLOCK) for frames in (1, 2, 4)},
+        "blocks": _blocks(next(iter(spoken.values()))),
+        "changes": _changes(np.concatenate(list(spoken.values()))),
     }
     _print(metrics)
     return metrics
@@ -79,16 +79,16 @@ def _total_ms(voice: Voice, quick: bool) -> float:
     return 1e3 * samples / RATE
 
 
-def _unchanged(quick: bool, speech: dict[str, Mono]) -> dict[str, Any]:
+def _unchanged(quick: bool, spoken: dict[str, Mono]) -> dict[str, Any]:
     """Words kept by a shift of 0, and the latency found by cross-correlation against the declared one."""
     from export.metrics.voice import intelligibility
 
     kept, errors = {}, []
-    for name, sound in speech.items():
+    for name, sound in spoken.items():
         voice = _plain(quick)
-        output = streamed(voice, sound, _block(quick))
-        kept[name] = float(intelligibility(sound, output, RATE))
-        errors.append(1e3 * _lag(sound, output) / RATE)
+        said = streamed(voice, sound, _block(quick))
+        kept[name] = float(intelligibility(sound, said, RATE))
+        errors.append(1e3 * _lag(sound, said) / RATE)
     voice = _plain(quick)
     return {
         "stoi": kept,
@@ -99,34 +99,34 @@ def _unchanged(quick: bool, speech: dict[str, Mono]) -> dict[str, Any]:
     }
 
 
-def _lag(original: Mono, delayed: Mono) -> int:
-    """Samples by which the envelope of `delayed` is late, within 20 ms either way."""
+def _lag(said: Mono, heard: Mono) -> int:
+    """Samples by which the envelope of `heard` is late, within 20 ms either way."""
     window = np.hanning(RATE // 100)
 
     def envelope(sound: Mono) -> NDArray[np.float64]:
         level = np.convolve(np.abs(sound), window / window.sum(), "same")
         return np.asarray(level - level.mean(), np.float64)
 
-    size = 1 << (2 * len(original)).bit_length()
-    product = np.fft.irfft(np.fft.rfft(envelope(delayed), size) * np.conj(np.fft.rfft(envelope(original), size)))
+    size = 1 << (2 * len(said)).bit_length()
+    product = np.fft.irfft(np.fft.rfft(envelope(heard), size) * np.conj(np.fft.rfft(envelope(said), size)))
     reach = RATE // 50
     return int(np.argmax(np.concatenate([product[-reach:], product[:reach]]))) - reach
 
 
-def _pitch(quick: bool, speech: dict[str, Mono]) -> dict[str, dict[str, float]]:
-    """Median cents between the F0 asked for and that of the output, by shift and speaker."""
-    original = {name: _f0(sound, F0_FLOOR_HZ) for name, sound in speech.items()}
+def _pitch(quick: bool, spoken: dict[str, Mono]) -> dict[str, dict[str, float]]:
+    """Median cents between the F0 asked for and that of what was said, by shift and speaker."""
+    asked = {name: _f0(sound, F0_FLOOR_HZ) for name, sound in spoken.items()}
     off: dict[str, dict[str, float]] = {}
     for shift in SHIFTS:
         off[f"{shift:+d}"] = {}
-        for name, sound in speech.items():
+        for name, sound in spoken.items():
             voice = _plain(quick)
             voice.set("pitch", shift)
             factor = 2.0 ** (shift / 12.0)
-            shifted = _f0(streamed(voice, sound, _block(quick)), F0_FLOOR_HZ * factor)
-            wanted = original[name] * factor
-            both = (shifted > 0) & (wanted > 0)
-            off[f"{shift:+d}"][name] = float(np.median(1200 * np.log2(shifted[both] / wanted[both])))
+            got = _f0(streamed(voice, sound, _block(quick)), F0_FLOOR_HZ * factor)
+            wanted = asked[name] * factor
+            both = (got > 0) & (wanted > 0)
+            off[f"{shift:+d}"][name] = float(np.median(1200 * np.log2(got[both] / wanted[both])))
     return off
 
 
@@ -137,28 +137,28 @@ def _f0(sound: Mono, floor_hz: float) -> NDArray[np.float64]:
     return np.asarray(pyworld.stonemask(x, f0, times, RATE // 2))
 
 
-def _preset(name: str, speech: dict[str, Mono]) -> dict[str, Any]:
+def _preset(name: str, spoken: dict[str, Mono]) -> dict[str, Any]:
     from export.metrics.voice import intelligibility
 
     quick = name.endswith(QUICK_SUFFIX)
     levels, kept = [], []
-    for sound in speech.values():
-        output = streamed(open_voice(name, RATE, _block(quick)), sound, _block(quick))
-        levels.append(20 * np.log10(np.std(output) / np.std(sound)))
-        kept.append(float(intelligibility(sound, output, RATE)))
+    for sound in spoken.values():
+        said = streamed(open_voice(name, RATE, _block(quick)), sound, _block(quick))
+        levels.append(20 * np.log10(np.std(said) / np.std(sound)))
+        kept.append(float(intelligibility(sound, said, RATE)))
     voice = open_voice(name, RATE, _block(quick))
     return {
         "total_ms": _total_ms(voice, quick),
         "level_db": float(np.mean(levels)),
         "stoi": float(np.mean(kept)),
-        **_cost(voice, speech, _block(quick)),
+        **_cost(voice, spoken, _block(quick)),
     }
 
 
-def _cost(voice: Voice, speech: dict[str, Mono], block: int) -> dict[str, float]:
+def _cost(voice: Voice, spoken: dict[str, Mono], block: int) -> dict[str, float]:
     """Computing time over the time of the sound, and the time of single blocks in ms."""
     took = []
-    for sound in list(speech.values())[:3]:
+    for sound in list(spoken.values())[:3]:
         for at in range(0, len(sound) // block * block, block):
             began = now()
             voice.process(sound[at : at + block])
@@ -193,28 +193,28 @@ def _changes(sound: Mono) -> dict[str, Any]:
     sound = np.resize(sound, 60 * RATE // BLOCK * BLOCK)
     chance = np.random.default_rng(0)
     played: list[Mono] = []
-    audible_at: list[int] = []
+    came: list[int] = []
     changed = 0
     mixer.change(voices[0], 0.0)
     for at in range(0, len(sound), BLOCK):
         if at > RATE and changed < CHANGES and not mixer.fading and chance.random() < 0.3:
             changed += 1
             fade_s = float(chance.choice([0.0, 0.0, 0.05, 0.2]))
-            mixer.change(voices[changed % len(voices)], fade_s, partial(audible_at.append, at))
+            mixer.change(voices[changed % len(voices)], fade_s, partial(came.append, at))
         played.append(mixer.process(sound[at : at + BLOCK]))
-    output = np.concatenate(played)
+    heard = np.concatenate(played)
     if changed < CHANGES:
         raise CannotMeasure(f"only {changed} changes of voice came in {len(sound) / RATE:.0f} s")
     # A click is a kink far sharper than those of the speech around it.
-    kinks = np.abs(np.diff(output, 2))
+    kinks = np.abs(np.diff(heard, 2))
     ratios = [
         kinks[at : at + 2 * BLOCK].max()
         / max(kinks[max(at - 6 * BLOCK, 0) : at].max(), kinks[at + 2 * BLOCK : at + 8 * BLOCK].max(), 0.005)
-        for at in audible_at
+        for at in came
     ]
     return {
-        "changes": len(audible_at),
-        "missing_samples": len(sound) - len(output),
+        "changes": len(came),
+        "missing_samples": len(sound) - len(heard),
         "kink_over_surroundings_worst": float(max(ratios)),
         "kink_over_surroundings_median": float(np.median(ratios)),
     }

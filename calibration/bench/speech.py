@@ -1,4 +1,4 @@
-"""Speech for the sound benchmarks: real recordings where there are some, else the demo's."""
+"""What the measurements of sound are spoken by: real speech where there is some, else the demo's."""
 
 from __future__ import annotations
 
