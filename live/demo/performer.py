@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from live.demo.portrait import PortraitExpression, PortraitPose, StandInPortrait
-from live.sound.files import SoundFile
+from live.sound.sound_file import SoundFile
 
 Track = NDArray[np.float32]
 

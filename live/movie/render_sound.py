@@ -70,7 +70,7 @@ class RenderedSound:
         self._voice = voice
         self._rate = spec.sample_rate
         self._pending = np.zeros(0, np.float32)
-        self._latency_left = 0 if voice is None else voice.latency
+        self._latency_left = 0 if voice is None else voice.latency_samples
         """This many samples of the voice's output still belong before the start."""
         self._position = 0
         self._ended = False
@@ -98,7 +98,7 @@ class RenderedSound:
             "audio": {
                 "sample_rate": self._rate,
                 "block": BLOCK,
-                "latency": in_ms(self._voice.latency / self._rate),
+                "latency": in_ms(self._voice.latency_samples / self._rate),
                 "rtf": round(self._computed_s / length_s, 5) if length_s else None,
                 "compute": self._compute.whole(),
             }

@@ -23,7 +23,7 @@ class BlockVoice(Protocol):
     """A voice as it is played: blocks in, as many samples out."""
 
     @property
-    def latency(self) -> int:
+    def latency_samples(self) -> int:
         """Samples by which what comes out is late."""
 
     def process(self, samples: Mono) -> Mono: ...
@@ -68,9 +68,9 @@ class BlockAdapter:
         self._in_hand = _most_awaited(voice, sample_rate, block)
         per_own = sample_rate / voice.sample_rate
         inside_s = self._down.latency_s + self._up.latency_s
-        self.latency = self._in_hand + round(voice.latency * per_own + inside_s * sample_rate)
-        self.context = self.latency + round(voice.context * per_own)
-        self._above = _BandAbove(voice.sample_rate, sample_rate, self.latency)
+        self.latency_samples = self._in_hand + round(voice.latency * per_own + inside_s * sample_rate)
+        self.context = self.latency_samples + round(voice.context * per_own)
+        self._above = _BandAbove(voice.sample_rate, sample_rate, self.latency_samples)
         self.reset()
 
     def reset(self) -> None:
@@ -133,7 +133,7 @@ def _most_awaited(voice: HopVoice, sample_rate: int, block: int) -> int:
 
 def streamed(voice: BlockVoice, samples: Mono, block: int) -> Mono:
     """A whole recording through a voice, its latency taken out: as long as it was, and where it was."""
-    late = voice.latency
+    late = voice.latency_samples
     whole = late + len(samples)
     padded = np.concatenate([samples, np.zeros(late + -whole % block, np.float32)])
     said = [voice.process(padded[begin : begin + block]) for begin in range(0, len(padded), block)]

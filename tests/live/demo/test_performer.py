@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from live.demo.performer import LOOP_S, SPEECH, SPEECH_S, DemoPerformer
-from live.sound.files import SoundFile
+from live.sound.sound_file import SoundFile
 
 dlib = pytest.importorskip("dlib")
 

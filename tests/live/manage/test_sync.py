@@ -263,11 +263,11 @@ class Late:
     """A voice that says the same, later."""
 
     name = "late"
-    latency = 4321
+    latency_samples = 4321
     context = 4321
 
     def __init__(self) -> None:
-        self._said = np.zeros(self.latency, np.float32)
+        self._said = np.zeros(self.latency_samples, np.float32)
 
     def process(self, samples: Mono) -> Mono:
         self._said = np.concatenate([self._said, samples])

@@ -78,7 +78,7 @@ def played(says: Says, sound: Mono, block: int = HOP) -> Mono:
 
 def test_where_nothing_is_asked_the_sound_comes_as_it_was_and_as_late_as_declared(woman: Mono) -> None:
     voice = BlockAdapter(FilteredVoice(Scripted(nothing)), "test", SAMPLE_RATE, HOP)
-    assert voice.latency == LATE
+    assert voice.latency_samples == LATE
     said = voice.process(woman[: len(woman) // HOP * HOP])
     np.testing.assert_allclose(said[LATE:], woman[: len(said) - LATE], atol=1e-5)
 
@@ -164,7 +164,7 @@ def test_blocks_are_not_heard(woman: Mono, rate: int) -> None:
 def test_it_is_as_late_as_the_house_allows() -> None:
     """Block, two in hand, the limiter's millisecond and the voice: within 40 ms."""
     voice = BlockAdapter(FilteredVoice(Scripted(nothing)), "test", 48000, 240)
-    assert 1e3 * (3 * 240 + 48 + voice.latency) / 48000 <= 33.0
+    assert 1e3 * (3 * 240 + 48 + voice.latency_samples) / 48000 <= 33.0
 
 
 def test_no_click_however_the_filter_changes(woman: Mono) -> None:
