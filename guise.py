@@ -1,4 +1,4 @@
-"""The front door: `guise VERB`. One verb a line; what a verb needs is imported when it is called."""
+"""The command line: `guise VERB`. One line a verb; what a verb needs is imported when it is called."""
 
 from __future__ import annotations
 
@@ -21,13 +21,12 @@ VERBS = {
     "bench": ("calibration.cli:bench", "Measure speed, switching, likeness and memory, and print the figures"),
 }
 
-FIRST = {"live": "live.process.engine_process:start_forkserver"}
-"""What a verb begins before anything else is imported: engines have more to import than all the rest of us."""
+FIRST = {"live": "live.process.fork_server:start_forkserver"}
+"""What a verb calls before anything else is imported: the engines import more than all the rest, and this starts it."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one verb; 0 when it went well, 2 for bad input, which is told in one line on standard error, 130 for
-    Ctrl-C."""
+    """Runs one verb. Returns 0 on success, 2 for bad input (with one line on standard error), 130 for Ctrl-C."""
     try:
         return _run(arguments)
     except KeyboardInterrupt:
@@ -35,27 +34,34 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str] | None) -> int:
-    given = sys.argv[1:] if arguments is None else arguments
-    if not given or given[0] in ("-h", "--help", "help"):
+    words = sys.argv[1:] if arguments is None else arguments
+    if not words or words[0] in ("-h", "--help", "help"):
         print(_help())
         return 0
-    verb, *rest = given
+    verb, *rest = words
     if verb == "--version":
         from importlib.metadata import version
 
         print(f"guise {version('guise')}")
         return 0
     if verb not in VERBS:
-        from difflib import get_close_matches
-
-        near = get_close_matches(verb, VERBS, 1)
-        hint = f"did you mean `guise {near[0]}`?" if near else "`guise --help` lists the verbs"
-        print(f"guise: there is no verb {verb!r}: {hint}", file=sys.stderr)
-        return 2
+        return _refuse(verb)
     if verb in FIRST and "--help" not in rest:
-        _named(FIRST[verb])()
-    command = _named(VERBS[verb][0])
+        _load(FIRST[verb])()
+    return _call(verb, _load(VERBS[verb][0]), rest)
 
+
+def _refuse(verb: str) -> int:
+    from difflib import get_close_matches
+
+    near = get_close_matches(verb, VERBS, 1)
+    hint = f"did you mean `guise {near[0]}`?" if near else "`guise --help` lists the verbs"
+    print(f"guise: there is no verb {verb!r}: {hint}", file=sys.stderr)
+    return 2
+
+
+def _call(verb: str, command: Any, arguments: list[str]) -> int:
+    """Has typer read the arguments and call the verb's function, or its group of commands."""
     import typer
 
     if not isinstance(command, typer.Typer):
@@ -63,15 +69,15 @@ def _run(arguments: list[str] | None) -> int:
         app.command()(command)
         command = app
     try:
-        command(rest, prog_name=f"guise {verb}", standalone_mode=True)
-    except SystemExit as left:
-        return left.code if isinstance(left.code, int) else int(left.code is not None)
+        command(arguments, prog_name=f"guise {verb}", standalone_mode=True)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0
 
 
-def _named(place: str) -> Any:
-    """What "module:name" names."""
-    module, name = place.split(":")
+def _load(target: str) -> Any:
+    """Imports what "module:name" names."""
+    module, name = target.split(":")
     return getattr(import_module(module), name)
 
 

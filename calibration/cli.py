@@ -133,7 +133,7 @@ def evaluate_voice(
     from calibration.evaluate.voices import evaluate_voices as run
     from calibration.measure.recordings import BadRecording
     from export.artifact.bad_model import BadModel
-    from live.sound.files import BadSound
+    from live.sound.sound_file import BadSound
 
     for path in [*speech, *(target or [])]:
         if not path.is_file():

@@ -1,20 +1,21 @@
-"""Wires `guise live` together. Lives in the operator's process; its main thread becomes the Qt thread.
+"""Starts and stops the parts of `guise live`. Runs in the operator's process; its main thread becomes the Qt thread.
 
 Starting, in this order:
-  1. the fork server, which imports what engines need while we go on (guise.py begins with it)
-  2. the show, the profile and the command line are checked; what is wrong ends here with exit code 2
-  3. the StageManager: shared memory, the audience, its thread; the thread starts both engines and the first
-  cue
-  4. while they start: every model the show names is checked, Qt is imported; the recorder, then the windows, take
-  their places
-  5. the windows' loop, or the status line when there is none
+  1. the fork server, which imports what the engines need while this process goes on (guise.py starts it first)
+  2. the show, the profile and the command line are checked; an error ends the command here with exit code 2
+  3. the StageManager: shared memory, the audience, its thread; the thread starts both engines and the first cue
+  4. while they start: every model the show names is checked, Qt is imported; the recorder, then the windows, are
+     created and subscribe to the audience
+  5. the windows' loop, or the status line where there are no windows
 
 Stopping, in the opposite order, whatever the reason (the window, the time, Ctrl-C, a failure):
-  5. the windows close and leave the audience  4. the recorder ends its file
+  5. the windows close and unsubscribe from the audience
+  4. the recorder ends its file
   3. the StageManager stops the engines, takes their reports and removes the shared memory
-  2. the report is written  1. the fork server ends
-A second Ctrl-C during that changes nothing. When this process is killed instead, the engines see their pipes
-close and end; with them the fork server, and then the resource tracker, which removes the shared memory.
+  2. the report is written
+  1. the fork server ends
+A second Ctrl-C meanwhile has no effect. When this process is killed instead, the engines see their pipes close and end;
+with them the fork server, and then the resource tracker, which removes the shared memory.
 """
 
 from __future__ import annotations
@@ -34,13 +35,14 @@ from typing import TYPE_CHECKING
 from live.demo import stand_in_performer
 from live.manage.status_line import StatusLine, summary
 from live.operator.display import XCB_PACKAGES, missing_library, no_display
-from live.outputs.recorder import Recorder
-from live.process.engine_process import start_forkserver, stop_forkserver
+from live.outputs.registry import open_output
+from live.process.fork_server import start_forkserver, stop_forkserver
 from live.process.frames import now
 from live.show.show_file import BadShow, Show, read_show
 
 if TYPE_CHECKING:
     from live.manage.stage_manager import StageManager
+    from live.outputs.output import Output
     from live.picture.settings import PictureSettings
     from live.sound.settings import SoundSettings
 
@@ -48,21 +50,21 @@ DEMO_SHOW = Path(__file__).resolve().parent / "demo" / "show.toml"
 DEMO_MOVIE = Path("guise-demo.mp4")
 DEMO_SECONDS = 10.0
 PROVIDERS = ("auto", "tensorrt", "cuda", "cpu")
-_DEMO_IN_S = 2.0
-"""The demo begins to speak when its first picture is on stage."""
+_DEMO_DELAY_S = 2.0
+"""The demo performer begins to speak this long after the start, when the first picture is on stage."""
 _STATUS_S = 0.5
-_WINDOWS_WAIT_S = 2.0
-_FIRST_PICTURE_S = 15.0
-"""How long a recording of so many seconds waits for its first picture."""
+_MAX_WINDOWS_WAIT_S = 2.0
+_MAX_FIRST_PICTURE_WAIT_S = 15.0
+"""The longest that a recording of --seconds waits for its first picture."""
 
 
 class BadInput(Exception):
-    """What was asked for cannot be; the message is one line. Exit code 2."""
+    """The command line or a file it names is wrong; the message is one line. Exit code 2."""
 
 
 @dataclass(frozen=True)
 class LiveOptions:
-    """The command line of `guise live`. None: the default, which depends on whether a show was given."""
+    """The command line of `guise live`. None: the default, which may depend on whether a show was given."""
 
     show: Path | None = None
     camera: str | None = None
@@ -79,20 +81,21 @@ class LiveOptions:
 
 
 def run_live(options: LiveOptions) -> int:
-    """Perform; the exit code. See the module. Raises BadInput, with nothing left running."""
+    """Runs the show and returns the exit code; see the module. Raises BadInput, with nothing left running."""
     start_forkserver()
     try:
         if not options.headless:
-            options = _where_there_are_windows(options)
-        return _perform(options)
+            options = _with_display(options)
+        return _run_show(options)
     except BadShow as error:
         raise BadInput(str(error)) from None
     finally:
         stop_forkserver()
 
 
-def _where_there_are_windows(options: LiveOptions) -> LiveOptions:
-    """Without a display a movie instead. Raises BadInput where Qt could have one and lacks a library for it."""
+def _with_display(options: LiveOptions) -> LiveOptions:
+    """The options as they are, or those of a movie where there is no display. Raises BadInput where there is a display
+    and Qt lacks a library for it."""
     if trouble := no_display():
         return _without_display(options, trouble)
     if library := missing_library():
@@ -118,8 +121,8 @@ def _without_display(options: LiveOptions, trouble: str) -> LiveOptions:
     )
 
 
-def _perform(options: LiveOptions) -> int:
-    show, first_cue = _checked(options)
+def _run_show(options: LiveOptions) -> int:
+    show, first_cue = _check_options(options)
     from live.manage.stage_manager import StageManager
     from live.sound.settings import SoundSettings
 
@@ -127,17 +130,18 @@ def _perform(options: LiveOptions) -> int:
     mic, speaker = options.mic or ("demo" if demo else "default"), options.speaker or "default"
     sound = SoundSettings.of_show(show, mic, speaker, provider=options.provider.lower())
     sound = replace(sound, recorded=options.record is not None)
-    picture, sound = _from_one_movie(_picture_settings(options, show), sound)
+    picture, sound = _synchronized(_picture_settings(options, show), sound)
     manager = StageManager(show, picture, sound, first_cue=first_cue)
-    recorder: Recorder | None = None
+    recorder: Output | None = None
     code = 0
     with _interruptible():
         try:
             manager.start()
             _check_models(show)
             if options.record is not None:
-                recorder = Recorder(options.record, manager, None if sound.mic == "none" else sound.sample_rate)
-            code = _headless(manager, options) if options.headless else _windows(manager, options)
+                rate = None if sound.mic == "none" else sound.sample_rate
+                recorder = open_output("recorder", str(options.record), manager, rate)
+            code = _run_headless(manager, options) if options.headless else _run_windows(manager, options)
         except KeyboardInterrupt:
             pass
         finally:
@@ -147,15 +151,15 @@ def _perform(options: LiveOptions) -> int:
             manager.stop()
     if manager.failure is not None:
         raise BadInput(manager.failure)
-    _account(manager, options)
+    _write_report(manager, options)
     return code
 
 
 # ---- before the start
 
 
-def _checked(options: LiveOptions) -> tuple[Show, int]:
-    """The show and its first cue's index. Raises BadShow, BadInput."""
+def _check_options(options: LiveOptions) -> tuple[Show, int]:
+    """Checks the options and reads the show; returns it and the index of its first cue. Raises BadShow, BadInput."""
     if options.show is None and not DEMO_SHOW.is_file():
         raise BadInput("the demo show is not installed: name a show, or install Guise again")
     show = read_show(options.show or DEMO_SHOW)
@@ -199,11 +203,12 @@ def _picture_settings(options: LiveOptions, show: Show) -> PictureSettings:
     return settings
 
 
-def _from_one_movie(picture: PictureSettings, sound: SoundSettings) -> tuple[PictureSettings, SoundSettings]:
-    """A movie that is camera and microphone at once plays from one moment on and begins again after one period, so
-    that lips and voice stay together for hours, and after an engine's restart; the demo's performer and speech too."""
+def _synchronized(picture: PictureSettings, sound: SoundSettings) -> tuple[PictureSettings, SoundSettings]:
+    """Gives picture and sound one epoch where both come from one movie or from the demo. A movie then plays from that
+    moment and begins again after one period, so that lips and voice stay in sync for hours and after an engine's
+    restart."""
     if picture.camera == sound.mic == "demo":
-        epoch = now() + _DEMO_IN_S
+        epoch = now() + _DEMO_DELAY_S
         return replace(picture, epoch=epoch), replace(sound, epoch=epoch)
     camera, mic = Path(picture.camera), Path(sound.mic)
     if not camera.is_file() or not mic.is_file() or not camera.samefile(mic):
@@ -218,7 +223,7 @@ def _from_one_movie(picture: PictureSettings, sound: SoundSettings) -> tuple[Pic
 
 
 def _check_models(show: Show) -> None:
-    """Refuse a show with a bad model before anybody performs; the engines are starting meanwhile."""
+    """Refuses a show with a bad model before the show begins; the engines start meanwhile. Raises BadInput."""
     from export.artifact.bad_model import BadModel
     from export.artifact.model_file import check
 
@@ -231,12 +236,12 @@ def _check_models(show: Show) -> None:
                     raise BadInput(f'cue "{cue.name}": {error}') from None
 
 
-# ---- while performing
+# ---- while the show runs
 
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM is a Ctrl-C: both end the show in order."""
+    """SIGTERM raises KeyboardInterrupt as Ctrl-C does: both end the show in order."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -253,37 +258,38 @@ def _interruptible() -> Iterator[None]:
 
 
 def _ignore_interrupts() -> None:
-    """The show is ending in order: a second Ctrl-C must not leave half of it standing."""
+    """The show is ending in order: a second Ctrl-C must not leave half of it running."""
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
 
 
-def _windows(manager: StageManager, options: LiveOptions) -> int:
-    from live.operator.application import WindowOptions, run_windows  # Qt takes half a second: the engines' own
+def _run_windows(manager: StageManager, options: LiveOptions) -> int:
+    from live.operator.application import WindowOptions, run_windows  # Qt takes half a second, while the engines start
 
-    _wait_for_the_picture(manager)
+    _wait_for_picture_engine(manager)
     if manager.failure is not None:
         return 2
     folders = [DEMO_SHOW.parent / "looks"]
     windows = WindowOptions(fullscreen=options.fullscreen, look_folders=folders, seconds=options.seconds)
-    leave = manager.listen(lambda: _end_on_failure(manager))
+    unsubscribe = manager.subscribe(lambda: _end_on_failure(manager))
     try:
         return run_windows(manager, windows)
     finally:
-        leave()
+        unsubscribe()
 
 
-def _wait_for_the_picture(manager: StageManager) -> None:
-    """A bad source ends the command before a window opens; a slow machine's window does not wait for ever."""
+def _wait_for_picture_engine(manager: StageManager) -> None:
+    """Waits until the picture engine has started or failed, so that a bad source ends the command before a window
+    opens; at most _MAX_WINDOWS_WAIT_S, for slow machines."""
     changed = threading.Event()
-    leave = manager.listen(changed.set)
+    unsubscribe = manager.subscribe(changed.set)
     waited_s = 0.0
-    while manager.failure is None and manager.state.picture.health == "starting" and waited_s < _WINDOWS_WAIT_S:
+    while manager.failure is None and manager.state.picture.health == "starting" and waited_s < _MAX_WINDOWS_WAIT_S:
         changed.wait(0.05)
         changed.clear()
         waited_s += 0.05
-    leave()
+    unsubscribe()
 
 
 def _end_on_failure(manager: StageManager) -> None:
@@ -291,32 +297,33 @@ def _end_on_failure(manager: StageManager) -> None:
         signal.raise_signal(signal.SIGINT)
 
 
-def _left_s(manager: StageManager, options: LiveOptions, uptime_s: float) -> float:
-    """Until --seconds are over. A recording's begin with its first picture, for which it waits only so long."""
+def _remaining_s(manager: StageManager, options: LiveOptions, uptime_s: float) -> float:
+    """How long until --seconds are over. Those of a recording begin with its first picture, for which it waits at most
+    _MAX_FIRST_PICTURE_WAIT_S."""
     if options.seconds is None:
         return math.inf
     if options.record is None:
         return options.seconds - uptime_s
     first_at = manager.audience.first_at
-    waiting_ends_s = _FIRST_PICTURE_S + options.seconds - uptime_s
-    return waiting_ends_s if first_at is None else min(waiting_ends_s, first_at + options.seconds - now())
+    wait_left_s = _MAX_FIRST_PICTURE_WAIT_S + options.seconds - uptime_s
+    return wait_left_s if first_at is None else min(wait_left_s, first_at + options.seconds - now())
 
 
-def _headless(manager: StageManager, options: LiveOptions) -> int:
-    """One status line, until the time is over or somebody presses Ctrl-C."""
+def _run_headless(manager: StageManager, options: LiveOptions) -> int:
+    """Shows a status line until the time is over or Ctrl-C."""
     line = StatusLine(sys.stdout)
-    ending = threading.Event()
-    leave = manager.listen(lambda: ending.set() if manager.failure is not None else None)
+    failed = threading.Event()
+    unsubscribe = manager.subscribe(lambda: failed.set() if manager.failure is not None else None)
     try:
         while manager.failure is None:
             state = manager.state
-            left_s = _left_s(manager, options, state.uptime_s)
-            if left_s <= 0:
+            remaining_s = _remaining_s(manager, options, state.uptime_s)
+            if remaining_s <= 0:
                 break
             line.show(state)
-            ending.wait(min(_STATUS_S, left_s))
+            failed.wait(min(_STATUS_S, remaining_s))
     finally:
-        leave()
+        unsubscribe()
         line.end()
     return 0
 
@@ -324,8 +331,8 @@ def _headless(manager: StageManager, options: LiveOptions) -> int:
 # ---- after the end
 
 
-def _account(manager: StageManager, options: LiveOptions) -> None:
-    """Write the report; say where things are."""
+def _write_report(manager: StageManager, options: LiveOptions) -> None:
+    """Prints the summary, and writes the report where --report asks for it."""
     from live.manage.report import write_report
 
     report = manager.report()
@@ -342,7 +349,7 @@ def _account(manager: StageManager, options: LiveOptions) -> None:
 
 
 def _first_frame_ms(manager: StageManager) -> float | None:
-    """From the beginning of this process to the first generated picture at the audience."""
+    """From the start of this process to the audience's first generated picture, in ms."""
     first_at = manager.audience.first_at
     if first_at is None:
         return None

@@ -1,6 +1,6 @@
-"""The verbs `guise live` and `guise render`. Bad input is one line on standard error and exit code 2.
+"""The verbs `guise live` and `guise render`. Bad input ends with one line on standard error and exit code 2.
 
-Nothing heavy is imported before a verb is called.
+Heavy modules are imported when a verb is called.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def live(
         code = run_live(options)
     except BadInput as error:
         _fail(str(error))
-    except KeyboardInterrupt:  # before anybody performed
+    except KeyboardInterrupt:  # before the show began
         raise typer.Exit(130) from None
     if code:
         raise typer.Exit(code)
@@ -130,8 +130,8 @@ def _render(
     except OSError as error:
         _fail(f"--report {report}: cannot be written: {error.strerror}")
     except KeyboardInterrupt:
-        begun = f"; {out} is playable up to here" if PERFORMING in passes else ""
-        typer.echo(f"guise: stopped{begun}", err=True)
+        playable = f"; {out} is playable up to here" if PERFORMING in passes else ""
+        typer.echo(f"guise: stopped{playable}", err=True)
         raise typer.Exit(130) from None
     typer.echo(f"{out}: {part.get('video', {}).get('frames_captured', 0)} frames")
 

@@ -23,7 +23,7 @@ from calibration.bench.unet import Colour, write_look
 from live.manage.engine_supervisor import loaded_size
 from live.manage.stage_manager import StageManager
 from live.picture.settings import PictureSettings
-from live.process.engine_process import start_forkserver, stop_forkserver
+from live.process.fork_server import start_forkserver, stop_forkserver
 from live.process.frames import now
 from live.process.shared_frames import FrameKind, SharedPicture
 from live.show.show_file import Cue, Show

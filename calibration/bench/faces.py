@@ -74,7 +74,7 @@ def _kept(video: Path) -> dict[str, Any]:
 
 def _still(video: Path) -> dict[str, Any]:
     """A still, shown for some frames: the tracker's points against a direct dlib call on the box it names."""
-    every = max((FileFrames(video).frames or 1000) // STILLS, 1)
+    every = max((FileFrames(video).frame_count or 1000) // STILLS, 1)
     detector, predictor = dlib.get_frontal_face_detector(), dlib.shape_predictor(str(landmark_file()))
     equal, farthest, stills = 0, 0.0, 0
     finder = FacePoints()

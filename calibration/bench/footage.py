@@ -67,8 +67,8 @@ def webcam_movie(options: BenchOptions, path: Path, seconds: float) -> str:
                     break
                 movie.write(performer.picture(index / FPS), index / FPS, wait=True)
             who = "the demo performer"
-    if movie.trouble:
-        raise CannotMeasure(movie.trouble)
+    if movie.error:
+        raise CannotMeasure(movie.error)
     return who
 
 

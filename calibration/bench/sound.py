@@ -17,8 +17,8 @@ from live.process.frames import now
 from live.show.show_file import PRESET_NAMES
 from live.sound.level import Limiter
 from live.sound.mixer import VoiceMixer
-from live.sound.presets import PresetMapping, Shape
-from live.sound.settings import BLOCK, QUICK, QUICK_BLOCK
+from live.sound.presets import PresetMapping, WorldPreset
+from live.sound.settings import BLOCK, QUICK_BLOCK, QUICK_SUFFIX
 from live.sound.voice import Voice
 from live.sound.voices import open_voice
 from live.sound.waveform_voice import WaveformVoice
@@ -53,7 +53,7 @@ def run(options: BenchOptions) -> dict[str, Any]:
 
 
 def _names() -> list[str]:
-    return [name + ending for ending in ("", QUICK) for name in PRESET_NAMES]
+    return [name + ending for ending in ("", QUICK_SUFFIX) for name in PRESET_NAMES]
 
 
 def _block(quick: bool) -> int:
@@ -64,7 +64,7 @@ def _world(rate: int, block: int, hop_frames: int = 4) -> BlockAdapter:
     """An unchanged voice by WORLD."""
     own_hz = RATES[rate]
     return BlockAdapter(
-        FrameVoice(own_hz, (VoiceLayer(PresetMapping(Shape(), own_hz)),), hop_frames), "unchanged", rate, block
+        FrameVoice(own_hz, (VoiceLayer(PresetMapping(WorldPreset(), own_hz)),), hop_frames), "unchanged", rate, block
     )
 
 
@@ -75,7 +75,7 @@ def _plain(quick: bool) -> Voice:
 def _total_ms(voice: Voice, quick: bool) -> float:
     """What the screen says of a show of this voice, without devices."""
     block = _block(quick)
-    samples = block * (1 + SET_POINT_BLOCKS) + Limiter(RATE).latency + voice.latency
+    samples = block * (1 + SET_POINT_BLOCKS) + Limiter(RATE).latency_samples + voice.latency_samples
     return 1e3 * samples / RATE
 
 
@@ -92,7 +92,7 @@ def _unchanged(quick: bool, spoken: dict[str, Mono]) -> dict[str, Any]:
     voice = _plain(quick)
     return {
         "stoi": kept,
-        "voice_ms": 1e3 * voice.latency / RATE,
+        "voice_ms": 1e3 * voice.latency_samples / RATE,
         "total_ms": _total_ms(voice, quick),
         "lag_beyond_declared_ms": float(np.median(errors)),
         "lags_ms": errors,
@@ -140,7 +140,7 @@ def _f0(sound: Mono, floor_hz: float) -> NDArray[np.float64]:
 def _preset(name: str, spoken: dict[str, Mono]) -> dict[str, Any]:
     from export.metrics.voice import intelligibility
 
-    quick = name.endswith(QUICK)
+    quick = name.endswith(QUICK_SUFFIX)
     levels, kept = [], []
     for sound in spoken.values():
         said = streamed(open_voice(name, RATE, _block(quick)), sound, _block(quick))
@@ -189,7 +189,7 @@ def _blocks(sound: Mono) -> dict[str, Any]:
 def _changes(sound: Mono) -> dict[str, Any]:
     """200 changes among the presets, cuts and fades, at any moment of speech."""
     voices = [open_voice(name, RATE, BLOCK) for name in ("bypass", *_names())]
-    mixer = VoiceMixer(RATE, BLOCK, max(voice.latency for voice in voices), hurry=False)
+    mixer = VoiceMixer(RATE, BLOCK, max(voice.latency_samples for voice in voices), real_time=False)
     sound = np.resize(sound, 60 * RATE // BLOCK * BLOCK)
     chance = np.random.default_rng(0)
     played: list[Mono] = []
@@ -224,7 +224,7 @@ def _print(metrics: dict[str, Any]) -> None:
     rows = []
     for name, limit, rtf_limit in (("WORLD", 100.0, 0.3), ("quick", 40.0, 0.2)):
         plain = metrics["shift of 0"][name]
-        presets = [p for key, p in metrics["presets"].items() if key.endswith(QUICK) == (name == "quick")]
+        presets = [p for key, p in metrics["presets"].items() if key.endswith(QUICK_SUFFIX) == (name == "quick")]
         total = max(preset["total_ms"] for preset in presets)
         lag = plain["lag_beyond_declared_ms"]
         low = min(plain["stoi"].values())

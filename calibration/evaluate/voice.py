@@ -144,7 +144,7 @@ def evaluate_voice(voice: str, material: Material, out: Path, source: int, progr
         "prdc_of_target": None if material.best is None else _four(material.best),
         "voice": mine.name,
         "steps": mine.steps,
-        "latency_ms": 1e3 * opened.latency / RATE,
+        "latency_ms": 1e3 * opened.latency_samples / RATE,
         "missing": material.missing,
         "clips": clips,
     }

@@ -56,7 +56,7 @@ def measure_performer(camera: str, seconds: float, progress: PerformerProgress |
             if frame is None:
                 source.watch()
                 if now() - newest_at > SILENT_S:
-                    raise NotMeasured(f"no picture from {source.name}: {source.trouble or 'it does not answer'}")
+                    raise NotMeasured(f"no picture from {source.name}: {source.error or 'it does not answer'}")
                 continue
             newest_at = now()
             if first is None:

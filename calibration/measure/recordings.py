@@ -12,7 +12,7 @@ import soxr
 from numpy.typing import NDArray
 
 from export.metrics.prdc import NEAREST, Prdc, prdc
-from live.sound.files import SoundFile
+from live.sound.sound_file import SoundFile
 from models.features.speech import WorldFrames, analyse, encode_envelope
 from models.features.types import Mono
 from models.prepare.voice_data import LOUD_NEPERS, LOUDEST_PERCENT

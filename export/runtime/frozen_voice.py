@@ -115,7 +115,7 @@ class SoundVoice:
         assert manifest.sample_rate is not None
         assert manifest.hop is not None
         self.sample_rate, self.hop = manifest.sample_rate, manifest.hop
-        self.latency, self.context = manifest.lookahead or 0, manifest.context or 0
+        self.latency_samples, self.context = manifest.lookahead or 0, manifest.context or 0
         self._run = _Run(manifest, session)
 
     def process_hop(self, samples: Mono) -> Mono:

@@ -1,64 +1,77 @@
-"""The keys that drive the show: data, and nothing of Qt. Whoever has a keyboard translates its events and calls
-`press`; the page of keys is written from the same data.
+"""The keys: which key performs which action, and the keyboard as a control. Without Qt; runs in the thread of the
+keyboard it is given, which is the Qt thread.
 
-A held key must not fire again: the window leaves out repeats, and the StageManager guards GO and panic besides. Nothing
-here waits.
+A held key performs its action once: the keyboard leaves out repeats, and the StageManager guards GO and panic against
+double presses besides.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
 
-Action = Literal["go", "back", "panic", "go_to", "reload"]
-
-
-class Keyed(Protocol):
-    """What keys ask of a StageManager."""
-
-    def go(self) -> bool: ...
-    def back(self) -> bool: ...
-    def go_to(self, index: int) -> bool: ...
-    def toggle_panic(self) -> bool: ...
-    def begin_reload(self) -> bool: ...
+from live.control.actions import Argument, Perform
+from live.control.control import ControlContext
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Binding:
-    """key: as Qt's QKeySequence writes it. `cue` is for "go_to" alone."""
+    """A key, as Qt's QKeySequence writes it, and the action it performs with these arguments."""
 
     key: str
-    action: Action
-    meaning: str
-    cue: int | None = None
+    action: str
+    arguments: tuple[Argument, ...] = ()
 
 
 BINDINGS: tuple[Binding, ...] = (
-    Binding("Space", "go", "GO: the standby cue goes on stage"),
-    Binding("Backspace", "back", "Back to the cue before"),
-    Binding("Esc", "panic", "Panic: safe picture and silence; again to return"),
-    *(Binding(str(n), "go_to", "This cue goes on stage now", n - 1) for n in range(1, 10)),
-    Binding("F5", "reload", "Read the show again"),
+    Binding("Space", "go"),
+    Binding("Backspace", "back"),
+    Binding("Esc", "panic"),
+    *(Binding(str(number), "go_to", (number - 1,)) for number in range(1, 10)),
+    Binding("F5", "reload"),
+    Binding("L", "lock_middle"),
+    Binding("Ctrl+Left", "lock_left"),
+    Binding("Ctrl+Right", "lock_right"),
+    Binding("S", "mute"),
+    Binding("F11", "stage_full_screen"),
+    Binding("Shift+F11", "stage_window"),
+    Binding("M", "stage_mirror"),
+    Binding("R", "stage_rotate"),
+    Binding("F", "stage_next_fit"),
+    Binding("Ctrl+O", "open_show"),
+    Binding("Ctrl+Q", "stop_show"),
+    Binding("F1", "help"),
+    Binding("?", "help"),
 )
 _BY_KEY = {binding.key: binding for binding in BINDINGS}
 
 
-def key_of(action: Action) -> str:
-    """The first key that does this: a button names it, and is it."""
-    return next(binding.key for binding in BINDINGS if binding.action == action)
+def keys_of(action: str) -> list[str]:
+    """Every key that performs this action, the first the one to show for it."""
+    return [binding.key for binding in BINDINGS if binding.action == action]
 
 
-def press(manager: Keyed, key: str) -> bool:
-    """Do what the key means. False when it means nothing, or was taken for a double press."""
-    binding = _BY_KEY.get(key)
-    if binding is None:
-        return False
-    if binding.action == "go":
-        return manager.go()
-    if binding.action == "back":
-        return manager.back()
-    if binding.action == "go_to" and binding.cue is not None:
-        return manager.go_to(binding.cue)
-    if binding.action == "reload":
-        return manager.begin_reload()
-    return manager.toggle_panic()
+class Keys:
+    """The keyboard as a control: performs the action of each key of BINDINGS."""
+
+    def __init__(self, context: ControlContext) -> None:
+        self._keyboard = context.keyboard
+        self._perform: Perform | None = None
+        self._stop_listening: Callable[[], None] | None = None
+
+    def start(self, perform: Perform) -> None:
+        """Listens to the keyboard, if there is one."""
+        self._perform = perform
+        if self._keyboard is not None:
+            self._stop_listening = self._keyboard.listen(_BY_KEY, self._press)
+
+    def stop(self) -> None:
+        """Stops listening."""
+        self._perform = None
+        if self._stop_listening is not None:
+            self._stop_listening()
+            self._stop_listening = None
+
+    def _press(self, key: str) -> None:
+        if self._perform is not None:
+            self._perform(_BY_KEY[key].action, *_BY_KEY[key].arguments)

@@ -1,4 +1,4 @@
-"""The embedded default: a stand-in performer, fictional characters, their looks, a show."""
+"""The built-in demo: a stand-in performer with its speech, and a show with its looks and voices."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
 
 def stand_in_performer() -> DemoPerformer:
-    """Who stands before the camera called `demo`: handed to the picture engine, which calls it in the camera's
-    thread."""
+    """Creates the performer that the camera `demo` films; given to the picture engine, which calls it in the source's
+    reader thread."""
     from live.demo.performer import DemoPerformer
 
     return DemoPerformer(width=640, height=480)

@@ -1,9 +1,9 @@
 """The stand-in performer: what `--camera demo` films where there is no camera.
 
-A short script, forty seconds that close upon themselves: glances, a laugh, an astonished "oh", blinks. The lips speak
-what `--mic demo` says (speech.flac, twice over), read off its sound; between the sentences they are closed. All tracks
-are computed once; a picture is then a look-up and the portrait's two warps. No state: any moment can be asked for, in
-any order. Runs in the camera's thread; a DemoPerformer belongs to one thread.
+A script of forty seconds that loops: glances, a laugh, an astonished "oh", blinks. The lips follow what `--mic demo`
+says (speech.flac, twice), read from its sound; between the sentences they are closed. All tracks are computed once; a
+picture is then a look-up and the portrait's two warps. Stateless: any time can be asked for, in any order. Runs in the
+source's reader thread; a DemoPerformer belongs to one thread.
 """
 
 from pathlib import Path
@@ -14,18 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from live.demo.portrait import PortraitExpression, PortraitPose, StandInPortrait
-from live.sound.files import SoundFile
+from live.sound.sound_file import SoundFile
 
 Track = NDArray[np.float32]
 
 SPEECH: Final = Path(__file__).resolve().parent / "speech.flac"
 SPEECH_S: Final = 20.0
 LOOP_S: Final = 2 * SPEECH_S
-_RATE_HZ: Final = 100  # of the tracks; nothing in a face is faster than a tenth of this
+_RATE_HZ: Final = 100  # of the tracks; no motion of a face is faster than a tenth of this
 _SAMPLES: Final = int(LOOP_S * _RATE_HZ)
-_HEARD_HZ: Final = 16_000
+_SPEECH_RATE_HZ: Final = 16_000
 _WINDOW: Final = 512  # of the speech's spectrum: 32 ms
-_ACTING_S: Final = 3.75  # the script below begins so long after the speech: its "oh" comes when the sentence is over
+_SCRIPT_OFFSET_S: Final = 3.75  # the script below starts this long after the speech: its "oh" comes after the sentence
 
 # When the lids are down, in seconds.
 _BLINKS: Final = (0.5, 3.1, 6.3, 8.1, 11.2, 15.9, 16.35, 18.9, 21.9, 25.6, 31.9, 35.3, 38.2)
@@ -37,7 +37,7 @@ _SMILE: Final = (
     (15.2, 1.0), (16.2, 0.9), (17.2, 0.5), (19.0, 0.3), (24.0, 0.15), (27.0, 0.5), (28.4, 0.3), (31.5, 0.2),
     (36.4, 0.6), (37.2, 0.4), (39.2, 0.6),
 )  # fmt: skip
-_ASTONISHED: Final = ((13.35, 0), (13.65, 1), (14.35, 1), (14.8, 0))  # the jaw falls, the brows fly up
+_ASTONISHED: Final = ((13.35, 0), (13.65, 1), (14.35, 1), (14.8, 0))  # jaw down, brows up
 _LAUGH: Final = ((15.0, 0), (15.25, 0.5), (15.8, 0.42), (16.3, 0))
 _BROWS: Final = (
     (0, 0), (1.0, 0.4), (1.8, 0), (4.4, 0), (4.8, -0.5), (6.2, -0.3), (6.8, 0.5), (7.6, 0), (9.2, 0.5),
@@ -80,39 +80,39 @@ def _seconds() -> Track:
 
 
 def _smooth(track: Track, sigma_s: float) -> Track:
-    """Smoothed around the loop: its end knows its beginning."""
+    """Smoothed around the loop, from its end to its beginning."""
     around = np.concatenate((track[-200:], track, track[:200]))
     return np.asarray(cv2.GaussianBlur(around[None], (0, 0), sigma_s * _RATE_HZ)[0, 200:-200], np.float32)
 
 
-def _eased(keys: tuple[tuple[float, float], ...], sigma_s: float = 0.12) -> Track:
+def _eased_track(keys: tuple[tuple[float, float], ...], sigma_s: float = 0.12) -> Track:
     times, values = zip(*keys, strict=True)
-    return _smooth(np.interp(_seconds() - _ACTING_S, times, values, period=LOOP_S).astype(np.float32), sigma_s)
+    return _smooth(np.interp(_seconds() - _SCRIPT_OFFSET_S, times, values, period=LOOP_S).astype(np.float32), sigma_s)
 
 
-def _spoken() -> tuple[Track, Track]:
-    """Jaw and rounding of a mouth that says the speech, sample by sample.
+def _speech_mouth() -> tuple[Track, Track]:
+    """Jaw opening and rounding of a mouth that says the speech, at the tracks' rate.
 
-    The louder the vowels' bands, the wider; wider still with a high first formant ("ah"), and rounded where that comes
-    without a second one in sight ("oh").
+    The louder the vowels' bands, the wider; wider still with a high first formant ("ah"), and rounded if that comes
+    without a second formant ("oh").
     """
-    spectrum = _spectrum(np.concatenate(list(SoundFile(SPEECH, _HEARD_HZ).passages(0))))
-    hertz = np.fft.rfftfreq(_WINDOW, 1 / _HEARD_HZ)
+    spectrum = _spectrum(np.concatenate(list(SoundFile(SPEECH, _SPEECH_RATE_HZ).passages(0))))
+    frequencies_hz = np.fft.rfftfreq(_WINDOW, 1 / _SPEECH_RATE_HZ)
     low, middle, high = (
-        spectrum[:, (hertz >= begin) & (hertz < end)].sum(axis=1)
+        spectrum[:, (frequencies_hz >= begin) & (frequencies_hz < end)].sum(axis=1)
         for begin, end in ((200, 500), (500, 1100), (1100, 3000))
     )
     power = low + middle
-    loud = np.sqrt(np.minimum(np.sqrt(power / np.percentile(power, 95)), 1.0))
+    loudness = np.sqrt(np.minimum(np.sqrt(power / np.percentile(power, 95)), 1.0))
     open_vowel = middle / power
-    jaw = loud * (0.34 + 0.44 * open_vowel)
-    rounded = loud * open_vowel * np.clip(1.0 - 25.0 * high / (power + high), 0.0, 1.0)
+    jaw = loudness * (0.34 + 0.44 * open_vowel)
+    rounded = loudness * open_vowel * np.clip(1.0 - 25.0 * high / (power + high), 0.0, 1.0)
     twice = [np.tile(track, 2).astype(np.float32) for track in (jaw, rounded)]
     return _smooth(twice[0], 0.03), _smooth(twice[1], 0.05)
 
 
 def _spectrum(speech: Track) -> NDArray[np.float32]:
-    """Power (time of one round at the tracks' rate, frequency); the end knows the beginning."""
+    """Power (time of one round at the tracks' rate, frequency), continued around the loop."""
     around = np.concatenate((speech[-_WINDOW // 2 :], speech, speech[: _WINDOW // 2]))
     begins = (np.arange(_SAMPLES // 2) * (len(speech) / (_SAMPLES // 2))).astype(int)
     pieces = np.lib.stride_tricks.sliding_window_view(around, _WINDOW)[begins]
@@ -120,45 +120,45 @@ def _spectrum(speech: Track) -> NDArray[np.float32]:
 
 
 def _sway(amplitude: float, turns: tuple[int, ...], phase: float) -> Track:
-    """Nobody holds still: a few slow waves, each a whole number of turns in the loop."""
+    """A slow involuntary movement: a few waves, each a whole number of periods in the loop."""
     angle = 2.0 * np.pi * _seconds() / LOOP_S
     waves = np.mean([np.sin(n * angle + phase * n) for n in turns], axis=0)
     return np.asarray(amplitude * waves, np.float32)
 
 
 def _blinks() -> Track:
-    """Lids from 0, open, to 1, closed: they fall and rise as a flattened bell."""
-    away = np.abs((_seconds()[:, None] - _ACTING_S) % LOOP_S - np.array(_BLINKS, np.float32))
+    """Lids from 0, open, to 1, closed: they close and open along a flattened bell curve."""
+    away = np.abs((_seconds()[:, None] - _SCRIPT_OFFSET_S) % LOOP_S - np.array(_BLINKS, np.float32))
     away = np.minimum(away, LOOP_S - away)
     bell = 1.35 * np.exp(-((away / _BLINK_S) ** 2) / 2.0).max(axis=1)
-    return np.asarray(np.maximum(np.minimum(bell, 1.0), _eased(_CLOSED, 0.04)), np.float32)
+    return np.asarray(np.maximum(np.minimum(bell, 1.0), _eased_track(_CLOSED, 0.04)), np.float32)
 
 
 def _tracks() -> dict[str, Track]:
-    """Everything that moves, by the names of Expression's and Pose's fields."""
-    jaw, rounded = _spoken()
-    astonished, laugh = _eased(_ASTONISHED, 0.05), _eased(_LAUGH, 0.06)
-    stress = _smooth(jaw, 0.22)  # heads and brows go along with what is said
-    smile = _eased(_SMILE) - 0.15 * astonished
+    """All motion tracks, by the names of PortraitExpression's and PortraitPose's fields."""
+    jaw, rounded = _speech_mouth()
+    astonished, laugh = _eased_track(_ASTONISHED, 0.05), _eased_track(_LAUGH, 0.06)
+    stress = _smooth(jaw, 0.22)  # head and brows move with the speech
+    smile = _eased_track(_SMILE) - 0.15 * astonished
     return {
         "jaw": np.clip(np.maximum(np.maximum(jaw, astonished), laugh), 0.0, 1.0),
         "round": np.clip(rounded + 0.35 * astonished, 0.0, 1.0),
         "smile": np.clip(smile, 0.0, 1.0),
         "lids": np.clip(_blinks() + 0.05 * (1.0 + _sway(1.0, (5, 11), 0.4)), 0.0, 1.0),
-        "brows": np.clip(_eased(_BROWS, 0.08) + 0.25 * stress + _sway(0.08, (7, 17), 1.0), -1.0, 1.0),
-        "gaze_x": _eased(_GAZE_X, 0.02) + _sway(0.12, (13, 29), 0.2),
-        "gaze_y": _eased(_GAZE_Y, 0.02) + _sway(0.08, (17, 31), 0.9),
-        "yaw_deg": _eased(_YAW, 0.15) + _sway(1.0, (9, 14, 23), 0.3),
-        "pitch_deg": _eased(_PITCH, 0.15) - 4.0 * (stress - _smooth(stress, 0.8)) + _sway(0.7, (8, 19, 27), 0.7),
-        "roll_deg": _eased(_ROLL, 0.18) + _sway(0.8, (6, 13, 21), 1.9),
-        "nearer": _eased(_NEARER, 0.25) + _sway(0.006, (10, 17), 0.5),  # and breathes
-        "x": _eased(_SIDE, 0.25) + _sway(0.8, (7, 12), 1.3),
+        "brows": np.clip(_eased_track(_BROWS, 0.08) + 0.25 * stress + _sway(0.08, (7, 17), 1.0), -1.0, 1.0),
+        "gaze_x": _eased_track(_GAZE_X, 0.02) + _sway(0.12, (13, 29), 0.2),
+        "gaze_y": _eased_track(_GAZE_Y, 0.02) + _sway(0.08, (17, 31), 0.9),
+        "yaw_deg": _eased_track(_YAW, 0.15) + _sway(1.0, (9, 14, 23), 0.3),
+        "pitch_deg": _eased_track(_PITCH, 0.15) - 4.0 * (stress - _smooth(stress, 0.8)) + _sway(0.7, (8, 19, 27), 0.7),
+        "roll_deg": _eased_track(_ROLL, 0.18) + _sway(0.8, (6, 13, 21), 1.9),
+        "nearer": _eased_track(_NEARER, 0.25) + _sway(0.006, (10, 17), 0.5),  # the sway is breathing
+        "x": _eased_track(_SIDE, 0.25) + _sway(0.8, (7, 12), 1.3),
         "y": _sway(0.9, (10, 15), 0.1) + 0.8 * stress,
     }
 
 
 class DemoPerformer:
-    """Pictures of a performer, by the clock. One thread at a time."""
+    """Pictures of the performer at a given time. One thread at a time."""
 
     def __init__(self, width: int = 640, height: int = 480) -> None:
         self._tracks = _tracks()
@@ -166,11 +166,11 @@ class DemoPerformer:
 
     def picture(self, t_s: float) -> NDArray[np.uint8]:
         """RGB (height, width, 3), a new array, the same for the same `t_s` and again LOOP_S later."""
-        expression, pose = self.acting(t_s)
+        expression, pose = self.state_at(t_s)
         return self._portrait.picture(expression, pose)
 
-    def acting(self, t_s: float) -> tuple[PortraitExpression, PortraitPose]:
-        """What the performer does at `t_s`: the truth that a tracker's findings can be held against."""
+    def state_at(self, t_s: float) -> tuple[PortraitExpression, PortraitPose]:
+        """The expression and pose at `t_s`: the ground truth for a tracker."""
         at = (t_s % LOOP_S) * _RATE_HZ
         before = int(at) % _SAMPLES
         part, after = at - int(at), (before + 1) % _SAMPLES

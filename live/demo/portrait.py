@@ -1,14 +1,12 @@
-"""The portrait that the stand-in performer is made of: a photograph with a skull, a jaw and lids.
+"""The stand-in performer's portrait: a photograph with a depth map, a movable jaw and lids.
 
-Eileen Collins, NASA Great Images (public domain), as it comes with scikit-image. The photograph is bent in
-two steps, because the two have different natures: the *expression* (mouth, lids, brows, gaze) is painted in
-the photograph's own frame, where lips and lids are fixed curves and what lies behind them can be masked
-exactly; the *pose* (a head with depth that turns on a neck, a body that leans) is one smooth field, inverted
-on a coarse grid and applied in a single cv2.remap.
+Eileen Collins, NASA Great Images (public domain), as included in scikit-image. The photograph is warped in two steps of
+different kinds: the *expression* (mouth, lids, brows, gaze) is painted in the photograph's own frame, where lips and
+lids are fixed curves and what is behind them can be masked exactly; the *pose* (a head with depth that turns on a neck,
+a body that leans) is one smooth field, inverted on a coarse grid and applied in a single cv2.remap.
 
-All lengths are photograph pixels, x to the right and y down, measured from the photograph's upper left edge,
-unless a name says otherwise. Runs in whichever thread asks; keeps scratch pictures, so a Portrait belongs to
-one thread.
+All lengths are photograph pixels, x to the right and y down, measured from the photograph's upper left edge, unless a
+name says otherwise. Runs in the caller's thread; it keeps scratch pictures, so a StandInPortrait belongs to one thread.
 """
 
 import importlib.util
@@ -24,10 +22,8 @@ from models.features.types import Picture
 
 Floats = NDArray[np.float32]
 
-CREDIT: Final = "Eileen Collins, NASA Great Images (public domain), from scikit-image"
-
 # dlib's 68 points (face_recognition_models' predictor), averaged over the photograph as it is, enlarged 2 and
-# 3 times (they agree within 1.3 px); dlib speaks of pixel centres, so 0.5 is added where they are used.
+# 3 times (they agree within 1.3 px); dlib means pixel centres, so 0.5 is added where they are used.
 LANDMARKS: Final = np.array([
     (179.5, 104.4), (179.7, 116.1), (180.7, 127.2), (181.8, 138.8), (185.1, 150.3), (191.2, 160.2),
     (200.1, 168.7), (209.1, 175.8), (220.6, 178.4), (232.0, 177.1), (242.8, 171.4), (252.8, 164.0),
@@ -43,8 +39,8 @@ LANDMARKS: Final = np.array([
     (217.0, 149.7),
 ], np.float32)  # fmt: skip
 
-# Placed by hand on the photograph enlarged 14 times: where the lips and lids really end, which the 68 points
-# tell to a pixel only.
+# Placed by hand on the photograph enlarged 14 times: the exact edges of lips and lids, which the 68 points
+# give to a pixel only.
 UPPER_LIP_OUTER: Final = (
     (203.5, 138.9), (207, 139.1), (212, 139.2), (217, 139.3), (225, 140.6), (231, 139.8), (238, 139.9),
     (244.8, 140.4),
@@ -76,7 +72,7 @@ HEAD: Final = (
     (301, 84), (299, 104), (289, 122), (276, 134), (267, 138), (262, 151), (255, 172), (234, 186), (205, 182),
     (187, 172), (185, 151), (179, 132), (170, 122), (158, 101),
 )  # fmt: skip
-# The suit: what leans, but does not turn.
+# The suit: it leans, but does not turn.
 BODY: Final = (
     (40, 280), (70, 230), (112, 205), (118, 180), (140, 158), (180, 150), (262, 170), (300, 220), (340, 255),
     (360, 280),
@@ -87,14 +83,14 @@ VISIBLE_HEIGHT: Final = (
 )
 VISIBLE_CENTRE_X: Final = 225.0
 VISIBLE_TOP: Final = -4.0
-MARGIN: Final = 32  # kept around what is visible, for the pose to pull in
-BACKDROP_ABOVE_HAIR: Final = 13  # rows that show nothing but backdrop: mirrored upward they make more of it
+MARGIN: Final = 32  # kept around what is visible, as the pose may pull it in
+BACKDROP_ABOVE_HAIR: Final = 13  # rows that show only backdrop: mirrored upward they extend it
 
 MOUTH_CENTRE_X: Final = 224.15
 MOUTH_HALF_WIDTH: Final = 20.65
 MOUTH_Y: Final = 145.0
-JAW_DROP: Final = 12.5  # how far the lower lip falls at jaw 1
-NECK_REACH: Final = 24.0  # below the jaw line, where its fall has died away
+JAW_DROP: Final = 12.5  # how far the lower lip drops at jaw 1
+NECK_REACH: Final = 24.0  # below the jaw line, where its drop has faded to 0
 
 HEAD_CENTRE: Final = (226.0, 106.0)
 NECK: Final = (224.0, 178.0)
@@ -103,7 +99,7 @@ LEAN_CENTRE: Final = (225.0, 132.0)
 
 @dataclass(frozen=True, slots=True)
 class PortraitExpression:
-    """What the face does; all 0 is the mouth closed, eyes open, no smile."""
+    """The facial expression; all 0 is mouth closed, eyes open, no smile."""
 
     jaw: float = 0.0  # 0 lips together, 1 wide open
     smile: float = 0.0  # 0 relaxed, 1 the photograph's own smile
@@ -116,7 +112,7 @@ class PortraitExpression:
 
 @dataclass(frozen=True, slots=True)
 class PortraitPose:
-    """Where the head is, relative to the photograph."""
+    """The head's pose, relative to the photograph."""
 
     yaw_deg: float = 0.0  # positive turns to the picture's right
     pitch_deg: float = 0.0  # positive looks up
@@ -127,7 +123,10 @@ class PortraitPose:
 
 
 def photograph() -> Picture:
-    """The photograph, RGB (512, 512, 3). Found without importing scikit-image, which takes a second."""
+    """The photograph, RGB (512, 512, 3). Located without importing scikit-image, which takes a second.
+
+    Raises FileNotFoundError.
+    """
     found = importlib.util.find_spec("skimage")
     if found is None or found.origin is None:
         raise FileNotFoundError(
@@ -141,7 +140,7 @@ def photograph() -> Picture:
 
 
 def _curve(points: tuple[tuple[float, float], ...], x: Floats, smooth_px: float) -> Floats:
-    """y of a curve through `points` at the evenly spaced `x`, its corners rounded; level beyond its ends."""
+    """y of a curve through `points` at the evenly spaced `x`, with rounded corners; level beyond its ends."""
     xs, ys = zip(*points, strict=True)
     y = np.interp(x, xs, ys).astype(np.float32)
     sigma = smooth_px / float(x[1] - x[0])
@@ -149,7 +148,7 @@ def _curve(points: tuple[tuple[float, float], ...], x: Floats, smooth_px: float)
 
 
 def _ramp(y: Floats, start: Floats, end: Floats) -> Floats:
-    """0 above `start`, 1 below `end`, straight between."""
+    """0 above `start`, 1 below `end`, linear between."""
     return np.asarray(np.clip((y - start) / np.maximum(end - start, 0.05), 0.0, 1.0), np.float32)
 
 
@@ -159,9 +158,9 @@ def _smoothstep(v: Floats) -> Floats:
 
 
 def _fetched(picture: NDArray[Any], at: Floats, out: NDArray[Any] | None = None) -> NDArray[Any]:
-    """`picture` at the (x, y) of `at`, (rows, columns, 2), between its pixels; beyond its edge, the edge.
+    """`picture` sampled at the (x, y) of `at`, (rows, columns, 2), bilinearly; beyond its edge, the edge.
 
-    Not the edge mirrored: cv2.remap never returns from mirroring a coordinate that is not a number.
+    Not mirrored at the edge: cv2.remap never returns from mirroring a coordinate that is not a number.
     """
     # OpenCV takes None for the second map where the first has both coordinates; its stubs do not know.
     return cv2.remap(picture, at, None, cv2.INTER_LINEAR, out, cv2.BORDER_REPLICATE)  # type: ignore[call-overload, no-any-return]
@@ -172,10 +171,10 @@ def _bump(x: Floats, y: Floats, cx: float, cy: float, rx: float, ry: float, powe
 
 
 class Region:
-    """A rectangle of the texture that an expression repaints whole, with a map of its own.
+    """A rectangle of the texture that an expression repaints completely, with its own map.
 
-    Displacements are computed on a grid as fine as the photograph and enlarged: smooth where they should be;
-    what has to be sharp (lip and lid edges) is masked at the texture's resolution.
+    Displacements are computed on a grid as fine as the photograph and enlarged, which keeps them smooth; what has to be
+    sharp (lip and lid edges) is masked at the texture's resolution.
     """
 
     def __init__(self, texture: "Texture", left: float, top: float, right: float, bottom: float) -> None:
@@ -209,7 +208,7 @@ class Region:
         return self.enlarge(values[None])[:1]
 
     def bent(self, dx: Floats | None, dy: Floats, rows: slice = slice(None)) -> Picture:
-        """`rows` of the region, RGBA, each pixel fetched from (dx, dy) photograph pixels away."""
+        """`rows` of the region, RGBA, each pixel sampled (dx, dy) photograph pixels away."""
         scale = np.float32(self.scale)
         from_x = self._base_x[rows] if dx is None else self._base_x[rows] + dx * scale
         from_y = self._base_y[rows] + dy * scale
@@ -265,7 +264,7 @@ class Mouth:
         )
         jaw = tuple((float(px), float(py)) for px, py in LANDMARKS[3:14] + 0.5)
         self._jaw_line = _curve(jaw, x, 4.0)
-        # Where lips pull in: nothing at the nostrils, at the cheeks' outline and below the chin's pad.
+        # Where the lips are pulled in: not at the nostrils, at the cheeks' outline and below the chin's pad.
         self._pursed = _bump(x, r.grid_y, MOUTH_CENTRE_X, MOUTH_Y + 2.0, 24.0, 16.0) * _smoothstep(
             (r.grid_y - 127.0) / 9.0
         )
@@ -278,7 +277,7 @@ class Mouth:
         upper, lower = r.columns(self._upper_inner), r.columns(self._lower_inner)
         teeth = _ramp(r.y, upper - 0.2, upper + 0.5) * (1.0 - _ramp(r.y, lower - 1.3, lower - 0.3))
         self._cols = slice(*np.searchsorted(r.x[0], (198.0, 250.0)))
-        # Teeth lie in the mouth's shade: darker toward the corners.
+        # Teeth are in the mouth's shade: darker toward the corners.
         shade = 0.94 - 0.5 * np.abs((r.x - MOUTH_CENTRE_X) / MOUTH_HALF_WIDTH) ** 4
         picture = texture.still[r.window][..., :3].astype(np.float32) * shade[..., None]
         a = teeth[..., None]
@@ -287,7 +286,7 @@ class Mouth:
         self._x = np.ascontiguousarray(r.x[:1, self._cols])
 
     def paint(self, canvas: Picture, e: PortraitExpression) -> None:
-        """Draw the mouth's region of `canvas` whole."""
+        """Repaints the mouth's region of `canvas` completely."""
         r, y = self._region, self._region.grid_y
         narrow = 0.14 * (1.0 - e.smile) + 0.08 * e.jaw + 0.20 * e.round
         pull = (r.grid_x - MOUTH_CENTRE_X) * np.float32(narrow / (1.0 - narrow))
@@ -312,9 +311,9 @@ class Mouth:
         return np.interp(xs, self._region.grid_x, self._jaw_line).astype(np.float32)
 
     def _lips(self, xs: Floats, e: PortraitExpression) -> tuple[list[Floats], list[Floats]]:
-        """For every column where five curves lie in the photograph, and how far each has moved down.
+        """For every column: where five curves are in the photograph, and how far each has moved down.
 
-        The curves: upper lip's outer and inner edge, lower lip's inner and outer edge, jaw line.
+        The curves: the upper lip's outer and inner edge, the lower lip's inner and outer edge, the jaw line.
         """
         curves = (self._upper_outer, self._upper_inner, self._lower_inner, self._lower_outer, self._jaw_line)
         knots = [np.interp(xs, self._region.grid_x, c).astype(np.float32) for c in curves]
@@ -325,10 +324,10 @@ class Mouth:
         gap, relax, opened = knots[2] - knots[1], 1.0 - e.smile, e.jaw
         closing = 1.0 - min(1.0, 2.0 * opened)
         meet = 0.30 * relax**0.5 * (1.0 - opened)  # the part of the photograph's gap that the upper lip covers
-        # The upper lip and the corners: they sink as the smile relaxes, the corners also as the jaw falls.
+        # The upper lip and the corners sink as the smile relaxes, the corners also as the jaw drops.
         sink = corner * (3.0 * relax + 4.6 * opened) + inside * (0.9 * relax + 0.6 * e.round - 0.5 * opened)
         upper_inner = sink + gap * meet
-        # The lower lip shuts what is left of the gap; from there the jaw takes it down.
+        # The lower lip closes the rest of the gap; from there the jaw moves it down.
         lower_inner = sink + inside * (JAW_DROP * 1.15 * opened) - gap * ((1.0 - meet) * closing)
         lower_inner = np.maximum(lower_inner, upper_inner - gap)  # lips touch, they do not cross
         upper_outer = sink * 0.8 + gap * (0.10 * (1.0 - opened) * relax)
@@ -337,7 +336,7 @@ class Mouth:
         return knots, [np.asarray(s, np.float32) for s in (upper_outer, upper_inner, lower_inner, lower_outer, jaw)]
 
     def _fill(self, skin: Picture, top: Floats, bottom: Floats) -> None:
-        """Blend the mouth's inside into `skin` between the curves `top` and `bottom` (1, columns)."""
+        """Blends the inside of the mouth into `skin` between the curves `top` and `bottom` (1, columns)."""
         top, bottom, scale = top[:, self._cols], bottom[:, self._cols], np.float32(self._region.scale)
         rows = slice(*np.searchsorted(self._region.y[:, 0], (float(top.min()) - 1.0, float(bottom.max()) + 1.0)))
         y = self._region.y[rows, :1]
@@ -346,8 +345,8 @@ class Mouth:
         opening *= np.clip(gap * 1.5, 0.0, 1.0)
         light = np.clip(0.25 + gap / 4.5, 0.0, 1.0) * np.clip(
             0.45 + (y - top) / 2.5, 0.0, 1.0
-        )  # under the upper lip it is dark
-        ruddy = light * (0.6 + 0.4 * light)  # and what is dark is red
+        )  # dark under the upper lip
+        ruddy = light * (0.6 + 0.4 * light)  # dark parts are red
         sides = np.clip(1.0 - ((self._x - MOUTH_CENTRE_X) / 15.0) ** 2, 0.0, 1.0) * np.clip((gap - 4.0) / 9.0, 0.0, 0.8)
         tongue = np.exp(-(((bottom - y) / 5.5) ** 2)) * (sides * self._no_teeth[rows])
         inside = self._inside[rows] * cv2.merge((light, ruddy, ruddy)) + self._TONGUE * tongue[..., None]
@@ -357,7 +356,7 @@ class Mouth:
 
 
 class Eyes:
-    """Lids that come down over an eyeball that stays, brows, and a gaze."""
+    """Lids that close over a fixed eyeball, brows, and a gaze."""
 
     def __init__(self, texture: Texture) -> None:
         self._region = r = Region(texture, 181, 74, 273, 122)
@@ -378,7 +377,7 @@ class Eyes:
         self._gaze: Floats = np.sum(bumps, axis=0, dtype=np.float32)
 
     def paint(self, canvas: Picture, e: PortraitExpression) -> None:
-        """Draw the eyes' region of `canvas` whole."""
+        """Repaints the eyes' region of `canvas` completely."""
         r, y = self._region, self._region.grid_y
         fall: Floats = self._gap * np.float32(0.93 * e.lids - 0.06 * max(e.brows, 0.0) * (1.0 - e.lids))
         rise: Floats = -self._gap * np.float32(0.07 * e.lids + 0.10 * e.smile * (1.0 - e.lids))
@@ -393,7 +392,7 @@ class Eyes:
         canvas[r.window] = skin
 
     def _fill(self, skin: Picture, top: Floats, bottom: Floats, e: PortraitExpression) -> None:
-        """Blend the eyeballs into `skin` between the curves `top` and `bottom` (1, columns)."""
+        """Blends the eyeballs into `skin` between the curves `top` and `bottom` (1, columns)."""
         r, y = self._region, self._y
         aside: Floats = self._gaze * np.float32(-1.7 * e.gaze_x)
         upward: Floats = self._gaze * np.float32(-e.gaze_y)
@@ -401,8 +400,8 @@ class Eyes:
         edge = np.float32(0.7 * r.scale)
         opening = np.clip((y - top) * edge + 0.5, 0, 1) * np.clip((bottom - y) * edge + 0.5, 0, 1)
         opening *= self._open * np.clip((bottom - top) * 1.2 - 0.4, 0.0, 1.0)
-        shadow = np.exp(-(((y - top) / 1.5) ** 2)) * np.float32(0.35 * e.lids)  # the lid's, upon the eyeball
-        # Closed lashes are one dark line; open, they are in the photograph.
+        shadow = np.exp(-(((y - top) / 1.5) ** 2)) * np.float32(0.35 * e.lids)  # the lid's, on the eyeball
+        # Closed lashes are one dark line; the open ones are in the photograph.
         closed = np.float32(max(0.0, 2.0 * e.lids - 1.0))
         lashes = np.exp(-(((y - bottom + 0.2) / 0.75) ** 2)) * (self._lashes * closed)
         of_skin, of_ball = (1.0 - opening) * (1.0 - lashes), opening * (1.0 - shadow)
@@ -411,7 +410,7 @@ class Eyes:
 
 
 class Skull:
-    """The pose: depth, what turns and what leans, on a grid over the texture; answers with a remap's map."""
+    """The pose: depth, what turns and what leans, on a grid over the texture. Gives the map for cv2.remap."""
 
     _STEP: Final = 8  # picture pixels between grid nodes: the nose, the finest thing with a depth, is 40 wide
     _ROUNDS: Final = 8  # of the inversion's fixed point: its error shrinks by at least 0.6 in each
@@ -442,9 +441,9 @@ class Skull:
 
     @staticmethod
     def _depths(x: Floats, y: Floats) -> Floats:
-        """Toward the viewer, 0 at the outline: a flat ellipsoid, a nose, a chin, lips and sockets.
+        """Depth towards the viewer, 0 at the outline: a flat ellipsoid, a nose, a chin, lips and eye sockets.
 
-        A paraboloid, for a sphere's rim is infinitely steep and would fold.
+        A paraboloid, because a sphere's rim is infinitely steep and would fold.
         """
         e2 = ((x - 227.0) / 84.0) ** 2 + ((y - 100.0) / 100.0) ** 2
         depth = 60.0 * np.clip(1.0 - e2, 0.0, 1.0)
@@ -454,15 +453,17 @@ class Skull:
         return np.asarray(cv2.GaussianBlur(depth, (0, 0), 0.8), np.float32)
 
     def _weights(self) -> tuple[Floats, Floats]:
-        """Each node's part in the head's and in the body's motion: 1 inside, falling to 0 in the backdrop."""
+        """Each node's weight in the head's and in the body's motion: 1 inside, falling to 0 in the backdrop."""
         ones = np.full((512, 640), 255, np.uint8)
-        shift = 64  # room for what lies left of and above the photograph
+        shift = 64  # room for what is left of and above the photograph
         head = cv2.fillPoly(ones.copy(), [np.array(HEAD, np.int32) + shift], (0,))
         body = cv2.fillPoly(head.copy(), [np.array(BODY, np.int32) + shift], (0,))
         mx, my = self._x + (shift - 0.5), self._y + (shift - 0.5)
         from_head = cv2.remap(cv2.distanceTransform(head, cv2.DIST_L2, 5), mx, my, cv2.INTER_LINEAR)
         from_body = cv2.remap(cv2.distanceTransform(body, cv2.DIST_L2, 5), mx, my, cv2.INTER_LINEAR)
-        reach = 14.0 + 56.0 * _smoothstep((145.0 - self._y) / 60.0)  # the collar is near and must not turn along
+        reach = 14.0 + 56.0 * _smoothstep(
+            (145.0 - self._y) / 60.0
+        )  # the collar is close and must not turn with the head
         turns = 1.0 - _smoothstep((from_head - 3.0) / reach)
         leans = 1.0 - _smoothstep((from_body - 3.0) / 75.0)
         blur = 10.0 / self._STEP
@@ -472,7 +473,7 @@ class Skull:
         )
 
     def maps(self, p: PortraitPose) -> Floats:
-        """Where in the texture each picture pixel comes from, (height, width, 2), until the next call."""
+        """Where in the texture each picture pixel comes from, (height, width, 2), valid until the next call."""
         shift = self._displacement(p) * self._texture.scale
         step_x, step_y = self._texture.size[0] / self._grid[0], self._texture.size[1] / self._grid[1]
         to_node = np.array((1.0 / step_x, 1.0 / step_y), np.float32)
@@ -501,16 +502,14 @@ class Skull:
 
 
 class StandInPortrait:
-    """The photograph made to pose and to act. One thread at a time."""
+    """Draws the photograph with a given expression and pose. One thread at a time."""
 
     def __init__(self, width: int, height: int) -> None:
         self._texture = Texture(photograph(), width, height)
         self._mouth, self._eyes = Mouth(self._texture), Eyes(self._texture)
         self._skull = Skull(self._texture, width, height)
         self._posed = np.empty((height, width, 4), np.uint8)
-        self._canvas = (
-            self._texture.still.copy()
-        )  # both regions are repainted whole for every picture: nothing is left over
+        self._canvas = self._texture.still.copy()  # both regions are repainted completely for every picture
 
     def picture(self, expression: PortraitExpression, pose: PortraitPose) -> Picture:
         """RGB (height, width, 3), a new array."""

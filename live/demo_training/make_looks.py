@@ -2,8 +2,8 @@
 
     python -m live.demo_training.make_looks WORK_FOLDER [NAME...] [--minutes 40]
 
-For each character: its minute of footage is drawn, prepared, learned at ngf 32, and frozen with fp16 weights into
-live/demo/looks/. A step whose result lies in WORK_FOLDER already is not done again; a training run is gone on with.
+For each character its minute of footage is drawn, prepared, trained on at ngf 32, and frozen with fp16 weights into
+live/demo/looks/. A step whose result is in WORK_FOLDER already is skipped; a training run is resumed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def main() -> int:
 
 
 def make_look(name: str, work: Path, minutes: float) -> Path:
-    """The frozen look of one character. Raises CalledProcessError when a verb refuses; it has said why."""
+    """Makes the frozen look of one character and returns its path. Raises CalledProcessError when a verb fails; it has
+    printed why."""
     work.mkdir(parents=True, exist_ok=True)
     movie, data, run, look = work / f"{name}.mp4", work / "data" / name, work / "runs" / name, LOOKS / f"{name}.onnx"
     if not movie.is_file():

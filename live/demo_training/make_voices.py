@@ -3,7 +3,7 @@
     python -m live.demo_training.make_voices WORK_FOLDER SPEECH_FOLDER
 
 SPEECH_FOLDER holds ljspeech/LJ001-*.wav (LJ Speech, public domain) and librispeech_test-other/2414-128291-*.flac
-(LibriSpeech, CC BY 4.0). Each voice learns from its own recordings alone. See VOICES.txt.
+(LibriSpeech, CC BY 4.0). Each voice is trained on its own recordings only. See VOICES.txt.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def main() -> int:
 
 
 def make_voice(name: str, reader: SourceReader, work: Path, speech: Path) -> Path:
-    """The frozen voice of one reader. Raises CalledProcessError when a verb refuses; it has said why."""
+    """Makes the frozen voice of one reader and returns its path. Raises CalledProcessError when a verb fails; it has
+    printed why."""
     recordings = sorted(speech.glob(reader.recordings))
     data, run, voice = work / "data" / name, work / "runs" / name, VOICES / f"{name}.onnx"
     if not data.is_dir():

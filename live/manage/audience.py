@@ -1,9 +1,7 @@
-"""What the audience sees, handed to everyone in this process who shows or keeps it: the stage window, the
-recorder.
+"""Distributes the stage's pictures within the operator's process: to the stage window and the recorder.
 
-Lives in the operator's process. One thread waits for the stage frames (a block has room for one waiter) and
-hands each newest picture on. When pictures stop coming it presents the show's safe picture by itself, whoever
-died.
+One thread waits for the stage frames (only one thread may wait for a block) and passes each newest picture to the
+subscribers. When pictures stop arriving, whichever process died, it passes the show's safe picture instead.
 """
 
 from __future__ import annotations
@@ -21,10 +19,10 @@ from live.process.shared_frames import FrameKind, SharedFrames, SharedPicture
 from models.features.types import Picture
 
 STALE_S = 0.5
-"""Without a picture for this long, the audience sees the safe picture."""
+"""After so long without a picture the audience sees the safe picture."""
 _SAFE_EVERY_S = 0.1
-_NEW = (FrameKind.GENERATED, FrameKind.BYPASS)
-"""A picture that is held, or safe, is none that was newly made."""
+_NEW_KINDS = (FrameKind.GENERATED, FrameKind.BYPASS)
+"""Kinds of newly made pictures; a held or a safe picture is not one."""
 
 Subscriber = Callable[[SharedPicture], None]
 
@@ -38,21 +36,21 @@ class Audience:
         self._safe: Picture | None = None
         self._size = (480, 640)
         self._subscribers: tuple[tuple[Subscriber, bool], ...] = ()
-        self._changing = threading.Lock()
-        self._measuring = threading.Lock()
+        self._subscribers_lock = threading.Lock()
+        self._metrics_lock = threading.Lock()
         self._stopping = threading.Event()
         self._panic = False
-        self._came_at = now()
+        self._received_at = now()
         self._safe_shown_at = 0.0
         self._last: SharedPicture | None = None
         self._latency = Durations()
-        self._painted = Durations()
-        self._shown_at: float | None = None
+        self._drawn = Durations()
+        self._presented_at: float | None = None
         self._longest_gap_s = 0.0
         self._count = 0
         self.first_at: float | None = None
-        """When the first picture of a look was handed on, by now()."""
-        self._thread = threading.Thread(target=self._attend, name="audience", daemon=True)
+        """When the first picture of a look was passed on, by now()."""
+        self._thread = threading.Thread(target=self._run, name="audience", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -63,23 +61,23 @@ class Audience:
             self._thread.join()
 
     def subscribe(self, subscriber: Subscriber, *, safe_too: bool = True) -> Callable[[], None]:
-        """Have every new picture handed to `subscriber`, in the audience's thread: it must not wait. Returns
-        what ends it.
+        """Call `subscriber` with every new picture, in the audience's thread; it must not wait. Returns a function that
+        ends the subscription.
 
-        safe_too: also the safe pictures this process shows by itself while nothing comes from the engine.
+        safe_too: also with the safe pictures made here while none comes from the engine.
         """
         entry = (subscriber, safe_too)
-        with self._changing:
+        with self._subscribers_lock:
             self._subscribers = (*self._subscribers, entry)
 
-        def leave() -> None:
-            with self._changing:
+        def unsubscribe() -> None:
+            with self._subscribers_lock:
                 self._subscribers = tuple(other for other in self._subscribers if other is not entry)
 
-        return leave
+        return unsubscribe
 
     def panic(self, on: bool) -> None:
-        """Show nothing but the safe picture, at once, without waiting for the engine."""
+        """Show only the safe picture, at once, without waiting for the engine."""
         self._panic = on
         self._safe_shown_at = 0.0
         self._frames.wake()
@@ -87,73 +85,72 @@ class Audience:
     def set_safe_picture(self, path: Path | None) -> None:
         self._safe_path, self._safe = path, None
 
-    def presented(self, picture: SharedPicture, at: float) -> None:
-        """A window tells that it has drawn this picture, at `at` by now()."""
-        if picture.kind in _NEW:
-            with self._measuring:
-                self._painted.add(at - picture.captured_at)
+    def on_drawn(self, picture: SharedPicture, at: float) -> None:
+        """Called by a window that has drawn this picture, at `at` by now(). Any thread."""
+        if picture.kind in _NEW_KINDS:
+            with self._metrics_lock:
+                self._drawn.add(at - picture.captured_at)
 
     @property
     def newest(self) -> SharedPicture | None:
-        """What was handed on last."""
+        """The picture that was passed on last."""
         return self._last
 
     @property
     def stale(self) -> bool:
-        """No picture comes from the engine."""
-        return now() - self._came_at > STALE_S
+        """No picture has come from the engine for STALE_S."""
+        return now() - self._received_at > STALE_S
 
     @property
     def latency_s(self) -> float | None:
-        """Median of the last seconds: capture to drawn by a window, else to handed on; None: nothing was."""
-        with self._measuring:
-            ms = (self._painted if self._painted.count else self._latency).recent()["p50"]
+        """Median of the last seconds from capture to drawn by a window, else to passed on; None before the first."""
+        with self._metrics_lock:
+            ms = (self._drawn if self._drawn.count else self._latency).recent()["p50"]
         return None if ms is None else ms / 1e3
 
     def metrics(self) -> Report:
-        """Keys of the report's "video" part. presented_latency: capture to drawn by a window, else to handed
-        on."""
-        with self._measuring:
-            times = self._painted if self._painted.count else self._latency
+        """Keys of the report's "video" part. presented_latency: capture to drawn by a window, else to passed on."""
+        with self._metrics_lock:
+            times = self._drawn if self._drawn.count else self._latency
             return {
                 "frames_presented": self._count,
                 "presented_latency": times.whole(),
                 "presented_longest_gap": round(self._longest_gap_s * 1000.0, 2),
             }
 
-    def _attend(self) -> None:
+    def _run(self) -> None:
         after = 0
         while not self._stopping.is_set():
             self._frames.wait(_SAFE_EVERY_S)
             picture = self._frames.newest(after)
             if picture is not None:
                 after = picture.sequence
-                self._came_at = now()
+                self._received_at = now()
                 self._size = picture.picture.shape[:2]
                 if not self._panic or picture.kind is FrameKind.SAFE:
                     self._measure(picture)
-                    self._hand_on(picture, of_ours=False)
+                    self._publish(picture, made_here=False)
                     continue
             if (self._panic or self.stale) and now() - self._safe_shown_at >= _SAFE_EVERY_S * 0.9:
-                self._shown_at = None
-                self._hand_on(self._safe_frame(), of_ours=True)
+                self._presented_at = None
+                self._publish(self._safe_frame(), made_here=True)
                 self._safe_shown_at = now()
 
     def _measure(self, picture: SharedPicture) -> None:
         at = now()
-        with self._measuring:
+        with self._metrics_lock:
             self._count += 1
-            if picture.kind in _NEW:
+            if picture.kind in _NEW_KINDS:
                 self.first_at = self.first_at or at
                 self._latency.add(at - picture.captured_at)
-            if self._shown_at is not None:
-                self._longest_gap_s = max(self._longest_gap_s, at - self._shown_at)
-            self._shown_at = at
+            if self._presented_at is not None:
+                self._longest_gap_s = max(self._longest_gap_s, at - self._presented_at)
+            self._presented_at = at
 
-    def _hand_on(self, picture: SharedPicture, *, of_ours: bool) -> None:
+    def _publish(self, picture: SharedPicture, *, made_here: bool) -> None:
         self._last = picture
         for subscriber, safe_too in self._subscribers:
-            if safe_too or not of_ours:
+            if safe_too or not made_here:
                 subscriber(picture)
 
     def _safe_frame(self) -> SharedPicture:
@@ -164,14 +161,14 @@ class Audience:
 
 
 def read_safe_picture(path: Path | None, black: tuple[int, int] = (480, 640)) -> Picture:
-    """The show's safe picture, or black of this height and width where there is none or it cannot be read."""
+    """The show's safe picture as RGB uint8; black of this height and width where there is none or it cannot be read."""
     if path is not None:
         import cv2
 
         try:
-            read = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB)
+            picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB)
         except (OSError, cv2.error):
-            read = None
-        if read is not None:
-            return np.asarray(read, np.uint8)
+            picture = None
+        if picture is not None:
+            return np.asarray(picture, np.uint8)
     return np.zeros((*black, 3), np.uint8)

@@ -1,10 +1,10 @@
-"""A cue's road to the stage.
+"""Brings cues onto the stage: has their models loaded and sends each engine its Go.
 
-GO sets it waiting; as soon as every engine that is up has answered for its model, each is sent its Go. So a cue whose
-models are loaded is on stage with the next frame, and one whose models are not lets the old one play until they are.
-An engine that was down catches up with the cue on stage when it is back.
+A requested cue waits until every engine that is up has answered for its model; then each engine is sent its Go. So a
+cue whose models are loaded is on stage with the next frame; while the models of a cue load, the old cue plays on. An
+engine that was down catches up with the cue on stage when it is back.
 
-Runs in whichever thread calls the StageManager, under its lock; waits for nothing.
+Runs in any thread that calls the StageManager, under its lock; never waits.
 """
 
 from __future__ import annotations
@@ -15,47 +15,47 @@ from live.manage.event_log import ShowLog
 from live.process.frames import now
 from live.process.messages import Go, SetParameter
 from live.show.parameter_names import STRIP_PARAMETERS
-from live.show.running_order import RunningOrder, Waiting
+from live.show.running_order import RunningOrder, WaitingCue
 from live.show.show_file import Cue
 
 
 def model_of(cue: Cue, engine: EngineSupervisor) -> str:
-    """What this engine performs in this cue."""
+    """The model that this engine performs in this cue."""
     return str(cue.look if engine.kind == "look" else cue.voice)
 
 
 class CueScheduler:
-    """Brings what the running order asks for onto the stage."""
+    """Brings the cue that the running order waits for onto the stage."""
 
     def __init__(
         self,
         order: RunningOrder,
         picture: EngineSupervisor,
         sound: EngineSupervisor,
-        account: ShowLog,
-        presses: Debouncer,
+        log: ShowLog,
+        debouncer: Debouncer,
     ) -> None:
         self._order = order
         self._picture = picture
         self._sound = sound
         self._engines = (picture, sound)
-        self._account = account
-        self._presses = presses
+        self._log = log
+        self._debouncer = debouncer
         self._parameters: dict[str, float] = {}
 
-    def ask(self, index: int, *, by_itself: bool = False) -> None:
-        """Let this cue come as soon as it can."""
-        if self._order.ask(index, now(), by_itself=by_itself):
-            self.pardon(index)
+    def request(self, index: int, *, automatic: bool = False) -> None:
+        """Fire this cue as soon as its models are loaded. automatic: it follows the cue before it by `follow_s`."""
+        if self._order.request(index, now(), automatic=automatic):
+            self.clear_refusal(index)
             self.advance()
 
-    def pardon(self, index: int) -> None:
-        """Its models may be refused no longer: they are looked at again."""
+    def clear_refusal(self, index: int) -> None:
+        """Have the refused models of this cue loaded again: their files may be good by now."""
         for engine in self._engines:
-            engine.pardon(model_of(self._order.cue(index), engine))
+            engine.clear_refusal(model_of(self._order.cue(index), engine))
 
     def advance(self) -> None:
-        """Do all that can be done now: load, fire, catch up."""
+        """Do everything that is possible now: load models, fire the waiting cue, have engines catch up."""
         self._load()
         while self._order.waiting is not None and self._fire_if_ready(self._order.waiting):
             self._load()
@@ -64,35 +64,35 @@ class CueScheduler:
         self._load()
 
     def set_parameter(self, name: str, value: float) -> None:
-        """It lasts until the next cue, be it the picture's or a voice's; what stands on the sound's desk lasts."""
+        """Set a parameter of either engine. It lasts until the next cue; those of the channel strip last."""
         self._parameters[name] = value
         self._engine_of(name).send(SetParameter(name, value))
 
-    def tell_parameters(self, engine: EngineSupervisor) -> None:
-        """To an engine that was down when they were set."""
+    def resend_parameters(self, engine: EngineSupervisor) -> None:
+        """Send the parameters to an engine that was restarted since they were set."""
         for name, value in self._parameters.items():
             if self._engine_of(name) is engine:
                 engine.send(SetParameter(name, value))
 
     def _load(self) -> None:
-        """First what is needed now, then the next cue, then one at a time whatever fits into the budget."""
+        """Load what is needed now, then the next cue, then the others one by one while they fit into the budget."""
         for engine in self._engines:
             urgent = [] if engine.target is None else [engine.target.model]
             if self._order.waiting is not None:
                 urgent.append(model_of(self._order.cue(self._order.waiting.index), engine))
             following = [model_of(cue, engine) for cue in self._order.from_standby()]
             keep = {*urgent, *following[:1]}
-            for key in urgent:
-                engine.want(key, keep, preload=False)
-            if not engine.on_stage_once or engine.busy:
-                continue  # nothing may delay the first picture, nor what is needed now
-            for at, key in enumerate(following):
-                if engine.status(key).status == "unloaded" and (at == 0 or engine.has_room_for(key)):
-                    engine.want(key, keep, preload=True)
+            for model in urgent:
+                engine.ensure_loaded(model, keep)
+            if not engine.was_on_stage or engine.busy:
+                continue  # nothing may delay the first picture or what is needed now
+            for at, model in enumerate(following):
+                if engine.status(model).status == "unloaded" and (at == 0 or engine.has_room_for(model)):
+                    engine.ensure_loaded(model, keep)
                     break
 
-    def _fire_if_ready(self, waiting: Waiting) -> bool:
-        """Fire it, or pass over it. False when its models are still awaited."""
+    def _fire_if_ready(self, waiting: WaitingCue) -> bool:
+        """Fire the waiting cue, or skip it when all its models are refused. False while an answer is missing."""
         cue = self._order.cue(waiting.index)
         up = [engine for engine in self._engines if engine.up]
         answers = {engine.name: engine.status(model_of(cue, engine)) for engine in up}
@@ -103,9 +103,9 @@ class CueScheduler:
             answer = answers[engine.name]
             if answer.status == "refused":
                 refusal = f"the {engine.kind} is refused, the old one plays on: {answer.why}"
-                self._account.note(f'cue "{cue.name}": {refusal}')
+                self._log.add_note(f'cue "{cue.name}": {refusal}')
         if all(answer.status == "refused" for answer in answers.values()):
-            self._order.pass_over(waiting)
+            self._order.skip(waiting)
             return True
         for engine in self._engines:
             if engine not in up or answers[engine.name].status == "ready":
@@ -113,15 +113,15 @@ class CueScheduler:
                     waiting.index, model_of(cue, engine), cue.transition_s, self._parameters_of(engine, cue)
                 )
         self._parameters = {name: value for name, value in self._parameters.items() if name in STRIP_PARAMETERS}
-        self._fired(waiting, cue)
+        self._record_fired(waiting, cue)
         return True
 
-    def _fired(self, waiting: Waiting, cue: Cue) -> None:
+    def _record_fired(self, waiting: WaitingCue, cue: Cue) -> None:
         at = now()
-        self._account.switched(cue.name, waiting.index, at - waiting.asked_at)
-        self._order.fired(waiting.index, at)
-        if waiting.by_itself:
-            self._presses.count("go")  # a press that comes now was meant for the cue that has just gone by itself
+        self._log.add_switch(cue.name, waiting.index, at - waiting.requested_at)
+        self._order.mark_fired(waiting.index, at)
+        if waiting.automatic:
+            self._debouncer.record("go")  # a press that comes now was meant for the cue that has just been fired
 
     def _parameters_of(self, engine: EngineSupervisor, cue: Cue) -> dict[str, float]:
         return {name: value for name, value in cue.set.items() if self._engine_of(name) is engine}

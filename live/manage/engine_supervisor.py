@@ -1,7 +1,7 @@
-"""One engine as the StageManager sees it: its process, its models, what it performs, and its restarts.
+"""Supervises one engine: its process and restarts, its loaded models, and what it performs.
 
-Lives in the operator's process, in the StageManager's thread and under its lock, apart from `begin`, which
-takes time. It decides nothing about cues.
+Runs in the operator's process under the StageManager's lock, apart from `start`, which takes time and runs in the
+StageManager's thread without the lock. Decides nothing about cues.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from live.process.engine_process import EngineProcess, ForkServerKilled
+from live.process.engine_process import EngineProcess
+from live.process.fork_server import ForkServerKilled
 from live.process.frames import now
 from live.process.messages import Command, Event, Fault, Finished, Forget, Go, Heartbeat, Prepare, Ready, Refused
 
 SILENT_S = 1.0
-"""Without a heartbeat for this long an engine hangs."""
+"""An engine without a heartbeat for this long is taken to hang."""
 STARTING_S = 20.0
-"""What an engine gets until its first heartbeat: a graphics driver may take its time."""
+"""How long an engine has until its first heartbeat: a graphics driver may be slow to start."""
 SHORT_LIFE_S = 5.0
-"""An engine that dies younger than this is restarted later and later."""
+"""An engine that lives shorter than this is restarted after longer and longer pauses."""
 LONGEST_PAUSE_S = 5.0
 
 Status = Literal["unloaded", "loading", "ready", "refused"]
@@ -29,13 +30,15 @@ Status = Literal["unloaded", "loading", "ready", "refused"]
 
 @dataclass(frozen=True)
 class ModelStatus:
+    """How far a model is, and why it was refused."""
+
     status: Status = "unloaded"
     why: str = ""
 
 
 @dataclass
 class EngineFault:
-    """One line of the report's faults; times by now()."""
+    """One entry of the report's faults. `at` is by now()."""
 
     at: float
     where: str
@@ -44,7 +47,7 @@ class EngineFault:
 
 
 class EngineSupervisor:
-    """Restarts are asked for by `verdict` and done by `begin`."""
+    """`diagnose` says whether the engine must be restarted, `should_restart` when; `start` does it."""
 
     def __init__(
         self,
@@ -56,10 +59,11 @@ class EngineSupervisor:
     ) -> None:
         """
         Args:
-            kind: what its models are called in Prepare.
-            make: a fresh process, not started.
-            budget_bytes: for its loaded models together.
-            size_of: what a model takes when loaded, in bytes.
+            name: "picture" or "sound".
+            kind: which model of a cue it performs.
+            make: returns a new process, not started.
+            budget_bytes: for all its loaded models.
+            size_of: the bytes that a model takes when it is loaded.
         """
         self.name = name
         self.kind: Literal["look", "voice"] = kind
@@ -69,26 +73,30 @@ class EngineSupervisor:
         self.process = make()
         self.up = False
         self.finished = False
-        """It ended by itself, and not because it was asked to: it will not be restarted."""
+        """It ended for a reason that a restart would not change: it is not restarted."""
         self.restarts = 0
         self.metrics: dict[str, Any] = {}
         self.report: dict[str, Any] | None = None
         self.models: OrderedDict[str, ModelStatus] = OrderedDict()
         self.target: Go | None = None
         self.performing: Go | None = None
-        self.on_stage_once = False
+        self.was_on_stage = False
         self.fault: EngineFault | None = None
-        """What the present restart is to mend."""
-        self._began_at = now()
+        """The fault that the present restart is to recover from."""
+        self._started_at = now()
         self._failures = 0
-        self._begin_at = 0.0
-        self._last_words = ""
+        self._restart_at = 0.0
+        self._last_error = ""
 
-    # ---- its process
+    # ---- the process
 
-    def begin(self) -> None:
-        """Start it, or start it again. Takes until the fork server has imported; the StageManager's thread,
-        no lock."""
+    def start(self) -> None:
+        """Start the process, or restart it. Takes until the fork server has imported; runs in the StageManager's thread
+        without the lock.
+
+        Raises:
+            OSError, EOFError: as EngineProcess.start.
+        """
         if self.process.pid is not None:
             self.process.kill()
             self.process = self._make()
@@ -96,48 +104,49 @@ class EngineSupervisor:
         try:
             self.process.start()
         except ForkServerKilled:
-            self.finished = True  # the show ends while it was starting: no fault, and no restart
+            self.finished = True  # the show ended while the engine was starting: neither a fault nor a restart
             raise
 
-    def begun(self) -> None:
+    def started(self) -> None:
+        """The process runs: forget the models of the one before; its target is performed without a transition."""
         self.models.clear()
         self.performing = None
         if self.target is not None:
             self.target = replace(self.target, transition_s=0.0)
-        self._last_words = ""
-        self._began_at = now()
+        self._last_error = ""
+        self._started_at = now()
         self.up = True
 
-    def failed(self) -> float:
-        """It is down: when to begin again, by now()."""
+    def failed(self) -> None:
+        """The process is down: decide when to restart it."""
         self.up = False
-        self._failures = self._failures + 1 if now() - self._began_at < SHORT_LIFE_S else 0
+        self._failures = self._failures + 1 if now() - self._started_at < SHORT_LIFE_S else 0
         pause_s = 0.0 if self._failures < 3 else min(0.125 * 2.0**self._failures, LONGEST_PAUSE_S)
-        self._begin_at = now() + pause_s
-        return self._begin_at
+        self._restart_at = now() + pause_s
 
     @property
-    def due(self) -> bool:
-        """Down, and the time has come to begin again."""
-        return not self.up and not self.finished and now() >= self._begin_at
+    def should_restart(self) -> bool:
+        """The process is down, and the pause before its restart is over."""
+        return not self.up and not self.finished and now() >= self._restart_at
 
-    def verdict(self, late_s: float) -> str | None:
-        """What is wrong with it now, or None.
+    def diagnose(self, late_s: float) -> str | None:
+        """Why the engine must be restarted now, or None.
 
-        late_s: by how much our own thread was late: a machine that stood still is no engine's fault.
+        late_s: how late the StageManager's own thread was: a machine that stood still is no engine's fault.
         """
         if not self.up or self.finished:
             return None
         if not self.process.alive:
-            return self._last_words or "died"
-        beat = self.process.last_heartbeat
-        silent_s = now() - (self._began_at if beat is None else beat) - late_s
-        if silent_s > (STARTING_S if beat is None else SILENT_S):
+            return self._last_error or "died"
+        heartbeat_at = self.process.last_heartbeat
+        silent_s = now() - (self._started_at if heartbeat_at is None else heartbeat_at) - late_s
+        if silent_s > (STARTING_S if heartbeat_at is None else SILENT_S):
             return f"no heartbeat for {silent_s:.1f} s"
         return None
 
     @property
     def health(self) -> str:
+        """ "starting", "performing", "restarting" or "ended"."""
         if self.finished:
             return "ended"
         if not self.up:
@@ -146,86 +155,90 @@ class EngineSupervisor:
 
     @property
     def heartbeat_age_s(self) -> float | None:
-        beat = self.process.last_heartbeat
-        return None if beat is None else now() - beat
+        heartbeat_at = self.process.last_heartbeat
+        return None if heartbeat_at is None else now() - heartbeat_at
 
     def send(self, command: Command) -> None:
+        """Send a command; does nothing while the process is down."""
         if self.up:
             self.process.send(command)
 
     def events(self) -> list[Event]:
-        """New events; those about models and figures are noted here already."""
+        """The new events, after models, metrics and the report are updated from them."""
         events = self.process.events()
         for event in events:
             if isinstance(event, Heartbeat):
                 self.metrics = event.metrics
             elif isinstance(event, Ready):
-                self._answered(event.model, ModelStatus("ready"))
+                self._set_status(event.model, ModelStatus("ready"))
             elif isinstance(event, Refused):
-                self._answered(event.model, ModelStatus("refused", event.why))
+                self._set_status(event.model, ModelStatus("refused", event.why))
             elif isinstance(event, Finished):
                 self.report = event.report
             elif isinstance(event, Fault) and event.where == "engine":
-                self._last_words = event.what
+                self._last_error = event.what
         return events
 
-    # ---- its models
+    # ---- the models
 
-    def status(self, key: str) -> ModelStatus:
-        return self.models.get(key, ModelStatus())
+    def status(self, model: str) -> ModelStatus:
+        return self.models.get(model, ModelStatus())
 
-    def _answered(self, key: str, status: ModelStatus) -> None:
-        if key in self.models:
-            self.models[key] = status
+    def _set_status(self, model: str, status: ModelStatus) -> None:
+        if model in self.models:
+            self.models[model] = status
 
     @property
     def busy(self) -> bool:
-        return any(model.status == "loading" for model in self.models.values())
+        """A model is being loaded."""
+        return any(status.status == "loading" for status in self.models.values())
 
-    def want(self, key: str, keep: set[str], *, preload: bool) -> None:
-        """Have a model loaded if it is not; to make room, the least recently used go, but none of `keep`."""
-        if not self.up or self.status(key).status != "unloaded":
+    def ensure_loaded(self, model: str, keep: set[str]) -> None:
+        """Have a model loaded unless it is. To make room the least recently used are unloaded, but none of `keep`."""
+        if not self.up or self.status(model).status != "unloaded":
             return
         for other in list(self.models):
-            if self._loaded_bytes() + self._size_of(key) <= self._budget_bytes:
+            if self._loaded_bytes() + self._size_of(model) <= self._budget_bytes:
                 break
             if other not in keep and self.models[other].status == "ready":
                 self.forget(other)
-        self.models[key] = ModelStatus("loading")
-        self.send(Prepare(key, self.kind, preload))
+        self.models[model] = ModelStatus("loading")
+        self.send(Prepare(model))
 
-    def has_room_for(self, key: str) -> bool:
-        return self._loaded_bytes() + self._size_of(key) <= self._budget_bytes
+    def has_room_for(self, model: str) -> bool:
+        """The model fits into the budget beside those that are loaded."""
+        return self._loaded_bytes() + self._size_of(model) <= self._budget_bytes
 
     def _loaded_bytes(self) -> int:
-        return sum(self._size_of(key) for key, model in self.models.items() if model.status in ("ready", "loading"))
+        return sum(
+            self._size_of(model) for model, status in self.models.items() if status.status in ("ready", "loading")
+        )
 
-    def forget(self, key: str) -> None:
-        if self.models.pop(key, None) is not None:
-            self.send(Forget(key))
+    def forget(self, model: str) -> None:
+        """Have a model unloaded."""
+        if self.models.pop(model, None) is not None:
+            self.send(Forget(model))
 
-    def pardon(self, key: str) -> None:
-        """Forget that it was refused: the file may be whole by now."""
-        if self.status(key).status == "refused":
-            del self.models[key]
+    def clear_refusal(self, model: str) -> None:
+        """Let a refused model be loaded again: its file may be good by now."""
+        if self.status(model).status == "refused":
+            del self.models[model]
 
-    def catch_up(self) -> bool:
-        """Perform the target if it is not what performs, as soon as its model is ready. True when sent."""
+    def catch_up(self) -> None:
+        """Send the target if it does not perform yet and its model is ready."""
         target = self.target
         if not self.up or target is None or target is self.performing:
-            return False
+            return
         if self.status(target.model).status != "ready":
-            return False
+            return
         self.models.move_to_end(target.model)
         self.send(target)
         self.performing = target
-        return True
 
 
-def loaded_size(key: str) -> int:
-    """A rough figure, in bytes, for a look's session on the CPU: fp16 weights of 27 MB (ngf 32) take about
-    125 MB."""
+def loaded_size(model: str) -> int:
+    """A rough estimate, in bytes, of a look's session on the CPU: fp16 weights of 27 MB (ngf 32) take about 125 MB."""
     try:
-        return int(Path(key).stat().st_size * 4.6) if key.endswith(".onnx") else 0
+        return int(Path(model).stat().st_size * 4.6) if model.endswith(".onnx") else 0
     except OSError:
         return 0

@@ -1,6 +1,7 @@
-"""The account of a show: its switches, faults and notes, for the screen while it runs and for the report after it.
+"""The log of a show: its switches, faults and notes, for the screen while it runs and for the report after it.
 
-Used under the StageManager's lock. It keeps the newest only: a year in a gallery takes no more memory than a day.
+Used under the StageManager's lock, in any thread. It keeps the newest entries only: a year in a gallery takes no more
+memory than a day.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from live.manage.report import Report, build_report
 from live.manage.sync import SyncState
 from live.process.frames import now
 
-_NOTES = 100
-_FAULTS = 1000
-_SWITCHES = 10_000
+_MAX_NOTES = 100
+_MAX_FAULTS = 1000
+_MAX_SWITCHES = 10_000
 
 
 @dataclass(frozen=True)
 class FaultState:
-    """at_s: seconds since the start; recovered_after_s: None while it lasts."""
+    """A fault for the screen. at_s: seconds since the start; recovered_after_s: None while it lasts."""
 
     at_s: float
     where: str
@@ -29,13 +30,15 @@ class FaultState:
 
 @dataclass(frozen=True)
 class NoteState:
+    """A note for the screen. at_s: seconds since the start."""
+
     at_s: float
     text: str
 
 
 @dataclass
 class Switch:
-    """A cue that was fired, and what each engine told when it was on stage."""
+    """A cue that was fired, and the gaps that the engines measured when it came on stage."""
 
     cue: str
     index: int
@@ -45,62 +48,62 @@ class Switch:
 
 
 class ShowLog:
-    """Times go in by now() and come out as seconds since `begin`."""
+    """Takes times by now() and returns seconds since `start`."""
 
     def __init__(self) -> None:
-        self._began_at = now()
+        self._started_at = now()
         self._switches: list[Switch] = []
         self._faults: list[EngineFault] = []
         self._notes: list[tuple[float, str]] = []
 
-    def begin(self) -> None:
-        self._began_at = now()
+    def start(self) -> None:
+        self._started_at = now()
 
     @property
     def uptime_s(self) -> float:
-        return now() - self._began_at
+        return now() - self._started_at
 
-    # ---- what happened
+    # ---- adding
 
-    def switched(self, cue: str, index: int, ready_after_s: float) -> None:
+    def add_switch(self, cue: str, index: int, ready_after_s: float) -> None:
         self._switches.append(Switch(cue, index, ready_after_s))
-        del self._switches[:-_SWITCHES]
+        del self._switches[:-_MAX_SWITCHES]
 
-    def switch_to(self, index: int) -> Switch | None:
-        """The newest switch to this cue."""
+    def latest_switch_to(self, index: int) -> Switch | None:
+        """The newest switch to this cue, or None."""
         return next((switch for switch in reversed(self._switches) if switch.index == index), None)
 
-    def fault(self, fault: EngineFault) -> EngineFault:
+    def add_fault(self, fault: EngineFault) -> EngineFault:
         self._faults.append(fault)
-        del self._faults[:-_FAULTS]
+        del self._faults[:-_MAX_FAULTS]
         return fault
 
-    def recovered(self, where: str, after_s: float) -> None:
-        """The newest fault that lasts there is over."""
+    def mark_recovered(self, where: str, after_s: float) -> None:
+        """The newest lasting fault at `where` is over."""
         for fault in reversed(self._faults):
             if fault.where == where and fault.recovered_after_s is None:
                 fault.recovered_after_s = after_s
                 return
 
-    def note(self, text: str) -> None:
-        """A sentence for the operator; the same one twice running is told once."""
+    def add_note(self, text: str) -> None:
+        """Add a sentence for the operator, unless it repeats the one before."""
         if not self._notes or self._notes[-1][1] != text:
             self._notes.append((now(), text))
-            del self._notes[:-_NOTES]
+            del self._notes[:-_MAX_NOTES]
 
-    # ---- what is told of it
+    # ---- reading
 
     def faults(self) -> tuple[FaultState, ...]:
         return tuple(
-            FaultState(fault.at - self._began_at, fault.where, fault.what, fault.recovered_after_s)
+            FaultState(fault.at - self._started_at, fault.where, fault.what, fault.recovered_after_s)
             for fault in self._faults
         )
 
     def notes(self) -> tuple[NoteState, ...]:
-        return tuple(NoteState(at - self._began_at, text) for at, text in self._notes)
+        return tuple(NoteState(at - self._started_at, text) for at, text in self._notes)
 
     def report(self, picture: EngineSupervisor, sound: EngineSupervisor, presented: Report, sync: SyncState) -> Report:
-        """DESIGN's report; presented: the audience's figures."""
+        """The report of the performance. presented: the audience's metrics."""
         warnings = [text for _, text in self._notes]
         for engine in (picture, sound):
             if engine.restarts:
@@ -119,7 +122,7 @@ class ShowLog:
             ],
             faults=[
                 {
-                    "at": _ms(fault.at - self._began_at),
+                    "at": _ms(fault.at - self._started_at),
                     "where": fault.where,
                     "what": fault.what,
                     "recovered_after": _ms(fault.recovered_after_s),

@@ -1,8 +1,7 @@
-"""The report of a performance: one JSON object, the same whoever measured its parts. Times in ms, null where
-nothing was measured.
+"""The report of a performance: one JSON object. Times in ms; null where nothing was measured.
 
-Free of threads and processes. The picture and the sound engine each send their part when they end; the
-StageManager knows switches, faults and notes; the Audience knows what was presented.
+May be called from any thread and process. The picture engine and the sound engine each send their part when they end;
+the StageManager adds switches, faults and notes, the Audience what was presented.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ def _empty_spread() -> Report:
 
 
 def empty_report() -> Report:
-    """Every key of the report, nothing measured."""
+    """A report with every key and no measurement."""
     return {
         "video": {
             "frames_captured": None,
@@ -61,13 +60,14 @@ def build_report(
     presented: Report | None = None,
     sync: Report | None = None,
 ) -> Report:
-    """Put the parts together.
+    """Merge the parts of a report.
 
     Args:
-        picture, sound: what the engines sent with Finished: {"video": ...}, {"audio": ...}, and optionally
-            "switches", "faults", "warnings", which are added to.
-        switches, faults: as in the report. An engine's own are taken only where the StageManager has none (render).
-        presented: the Audience's figures: what arrived at the audience.
+        picture, sound: sent by the engines with Finished: {"video": ...}, {"audio": ...}, and optionally "switches",
+            "faults" and "warnings".
+        switches, faults: as in the report; None (render) takes the engines' own.
+        warnings: added to the engines' own.
+        presented: the Audience's metrics.
         sync: as in the report.
     """
     report = empty_report()
@@ -89,7 +89,7 @@ def build_report(
 
 
 def write_report(path: Path, report: Report) -> None:
-    """Write it whole or not at all. Raises OSError."""
+    """Write the report atomically. Raises OSError."""
     text = json.dumps(report, indent=1, default=_plain) + "\n"
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -100,5 +100,5 @@ def write_report(path: Path, report: Report) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """numpy's numbers and paths, for json."""
+    """Numbers of numpy and paths as values that json writes."""
     return value.item() if isinstance(value, np.generic) else str(value)

@@ -1,4 +1,4 @@
-"""What the StageManager shows of itself: immutable snapshots, for screens, remote controls and tests.
+"""Immutable snapshots of the StageManager's state, for screens, remote controls and tests.
 
 Taken under the StageManager's lock, read in any thread.
 """
@@ -13,14 +13,13 @@ from live.manage.cue_scheduler import model_of
 from live.manage.engine_supervisor import EngineSupervisor, ModelStatus, Status
 from live.manage.event_log import FaultState, NoteState, ShowLog
 from live.manage.sync import SyncState
-from live.process.frames import now
 from live.show.running_order import RunningOrder
 from live.show.show_file import Cue
 
 
 @dataclass(frozen=True)
 class CueState:
-    """One line of the cue list."""
+    """One line of the cue list. status, why: of the less ready of its two models."""
 
     index: int
     name: str
@@ -45,8 +44,8 @@ class EngineState:
 
 @dataclass(frozen=True)
 class StageState:
-    """All that a screen shows, at one moment. `waiting` is the cue that GO asked for and whose models still
-    load."""
+    """Everything that a screen shows, at one moment. on_stage, standby, waiting: indices of cues; `waiting` is the cue
+    that was requested and whose models are loading."""
 
     show_name: str
     show_path: Path | None
@@ -56,7 +55,6 @@ class StageState:
     standby: int | None
     waiting: int | None
     panic: bool
-    follow_in_s: float | None
     picture: EngineState
     sound: EngineState
     faults: tuple[FaultState, ...]
@@ -68,7 +66,7 @@ class StageState:
 
 def snapshot(
     order: RunningOrder,
-    account: ShowLog,
+    log: ShowLog,
     picture: EngineSupervisor,
     sound: EngineSupervisor,
     *,
@@ -76,7 +74,7 @@ def snapshot(
     failure: str | None,
     sync: SyncState,
 ) -> StageState:
-    """Everything as it is now."""
+    """The state now."""
     show = order.show
     return StageState(
         show_name=show.name,
@@ -87,24 +85,23 @@ def snapshot(
         standby=order.standby,
         waiting=None if order.waiting is None else order.waiting.index,
         panic=panic,
-        follow_in_s=None if order.follow_at is None else max(order.follow_at - now(), 0.0),
         picture=_engine_state(picture),
         sound=_engine_state(sound),
-        faults=account.faults(),
-        notes=account.notes(),
+        faults=log.faults(),
+        notes=log.notes(),
         failure=failure,
-        uptime_s=account.uptime_s,
+        uptime_s=log.uptime_s,
         sync=sync,
     )
 
 
 def _cue_state(index: int, cue: Cue, engines: tuple[EngineSupervisor, ...]) -> CueState:
-    status = _together([engine.status(model_of(cue, engine)) for engine in engines])
+    status = _worst_status([engine.status(model_of(cue, engine)) for engine in engines])
     return CueState(index, cue.name, cue.look, cue.voice, cue.transition_s, cue.follow_s, status.status, status.why)
 
 
-def _together(models: list[ModelStatus]) -> ModelStatus:
-    """A cue is as far as the less ready of its two models."""
+def _worst_status(models: list[ModelStatus]) -> ModelStatus:
+    """The status of the least ready of a cue's models."""
     for status in ("refused", "loading", "unloaded"):
         for model in models:
             if model.status == status:

@@ -1,12 +1,12 @@
-"""Runs the show: starts and watches both engines, takes cues from whoever calls, and keeps the account.
+"""Runs the show: starts and watches both engines, fires cues, and keeps the log.
 
-Lives in the operator's process and knows no Qt. Its methods may be called from any thread and never wait for
-an engine or a file, but for `start`, `stop` and `reload_show`. One thread of its own takes what the engines send,
-restarts them, and fires the cues that follow by themselves. Listeners are called in that thread.
+Runs in the operator's process and knows no Qt. Its methods may be called from any thread and never wait for an engine
+or a file, but for `start`, `stop` and `reload_show`. One thread of its own handles the engines' events, restarts them,
+and fires the cues that follow automatically. Subscribers are called in that thread.
 
-What it knows stands in files of their own, all under its one lock: the running order (which cue is where), the cue's
-road (how it comes onto the stage), the account (what happened), the presses (which are one press), the sync (who waits
-for whom), the state (what is shown of it all), and a EngineSupervisor for each engine.
+Its parts are in files of their own, all under its one lock: RunningOrder (which cue is where), CueScheduler (brings a
+cue onto the stage), ShowLog (what happened), Debouncer (which presses count as one), Sync (how long picture and sound
+wait for each other), snapshot (the state for screens), and an EngineSupervisor for each engine.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from live.manage.event_log import FaultState, NoteState, ShowLog
 from live.manage.report import Report
 from live.manage.snapshot import CueState, EngineState, StageState, snapshot
 from live.manage.sync import Sync, SyncTargets
-from live.process.engine_process import EngineProcess, kill_forkserver
+from live.process.engine_process import EngineProcess
+from live.process.fork_server import kill_forkserver
 from live.process.frames import now
 from live.process.messages import (
     AudioChunk,
@@ -63,13 +64,13 @@ PICTURE_ENGINE = "live.picture.engine:main"
 SOUND_ENGINE = "live.sound.engine:main"
 
 _TICK_S = 0.1
-_PATIENCE_S = 0.5
-_READING_S = 2.0
-"""What a show that is being read from a slow disk gets at the end."""
+_START_GRACE_S = 0.5
+_SHOW_READ_GRACE_S = 2.0
+"""How long `stop` waits for a show that is being read from a slow disk."""
 
 
 class StageManager:
-    """Make one, `start()` it, `stop()` it. See the module for threads."""
+    """Create one, `start` it, `stop` it. For its threads see the module's docstring."""
 
     def __init__(
         self,
@@ -87,11 +88,11 @@ class StageManager:
     ) -> None:
         """
         Args:
-            picture_settings, sound_settings: pickled to the engines as they are.
+            picture_settings, sound_settings: pickled to the engines unchanged.
             first_cue: fired as soon as its models are ready.
-            memory_budget_bytes: for the looks that are kept loaded.
+            memory_budget_bytes: for each engine's loaded models.
             picture_engine, sound_engine: "module:function".
-            stage_bytes, preview_bytes: the largest picture that crosses to this process.
+            stage_bytes, preview_bytes: of the largest picture that crosses to this process.
             sync_offset_s: see Sync.
         """
         self._lock = threading.RLock()
@@ -99,8 +100,8 @@ class StageManager:
         self._stopping = False
         self._first_cue = first_cue
         self._order = RunningOrder(show, first_cue)
-        self._account = ShowLog()
-        self._presses = Debouncer()
+        self._log = ShowLog()
+        self._debouncer = Debouncer()
         self._sync = Sync(show.sync, sync_offset_s)
         self.stage_frames = SharedFrames.create(stage_bytes)
         self.preview_frames = SharedFrames.create(preview_bytes)
@@ -116,31 +117,31 @@ class StageManager:
         self._picture = EngineSupervisor("picture", "look", picture, memory_budget_bytes, loaded_size)
         self._sound = EngineSupervisor("sound", "voice", sound, memory_budget_bytes, loaded_size)
         self._engines = (self._picture, self._sound)
-        self._road = CueScheduler(self._order, self._picture, self._sound, self._account, self._presses)
+        self._scheduler = CueScheduler(self._order, self._picture, self._sound, self._log, self._debouncer)
         self._panic = False
         self._panic_since = 0.0
         self._reload: Reload | None = None
         self._failure: str | None = None
-        self._seen: dict[str, Any] = {}
-        self._listeners: tuple[Callable[[], None], ...] = ()
-        self._hearers: tuple[Callable[[AudioChunk], None], ...] = ()
+        self._last_progress: dict[str, Any] = {}
+        self._subscribers: tuple[Callable[[], None], ...] = ()
+        self._audio_subscribers: tuple[Callable[[AudioChunk], None], ...] = ()
         self._changed = True
-        self._reader: threading.Thread | None = None
+        self._show_reader: threading.Thread | None = None
         self._thread = threading.Thread(target=self._run, name="stage-manager", daemon=True)
 
-    # ---- beginning, end
+    # ---- start and stop
 
     def start(self) -> None:
-        """Start the engines and fire the first cue when it is ready; returns at once."""
-        self._account.begin()
-        self._order.ask(self._first_cue, now())
+        """Start the engines, and fire the first cue when it is ready; returns at once."""
+        self._log.start()
+        self._order.request(self._first_cue, now())
         self.audience.start()
         self._thread.start()
 
     def stop(self, timeout_s: float = 3.0) -> None:
-        """End both engines and take their reports, then remove the shared memory. A second call does nothing.
+        """End both engines, take their reports and remove the shared memory. A second call does nothing.
 
-        Readers of stage_frames and preview_frames must have ended, apart from the audience, which ends here.
+        Readers of stage_frames and preview_frames must have ended before, apart from the audience, which ends here.
         """
         with self._lock:
             if self._stopping:
@@ -148,9 +149,9 @@ class StageManager:
             self._stopping = True
         self._wake.set()
         if self._thread.ident is not None:
-            self._thread.join(_PATIENCE_S)
+            self._thread.join(_START_GRACE_S)
             if self._thread.is_alive():
-                kill_forkserver()  # it still imports, and the thread waits for it
+                kill_forkserver()  # it is still importing, and the thread waits for it
                 self._thread.join()
         for engine in self._engines:
             engine.send(Stop())
@@ -158,9 +159,9 @@ class StageManager:
         for engine in self._engines:
             if engine.process.pid is not None and not engine.process.stop(max(until - now(), 0.1)):
                 self._note(f"the {engine.name} engine did not end and was killed")
-            self._take(engine)
-        if self._reader is not None:
-            self._reader.join(_READING_S)
+            self._take_events(engine)
+        if self._show_reader is not None:
+            self._show_reader.join(_SHOW_READ_GRACE_S)
         self.audience.stop()
         for frames in (self.stage_frames, self.preview_frames):
             frames.close()
@@ -169,53 +170,53 @@ class StageManager:
     # ---- the operator
 
     def go(self) -> bool:
-        """Fire the standby cue. False when it was taken for a double press, or there is none."""
+        """Fire the standby cue. False when there is none or this counts as a double press."""
         with self._lock:
-            if self._presses.is_double("go"):
+            if self._debouncer.is_double("go"):
                 return False
             if self._order.standby is None:
                 self._note("there is no next cue")
                 return False
-            self._ask(self._order.standby)
+            self._request(self._order.standby)
             return True
 
     def back(self) -> bool:
-        """Fire the cue before the one on stage."""
+        """Fire the cue before the one on stage. False when there is none or this counts as a double press."""
         with self._lock:
-            if self._presses.is_double("back") or not self._order.on_stage:
+            if self._debouncer.is_double("back") or not self._order.on_stage:
                 return False
-            self._ask(self._order.on_stage - 1)
+            self._request(self._order.on_stage - 1)
             return True
 
     def go_to(self, index: int) -> bool:
-        """Fire this cue. False when there is no such cue, or it was a double press."""
+        """Fire this cue. False when there is none or this counts as a double press."""
         with self._lock:
-            if not self._order.has(index) or self._presses.is_double(f"go to {index}"):
+            if not self._order.has(index) or self._debouncer.is_double(f"go to {index}"):
                 return False
-            self._ask(index)
+            self._request(index)
             return True
 
     def go_to_name(self, name: str) -> bool:
-        """Fire the cue of this name."""
+        """Fire the cue of this name. False as for `go_to`."""
         with self._lock:
             index = self._order.index_of(name)
             return index is not None and self.go_to(index)
 
     def standby(self, index: int) -> bool:
-        """Make this cue the next one. False when there is no such cue."""
+        """Make this cue the standby cue. False when there is no such cue."""
         with self._lock:
             if not self._order.has(index):
                 return False
             self._order.standby = index
-            self._road.pardon(index)
+            self._scheduler.clear_refusal(index)
             self._advance()
             return True
 
     def add_cue(self, cue: Cue) -> int:
-        """Append a cue to the show in memory; its models are prepared like any other's. The file is left alone: when
-        the show is read again, the cue is gone, and a note says so.
+        """Append a cue to the show in memory, and prepare its models like any other cue's. The show's file is not
+        changed: when the show is reloaded the cue is gone, which a note says.
 
-        Its name gets a number if it is taken. Returns its index.
+        The name gets a number if it is taken. Returns the cue's index.
         """
         with self._lock:
             index = self._order.add(cue)
@@ -225,9 +226,9 @@ class StageManager:
             return index
 
     def panic(self) -> None:
-        """The safe picture and silence, at once, until `release`."""
+        """Show the safe picture and play silence, at once, until `release`."""
         with self._lock:
-            self._presses.count("panic")
+            self._debouncer.record("panic")
             self._set_panic(True)
 
     def release(self) -> None:
@@ -235,85 +236,87 @@ class StageManager:
         self._set_panic(False)
 
     def toggle_panic(self) -> bool:
-        """For a control with one button: panic, or release. False when it was the same fright: panic is never
-        refused, release is until the button was left alone for PANIC_DEBOUNCE_S."""
+        """Panic or release, for a control with one button. Panic is never refused. Release is refused, and the result
+        is False, until the button has not been pressed for PANIC_DEBOUNCE_S."""
         with self._lock:
-            same_fright = self._presses.is_double("panic", PANIC_DEBOUNCE_S)
+            repeated = self._debouncer.is_double("panic", PANIC_DEBOUNCE_S)
             if not self._panic:
                 self._set_panic(True)
-            elif same_fright:
+            elif repeated:
                 return False
             else:
                 self._set_panic(False)
             return True
 
     def set_parameter(self, name: str, value: float) -> None:
-        """Set "picture/..." or "sound/..."; the desk's last, the others until the next cue."""
+        """Set "picture/..." or "sound/...". Those of the channel strip last, the others until the next cue."""
         with self._lock:
-            self._road.set_parameter(name, value)
+            self._scheduler.set_parameter(name, value)
 
     def lock_performer(self, x: float, y: float) -> None:
-        """Follow the face nearest to this place of the preview, in fractions of its width and height."""
+        """Follow the face nearest to this point of the preview, in fractions of its width and height."""
         self._picture.send(Lock(x, y))
 
     def reload_show(self, path: str | Path | None = None) -> str | None:
-        """Read the show again, or another one. None when it plays; else why not, and the old one goes on."""
+        """Reload the show, or read another one. None on success; else why not, and the old show goes on. Waits for the
+        file."""
         source = path or self._order.show.path
         if source is None:
-            return self._said("this show has no file to read again")
+            return self._note_and_return("this show has no file to read again")
         try:
             show = read_show(source)
         except BadShow as error:
-            return self._said(f"the show was not reloaded: {error}")
+            return self._note_and_return(f"the show was not reloaded: {error}")
         with self._lock:
             if self._stopping:
                 return "the show is over"
-            self._take_show(show)
+            self._use_show(show)
             self._note(f'the show "{show.name}" was reloaded')
             self._advance()
         return None
 
     def begin_reload(self, path: str | Path | None = None) -> bool:
-        """As `reload_show`, for who must not wait: a show may lie on a network drive. What came of it is a note.
-        False while one is being read already."""
+        """Call `reload_show` in a thread, because a show may be on a slow network drive. A note tells the result. False
+        while a show is being read already."""
         with self._lock:
-            if self._stopping or (self._reader is not None and self._reader.is_alive()):
+            if self._stopping or (self._show_reader is not None and self._show_reader.is_alive()):
                 return False
-            self._reader = threading.Thread(target=self.reload_show, args=(path,), name="show-reader", daemon=True)
-            self._reader.start()
+            self._show_reader = threading.Thread(target=self.reload_show, args=(path,), name="show-reader", daemon=True)
+            self._show_reader.start()
             return True
 
     def note(self, text: str) -> None:
-        """A sentence for the operator and the report's warnings."""
+        """Add a sentence for the operator and for the report's warnings."""
         with self._lock:
             self._note(text)
             self._wake.set()
 
-    # ---- those who look
+    # ---- state and subscribers
 
-    def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call `callback` after every change, in the StageManager's thread; it must not wait. Returns what
-        ends it."""
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback` after every change of the state, in the StageManager's thread; it must not wait. Returns a
+        function that ends the subscription."""
         with self._lock:
-            self._listeners = (*self._listeners, callback)
+            self._subscribers = (*self._subscribers, callback)
 
-        def leave() -> None:
+        def unsubscribe() -> None:
             with self._lock:
-                self._listeners = tuple(other for other in self._listeners if other is not callback)
+                self._subscribers = tuple(other for other in self._subscribers if other is not callback)
 
-        return leave
+        return unsubscribe
 
-    def on_played(self, callback: Callable[[AudioChunk], None]) -> Callable[[], None]:
-        """Have all that the loudspeaker gives handed to `callback`, in the StageManager's thread and under its lock:
-        it must not wait. Nothing comes unless the sound's settings say `recorded`. Returns what ends it."""
+    def subscribe_audio(self, callback: Callable[[AudioChunk], None]) -> Callable[[], None]:
+        """Call `callback` with all sound that the loudspeaker plays, in the StageManager's thread and under its lock;
+        it must not wait. It is called only if the sound's settings say `recorded`. Returns a function that ends the
+        subscription."""
         with self._lock:
-            self._hearers = (*self._hearers, callback)
+            self._audio_subscribers = (*self._audio_subscribers, callback)
 
-        def leave() -> None:
+        def unsubscribe() -> None:
             with self._lock:
-                self._hearers = tuple(other for other in self._hearers if other is not callback)
+                self._audio_subscribers = tuple(other for other in self._audio_subscribers if other is not callback)
 
-        return leave
+        return unsubscribe
 
     @property
     def show(self) -> Show:
@@ -321,16 +324,16 @@ class StageManager:
 
     @property
     def failure(self) -> str | None:
-        """Why the show cannot go on at all (a bad source at the start), or None."""
+        """Why the show cannot go on at all (a bad source at its start), or None."""
         return self._failure
 
     @property
     def state(self) -> StageState:
-        """A snapshot; any thread."""
+        """A snapshot of the state."""
         with self._lock:
             return snapshot(
                 self._order,
-                self._account,
+                self._log,
                 self._picture,
                 self._sound,
                 panic=self._panic,
@@ -339,22 +342,22 @@ class StageManager:
             )
 
     def report(self) -> Report:
-        """DESIGN's report. The engines' parts are there after `stop`."""
+        """The report of the performance. It has the engines' parts after `stop`."""
         with self._lock:
-            return self._account.report(self._picture, self._sound, self.audience.metrics(), self._sync.report())
+            return self._log.report(self._picture, self._sound, self.audience.metrics(), self._sync.report())
 
     # ---- under the lock
 
-    def _ask(self, index: int, *, by_itself: bool = False) -> None:
-        self._road.ask(index, by_itself=by_itself)
-        self._told()
+    def _request(self, index: int, *, automatic: bool = False) -> None:
+        self._scheduler.request(index, automatic=automatic)
+        self._notify()
 
     def _advance(self) -> None:
-        self._road.advance()
-        self._told()
+        self._scheduler.advance()
+        self._notify()
 
-    def _told(self) -> None:
-        """Who listens is told soon."""
+    def _notify(self) -> None:
+        """Have the subscribers called soon, in the StageManager's thread."""
         self._changed = True
         self._wake.set()
 
@@ -367,16 +370,16 @@ class StageManager:
             if on:
                 self._panic_since = now()
             else:
-                self._order.put_off(now() - self._panic_since)
+                self._order.postpone_follow(now() - self._panic_since)
             for engine in self._engines:
                 engine.send(Panic(on))
-            self._told()
+            self._notify()
 
-    def _take_show(self, show: Show) -> None:
-        """What performs goes on until the next cue."""
-        self._order.take(show)
+    def _use_show(self, show: Show) -> None:
+        """Replace the show. What performs goes on until the next cue."""
+        self._order.replace_show(show)
         self.audience.set_safe_picture(show.safe_picture)
-        self._sync.together = show.sync
+        self._sync.enabled = show.sync
         self._reload = Reload(
             show.lost_face.hold_s,
             show.lost_face.fade_s,
@@ -387,27 +390,27 @@ class StageManager:
         )
         for engine in self._engines:
             engine.send(self._reload)
-            performs = None if engine.target is None else engine.target.model
-            for key in list(engine.models):
-                if key != performs:  # its file may be another by now
-                    engine.forget(key)
+            performing = None if engine.target is None else engine.target.model
+            for model in list(engine.models):
+                if model != performing:  # its file may have changed
+                    engine.forget(model)
 
-    # ---- its thread
+    # ---- the StageManager's thread
 
     def _run(self) -> None:
         expected = now()
         while not self._stopping:
             for engine in self._engines:
-                if engine.due and not self._stopping:
-                    self._begin(engine)
+                if engine.should_restart and not self._stopping:
+                    self._start_engine(engine)
             late_s = max(now() - expected - _TICK_S, 0.0)
             with self._lock:
                 self._tick(late_s)
                 changed, self._changed = self._changed, False
-                listeners = self._listeners
+                subscribers = self._subscribers
             if changed:
-                for listener in listeners:
-                    listener()
+                for subscriber in subscribers:
+                    subscriber()
             expected = now() + _TICK_S
             self._wake.wait(self._sleep_s())
             self._wake.clear()
@@ -418,119 +421,119 @@ class StageManager:
             return _TICK_S
         return min(max(follow_at - now(), 0.0), _TICK_S)
 
-    def _begin(self, engine: EngineSupervisor) -> None:
+    def _start_engine(self, engine: EngineSupervisor) -> None:
         try:
-            engine.begin()
+            engine.start()
         except (OSError, EOFError) as error:
             with self._lock:
-                self._down(engine, f"cannot be started: {error}")
+                self._engine_failed(engine, f"cannot be started: {error}")
             return
         with self._lock:
-            engine.begun()
+            engine.started()
             if self._reload is not None:
                 engine.send(self._reload)
             if self._panic:
                 engine.send(Panic(True))
-            self._road.tell_parameters(engine)
-            self._tell_agreed(engine, SyncTargets())
+            self._scheduler.resend_parameters(engine)
+            self._send_targets(engine, SyncTargets())
             self._advance()
 
     def _tick(self, late_s: float) -> None:
         for engine in self._engines:
-            self._take(engine)
-            wrong = engine.verdict(late_s)
-            if wrong is not None:
-                self._take(engine)
-                self._down(engine, wrong)
-        if not self._panic and self._order.follows_now(now()) and self._order.standby is not None:
-            self._ask(self._order.standby, by_itself=True)
+            self._take_events(engine)
+            problem = engine.diagnose(late_s)
+            if problem is not None:
+                self._take_events(engine)
+                self._engine_failed(engine, problem)
+        if not self._panic and self._order.take_due_follow(now()) and self._order.standby is not None:
+            self._request(self._order.standby, automatic=True)
 
-    def _down(self, engine: EngineSupervisor, what: str) -> None:
+    def _engine_failed(self, engine: EngineSupervisor, what: str) -> None:
         if engine.finished:
             return
         if engine.fault is None:
-            engine.fault = self._account.fault(EngineFault(now(), f"{engine.name} engine", what))
+            engine.fault = self._log.add_fault(EngineFault(now(), f"{engine.name} engine", what))
         self._note(f"the {engine.name} engine {_as_sentence(what)}; it is restarted")
         engine.failed()
         self._wake.set()
 
-    def _take(self, engine: EngineSupervisor) -> None:
+    def _take_events(self, engine: EngineSupervisor) -> None:
         for event in engine.events():
             self._changed = self._changed or not isinstance(event, AudioChunk)
-            self._heed(engine, event)
+            self._handle_event(engine, event)
         if engine.up and engine.fault is not None and engine.target is None and engine.health == "performing":
-            self._mended(engine, now())
+            self._engine_recovered(engine, now())
         if engine.up and not self._stopping:
-            self._advance_if_news(engine)
+            self._advance_on_progress(engine)
 
-    def _advance_if_news(self, engine: EngineSupervisor) -> None:
-        """Ready, Refused and OnStage may let something go on; a mere heartbeat lets nothing."""
-        news = {key: model.status for key, model in engine.models.items()}, engine.on_stage_once
-        if news != self._seen.get(engine.name):
-            self._seen[engine.name] = news
+    def _advance_on_progress(self, engine: EngineSupervisor) -> None:
+        """Advance if a model's status has changed or the engine came on stage; a heartbeat alone changes nothing."""
+        progress = {model: status.status for model, status in engine.models.items()}, engine.was_on_stage
+        if progress != self._last_progress.get(engine.name):
+            self._last_progress[engine.name] = progress
             self._advance()
 
-    def _heed(self, engine: EngineSupervisor, event: Event) -> None:
+    def _handle_event(self, engine: EngineSupervisor, event: Event) -> None:
         if isinstance(event, AudioChunk):
-            for callback in self._hearers:
+            for callback in self._audio_subscribers:
                 callback(event)
         elif isinstance(event, Heartbeat):
-            self._keep_together(engine)
+            self._update_sync(engine)
         elif isinstance(event, OnStage):
-            engine.on_stage_once = True
-            self._arrived(engine, event)
+            engine.was_on_stage = True
+            self._cue_on_stage(engine, event)
         elif isinstance(event, Note):
             self._note(event.text)
         elif isinstance(event, Fault) and event.where != "engine":
-            self._account.fault(EngineFault(event.at, event.where, event.what))
+            self._log.add_fault(EngineFault(event.at, event.where, event.what))
             self._note(f"{event.where}: {event.what}")
         elif isinstance(event, Recovered):
-            self._account.recovered(event.where, event.after_s)
+            self._log.mark_recovered(event.where, event.after_s)
         elif isinstance(event, Finished) and not self._stopping and engine.process.last_heartbeat is None:
-            engine.finished = True  # it refuses to begin, and would again
+            engine.finished = True  # it refuses to start and would again
             self._failure = event.why.removeprefix("bad source: ")
 
-    def _keep_together(self, engine: EngineSupervisor) -> None:
-        """News of an engine's latency: who waits for whom may change by it."""
+    def _update_sync(self, engine: EngineSupervisor) -> None:
+        """Update the sync from an engine's new metrics and send the engines what has changed."""
         sound, picture_ms = self._sound.metrics, self._picture.metrics.get("latency") or {}
-        before = self._sync.agreed
+        before = self._sync.targets
         self._sync.update(now(), _seconds(sound.get("latency")), _seconds(picture_ms.get("p95")))
         if engine is self._picture:
             self._sync.measure(self.audience.latency_s, _seconds(picture_ms.get("p50")))
-        for each in self._engines:
-            self._tell_agreed(each, before)
+        for other in self._engines:
+            self._send_targets(other, before)
 
-    def _tell_agreed(self, engine: EngineSupervisor, known: SyncTargets) -> None:
-        """Have the engine, which keeps to `known`, keep to what is agreed now."""
-        agreed = self._sync.agreed
-        if engine is self._picture and agreed.picture_latency_s != known.picture_latency_s:
-            engine.send(SetParameter("picture/latency_s", agreed.picture_latency_s))
-        if engine is self._sound and agreed.sound_wait_s != known.sound_wait_s:
-            engine.send(SetParameter("sound/wait_s", agreed.sound_wait_s))
+    def _send_targets(self, engine: EngineSupervisor, known: SyncTargets) -> None:
+        """Send the engine the sync's targets where they differ from `known`, which it keeps now."""
+        targets = self._sync.targets
+        if engine is self._picture and targets.picture_latency_s != known.picture_latency_s:
+            engine.send(SetParameter("picture/latency_s", targets.picture_latency_s))
+        if engine is self._sound and targets.sound_wait_s != known.sound_wait_s:
+            engine.send(SetParameter("sound/wait_s", targets.sound_wait_s))
 
-    def _arrived(self, engine: EngineSupervisor, event: OnStage) -> None:
+    def _cue_on_stage(self, engine: EngineSupervisor, event: OnStage) -> None:
         if engine.fault is not None:
-            self._mended(engine, event.at)
+            self._engine_recovered(engine, event.at)
             return
-        switch = self._account.switch_to(event.cue_index)
+        switch = self._log.latest_switch_to(event.cue_index)
         if switch is None:
             return
-        self._sync.at_cue(now())
+        self._sync.on_cue(now())
         if engine is self._picture and switch.frame_gap_s is None:
             switch.frame_gap_s = event.frame_gap_s
         elif engine is self._sound and switch.audio_gap_samples is None:
             switch.audio_gap_samples = event.gap_samples
 
-    def _mended(self, engine: EngineSupervisor, at: float) -> None:
+    def _engine_recovered(self, engine: EngineSupervisor, at: float) -> None:
         if engine.fault is not None:
             engine.fault.recovered_after_s = max(at - engine.fault.at, 0.0)
             engine.fault = None
 
     def _note(self, text: str) -> None:
-        self._account.note(text)
+        self._log.add_note(text)
         self._changed = True
 
-    def _said(self, text: str) -> str:
+    def _note_and_return(self, text: str) -> str:
         self.note(text)
         return text
 

@@ -1,6 +1,6 @@
-"""The performance in a line of text: the status line of `guise live --headless`, and what it says at the end.
+"""The status line of `guise live --headless`, and the summary it prints at the end.
 
-Lives in the operator's process, in its main thread. It reads what the StageManager says and changes nothing.
+Runs in the main thread of the operator's process. Reads the StageManager's snapshots and changes nothing.
 """
 
 from __future__ import annotations
@@ -15,20 +15,19 @@ _FILE_EVERY_S = 5.0
 
 
 class StatusLine:
-    """The state in one line, rewritten in place on a terminal, and now and then into a file. Notes get lines of their
-    own."""
+    """Writes the state as one line: on a terminal in place, into a file every 5 s. Each note gets a line of its own."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._terminal = out.isatty()
-        self._told = 0.0
+        self._last_note_s = 0.0
         self._width = 0
         self._written_at = -_FILE_EVERY_S
 
     def show(self, state: StageState) -> None:
         for note in state.notes:
-            if note.at_s > self._told:
-                self._told = note.at_s
+            if note.at_s > self._last_note_s:
+                self._last_note_s = note.at_s
                 self._write_line(f"{note.at_s:7.1f} s  {note.text}")
         text = status_text(state)
         if self._terminal:
@@ -50,7 +49,7 @@ class StatusLine:
 
 
 def status_text(state: StageState) -> str:
-    """The show in one line."""
+    """The state in one line."""
     cue = "-" if state.on_stage is None else state.cues[state.on_stage].name
     parts = [f"{state.uptime_s:7.1f} s", "PANIC" if state.panic else cue]
     if state.waiting is not None and state.waiting != state.on_stage:
@@ -74,19 +73,19 @@ def status_text(state: StageState) -> str:
 
 
 def _sound_text(metrics: dict[str, Any]) -> str:
-    """The voice, how late it is, and what was missed; empty where there is no microphone."""
+    """The voice, its latency and the counts of lost sound; empty where there is no microphone."""
     if metrics.get("latency") is None:
         return ""
     voice = str(metrics.get("voice") or "no voice").replace("\\", "/").rpartition("/")[2].removesuffix(".onnx")
-    words = [f"{voice} {metrics['latency']:.0f} ms"]
-    words += ["muted"] if metrics.get("mute") else []
+    parts = [f"{voice} {metrics['latency']:.0f} ms"]
+    parts += ["muted"] if metrics.get("mute") else []
     counts = ((metrics.get("xruns"), "xruns"), (metrics.get("deadline_misses"), "missed"))
-    words += [f"{count} {name}" for count, name in counts if count]
-    return ", ".join(words)
+    parts += [f"{count} {name}" for count, name in counts if count]
+    return ", ".join(parts)
 
 
 def summary(report: Report) -> str:
-    """The report in a few lines, without what was not measured."""
+    """The report in a few lines; what was not measured is left out."""
     video = report["video"]
     latency = video.get("latency") or {}
     audio = report["audio"]

@@ -1,9 +1,9 @@
-"""Lips and voice: who waits for whom, and how far apart they are.
+"""Lip sync: how long picture and sound wait for each other, and the skew that is left.
 
-Pure logic, no thread and no clock; the StageManager asks it at every heartbeat, under its lock. The sound's latency is
-one constant figure. The picture's varies from frame to frame, so it is given one: its delay line hands every picture
-on at a constant time after its capture, the sound's own where the picture is the faster one (nearly always). Where it
-is the slower one, the sound waits for it, by a time that hardly ever changes: a change is heard, jitter is not chased.
+Pure logic without thread or clock; the StageManager calls it at every heartbeat, under its lock. The sound's latency is
+constant. The picture's varies from frame to frame, so its delay line passes every picture on at a constant time after
+its capture: at the sound's latency where the picture is the faster one (nearly always). Where the picture is slower,
+the sound waits for it by a time that hardly ever changes, because a change is audible; it does not follow jitter.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ from math import ceil
 import numpy as np
 
 STEP_S = 0.010
-"""The sound's wait is a multiple of this."""
+"""The sound's wait is a multiple of this step."""
 RAISED_AFTER_S = 12.0
-"""So long must the picture have been too late for the sound before the sound waits longer: a stumble of half a second
-stands in the picture's figures, which are of its last 300 pictures, for ten."""
+"""The sound waits longer only after the picture has been too late for so long: a stall of half a second stays in the
+picture's percentiles, which cover its last 300 pictures, for ten seconds."""
 LOWERED_AFTER_S = 60.0
-"""So long must it have been early enough before the sound waits less, and then only at a cue."""
+"""The sound waits less only after the picture has been early enough for so long, and only at a cue."""
 LONGEST_WAIT_S = 0.5
-"""The sound waits no longer: a picture that is slower than that comes late."""
+"""Longest wait of the sound: a picture that is slower than that comes late."""
 STEADY_S = 0.001
-"""The sound's figure may move by this without the picture's following it."""
+"""The sound's latency may change by this much before the picture follows it."""
 _SAMPLES = 20_000
-"""The newest so many measurements of skew are kept, a few a second."""
+"""How many measurements of the skew are kept; a few are made a second."""
 
 
 @dataclass(frozen=True)
 class SyncTargets:
-    """What both engines are to keep to, in seconds."""
+    """The delays that both engines must keep, in seconds."""
 
     picture_latency_s: float = 0.0
-    """From capture to being handed on; 0: as fast as it can."""
+    """From a picture's capture to its being passed on; 0: as soon as it is ready."""
     sound_wait_s: float = 0.0
-    """What the sound waits on top of its own latency."""
+    """What the sound waits in addition to its own latency."""
 
 
 @dataclass(frozen=True)
 class SyncState:
     """The report's "sync", in ms; None: not measured.
 
-    skew: how much later than the voice the lips are. picture_delay, sound_delay: what each waits on purpose.
+    skew: how much later the lips are than the voice. picture_delay, sound_delay: how long each waits on purpose.
     """
 
     skew: float | None = None
@@ -52,95 +52,97 @@ class SyncState:
 
 
 class Sync:
-    """`together` may be changed at any time: False lets each be as fast as it can."""
+    """`enabled` may be changed at any time; False lets picture and sound each be as fast as they can."""
 
-    def __init__(self, together: bool = True, offset_s: float = 0.0) -> None:
-        """`offset_s`: what camera and screen add to the picture's latency beyond what is measured, less what is not
-        measured of the sound's; from a profile."""
-        self.together = together
+    def __init__(self, enabled: bool = True, offset_s: float = 0.0) -> None:
+        """offset_s: the latency that camera and screen add to the picture's measured one, less the part of the sound's
+        that is not measured; from a profile."""
+        self.enabled = enabled
         self._offset_s = offset_s
-        self._agreed = SyncTargets()
-        self._late_since: float | None = None
-        self._least_lack_s = 0.0
-        self._early_since: float | None = None
-        self._most_lack_s = 0.0
+        self._targets = SyncTargets()
+        self._late_since_s: float | None = None
+        self._least_lag_s = 0.0
+        self._early_since_s: float | None = None
+        self._largest_lag_s = 0.0
         self._sound_s: float | None = None
         self._delay_s: float | None = None
         self._skews_s: deque[float] = deque(maxlen=_SAMPLES)
 
     @property
-    def agreed(self) -> SyncTargets:
-        """What was decided last."""
-        return self._agreed
+    def targets(self) -> SyncTargets:
+        """The newest decision."""
+        return self._targets
 
     def update(self, t_s: float, sound_s: float | None, picture_s: float | None) -> SyncTargets:
-        """What both engines are to do from now on.
+        """Decide the delays from now on.
 
         Args:
+            t_s: the time now.
             sound_s: the sound's latency, capture to loudspeaker, without its wait; None: there is no sound.
-            picture_s: the 95th percentile of the picture's, capture to ready, of the last seconds; None: no picture.
+            picture_s: 95th percentile of the picture's latency, capture to ready, of the last seconds; None: no
+                picture.
         """
-        if not self.together or sound_s is None:
+        if not self.enabled or sound_s is None:
             self._sound_s = sound_s
-            self._late_since = self._early_since = None
-            self._agreed = SyncTargets()
-            return self._agreed
+            self._late_since_s = self._early_since_s = None
+            self._targets = SyncTargets()
+            return self._targets
         if self._sound_s is None or abs(sound_s - self._sound_s) > STEADY_S:
             self._sound_s = sound_s
-        wait_s = self._agreed.sound_wait_s
+        wait_s = self._targets.sound_wait_s
         if picture_s is not None:
-            wait_s = self._raised(t_s, picture_s + self._offset_s - self._sound_s)
-        self._agreed = SyncTargets(max(self._sound_s + wait_s - self._offset_s, 0.0), wait_s)
-        return self._agreed
+            wait_s = self._updated_wait(t_s, picture_s + self._offset_s - self._sound_s)
+        self._targets = SyncTargets(max(self._sound_s + wait_s - self._offset_s, 0.0), wait_s)
+        return self._targets
 
-    def at_cue(self, t_s: float) -> None:
-        """A cue is fired: nobody hears now that the sound waits less than before."""
-        if self._early_since is not None and t_s - self._early_since >= LOWERED_AFTER_S:
-            self._agreed = SyncTargets(self._agreed.picture_latency_s, _in_steps(self._most_lack_s))
-            self._early_since = None
+    def on_cue(self, t_s: float) -> None:
+        """A cue is on stage: at this moment it is inaudible that the sound waits less than before."""
+        if self._early_since_s is not None and t_s - self._early_since_s >= LOWERED_AFTER_S:
+            self._targets = SyncTargets(self._targets.picture_latency_s, _in_steps(self._largest_lag_s))
+            self._early_since_s = None
 
     def measure(self, seen_s: float | None, ready_s: float | None) -> None:
-        """The picture's latency at present, medians: capture to being seen, and to being ready; None: no picture."""
+        """Add the picture's latency now, medians from capture to seen and from capture to ready; None: no picture."""
         if self._sound_s is not None and seen_s is not None and ready_s is not None:
-            self._skews_s.append(seen_s + self._offset_s - self._sound_s - self._agreed.sound_wait_s)
-            self._delay_s = max(self._agreed.picture_latency_s - ready_s, 0.0)
+            self._skews_s.append(seen_s + self._offset_s - self._sound_s - self._targets.sound_wait_s)
+            self._delay_s = max(self._targets.picture_latency_s - ready_s, 0.0)
 
     def state(self) -> SyncState:
-        """As it is now, for the screen."""
+        """The state now, for the screen."""
         return self._state(self._skews_s[-1] if self._skews_s else None)
 
     def report(self) -> SyncState:
-        """As it was all along: the median of the skew."""
+        """The state with the median of the skew over the whole performance."""
         return self._state(float(np.median(self._skews_s)) if self._skews_s else None)
 
     def _state(self, skew_s: float | None) -> SyncState:
         if self._sound_s is None:
             return SyncState()
-        return SyncState(_ms(skew_s), _ms(self._delay_s), _ms(self._agreed.sound_wait_s))
+        return SyncState(_ms(skew_s), _ms(self._delay_s), _ms(self._targets.sound_wait_s))
 
-    def _raised(self, t_s: float, lack_s: float) -> float:
-        """The sound's wait, now that the picture comes `lack_s` later than the sound would without any."""
-        wait_s = self._agreed.sound_wait_s
-        if lack_s <= wait_s or wait_s >= LONGEST_WAIT_S:
-            self._late_since = None
-        elif self._late_since is None:
-            self._late_since, self._least_lack_s = t_s, lack_s
+    def _updated_wait(self, t_s: float, lag_s: float) -> float:
+        """The sound's wait, given that the picture is `lag_s` later than the sound would be without a wait."""
+        wait_s = self._targets.sound_wait_s
+        if lag_s <= wait_s or wait_s >= LONGEST_WAIT_S:
+            self._late_since_s = None
+        elif self._late_since_s is None:
+            self._late_since_s, self._least_lag_s = t_s, lag_s
         else:
-            self._least_lack_s = min(self._least_lack_s, lack_s)
-        if _in_steps(lack_s) >= wait_s:
-            self._early_since = None
-        elif self._early_since is None:
-            self._early_since, self._most_lack_s = t_s, lack_s
+            self._least_lag_s = min(self._least_lag_s, lag_s)
+        if _in_steps(lag_s) >= wait_s:
+            self._early_since_s = None
+        elif self._early_since_s is None:
+            self._early_since_s, self._largest_lag_s = t_s, lag_s
         else:
-            self._most_lack_s = max(self._most_lack_s, lack_s)
-        if self._late_since is not None and t_s - self._late_since >= RAISED_AFTER_S:
-            self._late_since = None
-            return _in_steps(self._least_lack_s)  # a machine that is still warming up has its worst in every figure
+            self._largest_lag_s = max(self._largest_lag_s, lag_s)
+        if self._late_since_s is not None and t_s - self._late_since_s >= RAISED_AFTER_S:
+            self._late_since_s = None
+            return _in_steps(self._least_lag_s)  # the least: while a machine warms up, every percentile is too large
         return wait_s
 
 
-def _in_steps(lack_s: float) -> float:
-    return min(max(ceil(round(lack_s / STEP_S, 6)), 0) * STEP_S, LONGEST_WAIT_S)
+def _in_steps(lag_s: float) -> float:
+    return min(max(ceil(round(lag_s / STEP_S, 6)), 0) * STEP_S, LONGEST_WAIT_S)
 
 
 def _ms(seconds: float | None) -> float | None:

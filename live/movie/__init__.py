@@ -1,1 +1,1 @@
-"""Movies: recorded from the stage, or rendered offline, both with their sound."""
+"""Writing movies with their sound: recorded from the stage, or rendered offline."""

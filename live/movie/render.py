@@ -1,9 +1,9 @@
-"""`guise render`: the engines offline, every frame of a movie through the very loop that performs.
+"""`guise render`: every frame of a movie through the picture engine's own loop, offline.
 
-Two passes. The first looks at faces all over the movie, so that the performer's neutral is known from the first frame
-on and need not be estimated while performing; a profile spares it. The second performs, with a clock that stands at
-each frame's own time: what comes out is what a machine that is fast enough would have shown, frame for frame as long
-as the input. The sound goes beside it, through the voice, whose latency is taken out: it stays where it was spoken.
+Two passes. The first finds faces throughout the movie, so that the performer's neutral is known from the first frame
+on; with a profile it is skipped. The second performs, with a clock set to each frame's own time: the output is what a
+machine that is fast enough would have shown, with as many frames as the input. The sound is written beside it, through
+the voice; the voice's latency is removed, so the sound keeps its place.
 
 Runs in the caller's thread.
 """
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from live.movie.render_sound import AHEAD_S, BLOCK, RATE, RenderedSound, sound_of
+from live.movie.render_sound import AHEAD_S, BLOCK, RATE, RenderedSound, sound_track_of
 from live.movie.writer import MovieWriter, movie_size
 from live.picture.engine import PictureEngine
 from live.picture.look import Look
@@ -36,20 +36,20 @@ from models.features.types import Picture, Points
 
 LOOKING = "looking at the face"
 PERFORMING = "performing"
-FACES = 150
-"""So many say what a face is like at rest, as many as the running estimate remembers; at most twice as many are
-looked at."""
+NEUTRAL_FACES = 150
+"""The neutral is estimated from this many faces, as many as the running estimate keeps; at most twice as many are
+examined."""
 
 RenderProgress = Callable[[str, int, int | None], None]
-"""LOOKING or PERFORMING, frames done, and how many there are (None where the file does not say)."""
+"""Called with LOOKING or PERFORMING, the frames done, and the number of frames (None if the file does not say)."""
 
 
 class RenderFailed(Exception):
-    """The movie could not be written; the message is one line. What was written is playable up to there."""
+    """The movie could not be written; the message is one line. The file is playable up to the error."""
 
 
-class _Sink:
-    """Takes what the engine shows and waits for the encoder: every frame counts."""
+class _MovieSink:
+    """Writes the engine's pictures to the movie and waits for the encoder, so that no frame is lost."""
 
     writer: MovieWriter | None = None
 
@@ -80,27 +80,29 @@ def render(
     load: Callable[[str], Look] | None = None,
     load_voice: Callable[[str], Voice] | None = None,
 ) -> dict[str, Any]:
-    """Renders `video` through `look` (a frozen model's path, `bypass` or `safe`) into `out`; gives the report.
+    """Renders `video` through `look` (a frozen model's path, `bypass` or `safe`) into `out`; returns the report.
 
-    Its sound is spoken by `voice` (a frozen model's path or a preset); None: it stays as it is. `size` is the movie's
-    width and height, else the look's own, enlarged until it can be watched. Raises BadSource, LandmarkFileMissing,
+    Its sound is converted by `voice` (a frozen model's path or a preset); None: it is kept. `size` is the movie's width
+    and height; by default the look's own, enlarged to a watchable size. Raises BadSource, LandmarkFileMissing,
     RenderFailed, and RuntimeError with the reason when the look or the voice is refused.
     """
     frames = FileFrames(video)
     sound = _sound(frames, voice, load_voice or _open_voice(settings))
     t_s = 0.0
-    told = progress or (lambda what, done, total: None)
+    report_progress = progress or (lambda what, done, total: None)
     settings = replace(settings or PictureSettings(), camera=str(video), first_look=str(look), latency_s=0.0)
     source = ScriptedSource(Path(video).name, frames.size, lambda: t_s)
-    sink = _Sink()
+    sink = _MovieSink()
     face_points = face_points or take_face_points(settings.landmarks)
     engine = PictureEngine(settings, source, sink, None, lambda: t_s, face_points=face_points, load=load)
     try:
         engine.wait_for_look()
         if settings.neutral is None and look not in ("bypass", "safe"):
-            neutral = clip_neutral(frames, face_points, lambda done: told(LOOKING, done, frames.frames))
+            neutral = estimate_neutral(
+                frames, face_points, lambda done: report_progress(LOOKING, done, frames.frame_count)
+            )
             if neutral is not None:
-                engine.know_neutral(neutral)
+                engine.set_neutral(neutral)
         shown = size or movie_size(*(engine.look_size or frames.size))
         try:
             track = None if sound is None else sound.track
@@ -111,26 +113,26 @@ def render(
             sink.writer = writer
             for done, frame in enumerate(frames, 1):
                 t_s = frame.captured_at
-                engine.process(source.hand(frame))
+                engine.process(source.register(frame))
                 if sound is not None:
                     sound.write(writer, t_s + AHEAD_S)
-                if writer.trouble:
+                if writer.error:
                     break
-                told(PERFORMING, done, frames.frames)
+                report_progress(PERFORMING, done, frames.frame_count)
             if sound is not None:
                 sound.write(writer)
-        if writer.trouble:
-            raise RenderFailed(writer.trouble)
+        if writer.error:
+            raise RenderFailed(writer.error)
         return {**engine.report(), **({} if sound is None else sound.report())}
     finally:
         engine.close()
 
 
 def _sound(frames: FileFrames, voice: str | Path | None, load: Callable[[str], Voice]) -> RenderedSound | None:
-    """None: there is no sound in the movie."""
-    speaks = None if voice is None else load(str(voice))
-    track = sound_of(frames.path, mono=speaks is not None)
-    return None if track is None else RenderedSound(frames.path, track, frames.first_s, speaks)
+    """None when the movie has no sound."""
+    converter = None if voice is None else load(str(voice))
+    track = sound_track_of(frames.path, mono=converter is not None)
+    return None if track is None else RenderedSound(frames.path, track, frames.first_s, converter)
 
 
 def _open_voice(settings: PictureSettings | None) -> Callable[[str], Voice]:
@@ -147,16 +149,16 @@ def _open_voice(settings: PictureSettings | None) -> Callable[[str], Voice]:
     return load
 
 
-def clip_neutral(
+def estimate_neutral(
     frames: FileFrames, face_points: FacePoints, progress: Callable[[int], None] | None = None
 ) -> Points | None:
-    """The neutral face of whoever is in the movie, as PictureSettings.neutral takes it; None: nobody is.
+    """The neutral face of the person in the movie, in the form of PictureSettings.neutral; None when no face is found.
 
-    Of every k-th frame one face is taken: the one before, where it is there, else the largest. The median is the
-    face's that is there most; `progress` is told how many frames were passed.
+    One face is taken from every k-th frame: the previous one if it is there, else the largest. The median belongs to
+    the face that appears most. `progress` is called with the number of frames read.
     """
-    expected = frames.frames or round((frames.duration_s or 0) * frames.fps)
-    every = max(ceil(expected / FACES), 1)
+    expected = frames.frame_count or round((frames.duration_s or 0) * frames.fps)
+    every = max(ceil(expected / NEUTRAL_FACES), 1)
     seen: list[Points] = []
     last: Box | None = None
     for done, frame in enumerate(frames, 1):
@@ -166,22 +168,22 @@ def clip_neutral(
             continue
         height, width = frame.picture.shape[:2]
         faces = face_points.detect(frame.picture, min(sqrt(SEARCH_AREA_PX / (width * height)), 2.0))
-        for face in _likeliest(faces, last):
+        for face in _by_likelihood(faces, last):
             points = face_points.fine_points(frame.picture, face.box)
             if shape_is_sane(points, face.box):
                 last = face.box
                 seen.append(in_heights(points, width, height))
                 break
-        if len(seen) >= 2 * FACES:  # the file had not said how long it is
+        if len(seen) >= 2 * NEUTRAL_FACES:  # the file does not state its length
             seen, every = seen[::2], 2 * every
     return neutral_of(np.array(seen, np.float32)) if seen else None
 
 
-def _likeliest(faces: list[Face], last: Box | None) -> Iterator[Face]:
-    """The face that lies where the performer's was, first; then the largest."""
-    yield from sorted(faces, key=lambda face: (last is None or not _holds(last, face.box), -face.box.width))
+def _by_likelihood(faces: list[Face], last: Box | None) -> Iterator[Face]:
+    """The face at the performer's last place first, then the largest."""
+    yield from sorted(faces, key=lambda face: (last is None or not _contains_centre(last, face.box), -face.box.width))
 
 
-def _holds(last: Box, box: Box) -> bool:
+def _contains_centre(last: Box, box: Box) -> bool:
     x, y = box.centre
     return last.left <= x <= last.right and last.top <= y <= last.bottom

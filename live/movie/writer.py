@@ -1,6 +1,6 @@
-"""A movie file: pictures and sound, each at its own time, playable up to where it was cut off.
+"""Writes a movie file: pictures and sound, each with its own time, playable up to where it was cut off.
 
-Whoever hands it pictures and sound never waits: the encoder has a thread of its own.
+Writing never waits unless asked to: the encoder has its own thread.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ from av.container import OutputContainer
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
-from live.movie.sound_line import SoundLine
-from live.picture.transition import place
+from live.movie.sound_timeline import SoundTimeline
+from live.picture.transition import letterbox
 from live.process.frames import Samples
 from models.features.types import Picture
 
-WATCHABLE_PX = 480
-"""A movie is at least so high."""
+MIN_HEIGHT_PX = 480
+"""The least height of a movie."""
 
 
 def movie_size(width: int, height: int) -> tuple[int, int]:
-    """Width and height of a movie of such pictures: small looks are enlarged, so that it can be watched."""
-    times = max(-(-WATCHABLE_PX // height), 1)
+    """Width and height of a movie of such pictures: small looks are enlarged to a watchable size."""
+    times = max(-(-MIN_HEIGHT_PX // height), 1)
     return width * times, height * times
 
 
 @dataclass(frozen=True, slots=True)
 class SoundTrackSpec:
-    """The form of a movie's sound track; AAC takes 44100 and 48000 samples a second, and lower rates."""
+    """The format of a movie's sound track. AAC takes 44100 and 48000 samples a second, and lower rates."""
 
     sample_rate: int = 48_000
     channels: int = 1
 
 
 @dataclass(slots=True)
-class _Shot:
+class _QueuedPicture:
     picture: Picture
     at_s: float
 
 
 @dataclass(slots=True)
-class _Heard:
+class _QueuedSound:
     """`samples` None: silence until `at_s`."""
 
     samples: Samples | None
@@ -61,16 +61,16 @@ class _Heard:
 class _SoundTrack:
     """The AAC track of a movie. Belongs to the encoder's thread.
 
-    AAC's first packet holds nothing: the encoder's look back, 1024 samples. It is usually stamped before the start,
-    and an edit list tells players to skip it; in a fragmented file some players do not look there, and are 21 ms late.
-    So here it takes the track's first 1024 samples instead, and every sample after it lies where its time is in any
-    player. What is lost is the sound of the movie's first 21 ms.
+    AAC's first packet contains nothing: it is the encoder's look-back, 1024 samples. Usually it is stamped before the
+    start, and an edit list tells players to skip it; in a fragmented file some players ignore that list and are 21 ms
+    late. Here it takes the track's first 1024 samples instead, so that every sample after it is at its time in any
+    player. The sound of the movie's first 21 ms is lost.
     """
 
     FRAME = 1024
     PRIMING = 1024
     BITS_PER_S = 128_000
-    """Of one channel."""
+    """Per channel."""
 
     def __init__(self, container: OutputContainer, sound: SoundTrackSpec) -> None:
         stream = container.add_stream("aac", rate=sound.sample_rate)
@@ -80,50 +80,50 @@ class _SoundTrack:
         stream.bit_rate = self.BITS_PER_S * sound.channels
         self._container, self._stream = container, stream
         self._rate = sound.sample_rate
-        self._line = SoundLine(sound.sample_rate, sound.channels, begin=self.PRIMING)
-        self._rest = np.zeros((0, sound.channels), np.float32)
-        self._tick = self.PRIMING
+        self._timeline = SoundTimeline(sound.sample_rate, sound.channels, begin=self.PRIMING)
+        self._pending = np.zeros((0, sound.channels), np.float32)
+        self._next_pts = self.PRIMING
 
-    def add(self, heard: _Heard, at_s: float) -> None:
-        """`at_s`: its time from the movie's beginning on; what lies before that is cut."""
-        pieces = self._line.reach(at_s) if heard.samples is None else self._line.place(heard.samples, at_s)
+    def add(self, queued: _QueuedSound, at_s: float) -> None:
+        """Adds sound at `at_s` seconds after the movie's start; what comes before the start is cut."""
+        pieces = self._timeline.pad_to(at_s) if queued.samples is None else self._timeline.place(queued.samples, at_s)
         for piece in pieces:
-            self._rest = np.concatenate([self._rest, piece])
-            while len(self._rest) >= self.FRAME:
-                self._encode(self._rest[: self.FRAME])
-                self._rest = self._rest[self.FRAME :]
+            self._pending = np.concatenate([self._pending, piece])
+            while len(self._pending) >= self.FRAME:
+                self._encode(self._pending[: self.FRAME])
+                self._pending = self._pending[self.FRAME :]
 
     def finish(self) -> None:
-        if len(self._rest):
-            self._encode(self._rest)
-        if self._tick > self.PRIMING:
+        if len(self._pending):
+            self._encode(self._pending)
+        if self._next_pts > self.PRIMING:
             self._container.mux(self._stream.encode(None))
 
     def _encode(self, samples: Samples) -> None:
         planes = np.ascontiguousarray(np.clip(np.nan_to_num(samples), -1, 1).T)
         frame = AudioFrame.from_ndarray(planes, format="fltp", layout=self._layout)
         frame.sample_rate = self._rate
-        frame.pts = self._tick
+        frame.pts = self._next_pts
         frame.time_base = Fraction(1, self._rate)
-        self._tick += len(samples)
+        self._next_pts += len(samples)
         self._container.mux(self._stream.encode(frame))
 
 
 class MovieWriter:
-    """A movie file that is playable up to where it was cut off: fragmented MP4, H.264 and AAC, its own encoder thread.
+    """A movie file that is playable up to where it was cut off: fragmented MP4, H.264 and AAC, with its own encoder
+    thread.
 
-    With `fps` the movie has a constant frame rate: each frame is the newest picture at its time, a picture that stood
-    still is repeated. With fps None each picture keeps its own time. Time begins with the first picture; sound from
-    before it is cut. Pictures of another size are fitted into the movie's, enlarged cubically: Lanczos would ring at a
-    look's hard edges. A full disk ends the recording and nothing else: `trouble` says why, and writing goes on doing
-    nothing.
+    With `fps` the movie has a constant frame rate: each frame is the newest picture at its time, and a picture that
+    stays is repeated. With fps None each picture keeps its own time. Time starts with the first picture; earlier sound
+    is cut. Pictures of another size are fitted into the movie's, enlarged cubically: Lanczos would ring at a look's
+    hard edges. A full disk ends the recording only: `error` gives the reason, and further writes do nothing.
     """
 
     TICKS = 90_000
-    KEY_EVERY_S = 1.0
-    """A fragment begins at every key frame: so much is lost when the power goes."""
-    MOST_SOUND_S = 30.0
-    """So much sound may wait for the encoder; more than that is left out."""
+    KEY_INTERVAL_S = 1.0
+    """A fragment begins at every key frame: this much is lost at a power failure."""
+    MAX_QUEUED_SOUND_S = 30.0
+    """At most this much sound waits for the encoder; further sound is dropped."""
 
     def __init__(
         self,
@@ -133,90 +133,95 @@ class MovieWriter:
         *,
         sound: SoundTrackSpec | None = None,
         queue_size: int = 60,
-        on_trouble: Callable[[str], None] | None = None,
+        on_error: Callable[[str], None] | None = None,
         preset: str = "veryfast",
         crf: int = 20,
     ) -> None:
-        """`size` is width and height; H.264 wants them even. `sound` None: a movie without a sound track. Raises
-        OSError when the file cannot be made."""
+        """`size` is width and height; H.264 needs them even, so odd ones grow by one. `sound` None: no sound track.
+
+        Raises OSError when the file cannot be created.
+        """
         self.path = Path(path)
         self.size = size[0] + size[0] % 2, size[1] + size[1] % 2
         self.fps = fps
         self.sound = sound
-        self.trouble = ""
+        self.error = ""
         self.dropped = 0
-        """Pictures left out because the encoder could not keep up."""
+        """Pictures dropped because the encoder could not keep up."""
         self.dropped_sound_s = 0.0
         self.frames = 0
-        self._on_trouble = on_trouble
-        self._most_shots = queue_size
-        self._shots: deque[_Shot] = deque()
-        self._heard: deque[_Heard] = deque()
-        self._heard_s = 0.0
-        self._news = threading.Condition()
+        """Frames encoded so far."""
+        self._on_error = on_error
+        self._max_pictures = queue_size
+        self._pictures: deque[_QueuedPicture] = deque()
+        self._sounds: deque[_QueuedSound] = deque()
+        self._queued_sound_s = 0.0
+        self._changed = threading.Condition()
         self._closing = False
-        self._abort = False
+        self._aborting = False
         self._canvas = np.zeros((self.size[1], self.size[0], 3), np.uint8)
         self._start_s: float | None = None
-        self._next = 0
-        self._held: Picture | None = None
-        self._last_tick = -1
-        self._key_tick = 0
+        self._next_frame = 0
+        self._newest: Picture | None = None
+        self._last_pts = -1
+        self._key_pts = 0
         self._container, self._stream, self._track = self._open(preset, crf)
         self._thread = threading.Thread(target=self._run, name=f"movie {self.path.name}", daemon=True)
         self._thread.start()
 
     def write(self, picture: Picture, at_s: float, wait: bool = False) -> bool:
-        """Adds a picture shown from `at_s` on; copies it. False when it was left out.
+        """Adds a picture shown from `at_s` on; copies it. Returns False when it was dropped.
 
-        Never waits, unless told to (render wants every frame).
+        Waits for the encoder only with `wait` (render keeps every frame).
         """
-        shot = _Shot(picture.copy(), at_s)
-        with self._news:
+        queued = _QueuedPicture(picture.copy(), at_s)
+        with self._changed:
             if wait:
-                self._news.wait_for(lambda: len(self._shots) < self._most_shots or bool(self.trouble))
-            if self.trouble:
+                self._changed.wait_for(lambda: len(self._pictures) < self._max_pictures or bool(self.error))
+            if self.error:
                 return False
-            if len(self._shots) >= self._most_shots:
+            if len(self._pictures) >= self._max_pictures:
                 self.dropped += 1
                 return False
-            self._shots.append(shot)
-            self._news.notify_all()
+            self._pictures.append(queued)
+            self._changed.notify_all()
             return True
 
     def write_sound(self, samples: Samples, at_s: float, wait: bool = False) -> bool:
-        """Adds sound, (n, channels), heard from `at_s` on, on the pictures' time line; keeps it. False when it was
-        left out. A hole between it and the sound before becomes silence, slow drift is taken back (see SoundLine)."""
-        return self._hear(_Heard(samples, at_s), wait)
+        """Adds sound (n, channels) heard from `at_s` on, on the pictures' time line; keeps the array. Returns False
+        when it was dropped. A gap after the previous sound becomes silence, and slow drift is corrected (see
+        SoundTimeline)."""
+        return self._queue_sound(_QueuedSound(samples, at_s), wait)
 
     def write_silence(self, until_s: float) -> None:
-        """Nothing is heard until then that has not been written: the pictures shall not wait for sound in the file."""
-        self._hear(_Heard(None, until_s), wait=False)
+        """Declares that no more sound comes for the time until then, so that pictures do not wait for it in the
+        file."""
+        self._queue_sound(_QueuedSound(None, until_s), wait=False)
 
-    def _hear(self, heard: _Heard, wait: bool) -> bool:
+    def _queue_sound(self, queued: _QueuedSound, wait: bool) -> bool:
         if self.sound is None:
             return False
-        length_s = 0.0 if heard.samples is None else len(heard.samples) / self.sound.sample_rate
-        with self._news:
+        length_s = 0.0 if queued.samples is None else len(queued.samples) / self.sound.sample_rate
+        with self._changed:
             if wait:
-                self._news.wait_for(lambda: self._heard_s < self.MOST_SOUND_S or bool(self.trouble))
-            if self.trouble:
+                self._changed.wait_for(lambda: self._queued_sound_s < self.MAX_QUEUED_SOUND_S or bool(self.error))
+            if self.error:
                 return False
-            if self._heard_s >= self.MOST_SOUND_S:
+            if self._queued_sound_s >= self.MAX_QUEUED_SOUND_S:
                 self.dropped_sound_s += length_s
                 return False
-            self._heard.append(heard)
-            self._heard_s += length_s
-            self._news.notify_all()
+            self._sounds.append(queued)
+            self._queued_sound_s += length_s
+            self._changed.notify_all()
             return True
 
     def close(self, timeout_s: float = 30.0) -> None:
-        """Writes what waits and ends the file. What it could not write is in `trouble`."""
-        with self._news:
+        """Writes what is queued and ends the file. An error is in `error`."""
+        with self._changed:
             self._closing = True
-            self._news.notify_all()
+            self._changed.notify_all()
         self._thread.join(timeout_s)
-        self._abort = True
+        self._aborting = True
 
     def __enter__(self) -> MovieWriter:
         return self
@@ -232,7 +237,7 @@ class MovieWriter:
             options={
                 "movflags": "frag_keyframe+empty_moov+default_base_moof",
                 "flush_packets": "1",
-                # Of two tracks one waits for the other before it is written; not for ever.
+                # Limits how long one track waits for the other before it is written.
                 "max_interleave_delta": "2000000",
             },
         )
@@ -244,10 +249,10 @@ class MovieWriter:
         context = stream.codec_context
         context.thread_count = 1
         context.time_base = Fraction(1, self.TICKS)
-        context.gop_size = 600  # key frames come by time
+        context.gop_size = 600  # key frames are set by time
         track = None if self.sound is None else _SoundTrack(container, self.sound)
         try:
-            container.start_encoding()  # Opens the file: what is wrong with it is said now.
+            container.start_encoding()  # Opens the file, so that errors are raised now.
         except BaseException:
             container.close()
             raise
@@ -258,59 +263,59 @@ class MovieWriter:
     def _run(self) -> None:
         try:
             try:
-                while not self._abort and self._step():
+                while not self._aborting and self._step():
                     pass
                 self._finish()
             finally:
                 self._container.close()
         except (OSError, av.FFmpegError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            with self._news:
-                self.trouble = f"recording to {self.path} ended: {reason}"
-                self._shots.clear()
-                self._heard.clear()
-                self._news.notify_all()  # Nobody must wait for a place.
-            if self._on_trouble is not None:
-                self._on_trouble(self.trouble)
+            with self._changed:
+                self.error = f"recording to {self.path} ended: {reason}"
+                self._pictures.clear()
+                self._sounds.clear()
+                self._changed.notify_all()  # No writer must go on waiting for a place in the queue.
+            if self._on_error is not None:
+                self._on_error(self.error)
 
     def _step(self) -> bool:
-        """All sound that waits, and one picture. False: that was all."""
-        with self._news:
-            self._news.wait_for(self._has_work)
-            shot = self._shots.popleft() if self._shots else None
-            if shot is not None and self._start_s is None:
-                self._start_s = shot.at_s
-            heard = [] if self._start_s is None else list(self._heard)
-            if heard or self._closing:
-                self._heard.clear()
-                self._heard_s = 0.0
-            self._news.notify_all()
+        """Writes all queued sound and one picture. Returns False when closing and nothing is left."""
+        with self._changed:
+            self._changed.wait_for(self._has_work)
+            queued = self._pictures.popleft() if self._pictures else None
+            if queued is not None and self._start_s is None:
+                self._start_s = queued.at_s
+            sounds = [] if self._start_s is None else list(self._sounds)
+            if sounds or self._closing:
+                self._sounds.clear()
+                self._queued_sound_s = 0.0
+            self._changed.notify_all()
         if self._track is not None and self._start_s is not None:
-            for each in heard:
+            for each in sounds:
                 self._track.add(each, each.at_s - self._start_s)
-        if shot is not None:
-            self._take(shot)
-        return shot is not None or bool(heard) or not self._closing
+        if queued is not None:
+            self._encode_picture(queued)
+        return queued is not None or bool(sounds) or not self._closing
 
     def _has_work(self) -> bool:
-        return bool(self._shots) or (bool(self._heard) and self._start_s is not None) or self._closing
+        return bool(self._pictures) or (bool(self._sounds) and self._start_s is not None) or self._closing
 
-    def _take(self, shot: _Shot) -> None:
+    def _encode_picture(self, queued: _QueuedPicture) -> None:
         assert self._start_s is not None
-        at_s = shot.at_s - self._start_s
+        at_s = queued.at_s - self._start_s
         if self.fps is None:
-            self._encode(shot.picture, round(at_s * self.TICKS))
+            self._encode(queued.picture, round(at_s * self.TICKS))
             return
-        # Frame n shows what was newest when its time came: all before this picture's show the last one.
-        while self._held is not None and self._next / self.fps < at_s - 0.5 / self.fps:
-            self._encode(self._held, round(self._next / self.fps * self.TICKS))
-            self._next += 1
-        self._held = shot.picture
+        # Frame n shows the newest picture at its time: all frames before this picture's repeat the last one.
+        while self._newest is not None and self._next_frame / self.fps < at_s - 0.5 / self.fps:
+            self._encode(self._newest, round(self._next_frame / self.fps * self.TICKS))
+            self._next_frame += 1
+        self._newest = queued.picture
 
     def _finish(self) -> None:
-        if self._held is not None and self.fps is not None:
-            self._encode(self._held, round(self._next / self.fps * self.TICKS))
-        if self._last_tick >= 0:
+        if self._newest is not None and self.fps is not None:
+            self._encode(self._newest, round(self._next_frame / self.fps * self.TICKS))
+        if self._last_pts >= 0:
             self._container.mux(self._stream.encode(None))
         if self._track is not None:
             self._track.finish()
@@ -318,14 +323,14 @@ class MovieWriter:
     def _encode(self, picture: Picture, tick: int) -> None:
         if (picture.shape[1], picture.shape[0]) != self.size:
             self._canvas[:] = 0
-            place(picture, self._canvas, cv2.INTER_CUBIC)
+            letterbox(picture, self._canvas, cv2.INTER_CUBIC)
             picture = self._canvas
         frame = VideoFrame.from_ndarray(picture, format="rgb24")
-        frame.pts = tick = max(tick, self._last_tick + 1)
+        frame.pts = tick = max(tick, self._last_pts + 1)
         frame.time_base = Fraction(1, self.TICKS)
-        if tick - self._key_tick >= self.KEY_EVERY_S * self.TICKS:
+        if tick - self._key_pts >= self.KEY_INTERVAL_S * self.TICKS:
             frame.pict_type = PictureType.I
-            self._key_tick = tick
-        self._last_tick = tick
+            self._key_pts = tick
+        self._last_pts = tick
         self._container.mux(self._stream.encode(frame))
         self.frames += 1

@@ -1,6 +1,6 @@
-"""The windows' life: from the QApplication to the exit code. Runs in the main thread, which becomes the Qt thread.
+"""The windows, from the QApplication to the exit code. Runs in the main thread, which becomes the Qt thread.
 
-The show is started before and stopped after by whoever calls `run_windows`; nothing of the show ends here.
+The caller of `run_windows` starts the show before and stops it after; nothing of the show ends here.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from PyQt5.QtCore import (
     QCoreApplication,
     QEvent,
     QMessageLogContext,
+    QObject,
     QRect,
     QSocketNotifier,
     Qt,
@@ -45,7 +46,7 @@ log = logging.getLogger(__name__)
 class WindowOptions:
     """How the windows open.
 
-    fullscreen: the stage's screen, by name or number from 1; "window" an ordinary window; None the remembered one.
+    fullscreen: the stage's screen, by name or number from 1; "window" an ordinary window; None the stored one.
     look_folders: where the library finds looks beside the show's own folder.
     settings_file: None is the user's own.
     """
@@ -55,51 +56,45 @@ class WindowOptions:
     settings_file: Path | None = None
     thumbnail_cache: Path | None = None
     seconds: float | None = None
-    """Close by itself after this time."""
+    """The windows close by themselves after this time; None: never."""
 
 
 def run_windows(manager: ManagerLike, options: WindowOptions | None = None) -> int:
-    """Opens both windows and performs until the operator's is closed, or Ctrl-C; the exit code is returned."""
+    """Opens both windows, runs until the operator's is closed or Ctrl-C, and returns the exit code."""
     options = options or WindowOptions()
     with _messages_to_log(), _exceptions_to_log():
         application = _application()
         theme.apply(application)
-        remembered = SettingsStore(options.settings_file)
-        stage = StageWindow(manager.audience.presented)
+        settings = SettingsStore(options.settings_file)
+        stage = StageWindow(manager.audience.on_drawn)
         window = OperatorWindow(
             manager,
             stage,
-            remembered,
+            settings,
             look_folders=options.look_folders,
             thumbnail_cache=options.thumbnail_cache,
         )
         newest = NewestPicture()
         newest.arrived.connect(stage.show_picture)
         newest.arrived.connect(window.show_stage_picture)
-        wakefulness = ScreensaverInhibitor()
-        wakefulness.missing.connect(window.note)
+        inhibitor = ScreensaverInhibitor()
+        inhibitor.unavailable.connect(window.note)
         window.closed.connect(application.quit)
-        _open(window, stage, remembered, options.fullscreen)
-        wakefulness.hold()
+        _open(window, stage, settings, options.fullscreen)
+        inhibitor.inhibit()
         unsubscribe = manager.audience.subscribe(newest.offer, safe_too=False)
-        end = QTimer()
-        end.setSingleShot(True)
-        end.timeout.connect(window.close_unasked)
-        if options.seconds is not None:
-            end.start(round(options.seconds * 1000))
+        end_timer = _single_shot(window.close_without_asking, options.seconds)
         try:
-            with _interrupts(window.close_unasked):
+            with _interrupts(window.close_without_asking):
                 code = int(application.exec_())
         finally:
             unsubscribe()
             newest.arrived.disconnect()
-            end.stop()
-            wakefulness.release()
+            end_timer.stop()
+            inhibitor.release()
             window.stop()
-            stage.shut()
-            for thing in (window, stage, newest, wakefulness):
-                thing.deleteLater()
-            QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+            stage.close_for_good()
+            _delete(window, stage, newest, inhibitor)
     return code
 
 
@@ -115,43 +110,60 @@ def _application() -> QApplication:
     return application
 
 
-def _open(window: OperatorWindow, stage: StageWindow, remembered: SettingsStore, fullscreen: str | None) -> None:
+def _single_shot(call: Callable[[], None], after_s: float | None) -> QTimer:
+    """A timer that calls once; None: never."""
+    timer = QTimer()
+    timer.setSingleShot(True)
+    timer.timeout.connect(call)
+    if after_s is not None:
+        timer.start(round(after_s * 1000))
+    return timer
+
+
+def _delete(*objects: QObject) -> None:
+    """Deletes them now: the event loop, which would do it later, has ended."""
+    for each in objects:
+        each.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+def _open(window: OperatorWindow, stage: StageWindow, settings: SettingsStore, fullscreen: str | None) -> None:
     window.show()
-    wanted = remembered.stage_screen if fullscreen is None else fullscreen
+    wanted = settings.stage_screen if fullscreen is None else fullscreen
     if wanted and wanted != "window":
-        if wanted == remembered.stage_screen:
-            stage.fill(wanted)  # waits for it should it not be there yet
+        if wanted == settings.stage_screen:
+            stage.fill_screen(wanted)  # hidden until there is such a screen
         else:
             window.stage_controls.fill_screen(wanted)
     if stage.on_screen is None:
-        _beside(window, stage)
-        stage.open_window()
+        _move_beside(window, stage)
+        stage.show_as_window()
     window.raise_()
     window.activateWindow()
 
 
-def _beside(window: OperatorWindow, stage: StageWindow) -> None:
-    """The stage's place where it hides least of the operator's window: the lower right corner of the screen."""
+def _move_beside(window: OperatorWindow, stage: StageWindow) -> None:
+    """Moves the stage to the lower right corner of the screen, where it hides least of the operator's window."""
     screen = window.screen()
     assert screen is not None
-    room: QRect = screen.availableGeometry()
-    stage.move(room.right() - stage.width(), room.bottom() - stage.height())
+    available: QRect = screen.availableGeometry()
+    stage.move(available.right() - stage.width(), available.bottom() - stage.height())
 
 
 @contextmanager
 def _interrupts(stop: Callable[[], None]) -> Iterator[None]:
-    """Ctrl-C and SIGTERM call `stop` in the Qt thread. Python's handlers run only when Python does, which Qt's loop may
-    not for long: the wake-up socket makes it."""
-    reading, writing = socket.socketpair()
-    for end in (reading, writing):
+    """Ctrl-C and SIGTERM call `stop` in the Qt thread. Python runs signal handlers only between its own instructions,
+    and Qt's loop may run none for long: a byte on the wake-up socket makes it."""
+    receiver, sender = socket.socketpair()
+    for end in (receiver, sender):
         end.setblocking(False)
 
     def handle(number: int, frame: FrameType | None) -> None:
         QTimer.singleShot(0, stop)
 
-    notifier = QSocketNotifier(reading.fileno(), QSocketNotifier.Type.Read)  # type: ignore[arg-type]
-    notifier.activated.connect(lambda: _drain(reading))
-    old_wakeup = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+    notifier = QSocketNotifier(receiver.fileno(), QSocketNotifier.Type.Read)  # type: ignore[arg-type]
+    notifier.activated.connect(lambda: _drain(receiver))
+    old_wakeup = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
     old = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -161,25 +173,25 @@ def _interrupts(stop: Callable[[], None]) -> Iterator[None]:
         signal.set_wakeup_fd(old_wakeup)
         notifier.setEnabled(False)
         notifier.deleteLater()
-        reading.close()
-        writing.close()
+        receiver.close()
+        sender.close()
 
 
-def _drain(reading: socket.socket) -> None:
+def _drain(receiver: socket.socket) -> None:
     with suppress(OSError):
-        reading.recv(64)
+        receiver.recv(64)
 
 
 @contextmanager
 def _exceptions_to_log() -> Iterator[None]:
-    """An exception in a slot is told and survived; PyQt5 would end the process, and with it the show."""
+    """Logs an exception in a slot and goes on; PyQt5 would end the process, and with it the show."""
 
-    def told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    def log_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         log.error("The window stumbled: %s", error)
         if os.environ.get("GUISE_TRACEBACKS"):
             traceback.print_exception(kind, error, trace)
 
-    old, sys.excepthook = sys.excepthook, told
+    old, sys.excepthook = sys.excepthook, log_exception
     try:
         yield
     finally:
@@ -188,14 +200,14 @@ def _exceptions_to_log() -> Iterator[None]:
 
 @contextmanager
 def _messages_to_log() -> Iterator[None]:
-    """Qt's own messages go where ours go."""
+    """Sends Qt's own messages to Python's log."""
 
-    def told(kind: QtMsgType, context: QMessageLogContext, text: str | None) -> None:
-        loud = kind in (QtMsgType.QtCriticalMsg, QtMsgType.QtFatalMsg)
-        level = logging.ERROR if loud else logging.INFO if kind == QtMsgType.QtWarningMsg else logging.DEBUG
+    def log_message(kind: QtMsgType, context: QMessageLogContext, text: str | None) -> None:
+        severe = kind in (QtMsgType.QtCriticalMsg, QtMsgType.QtFatalMsg)
+        level = logging.ERROR if severe else logging.INFO if kind == QtMsgType.QtWarningMsg else logging.DEBUG
         log.log(level, "Qt: %s", text)
 
-    old = qInstallMessageHandler(told)
+    old = qInstallMessageHandler(log_message)
     try:
         yield
     finally:

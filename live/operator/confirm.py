@@ -1,16 +1,16 @@
-"""A question before something the audience would see. Runs in the Qt thread; Enter and Esc both keep performing."""
+"""A question before something that the audience would see. Qt thread. Enter and Esc both keep performing."""
 
 from __future__ import annotations
 
 from PyQt5.QtWidgets import QMessageBox, QWidget
 
 
-def agreed(parent: QWidget, question: str, yes: str) -> bool:
-    """True when the operator pressed the button that says `yes`. Waits for the answer; pictures go on meanwhile."""
-    box = QMessageBox(QMessageBox.Icon.Warning, "Guise", question, parent=parent)
-    agree = box.addButton(yes, QMessageBox.ButtonRole.AcceptRole)
-    keep = box.addButton("Keep performing", QMessageBox.ButtonRole.RejectRole)
-    box.setDefaultButton(keep)
-    box.setEscapeButton(keep)
+def confirm(parent: QWidget, text: str, yes: str) -> bool:
+    """True when the operator pressed the button labelled `yes`. Waits for the answer; pictures go on meanwhile."""
+    box = QMessageBox(QMessageBox.Icon.Warning, "Guise", text, parent=parent)
+    yes_button = box.addButton(yes, QMessageBox.ButtonRole.AcceptRole)
+    no_button = box.addButton("Keep performing", QMessageBox.ButtonRole.RejectRole)
+    box.setDefaultButton(no_button)
+    box.setEscapeButton(no_button)
     box.exec_()
-    return box.clickedButton() is agree
+    return box.clickedButton() is yes_button

@@ -1,7 +1,7 @@
 """The cue list: number, picture, name, look, voice, transition and state of each cue.
 
-Three marks, apart from each other: the green bar is on stage, the amber bar is standby, the pale frame is the
-selection, which the arrow keys move and which nothing follows before Enter. Runs in the Qt thread.
+Three separate marks: the green bar is on stage, the amber bar is standby, the pale frame is the selection, which the
+arrow keys move and which has no effect before Enter. Qt thread.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from PyQt5.QtWidgets import QAbstractItemView, QListView, QStyle, QStyledItemDel
 
 from live.operator import theme
 
-ROW_HEIGHT = 78
-_PICTURE = 58
-_NUMBER_WIDTH = 46
-_BAR = 8
+ROW_PX = 78
+_PICTURE_PX = 58
+_NUMBER_PX = 46
+_BAR_PX = 8
 
 
 class CueStatus(Enum):
-    """How far a cue's look and voice are."""
+    """Whether a cue's look and voice are loaded, as the list words it."""
 
     UNLOADED = "not loaded"
     LOADING = "loading"
@@ -41,11 +41,11 @@ STATUS_COLOURS = {
 
 @dataclass(frozen=True, slots=True)
 class CueRow:
-    """One line of the list, in the words it shows."""
+    """One line of the list, as it is shown."""
 
     number: int
     name: str
-    what: str
+    summary: str
     """Look, voice and transition."""
     look: str
     """The key of its thumbnail: the look's file, or "bypass", "safe"."""
@@ -55,11 +55,11 @@ class CueRow:
     on_stage: bool = False
     standby: bool = False
     waiting: bool = False
-    """It was fired, and comes as soon as its models are loaded."""
+    """It was fired, and comes on stage as soon as its models are loaded."""
 
 
 class CueModel(QAbstractListModel):
-    """The rows, and the thumbnails by look."""
+    """The rows, and the thumbnail of each look."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -78,7 +78,7 @@ class CueModel(QAbstractListModel):
         if role == Qt.ItemDataRole.DecorationRole:
             return self._pictures.get(row.look)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"{row.number} {row.name}\n{row.what}\n{row.why or row.status.value}"
+            return f"{row.number} {row.name}\n{row.summary}\n{row.why or row.status.value}"
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             return f"{row.number} {row.name}, {row.status.value}"
         return None
@@ -104,7 +104,7 @@ class CueModel(QAbstractListModel):
                 self.dataChanged.emit(self.index(at), self.index(at))
 
     def set_picture(self, look: str, picture: QPixmap) -> None:
-        """The thumbnail of a look, for every cue that names it."""
+        """Sets the thumbnail of a look, in every cue that names it."""
         self._pictures[look] = picture
         for at, row in enumerate(self._rows):
             if row.look == look:
@@ -115,7 +115,7 @@ class _CueDelegate(QStyledItemDelegate):
     """Draws one row."""
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
-        return QSize(200, ROW_HEIGHT)
+        return QSize(200, ROW_PX)
 
     def paint(self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex) -> None:
         assert painter is not None
@@ -127,28 +127,30 @@ class _CueDelegate(QStyledItemDelegate):
         box = option.rect.adjusted(4, 3, -4, -3)
         selected = bool(option.state & QStyle.StateFlag.State_Selected)
         self._paint_box(painter, box, row, selected, bool(option.state & QStyle.StateFlag.State_HasFocus))
-        inner = box.adjusted(_BAR + theme.SMALL_GAP, 0, -theme.GAP, 0)
-        number = QRect(inner.x(), inner.y(), _NUMBER_WIDTH, inner.height())
+        inner = box.adjusted(_BAR_PX + theme.SMALL_GAP, 0, -theme.GAP, 0)
+        number = QRect(inner.x(), inner.y(), _NUMBER_PX, inner.height())
         painter.setFont(theme.font(theme.CUE_PX, bold=True))
         painter.setPen(theme.TEXT if row.on_stage or row.standby else theme.QUIET)
         painter.drawText(number, Qt.AlignmentFlag.AlignCenter, str(row.number))
-        picture = QRect(number.right() + 1 + theme.SMALL_GAP, box.center().y() - _PICTURE // 2 + 1, _PICTURE, _PICTURE)
+        picture = QRect(
+            number.right() + 1 + theme.SMALL_GAP, box.center().y() - _PICTURE_PX // 2 + 1, _PICTURE_PX, _PICTURE_PX
+        )
         paint_thumbnail(painter, picture, index.data(Qt.ItemDataRole.DecorationRole), row.look)
-        words = inner.adjusted(_NUMBER_WIDTH + _PICTURE + 3 * theme.SMALL_GAP, 0, 0, 0)
-        self._paint_words(painter, words, row)
+        text = inner.adjusted(_NUMBER_PX + _PICTURE_PX + 3 * theme.SMALL_GAP, 0, 0, 0)
+        self._paint_text(painter, text, row)
         painter.restore()
 
     def _paint_box(self, painter: QPainter, box: QRect, row: CueRow, selected: bool, focused: bool) -> None:
-        ground = theme.RAISED
+        background = theme.RAISED
         if row.on_stage:
-            ground = QColor("#17382a")
+            background = QColor("#17382a")
         elif row.standby:
-            ground = QColor("#3a301a")
+            background = QColor("#3a301a")
         path = QPainterPath()
         path.addRoundedRect(box.x(), box.y(), box.width(), box.height(), theme.RADIUS, theme.RADIUS)
-        painter.fillPath(path, ground)
+        painter.fillPath(path, background)
         painter.setClipPath(path)
-        bar = QRect(box.x(), box.y(), _BAR, box.height())
+        bar = QRect(box.x(), box.y(), _BAR_PX, box.height())
         if row.on_stage:
             painter.fillRect(bar, theme.ON_STAGE)
         if row.standby:
@@ -161,43 +163,52 @@ class _CueDelegate(QStyledItemDelegate):
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(box.adjusted(1, 1, -1, -1), theme.RADIUS, theme.RADIUS)
 
-    def _paint_words(self, painter: QPainter, words: QRect, row: CueRow) -> None:
-        upper = words.adjusted(0, 7, 0, -words.height() // 2 + 3)
-        lower = words.adjusted(0, words.height() // 2 + 3, 0, -6)
+    def _paint_text(self, painter: QPainter, area: QRect, row: CueRow) -> None:
+        upper = area.adjusted(0, 7, 0, -area.height() // 2 + 3)
+        lower = area.adjusted(0, area.height() // 2 + 3, 0, -6)
+        right = self._paint_marks(painter, upper, row)
+        upper.setRight(right - theme.SMALL_GAP)
+        self._paint_line(painter, upper, row.name, theme.font(theme.CUE_PX, bold=True), theme.TEXT)
+        if row.status is CueStatus.REFUSED:
+            self._paint_line(painter, lower, f"Refused: {row.why}", theme.font(), theme.FAULT)
+        else:
+            left = self._paint_status(painter, lower, row.status)
+            lower.setRight(left - theme.SMALL_GAP)
+            self._paint_line(painter, lower, row.summary, theme.font(), theme.QUIET)
+
+    @staticmethod
+    def _paint_marks(painter: QPainter, area: QRect, row: CueRow) -> int:
+        """Paints a pill for each state from the right; returns the left edge of the last."""
         marks = [("ON STAGE", theme.ON_STAGE)] if row.on_stage else []
         marks += [("COMING", theme.LOADING)] if row.waiting else []
         marks += [("STANDBY", theme.STANDBY)] if row.standby else []
-        right = upper.right()
+        right = area.right()
         painter.setFont(theme.font(theme.BODY_PX, bold=True))
         for text, colour in reversed(marks):
             width = painter.fontMetrics().horizontalAdvance(text) + 20
-            pill = QRect(right - width, upper.center().y() - 14, width, 28)
+            pill = QRect(right - width, area.center().y() - 14, width, 28)
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(colour)
             painter.drawRoundedRect(pill, 5, 5)
             painter.setPen(theme.INK)
             painter.drawText(pill, Qt.AlignmentFlag.AlignCenter, text)
             right = pill.left() - theme.SMALL_GAP
-        upper.setRight(right - theme.SMALL_GAP)
-        self._line(painter, upper, row.name, theme.font(theme.CUE_PX, bold=True), theme.TEXT)
-        status = row.status.value if row.status is not CueStatus.REFUSED else ""
-        if status:
-            painter.setFont(theme.font())
-            width = painter.fontMetrics().horizontalAdvance(status) + 22
-            dot = QPoint(lower.right() - width + 6, lower.center().y())
-            colour = STATUS_COLOURS[row.status]
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(colour)
-            painter.drawEllipse(dot, 5, 5)
-            painter.setPen(colour)
-            painter.drawText(lower, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, status)
-            lower.setRight(lower.right() - width - theme.SMALL_GAP)
-            self._line(painter, lower, row.what, theme.font(), theme.QUIET)
-        else:
-            self._line(painter, lower, f"Refused: {row.why}", theme.font(), theme.FAULT)
+        return right
 
     @staticmethod
-    def _line(painter: QPainter, box: QRect, text: str, font: QFont, colour: QColor) -> None:
+    def _paint_status(painter: QPainter, area: QRect, status: CueStatus) -> int:
+        """Paints a dot and the status at the right; returns their left edge."""
+        painter.setFont(theme.font())
+        width = painter.fontMetrics().horizontalAdvance(status.value) + 22
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(STATUS_COLOURS[status])
+        painter.drawEllipse(QPoint(area.right() - width + 6, area.center().y()), 5, 5)
+        painter.setPen(STATUS_COLOURS[status])
+        painter.drawText(area, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, status.value)
+        return area.right() - width
+
+    @staticmethod
+    def _paint_line(painter: QPainter, box: QRect, text: str, font: QFont, colour: QColor) -> None:
         painter.setFont(font)
         painter.setPen(colour)
         fitted = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, box.width())
@@ -205,7 +216,7 @@ class _CueDelegate(QStyledItemDelegate):
 
 
 def paint_thumbnail(painter: QPainter, box: QRect, picture: object, look: str) -> None:
-    """A look's picture with round corners, or a dark field with its first letter until there is one."""
+    """A look's thumbnail with round corners; until there is one, a dark field with the first letter of its name."""
     path = QPainterPath()
     path.addRoundedRect(box.x(), box.y(), box.width(), box.height(), 5, 5)
     painter.save()
@@ -224,10 +235,10 @@ def paint_thumbnail(painter: QPainter, box: QRect, picture: object, look: str) -
 
 
 class CueList(QListView):
-    """The list. Arrow keys, Home, End and the pages move the selection; Enter or a double click makes it standby."""
+    """The list. Arrow, Home, End and page keys move the selection; Enter or a double click asks for standby."""
 
     chosen = pyqtSignal(int)
-    """This row is to be standby."""
+    """The row that is to be standby."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -239,7 +250,7 @@ class CueList(QListView):
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setMinimumSize(420, ROW_HEIGHT * 2)
+        self.setMinimumSize(420, ROW_PX * 2)
         self.doubleClicked.connect(lambda index: self.chosen.emit(index.row()))
         self.setAccessibleName("Cues")
 
@@ -253,8 +264,8 @@ class CueList(QListView):
         """Moves the selection."""
         self.setCurrentIndex(self.cues.index(row))
 
-    def show_row(self, row: int) -> None:
-        """Scrolls so that the row and the one after it are seen; the selection stays."""
+    def scroll_to(self, row: int) -> None:
+        """Scrolls so that the row and the next one are visible; the selection stays."""
         last = min(row + 1, self.cues.rowCount() - 1)
         self.scrollTo(self.cues.index(last))
         self.scrollTo(self.cues.index(row))
@@ -276,5 +287,5 @@ class CueList(QListView):
         )
         if event.key() in moves:
             super().keyPressEvent(event)
-        else:  # a letter must not search the list: it is a command of the window
+        else:  # a letter must not search the list: it may be a key of the window
             event.ignore()

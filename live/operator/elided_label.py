@@ -1,4 +1,4 @@
-"""A line of words that gives way: as much of it as there is room for, the whole of it when pointed at. Qt thread."""
+"""A one-line label that shows as much of its text as fits, and all of it as a tool tip. Qt thread."""
 
 from __future__ import annotations
 
@@ -8,28 +8,24 @@ from PyQt5.QtWidgets import QLabel, QSizePolicy
 
 
 class ElidedLabel(QLabel):
-    """Never wider than its place."""
+    """Never asks for more width than it is given."""
 
     def __init__(self, name: str = "") -> None:
-        """name: what the stylesheet knows it by."""
+        """name: the object name that the stylesheet selects it by."""
         super().__init__()
         self.setObjectName(name)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self._whole = ""
+        self._full_text = ""
 
-    @property
-    def whole(self) -> str:
-        """All of it."""
-        return self._whole
-
-    def say(self, words: str) -> None:
-        self._whole = words
-        self.setToolTip(words)
-        self._fit()
+    def set_full_text(self, text: str) -> None:
+        """Shows this text, cut to fit, and sets the tool tip."""
+        self._full_text = text
+        self.setToolTip(text)
+        self._elide()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        self._fit()
+        self._elide()
         super().resizeEvent(event)
 
-    def _fit(self) -> None:
-        self.setText(self.fontMetrics().elidedText(self._whole, Qt.TextElideMode.ElideRight, self.width()))
+    def _elide(self) -> None:
+        self.setText(self.fontMetrics().elidedText(self._full_text, Qt.TextElideMode.ElideRight, self.width()))

@@ -1,7 +1,7 @@
-"""A fader: a field with its name and value in it, and a line below them from where it rests to where it stands.
+"""A fader: a field with its name and value, and a line below them from the resting value to the present one.
 
-Runs in the Qt thread. Dragged from where it stands, so that a click jumps to no loudness; it takes no focus from a
-click and no turn of the wheel, so that neither an arrow key meant for the cues nor a sleeve changes the sound.
+Qt thread. A drag starts from the present value, so that a click does not make the loudness jump. A click gives no focus
+and the wheel has no effect, so that neither an arrow key meant for the cues nor a sleeve changes the sound.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from PyQt5.QtWidgets import QSizePolicy, QSlider
 
 from live.operator import theme
 
-EVERY_MS = 50
-"""A moving fader tells its value so often."""
-_PAGE = 6
+SEND_EVERY_MS = 50
+"""The shortest time between two values that a moving fader sends."""
+_PAGE_STEPS = 6
 _LINE_PX = 4
 _KNOB_PX = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class FaderRange:
     """What a fader sets.
 
-    low, high: in whole steps of the unit; rest: where a double click brings it. off: what is sent at the lowest place,
-    where that means "off".
+    low, high: in whole steps of the unit. rest: the value that a double click sets. off: the value sent at the lowest
+    position where that position means "off"; None where it does not.
     """
 
     parameter: str
@@ -38,7 +38,7 @@ class Range:
     unit: str = ""
     off: float | None = None
 
-    def words(self, value: float) -> str:
+    def text(self, value: float) -> str:
         """A value as the fader shows it."""
         if self.off is not None and value <= self.low:
             return "off"
@@ -47,78 +47,77 @@ class Range:
 
 
 class Fader(QSlider):
-    """Left and Right move it, PageUp and PageDown by six, Delete brings it to its rest."""
+    """Left and Right move it by one, PageUp and PageDown by six, Delete to its resting value."""
 
     moved = pyqtSignal(str, float)
-    """The parameter and its value; at most every EVERY_MS, and the last one always."""
+    """The parameter and its value: at most every SEND_EVERY_MS, and always the last one."""
 
-    def __init__(self, over: Range) -> None:
+    def __init__(self, value_range: FaderRange) -> None:
         super().__init__(Qt.Orientation.Horizontal)
-        self.range = over
-        self._value = float(over.rest)
-        self._grabbed: tuple[int, int] | None = None
-        self._telling = QTimer(self)
-        self._telling.setSingleShot(True)
-        self._telling.setInterval(EVERY_MS)
-        self._telling.timeout.connect(self._tell_late)
-        self._untold = False
-        self.setRange(over.low, over.high)
-        self.setPageStep(_PAGE)
-        self.setValue(over.rest)
-        self.valueChanged.connect(self._changed)
+        self.range = value_range
+        self._value = float(value_range.rest)
+        self._drag_start: tuple[int, int] | None = None
+        self._throttle = QTimer(self)
+        self._throttle.setSingleShot(True)
+        self._throttle.setInterval(SEND_EVERY_MS)
+        self._throttle.timeout.connect(self._send_late)
+        self._unsent = False
+        self.setRange(value_range.low, value_range.high)
+        self.setPageStep(_PAGE_STEPS)
+        self.setValue(value_range.rest)
+        self.valueChanged.connect(self._value_changed)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName(f"{over.caption}: {over.meaning}")
-        self.setToolTip(f"{over.meaning}. Drag; a double click brings it back.")
+        self.setAccessibleName(f"{value_range.caption}: {value_range.meaning}")
+        self.setToolTip(f"{value_range.meaning}. Drag; a double click brings it back.")
 
     @property
-    def words(self) -> str:
-        """The value it shows."""
-        return self.range.words(self._value)
+    def value_text(self) -> str:
+        """The value as it is shown."""
+        return self.range.text(self._value)
 
     def show_value(self, value: float) -> None:
-        """What is set elsewhere; tells nobody."""
+        """Shows a value that was set elsewhere; sends nothing."""
         self._value = min(max(value, float(self.range.low)), float(self.range.high))
         self.blockSignals(True)
         self.setValue(round(self._value))
         self.blockSignals(False)
         self.update()
 
-    def _changed(self, value: int) -> None:
+    def _value_changed(self, value: int) -> None:
         self._value = float(value)
         self.update()
-        if self._telling.isActive():
-            self._untold = True
+        if self._throttle.isActive():
+            self._unsent = True
         else:
-            self._tell()
+            self._send()
 
-    def _tell_late(self) -> None:
-        if self._untold:
-            self._tell()
+    def _send_late(self) -> None:
+        if self._unsent:
+            self._send()
 
-    def _tell(self) -> None:
-        self._untold = False
-        self._telling.start()
-        over = self.range
-        lowest = over.off is not None and self._value <= over.low
-        self.moved.emit(over.parameter, over.off if lowest else self._value)
+    def _send(self) -> None:
+        self._unsent = False
+        self._throttle.start()
+        off = self.range.off if self._value <= self.range.low else None
+        self.moved.emit(self.range.parameter, self._value if off is None else off)
 
-    # -- hands --------------------------------------------------------------------------------------------------
+    # -- mouse and keys -----------------------------------------------------------------------------------------
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
         assert event is not None
         if event.button() == Qt.MouseButton.LeftButton:
-            self._grabbed = event.x(), self.value()
+            self._drag_start = event.x(), self.value()
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         assert event is not None
-        if self._grabbed is not None:
-            begin, value = self._grabbed
-            steps = (event.x() - begin) * (self.maximum() - self.minimum()) / max(self.width(), 1)
+        if self._drag_start is not None:
+            start_x, value = self._drag_start
+            steps = (event.x() - start_x) * (self.maximum() - self.minimum()) / max(self.width(), 1)
             self.setValue(value + round(steps))
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
-        self._grabbed = None
+        self._drag_start = None
 
     def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
         self.setValue(self.range.rest)
@@ -132,17 +131,17 @@ class Fader(QSlider):
         if event.key() == Qt.Key.Key_Delete:
             self.setValue(self.range.rest)
         elif event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End):
-            event.ignore()  # Up and Down are the cues', and an end of the range is no place to jump to
+            event.ignore()  # Up and Down belong to the cues; a jump to an end of the range would be a jump in loudness
         else:
             super().keyPressEvent(event)
 
-    # -- picture ------------------------------------------------------------------------------------------------
+    # -- painting -----------------------------------------------------------------------------------------------
 
     def sizeHint(self) -> QSize:
         return QSize(170, 34)
 
     def minimumSizeHint(self) -> QSize:
-        least = self.fontMetrics().horizontalAdvance(f"{self.range.caption} {self.range.words(self.range.low + 1)}")
+        least = self.fontMetrics().horizontalAdvance(f"{self.range.caption} {self.range.text(self.range.low + 1)}")
         return QSize(least + 24, 34)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
@@ -160,14 +159,14 @@ class Fader(QSlider):
         if self.hasFocus():
             painter.setPen(QPen(theme.SELECTION, 2))
             painter.drawRoundedRect(box, theme.RADIUS, theme.RADIUS)
-        words = self.rect().adjusted(10, 0, -10, -_LINE_PX)
+        text = self.rect().adjusted(10, 0, -10, -_LINE_PX)
         grey = self.palette().color(QPalette.ColorGroup.Disabled, QPalette.ColorRole.WindowText)
         painter.setPen(theme.QUIET if self.isEnabled() else grey)
-        painter.drawText(words, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, self.range.caption)
+        painter.drawText(text, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, self.range.caption)
         if self.isEnabled() and moved:
             painter.setPen(theme.TEXT)
         painter.setFont(theme.font(bold=moved))
-        painter.drawText(words, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, self.words)
+        painter.drawText(text, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, self.value_text)
 
     def _paint_line(self, painter: QPainter, colour: QColor) -> None:
         line = QRectF(0, self.height() - _LINE_PX, self.width(), _LINE_PX)

@@ -1,4 +1,4 @@
-"""Faults and notes with their times, the newest on top. Runs in the Qt thread."""
+"""The log: faults and notes with their times, the newest on top. Qt thread."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from PyQt5.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QWi
 from live.operator import theme
 from live.process.frames import now
 
-KEPT = 300
+MAX_ENTRIES = 300
 
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One line: when, by now(), what, and whether it is a fault that has not been made good."""
+    """One line. at: by now(). recovered: the fault is over."""
 
     at: float
     text: str
     fault: bool = False
-    mended: bool = False
+    recovered: bool = False
 
 
 def clock_time(at: float) -> str:
-    """The wall clock's time of a stamp of now()."""
+    """The wall clock's time at a time stamp of now()."""
     return (datetime.now() - timedelta(seconds=now() - at)).strftime("%H:%M:%S")
 
 
@@ -36,7 +36,6 @@ class FaultLog(QListWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._lines: list[str] = []
         self._entries: tuple[LogEntry, ...] = ()
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -50,25 +49,20 @@ class FaultLog(QListWidget):
         return QSize(600, 84)
 
     def show_entries(self, entries: Iterable[LogEntry]) -> None:
-        """Shows these, the newest on top."""
-        fresh = tuple(sorted(entries, key=lambda entry: -entry.at)[:KEPT])
-        if fresh == self._entries:
+        """Shows these; at most MAX_ENTRIES."""
+        newest_first = tuple(sorted(entries, key=lambda entry: -entry.at)[:MAX_ENTRIES])
+        if newest_first == self._entries:
             return
-        self._entries = fresh
+        self._entries = newest_first
         self.clear()
-        self._lines = [f"{clock_time(entry.at)}   {entry.text}" for entry in fresh]
-        for line, entry in zip(self._lines, fresh, strict=True):
-            item = QListWidgetItem(line)
+        for entry in newest_first:
+            item = QListWidgetItem(f"{clock_time(entry.at)}   {entry.text}")
             item.setToolTip(entry.text)
             colour = theme.TEXT
             if entry.fault:
-                colour = theme.QUIET if entry.mended else theme.FAULT
+                colour = theme.QUIET if entry.recovered else theme.FAULT
             item.setForeground(colour)
             self.addItem(item)
-
-    def lines(self) -> list[str]:
-        """What is shown, from the top."""
-        return list(self._lines)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         assert event is not None

@@ -1,32 +1,41 @@
-"""The help overlay: every key, on one page over the window. Runs in the Qt thread."""
+"""The help overlay: every key, on one page over the window. Qt thread."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
 
 from PyQt5.QtCore import QEvent, QObject, QRect, Qt
 from PyQt5.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent
 from PyQt5.QtWidgets import QWidget
 
-from live.control.keys import BINDINGS
+from live.control.actions import ACTIONS, Action
+from live.control.keys import keys_of
 from live.operator import theme
-from live.operator.commands import LIST_KEYS, WINDOW_COMMANDS
+
+LIST_KEYS: tuple[tuple[str, str], ...] = (
+    ("Up, Down", "Move the selection"),
+    ("Enter", "The selected cue or look is standby"),
+    ("Tab", "From the cues to the looks, the faders, the log"),
+    ("Left, Right", "Move the fader; Delete: back to its rest"),
+)
+"""What the lists and faders themselves do with keys, and what it means."""
 
 
 def key_rows() -> Iterator[tuple[str, str]]:
-    """Every key and what it means: those that drive the show, the lists', the window's. Neighbours that mean the same
-    share a row."""
-    for meaning, group in groupby(BINDINGS, key=lambda binding: binding.meaning):
-        bound = [binding.key for binding in group]
-        yield bound[0] if len(bound) == 1 else f"{bound[0]} … {bound[-1]}", meaning
+    """Every key and its meaning: the keys of the cues first, then those of the lists, then the others."""
+    bound = [action for action in ACTIONS if keys_of(action.name)]
+    yield from (_key_row(action) for action in bound if action.group == "cues")
     yield from LIST_KEYS
-    for command in WINDOW_COMMANDS:
-        yield ", ".join(command.keys), command.meaning
+    yield from (_key_row(action) for action in bound if action.group != "cues")
+
+
+def _key_row(action: Action) -> tuple[str, str]:
+    keys = keys_of(action.name)
+    return f"{keys[0]} … {keys[-1]}" if action.parameters else ", ".join(keys), action.meaning
 
 
 class KeyHelp(QWidget):
-    """Covers its parent while shown; a click or any key that drives the show hides it."""
+    """Covers its parent while shown. A click hides it, and so does a key that performs an action of the cues."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -67,12 +76,14 @@ class KeyHelp(QWidget):
         painter.setPen(theme.TEXT)
         painter.drawText(inner, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop, "Keys")
         for at, (key, meaning) in enumerate(rows):
-            row = QRect(inner.x(), inner.y() + 52 + at * line, inner.width(), line)
-            painter.setFont(theme.font(bold=True))
-            painter.setPen(theme.STANDBY)
-            painter.drawText(row, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, key)
-            painter.setFont(theme.font())
-            painter.setPen(theme.TEXT)
-            painter.drawText(
-                row.adjusted(210, 0, 0, 0), Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, meaning
-            )
+            self._paint_row(painter, QRect(inner.x(), inner.y() + 52 + at * line, inner.width(), line), key, meaning)
+
+    @staticmethod
+    def _paint_row(painter: QPainter, row: QRect, key: str, meaning: str) -> None:
+        alignment = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        painter.setFont(theme.font(bold=True))
+        painter.setPen(theme.STANDBY)
+        painter.drawText(row, alignment, key)
+        painter.setFont(theme.font())
+        painter.setPen(theme.TEXT)
+        painter.drawText(row.adjusted(210, 0, 0, 0), alignment, meaning)

@@ -1,6 +1,4 @@
-"""How the parts of the operator's window lie, and what is kept of it from one evening to the next. Runs in the Qt
-thread.
-"""
+"""Where the parts of the operator's window are, and what is stored of it from one run to the next. Qt thread."""
 
 from __future__ import annotations
 
@@ -12,32 +10,32 @@ from live.operator import theme
 from live.operator.settings_store import SettingsStore
 
 WINDOW_SIZE = QSize(1600, 900)
-LEAST_BESIDE = 1240
-"""Narrower than this the operator's window is not put beside the stage: it covers it."""
+MIN_WIDTH_BESIDE_STAGE = 1240
+"""Where less than this is left beside the stage's window, the operator's window covers it."""
 
 
 def column(*parts: QWidget, stretched: QWidget | None = None) -> QWidget:
-    """One below the other; one of them takes the room there is."""
-    return _lined(QVBoxLayout(), parts, stretched)
+    """A widget with these one below the other; `stretched` takes the spare room."""
+    return _box(QVBoxLayout(), parts, stretched)
 
 
 def row(*parts: QWidget, stretched: QWidget | None = None) -> QWidget:
-    """One beside the other; one of them takes the room there is."""
-    return _lined(QHBoxLayout(), parts, stretched)
+    """A widget with these side by side; `stretched` takes the spare room."""
+    return _box(QHBoxLayout(), parts, stretched)
 
 
-def _lined(lines: QBoxLayout, parts: tuple[QWidget, ...], stretched: QWidget | None) -> QWidget:
-    whole = QWidget()
-    whole.setLayout(lines)
-    lines.setContentsMargins(0, 0, 0, 0)
-    lines.setSpacing(theme.SMALL_GAP)
+def _box(layout: QBoxLayout, parts: tuple[QWidget, ...], stretched: QWidget | None) -> QWidget:
+    box = QWidget()
+    box.setLayout(layout)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(theme.SMALL_GAP)
     for part in parts:
-        lines.addWidget(part, 1 if part is stretched else 0)
-    return whole
+        layout.addWidget(part, 1 if part is stretched else 0)
+    return box
 
 
 class WindowLayout(QWidget):
-    """Everything below the head: previews, middle and looks side by side; the log; the strips of sound and figures."""
+    """All below the menu bar: previews, middle and looks side by side; the log; the strips of sound and meters."""
 
     def __init__(
         self, previews: tuple[QWidget, ...], middle: QWidget, looks: QWidget, log: QWidget, strips: tuple[QWidget, ...]
@@ -58,32 +56,33 @@ class WindowLayout(QWidget):
         for splitter in self._splitters.values():
             splitter.setHandleWidth(theme.GAP)
             splitter.setChildrenCollapsible(False)
-        lines = QVBoxLayout(self)
-        lines.setContentsMargins(theme.GAP, theme.SMALL_GAP, theme.GAP, theme.GAP)
-        lines.setSpacing(theme.GAP)
-        lines.addWidget(self._down, 1)
-        lines.addWidget(column(*strips))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(theme.GAP, theme.SMALL_GAP, theme.GAP, theme.GAP)
+        layout.setSpacing(theme.GAP)
+        layout.addWidget(self._down, 1)
+        layout.addWidget(column(*strips))
 
-    def restore(self, window: QMainWindow, remembered: SettingsStore, stage: QWidget) -> None:
-        """As it was; the first time beside the stage's window, where the screen takes both."""
-        geometry = remembered.bytes("operator/geometry")
+    def restore(self, window: QMainWindow, settings: SettingsStore, stage: QWidget) -> None:
+        """The stored geometry; without one, beside the stage's window where the screen takes both."""
+        geometry = settings.read_bytes("operator/geometry")
         if geometry is None or not window.restoreGeometry(geometry):
             screen = QGuiApplication.primaryScreen()
             assert screen is not None
-            room = screen.availableGeometry()
-            beside = room.width() - stage.width()
-            size = QSize(beside if beside >= LEAST_BESIDE else WINDOW_SIZE.width(), WINDOW_SIZE.height())
-            window.setGeometry(QRect(room.topLeft(), size.boundedTo(room.size())))
+            available = screen.availableGeometry()
+            beside = available.width() - stage.width()
+            width = beside if beside >= MIN_WIDTH_BESIDE_STAGE else WINDOW_SIZE.width()
+            size = QSize(width, WINDOW_SIZE.height())
+            window.setGeometry(QRect(available.topLeft(), size.boundedTo(available.size())))
         width, height = window.width(), window.height()
         self._across.setSizes([width * 30 // 100, width * 46 // 100, width * 24 // 100])
         self._down.setSizes([height, height // 9])
         for name, splitter in self._splitters.items():
-            kept = remembered.bytes(f"operator/{name}")
-            if kept is not None:
-                splitter.restoreState(kept)
+            state = settings.read_bytes(f"operator/{name}")
+            if state is not None:
+                splitter.restoreState(state)
 
-    def remember(self, window: QMainWindow, remembered: SettingsStore) -> None:
-        """Keeps geometry and splitters."""
-        remembered.keep_bytes("operator/geometry", window.saveGeometry())
+    def save(self, window: QMainWindow, settings: SettingsStore) -> None:
+        """Stores geometry and splitters."""
+        settings.write_bytes("operator/geometry", window.saveGeometry())
         for name, splitter in self._splitters.items():
-            remembered.keep_bytes(f"operator/{name}", splitter.saveState())
+            settings.write_bytes(f"operator/{name}", splitter.saveState())

@@ -1,6 +1,6 @@
-"""The library: every look at hand, with its portrait; Enter or a double click puts it on standby as a cue of its own.
+"""The library: every look found, with its thumbnail; Enter or a double click puts it on standby as a cue of its own.
 
-Runs in the Qt thread; portraits are made by a process of the lowest priority (thumbnails), so nothing here waits.
+Qt thread. A process of the lowest priority makes the thumbnails (see thumbnails), so nothing here waits.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from live.operator.cue_list import paint_thumbnail
 from live.operator.thumbnails import Thumbnail
 
 TILE = QSize(132, 146)
-PORTRAITS_AFTER_MS = 2000
-"""The first picture on stage comes first."""
-_HOUSE = Path(__file__).resolve().parents[2]
+THUMBNAILS_AFTER_MS = 2000
+"""Long enough that the first picture on stage is not delayed."""
+_ROOT = Path(__file__).resolve().parents[2]
 
 
-def looks_at_hand(folders: Iterable[Path], named: Iterable[Path]) -> list[Path]:
-    """The frozen models in these folders and their `looks`, then those named elsewhere, each once. Not recursive: a
-    show may lie in a home directory.
+def find_looks(folders: Iterable[Path], named: Iterable[Path]) -> list[Path]:
+    """The frozen models in these folders and in their `looks`, then those that `named` adds, each once. Not recursive,
+    because a show may be in a home directory.
     """
     found: dict[Path, None] = {}
     for folder in folders:
-        for place in (folder / "looks", folder):
+        for searched in (folder / "looks", folder):
             try:
-                for file in sorted(place.glob("*.onnx")):
+                for file in sorted(searched.glob("*.onnx")):
                     found[file.resolve()] = None
             except OSError:
                 continue
@@ -55,7 +55,7 @@ def looks_at_hand(folders: Iterable[Path], named: Iterable[Path]) -> list[Path]:
 
 
 def default_cache() -> Path:
-    """Where portraits are kept: the user's cache folder."""
+    """Where thumbnails are stored: the user's cache folder."""
     return (
         Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericCacheLocation))
         / "guise"
@@ -64,10 +64,10 @@ def default_cache() -> Path:
 
 
 class ThumbnailMaker(QObject):
-    """Asks for the portraits of some files, one process at a time."""
+    """Has thumbnails made, by one process at a time."""
 
-    told = pyqtSignal(object)
-    """A Portrait."""
+    ready = pyqtSignal(object)
+    """A Thumbnail."""
 
     def __init__(self, cache: Path, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -75,14 +75,14 @@ class ThumbnailMaker(QObject):
         self._process: QProcess | None = None
         self._waiting: list[Path] = []
 
-    def ask(self, files: Iterable[Path]) -> None:
-        """Tells about each of them, sooner or later."""
+    def request(self, files: Iterable[Path]) -> None:
+        """Emits `ready` for each of them later."""
         self._waiting += [file for file in files if file not in self._waiting]
         if self._process is None and self._waiting:
             self._start()
 
     def stop(self) -> None:
-        """Ends the process, if there is one."""
+        """Ends the process, if one runs."""
         self._waiting.clear()
         process, self._process = self._process, None
         if process is not None:
@@ -93,7 +93,7 @@ class ThumbnailMaker(QObject):
     def _start(self) -> None:
         files, self._waiting = self._waiting, []
         environment = QProcessEnvironment.systemEnvironment()
-        paths = [str(_HOUSE), environment.value("PYTHONPATH")]
+        paths = [str(_ROOT), environment.value("PYTHONPATH")]
         environment.insert("PYTHONPATH", os.pathsep.join(filter(None, paths)))
         process = QProcess(self)
         process.setProcessEnvironment(environment)
@@ -107,10 +107,10 @@ class ThumbnailMaker(QObject):
         while self._process is not None and self._process.canReadLine():
             line = bytes(self._process.readLine()).decode("utf-8", "replace")
             try:
-                told: Thumbnail = json.loads(line)
-            except ValueError:  # a library that talks on standard output
+                thumbnail: Thumbnail = json.loads(line)
+            except ValueError:  # output of a library, not ours
                 continue
-            self.told.emit(told)
+            self.ready.emit(thumbnail)
 
     def _finished(self) -> None:
         if self._process is not None:
@@ -151,21 +151,21 @@ class _LookModel(QAbstractListModel):
         self.files = files
         self.endResetModel()
 
-    def learn(self, portrait: Thumbnail) -> None:
-        file = Path(portrait["file"])
+    def set_thumbnail(self, thumbnail: Thumbnail) -> None:
+        file = Path(thumbnail["file"])
         if file not in self.files:
             return
         row = self.files.index(file)
-        if portrait["kind"] == "voice":
+        if thumbnail["kind"] == "voice":
             self.beginRemoveRows(QModelIndex(), row, row)
             del self.files[row]
             self.endRemoveRows()
             return
-        self.names[file] = portrait["name"]
-        if portrait["why"]:
-            self.refusals[file] = portrait["why"]
-        if portrait["thumbnail"]:
-            self.pictures[file] = QPixmap(portrait["thumbnail"])
+        self.names[file] = thumbnail["name"]
+        if thumbnail["why"]:
+            self.refusals[file] = thumbnail["why"]
+        if thumbnail["thumbnail"]:
+            self.pictures[file] = QPixmap(thumbnail["thumbnail"])
         self.dataChanged.emit(self.index(row), self.index(row))
 
 
@@ -210,9 +210,9 @@ class Library(QListView):
     """The grid of looks."""
 
     chosen = pyqtSignal(object)
-    """The file of a look the operator wants."""
-    portrayed = pyqtSignal(str, QPixmap)
-    """A look's file and its picture."""
+    """The file of the look that the operator wants."""
+    thumbnail_ready = pyqtSignal(str, QPixmap)
+    """A look's file and its thumbnail."""
 
     def __init__(self, cache: Path | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -230,37 +230,37 @@ class Library(QListView):
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setMinimumSize(TILE.width() + 30, TILE.height() + 10)
         self.setAccessibleName("Looks")
-        self._portraits = ThumbnailMaker(cache or default_cache(), self)
-        self._portraits.told.connect(self._learn)
-        self._later = QTimer(self)
-        self._later.setSingleShot(True)
-        self._later.setInterval(PORTRAITS_AFTER_MS)
-        self._later.timeout.connect(lambda: self._portraits.ask(self.looks.files))
+        self._thumbnails = ThumbnailMaker(cache or default_cache(), self)
+        self._thumbnails.ready.connect(self._show_thumbnail)
+        self._thumbnail_delay = QTimer(self)
+        self._thumbnail_delay.setSingleShot(True)
+        self._thumbnail_delay.setInterval(THUMBNAILS_AFTER_MS)
+        self._thumbnail_delay.timeout.connect(lambda: self._thumbnails.request(self.looks.files))
         self.doubleClicked.connect(lambda index: self._choose(index.row()))
 
     def show_looks(self, files: list[Path]) -> None:
-        """Lists these, and has them portrayed when the start is over."""
+        """Lists these, and has their thumbnails made once the start is over."""
         if files != self.looks.files:
             self.looks.show(files)
-            self._later.start()
+            self._thumbnail_delay.start()
 
     def stop(self) -> None:
-        """Ends whatever runs for it."""
-        self._later.stop()
-        self._portraits.stop()
+        """Ends the timer and the process."""
+        self._thumbnail_delay.stop()
+        self._thumbnails.stop()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        # As many columns as fit, and no ragged margin beside them; the scroll bar's room is always kept.
-        room = self.width() - 22
-        self._delegate.tile = QSize(room // max(room // TILE.width(), 1), TILE.height())
+        # As many columns as fit, with no margin left beside them; the scroll bar's width is always reserved.
+        width = self.width() - 22
+        self._delegate.tile = QSize(width // max(width // TILE.width(), 1), TILE.height())
         self.setGridSize(self._delegate.tile)
         super().resizeEvent(event)
 
-    def _learn(self, portrait: Thumbnail) -> None:
-        self.looks.learn(portrait)
-        file = Path(portrait["file"])
+    def _show_thumbnail(self, thumbnail: Thumbnail) -> None:
+        self.looks.set_thumbnail(thumbnail)
+        file = Path(thumbnail["file"])
         if file in self.looks.pictures:
-            self.portrayed.emit(str(file), self.looks.pictures[file])
+            self.thumbnail_ready.emit(str(file), self.looks.pictures[file])
 
     def _choose(self, row: int) -> None:
         if 0 <= row < len(self.looks.files):

@@ -1,6 +1,4 @@
-"""The meters: how fast, how late, what was missed. Runs in the Qt thread; shows a Reading, and knows not where it is
-from.
-"""
+"""The meters: speed, latency, and what was dropped or missed. Qt thread; shows a MeterReading, whatever its source."""
 
 from __future__ import annotations
 
@@ -16,12 +14,12 @@ from live.operator import theme
 NOTHING = "–"
 LATE_MS = 40.0
 SKEW_MS = 10.0
-"""Lips and voice this far apart are seen to be."""
+"""A skew of lips and voice above this is noticed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What the meters show; None is what was not measured. Times in ms."""
+class MeterReading:
+    """What the meters show; None for what was not measured. Times in ms."""
 
     fps: float | None = None
     p50: float | None = None
@@ -33,13 +31,13 @@ class Reading:
     provider: str = ""
     sound_latency: float | None = None
     latency_parts: Mapping[str, float] = field(default_factory=dict)
-    """What the sound's latency is made of."""
+    """What the sound's latency consists of, in ms."""
     skew: float | None = None
-    """How much later than the voice the lips are."""
+    """How much later the lips are than the voice."""
     picture_waits: float | None = None
     sound_waits: float | None = None
     drift_ppm: float | None = None
-    """Of the loudspeaker's clock against the microphone's."""
+    """How much faster the loudspeaker's clock runs than the microphone's."""
     xruns: int | None = None
     misses: int | None = None
     rtf: float | None = None
@@ -47,37 +45,37 @@ class Reading:
 
 
 class _Tile(QFrame):
-    """A figure and its caption."""
+    """A value and its caption."""
 
     def __init__(self, caption: str, widest: str) -> None:
         super().__init__()
         self.setObjectName("panel")
         self.caption = caption
-        self._figure = theme.label(NOTHING, "figure")
+        self._value = theme.label(NOTHING, "figure")
         self._caption = theme.label(caption, "caption")
-        for label in (self._figure, self._caption):
+        for label in (self._value, self._caption):
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
         column = QVBoxLayout(self)
         column.setContentsMargins(5, 7, 5, 7)
         column.setSpacing(0)
-        column.addWidget(self._figure)
+        column.addWidget(self._value)
         column.addWidget(self._caption)
-        # The widest figure keeps its room, so that tiles do not dance.
-        self._figure.setFont(theme.font(theme.FIGURE_PX, bold=True))
-        self._figure.setMinimumWidth(self._figure.fontMetrics().horizontalAdvance(widest))
+        # The room of the widest value is kept, so that the tiles do not shift.
+        self._value.setFont(theme.font(theme.FIGURE_PX, bold=True))
+        self._value.setMinimumWidth(self._value.fontMetrics().horizontalAdvance(widest))
         self.setSizePolicy(QSizePolicy.Policy.MinimumExpanding, QSizePolicy.Policy.Fixed)
 
-    def show_figure(self, text: str, colour: QColor = theme.TEXT) -> None:
-        self._figure.setText(text or NOTHING)
-        theme.colour(self._figure, colour)
+    def show_value(self, text: str, colour: QColor = theme.TEXT) -> None:
+        self._value.setText(text or NOTHING)
+        theme.set_colour(self._value, colour)
 
     @property
     def text(self) -> str:
-        return str(self._figure.text())
+        return str(self._value.text())
 
 
 class Meters(QWidget):
-    """One strip of tiles: the picture's, then the sound's."""
+    """One strip of tiles: those of the picture, then those of the sound."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,41 +110,33 @@ class Meters(QWidget):
             row.addWidget(tile, stretch)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
-    def show_reading(self, reading: Reading) -> None:
-        """Shows it; amber and red where the house's targets are missed."""
-        self._fps.show_figure("" if reading.fps is None else f"{reading.fps:.1f}")
+    def show_reading(self, reading: MeterReading) -> None:
+        """Shows it; amber and red where a target is missed."""
+        self._fps.show_value("" if reading.fps is None else f"{reading.fps:.1f}")
         parts = [NOTHING if p is None else f"{p:.0f}" for p in (reading.p50, reading.p95, reading.p99)]
         late = reading.p95 is not None and reading.p95 > LATE_MS
-        self._latency.show_figure(" · ".join(parts), theme.STANDBY if late else theme.TEXT)
-        self._gap.show_figure(_whole(reading.longest_gap))
-        self._dropped.show_figure(_count(reading.dropped))
-        self._lost.show_figure(_count(reading.face_lost))
-        self._provider.show_figure(reading.provider)
+        self._latency.show_value(" · ".join(parts), theme.STANDBY if late else theme.TEXT)
+        self._gap.show_value(_whole(reading.longest_gap))
+        self._dropped.show_value(_count(reading.dropped))
+        self._lost.show_value(_count(reading.face_lost))
+        self._provider.show_value(reading.provider)
         self._show_sound(reading)
 
-    def _show_sound(self, reading: Reading) -> None:
-        self._sound.show_figure(_whole(reading.sound_latency))
+    def _show_sound(self, reading: MeterReading) -> None:
+        self._sound.show_value(_whole(reading.sound_latency))
         self._sound.setToolTip(
             "\n".join(["From the microphone to the loudspeaker", *_part_lines(reading.latency_parts)])
         )
         apart = reading.skew is not None and abs(reading.skew) > SKEW_MS
-        self._skew.show_figure(_signed(reading.skew), theme.STANDBY if apart else theme.TEXT)
+        self._skew.show_value(_signed(reading.skew), theme.STANDBY if apart else theme.TEXT)
         waits = f"the picture waits {_ms(reading.picture_waits)}, the sound {_ms(reading.sound_waits)}"
         self._skew.setToolTip(f"How much later than the voice the lips are; so that they agree, {waits}")
-        self._drift.show_figure(_signed(reading.drift_ppm))
-        self._xruns.show_figure(_count(reading.xruns), theme.FAULT if reading.xruns else theme.TEXT)
-        self._misses.show_figure(_count(reading.misses), theme.FAULT if reading.misses else theme.TEXT)
+        self._drift.show_value(_signed(reading.drift_ppm))
+        self._xruns.show_value(_count(reading.xruns), theme.FAULT if reading.xruns else theme.TEXT)
+        self._misses.show_value(_count(reading.misses), theme.FAULT if reading.misses else theme.TEXT)
         work = "" if reading.rtf is None else f"\nA second of sound takes {reading.rtf:.2f} s to compute"
         place = f"; the sound's thread runs {reading.priority}" if reading.priority else ""
         self._misses.setToolTip(f"Blocks of the voice that came too late{work}{place}")
-
-    def texts(self) -> dict[str, str]:
-        """What the tiles say, by their captions."""
-        return {tile.caption: tile.text for tile in self.findChildren(_Tile)}
-
-    def tips(self) -> dict[str, str]:
-        """What they say when they are pointed at."""
-        return {tile.caption: tile.toolTip() for tile in self.findChildren(_Tile)}
 
 
 def _part_lines(parts: Mapping[str, float]) -> list[str]:

@@ -1,6 +1,6 @@
-"""The StageManager's state in the words and figures the window shows. Pure functions; any thread.
+"""The StageManager's state as the texts and values that the window shows. Pure functions; any thread.
 
-What the window asks of a StageManager stands here as a protocol, so that it can be driven by a scripted one.
+What the window asks of a StageManager is a protocol here, so that a scripted one can drive it.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Any, Protocol
 
 from PyQt5.QtGui import QColor
 
-from live.control.keys import Keyed
+from live.control.actions import ShowControls
 from live.manage.audience import Subscriber
 from live.manage.stage_manager import StageState
 from live.operator import theme
 from live.operator.cue_list import CueRow, CueStatus
 from live.operator.fault_log import LogEntry
-from live.operator.meters import Reading
+from live.operator.meters import MeterReading
 from live.operator.sound_strip import SoundReading
 from live.process.shared_frames import FrameKind, SharedPicture
 from live.show.show_file import Cue, Show
@@ -32,14 +32,14 @@ class FramesLike(Protocol):
 
 
 class AudienceLike(Protocol):
-    """Who hands the stage's pictures on, in a thread of its own, and keeps the audience's statistics."""
+    """Hands the stage's pictures to subscribers, in a thread of its own, and keeps statistics of what was presented."""
 
     def subscribe(self, subscriber: Subscriber, *, safe_too: bool = True) -> Callable[[], None]: ...
-    def presented(self, picture: SharedPicture, at: float) -> None: ...
+    def on_drawn(self, picture: SharedPicture, at: float) -> None: ...
 
 
-class ManagerLike(Keyed, Protocol):
-    """What the windows ask of a StageManager, beside what its keys do. Nothing here waits."""
+class ManagerLike(ShowControls, Protocol):
+    """What the windows ask of a StageManager, besides what actions do. No method waits."""
 
     @property
     def state(self) -> StageState: ...
@@ -49,46 +49,43 @@ class ManagerLike(Keyed, Protocol):
     def preview_frames(self) -> FramesLike: ...
     @property
     def audience(self) -> AudienceLike: ...
-    def standby(self, index: int) -> bool: ...
     def add_cue(self, cue: Cue) -> int: ...
-    def lock_performer(self, x: float, y: float) -> None: ...
-    def set_parameter(self, name: str, value: float) -> None: ...
     def begin_reload(self, path: str | Path | None = None) -> bool: ...
-    def listen(self, callback: Callable[[], None]) -> Callable[[], None]: ...
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]: ...
 
 
-def model_word(model: str | Path) -> str:
-    """A look or voice as the list calls it."""
+def model_name(model: str | Path) -> str:
+    """The name of a look or voice in the list."""
     return model.stem if isinstance(model, Path) else model
 
 
-def voice_word(voice: str | Path) -> str:
-    """A voice as the window calls it: a preset by its own name."""
+def voice_name(voice: str | Path) -> str:
+    """The name of a voice in the window; a preset has its own name."""
     if isinstance(voice, str) and voice.endswith(".onnx"):
         voice = Path(voice)
-    return "own voice" if voice == "bypass" else model_word(voice)
+    return "own voice" if voice == "bypass" else model_name(voice)
 
 
-def seconds_word(seconds: float) -> str:
-    """Seconds without needless noughts."""
+def seconds_text(seconds: float) -> str:
+    """Seconds without trailing zeros."""
     return f"{seconds:g} s"
 
 
 def cue_rows(state: StageState) -> list[CueRow]:
-    """The cue list's lines."""
+    """The lines of the cue list."""
     rows = []
     for cue in state.cues:
-        parts = [model_word(cue.look), voice_word(cue.voice)]
-        parts.append(f"dissolve {seconds_word(cue.transition_s)}" if cue.transition_s > 0 else "cut")
+        parts = [model_name(cue.look), voice_name(cue.voice)]
+        parts.append(f"dissolve {seconds_text(cue.transition_s)}" if cue.transition_s > 0 else "cut")
         if cue.follow_s is not None:
-            parts.append(f"follows after {seconds_word(cue.follow_s)}")
+            parts.append(f"follows after {seconds_text(cue.follow_s)}")
         rows.append(
             CueRow(
                 number=cue.index + 1,
                 name=cue.name,
-                what=" · ".join(parts),
+                summary=" · ".join(parts),
                 look=str(cue.look),
-                status=STATUSES[cue.status],
+                status=_STATUSES[cue.status],
                 why=cue.why,
                 on_stage=cue.index == state.on_stage,
                 standby=cue.index == state.standby,
@@ -99,18 +96,16 @@ def cue_rows(state: StageState) -> list[CueRow]:
 
 
 def cue_for_look(file: Path, state: StageState, voice: str | Path | None = None) -> Cue:
-    """A cue of this look in the show as it performs: going on by itself stays, and so does the voice, unless one is
-    named.
-    """
-    name = file.stem if voice is None else f"{file.stem}, {voice_word(voice)}"
+    """A new cue of this look: `follow_s` is that of the cue on stage, and so is the voice unless one is given."""
+    name = file.stem if voice is None else f"{file.stem}, {voice_name(voice)}"
     if state.on_stage is None:
         return Cue(name, file, voice or "bypass", _DISSOLVE_S)
     before = state.cues[state.on_stage]
     return Cue(name, file, voice or before.voice, _DISSOLVE_S, follow_s=before.follow_s)
 
 
-def cue_text(cue: Cue, show_path: Path | None) -> str:
-    """A cue as a show's file has it; models beside the file by their relative paths."""
+def cue_toml(cue: Cue, show_path: Path | None) -> str:
+    """A cue as text of the show's file; models below the file's folder by their relative paths."""
     lines = [f"name = {_quoted(cue.name)}"]
     for key, model in (("look", cue.look), ("voice", cue.voice)):
         folder = None if show_path is None else show_path.parent.resolve()
@@ -129,7 +124,7 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-STATUSES = {
+_STATUSES = {
     "unloaded": CueStatus.UNLOADED,
     "loading": CueStatus.LOADING,
     "ready": CueStatus.READY,
@@ -137,26 +132,26 @@ STATUSES = {
 }
 
 
-def log_entries(state: StageState, began_at: float) -> Iterable[LogEntry]:
-    """Faults and notes as lines of the log; `began_at` is the show's start by now()."""
-    told = set()
+def log_entries(state: StageState, started_at: float) -> Iterable[LogEntry]:
+    """Faults and notes as lines of the log; `started_at` is the show's start by now()."""
+    texts = set()
     for fault in state.faults:
-        mended = fault.recovered_after_s is not None
+        recovered = fault.recovered_after_s is not None
         tail = f"  (mended after {fault.recovered_after_s:.1f} s)" if fault.recovered_after_s is not None else ""
-        words = f"{fault.where}: {fault.what}"
-        told.add(words)
-        yield LogEntry(began_at + fault.at_s, _sentence(words) + tail, fault=True, mended=mended)
+        text = f"{fault.where}: {fault.what}"
+        texts.add(text)
+        yield LogEntry(started_at + fault.at_s, _capitalized(text) + tail, fault=True, recovered=recovered)
     for note in state.notes:
-        if note.text not in told:  # a fault is noted too, for the report
-            yield LogEntry(began_at + note.at_s, _sentence(note.text))
+        if note.text not in texts:  # each fault is a note, too, for the report
+            yield LogEntry(started_at + note.at_s, _capitalized(note.text))
 
 
-def _sentence(text: str) -> str:
+def _capitalized(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def output_words(state: StageState, kind: FrameKind | None) -> tuple[str, QColor]:
-    """What the audience sees, and its colour; `kind` None is a stage without pictures."""
+def output_status(state: StageState, kind: FrameKind | None) -> tuple[str, QColor]:
+    """What the audience sees, and its colour. kind: of the picture on stage; None when no pictures come."""
     if state.panic:
         return "SAFE PICTURE", theme.FAULT
     if kind is None and state.picture.health == "starting":
@@ -172,12 +167,12 @@ def output_words(state: StageState, kind: FrameKind | None) -> tuple[str, QColor
     return "ON STAGE", theme.ON_STAGE
 
 
-def reading(state: StageState) -> Reading:
-    """What the meters show of the engines' figures, which are the report's parts."""
+def meter_reading(state: StageState) -> MeterReading:
+    """What the meters show of the engines' metrics, which have the keys of the report."""
     video = _part(state.picture.metrics, "video") or state.picture.metrics
     audio = _part(state.sound.metrics, "audio") or state.sound.metrics
     latency = _part(video, "latency")
-    return Reading(
+    return MeterReading(
         fps=_number(video, "fps"),
         p50=_number(latency, "p50"),
         p95=_number(latency, "p95"),
@@ -200,7 +195,7 @@ def reading(state: StageState) -> Reading:
 
 
 def sound_reading(state: StageState) -> SoundReading:
-    """What the strip shows of the sound engine's figures."""
+    """What the sound strip shows of the sound engine's metrics."""
     metrics = state.sound.metrics
     microphone, speaker = (str(metrics.get(name) or "none") for name in ("microphone", "speaker"))
     voice = metrics.get("voice")
@@ -208,7 +203,7 @@ def sound_reading(state: StageState) -> SoundReading:
         performing=state.sound.health == "performing" and microphone != "none",
         microphone="no microphone" if microphone == "none" else microphone,
         speaker="no loudspeaker" if speaker == "none" else speaker,
-        voice="" if voice is None else voice_word(str(voice)),
+        voice="" if voice is None else voice_name(str(voice)),
         in_peak=_number(metrics, "in_peak"),
         in_rms=_number(metrics, "in_rms"),
         out_peak=_number(metrics, "out_peak"),

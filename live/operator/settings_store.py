@@ -1,6 +1,7 @@
-"""What the operator's window remembers from one evening to the next: screens, mirror, rotation, fit, geometry.
+"""What the operator's window keeps from one run to the next: the stage's screen, mirror, rotation and fit, and its own
+geometry.
 
-Each change is written at once, so that a crash resets nothing. Runs in the Qt thread.
+Each change is written at once, so that a crash loses none. Qt thread.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class SettingsStore:
 
     @property
     def presentation(self) -> Presentation:
-        """Mirror, rotation and fit; a value nobody knows counts as not set."""
+        """Mirror, rotation and fit; an unknown value counts as not set."""
         rotation = str(self._settings.value("stage/rotation", "0"))
         fit = str(self._settings.value("stage/fit", Fit.CONTAIN.value))
         return Presentation(
@@ -49,12 +50,12 @@ class SettingsStore:
         self._settings.setValue("stage/screen", name)
         self._settings.sync()
 
-    def bytes(self, name: str) -> QByteArray | None:
-        """A geometry or splitter state kept under `name`, if there is one."""
+    def read_bytes(self, name: str) -> QByteArray | None:
+        """The geometry or splitter state stored under `name`, or None."""
         value = self._settings.value(name)
         return value if isinstance(value, QByteArray) else None
 
-    def keep_bytes(self, name: str, value: QByteArray) -> None:
-        """Keeps a geometry or splitter state."""
+    def write_bytes(self, name: str, value: QByteArray) -> None:
+        """Stores a geometry or splitter state."""
         self._settings.setValue(name, value)
         self._settings.sync()

@@ -1,6 +1,6 @@
-"""The sound in one strip, the way it goes: microphone, voice, loudspeaker. Levels, faders, limiter, mute.
+"""The sound strip, in the order of the signal: microphone, voice, loudspeaker; with levels, faders, limiter and mute.
 
-Runs in the Qt thread; shows a SoundReading, and tells what the operator moves. Knows neither engine nor StageManager.
+Qt thread. Shows a SoundReading and emits what the operator moves. Knows neither engine nor StageManager.
 """
 
 from __future__ import annotations
@@ -11,41 +11,43 @@ from dataclasses import dataclass
 from PyQt5.QtCore import Qt, QTimer, pyqtSignal
 from PyQt5.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from live.control.actions import find_action
+from live.control.keys import keys_of
 from live.operator import theme
 from live.operator.elided_label import ElidedLabel
-from live.operator.fader import Fader, Range
+from live.operator.fader import Fader, FaderRange
 from live.operator.level_meter import FLOOR_DB, LevelMeter
 from live.process.frames import now
 from live.show.parameter_names import CUE_PARAMETERS
 
 TICK_MS = 50
-_ANSWER_S = 0.6
-"""So long the engine's figures may still be of the time before a press."""
-LIMITING = 0.99
-"""Below this gain the limiter is at work: a tenth of a decibel."""
+_RESPONSE_S = 0.6
+"""For this long after a press the engine's metrics may still be older than the press."""
+LIMITING_GAIN = 0.99
+"""Below this gain, a tenth of a decibel, the limiter counts as limiting."""
 NOTHING = "–"
 
 INPUT = (
-    Range("sound/input_gain", "Input", "Gain of the microphone", -60, 24, unit=" dB"),
-    Range("sound/gate", "Gate", "What is softer than this is silence", -80, 0, -80, " dB", off=-120.0),
+    FaderRange("sound/input_gain", "Input", "Gain of the microphone", -60, 24, unit=" dB"),
+    FaderRange("sound/gate", "Gate", "What is softer than this is silence", -80, 0, -80, " dB", off=-120.0),
 )
 VOICE = (
-    Range("sound/pitch", "Pitch", "Semitones, until the next cue", -12, 12),
-    Range("sound/formant", "Formant", "Semitones: the size of the mouth, until the next cue", -12, 12),
+    FaderRange("sound/pitch", "Pitch", "Semitones, until the next cue", -12, 12),
+    FaderRange("sound/formant", "Formant", "Semitones: the size of the mouth, until the next cue", -12, 12),
 )
 OUTPUT = (
-    Range("sound/gain", "Output", "Gain of the loudspeaker", -60, 24, unit=" dB"),
-    Range("sound/monitor", "Monitor", "The performer's own voice mixed in", -60, 0, -60, " dB", off=-60.0),
+    FaderRange("sound/gain", "Output", "Gain of the loudspeaker", -60, 24, unit=" dB"),
+    FaderRange("sound/monitor", "Monitor", "The performer's own voice mixed in", -60, 0, -60, " dB", off=-60.0),
 )
 MUTE = "sound/mute"
 
 
 @dataclass(frozen=True, slots=True)
 class SoundReading:
-    """What the strip shows. Levels and gain with full scale 1; None is what was not measured."""
+    """What the strip shows. Levels and gain with full scale 1; None for what was not measured."""
 
     performing: bool = False
-    """There is a microphone, and the engine is up."""
+    """There is a microphone, and the engine performs."""
     microphone: str = ""
     speaker: str = ""
     voice: str = ""
@@ -71,7 +73,7 @@ class _Lamp(QLabel):
     def on(self) -> bool:
         return bool(self.property("on"))
 
-    def light(self, on: bool) -> None:
+    def set_on(self, on: bool) -> None:
         if on != self.on:
             self.setProperty("on", on)
             style = self.style()
@@ -80,13 +82,15 @@ class _Lamp(QLabel):
             style.polish(self)
 
 
-class _Part(QFrame):
-    """One of the three: its name and what it is called, perhaps a level, and two faders."""
+class _ChannelPanel(QFrame):
+    """One of the three: a caption, the name of the device or voice, a level (not for the voice), and two faders."""
 
-    def __init__(self, caption: str, ranges: tuple[Range, ...], meter: LevelMeter | None, lamp: QWidget | None) -> None:
+    def __init__(
+        self, caption: str, ranges: tuple[FaderRange, ...], meter: LevelMeter | None, lamp: QWidget | None
+    ) -> None:
         super().__init__()
         self.setObjectName("panel")
-        self.faders = [Fader(over) for over in ranges]
+        self.faders = [Fader(value_range) for value_range in ranges]
         self.name = ElidedLabel()
         self.name.setFont(theme.font(bold=True))
         self.name.setAccessibleName(caption)
@@ -96,13 +100,13 @@ class _Part(QFrame):
         self.peak.setMinimumWidth(self.peak.fontMetrics().horizontalAdvance("-60 dB"))
         self.peak.setVisible(meter is not None)
         self.meter = meter
-        head = QHBoxLayout()
-        head.setSpacing(theme.GAP)
-        head.addWidget(theme.label(caption, "caption"))
-        head.addWidget(self.name, 1)
+        header = QHBoxLayout()
+        header.setSpacing(theme.GAP)
+        header.addWidget(theme.label(caption, "caption"))
+        header.addWidget(self.name, 1)
         if lamp is not None:
-            head.addWidget(lamp)
-        head.addWidget(self.peak)
+            header.addWidget(lamp)
+        header.addWidget(self.peak)
         across = QHBoxLayout()
         across.setSpacing(theme.SMALL_GAP)
         for fader in self.faders:
@@ -110,44 +114,45 @@ class _Part(QFrame):
         column = QVBoxLayout(self)
         column.setContentsMargins(theme.GAP, 5, theme.GAP, 8)
         column.setSpacing(theme.SMALL_GAP)
-        column.addLayout(head)
+        column.addLayout(header)
         column.addStretch(1)
         if meter is not None:
             column.addWidget(meter)
         column.addLayout(across)
 
     def show_peak(self) -> None:
-        """What the meter holds, in figures."""
+        """Shows the held peak in dB."""
         assert self.meter is not None
         held = self.meter.held_db
         self.peak.setText(f"{held:.0f} dB" if held > FLOOR_DB and self.isEnabled() else NOTHING)
 
 
 class SoundStrip(QWidget):
-    """`show_reading` with every state; the meters fall by a timer of their own, until `stop`."""
+    """`show_reading` is called with every state; between them a timer lets the meters fall, until `stop`."""
 
     moved = pyqtSignal(str, float)
-    """A parameter the operator moves, and its value; a few a second."""
+    """A parameter that the operator moves, and its value; at most 20 a second and fader."""
+    mute_pressed = pyqtSignal()
 
     def __init__(self, clock: Callable[[], float] = now) -> None:
         super().__init__()
         self._clock = clock
         self._muted = False
-        self._muted_at = -1e9
+        self._mute_changed_at = -1e9
         self.limiter = _Lamp("Limit", "The limiter holds the loudspeaker's level back")
-        self.microphone = _Part("Mic", INPUT, LevelMeter("Microphone level", clock), None)
-        self.voice = _Part("Voice", VOICE, None, None)
+        self.microphone = _ChannelPanel("Mic", INPUT, LevelMeter("Microphone level", clock), None)
+        self.voice = _ChannelPanel("Voice", VOICE, None, None)
         self.voice.name.setFont(theme.font(theme.FIGURE_PX, bold=True))
-        self.speaker = _Part("Out", OUTPUT, LevelMeter("Loudspeaker level", clock), self.limiter)
-        self.mute_button = self._make_mute_button()
+        self.speaker = _ChannelPanel("Out", OUTPUT, LevelMeter("Loudspeaker level", clock), self.limiter)
+        self.mute_button = self._create_mute_button()
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(theme.SMALL_GAP)
-        for part in self._parts():
-            row.addWidget(part, 1)
+        for panel in self._panels():
+            row.addWidget(panel, 1)
         row.addWidget(self.mute_button)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        self.faders = {fader.range.parameter: fader for part in self._parts() for fader in part.faders}
+        self.faders = {fader.range.parameter: fader for panel in self._panels() for fader in panel.faders}
         for fader in self.faders.values():
             fader.moved.connect(self.moved)
         self._timer = QTimer(self)
@@ -155,41 +160,42 @@ class SoundStrip(QWidget):
         self._timer.start(TICK_MS)
         self.show_reading(SoundReading())
 
-    def _make_mute_button(self) -> QPushButton:
+    def _create_mute_button(self) -> QPushButton:
+        name = find_action("mute").text
         button = QPushButton("Mute")
         button.setObjectName("mute")
         button.setCheckable(True)
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
         button.setMinimumWidth(104)
-        button.setAccessibleName("Mute the loudspeaker")
-        button.setToolTip("Mute the loudspeaker: S")
-        button.clicked.connect(lambda: self.toggle_mute())
+        button.setAccessibleName(name)
+        button.setToolTip(f"{name}: {keys_of('mute')[0]}")
+        button.clicked.connect(lambda: self.mute_pressed.emit())
         return button
 
-    def _parts(self) -> tuple[_Part, ...]:
+    def _panels(self) -> tuple[_ChannelPanel, ...]:
         return self.microphone, self.voice, self.speaker
 
     def show_reading(self, reading: SoundReading) -> None:
-        """Shows it, greyed where nobody can be heard."""
+        """Shows it, disabled where there is no sound."""
         self.setEnabled(reading.performing)
-        self.microphone.name.say(reading.microphone or NOTHING)
-        self.voice.name.say(reading.voice or NOTHING)
-        self.speaker.name.say(reading.speaker or NOTHING)
+        self.microphone.name.set_full_text(reading.microphone or NOTHING)
+        self.voice.name.set_full_text(reading.voice or NOTHING)
+        self.speaker.name.set_full_text(reading.speaker or NOTHING)
         levels = ((self.microphone, reading.in_peak, reading.in_rms), (self.speaker, reading.out_peak, reading.out_rms))
-        for part, peak, rms in levels:
-            assert part.meter is not None
-            part.meter.show_level(peak, rms)
-            part.show_peak()
-        self.limiter.light(reading.performing and reading.limited < LIMITING)
-        if self._clock() - self._muted_at > _ANSWER_S:
+        for panel, peak, rms in levels:
+            assert panel.meter is not None
+            panel.meter.show_level(peak, rms)
+            panel.show_peak()
+        self.limiter.set_on(reading.performing and reading.limited < LIMITING_GAIN)
+        if self._clock() - self._mute_changed_at > _RESPONSE_S:
             self._muted = reading.mute
         self._show_mute()
 
     def toggle_mute(self) -> None:
-        """Mutes, or takes it back; shown at once, before the engine has answered."""
+        """Mutes or unmutes; shown at once, before the engine has answered. Without sound it does nothing."""
         if self.isEnabled():
-            self._muted, self._muted_at = not self._muted, self._clock()
+            self._muted, self._mute_changed_at = not self._muted, self._clock()
             self.moved.emit(MUTE, float(self._muted))
         self._show_mute()
 
@@ -198,7 +204,7 @@ class SoundStrip(QWidget):
         self.mute_button.setText("Muted" if self._muted else "Mute")
 
     def show_cue(self, parameters: Mapping[str, float]) -> None:
-        """A cue came on stage: what it sets is where its faders stand."""
+        """Moves the faders of the parameters that the cue on stage sets, and of those that end with the cue before."""
         for name, fader in self.faders.items():
             if name in parameters:
                 fader.show_value(parameters[name])
@@ -206,11 +212,11 @@ class SoundStrip(QWidget):
                 fader.show_value(0.0)
 
     def stop(self) -> None:
-        """Ends its timer."""
+        """Ends the timer."""
         self._timer.stop()
 
     def _tick(self) -> None:
-        for part in (self.microphone, self.speaker):
-            assert part.meter is not None
-            part.meter.tick()
-            part.show_peak()
+        for panel in (self.microphone, self.speaker):
+            assert panel.meter is not None
+            panel.meter.tick()
+            panel.show_peak()

@@ -1,8 +1,8 @@
-"""The stage window: what the audience sees. Runs in the Qt thread; draws the newest picture and decides nothing else.
+"""The stage window: what the audience sees. Qt thread. It paints the newest picture and decides nothing else.
 
-It shows the safe picture by itself when pictures stop coming, whoever died, and when the operator panics, without
-waiting for an engine. When its screen is unplugged it hides, so that it never jumps onto the operator's; when the
-screen returns, so does it. No key and no click upon it takes the picture from the audience.
+It shows the safe picture by itself when pictures stop coming, whichever process failed, and when the operator panics,
+without waiting for an engine. When its screen is unplugged it hides, so that it never jumps onto the operator's screen,
+and it returns with its screen. No key and no click on it takes the picture from the audience.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from PyQt5.QtCore import QPoint, QRect, QSize, Qt, QTimer, pyqtSignal
 from PyQt5.QtGui import QCloseEvent, QGuiApplication, QImage, QPainter, QPaintEvent, QRegion, QScreen
 from PyQt5.QtWidgets import QWidget
 
-from live.operator.painting import Presentation, paint, to_image
+from live.operator.painting import Presentation, paint_image, to_image
 from live.process.frames import now
 from live.process.shared_frames import SharedPicture
 from models.features.types import Picture
 
 STALE_S = 0.5
 """Without a picture for this long, the audience sees the safe picture."""
-_LOOK_EVERY_MS = 50
+_CHECK_EVERY_MS = 50
 WINDOW_SIZE = QSize(640, 480)
 
 Presented = Callable[[SharedPicture, float], None]
-"""Told after each picture was drawn and handed to the screen: the picture, and when that was."""
+"""Called after each picture was painted and handed to the screen: with the picture and the time."""
 
 
 def read_safe_picture(path: Path | None) -> Picture | None:
@@ -42,12 +42,12 @@ def read_safe_picture(path: Path | None) -> Picture | None:
 
 
 class StageWindow(QWidget):
-    """A window of its own: full screen on a screen named beforehand, or an ordinary one where there is only one."""
+    """Full screen on a given screen, or an ordinary window where there is only one screen."""
 
     notice = pyqtSignal(str)
     """A sentence for the operator."""
-    screen_lost = pyqtSignal(bool)
-    """True when the stage's screen went away, False when the stage is back on it."""
+    unplugged_changed = pyqtSignal(bool)
+    """True when the stage's screen was unplugged, False when the stage is back on it."""
     staleness_changed = pyqtSignal(bool)
 
     def __init__(self, presented: Presented | None = None, clock: Callable[[], float] = now) -> None:
@@ -62,19 +62,19 @@ class StageWindow(QWidget):
         self._presentation = Presentation()
         self._picture: SharedPicture | None = None
         self._image: QImage | None = None
-        self._drawn: SharedPicture | None = None
-        self._came_at = -1e9
+        self._painted: SharedPicture | None = None
+        self._received_at = -1e9
         self._stale = True
         self._panic = False
         self._safe: Picture | None = None
         self._safe_image: QImage | None = None
         self._screen_name: str | None = None
-        self._lost = False
+        self._unplugged = False
         self._may_close = False
-        self._watch = QTimer(self)
-        self._watch.setInterval(_LOOK_EVERY_MS)
-        self._watch.timeout.connect(self._look_at_clock)
-        self._watch.start()
+        self._staleness_timer = QTimer(self)
+        self._staleness_timer.setInterval(_CHECK_EVERY_MS)
+        self._staleness_timer.timeout.connect(self._check_staleness)
+        self._staleness_timer.start()
         application = QGuiApplication.instance()
         assert isinstance(application, QGuiApplication)
         application.screenRemoved.connect(self._screen_removed)
@@ -93,9 +93,9 @@ class StageWindow(QWidget):
         return self._presentation
 
     def show_picture(self, picture: SharedPicture) -> None:
-        """Draws the picture now, and tells when it was handed to the screen."""
+        """Paints the picture now, and calls `presented` once it was handed to the screen."""
         self._picture = picture
-        self._came_at = self._clock()
+        self._received_at = self._clock()
         if self._stale:
             self._stale = False
             self.staleness_changed.emit(False)
@@ -106,13 +106,13 @@ class StageWindow(QWidget):
             self._presented(picture, self._clock())
 
     def set_presentation(self, presentation: Presentation) -> None:
-        """Another mirror, rotation or fit, at once."""
+        """Sets mirror, rotation and fit, at once."""
         self._presentation = presentation
-        self._drawn = self._safe_image = None
+        self._painted = self._safe_image = None
         self.update()
 
     def set_safe_picture(self, path: Path | None) -> None:
-        """What to show when there is nothing right to show; None is black."""
+        """Sets the picture to show in a panic and without pictures; None is black."""
         self._safe = read_safe_picture(path)
         self._safe_image = None
         if path is not None and self._safe is None:
@@ -120,15 +120,15 @@ class StageWindow(QWidget):
         self.update()
 
     def set_panic(self, on: bool) -> None:
-        """The safe picture, until told otherwise; engines are not asked."""
+        """Shows the safe picture while `on`; no engine is asked."""
         if on != self._panic:
             self._panic = on
             self.update()
 
-    def _look_at_clock(self) -> None:
-        if not self._stale and self._clock() - self._came_at > STALE_S:
+    def _check_staleness(self) -> None:
+        if not self._stale and self._clock() - self._received_at > STALE_S:
             self._stale = True
-            self._picture = self._drawn = None
+            self._picture = self._painted = None
             self.update()
             self.staleness_changed.emit(True)
 
@@ -136,16 +136,16 @@ class StageWindow(QWidget):
         painter = QPainter(self)
         image = self._current_safe_image() if self._panic or self._stale else self._newest_image()
         fit = self._presentation.fit
-        covered = QRect() if image is None else paint(painter, image, self.rect(), fit)
+        covered = QRect() if image is None else paint_image(painter, image, self.rect(), fit)
         if not covered.contains(self.rect()):
             painter.setClipRegion(QRegion(self.rect()).subtracted(QRegion(covered)))
             painter.fillRect(self.rect(), Qt.GlobalColor.black)
         painter.end()
 
     def _newest_image(self) -> QImage | None:
-        if self._picture is not self._drawn and self._picture is not None:
+        if self._picture is not self._painted and self._picture is not None:
             self._image = to_image(self._picture.picture, self._presentation, self._image)
-            self._drawn = self._picture
+            self._painted = self._picture
         return self._image
 
     def _current_safe_image(self) -> QImage | None:
@@ -157,39 +157,39 @@ class StageWindow(QWidget):
 
     @property
     def on_screen(self) -> str | None:
-        """The name of the screen it fills, or is waiting for; None for an ordinary window."""
+        """The name of the screen it fills or waits for; None for an ordinary window."""
         return self._screen_name
 
     @property
-    def lost(self) -> bool:
-        """Its screen is unplugged, and it is hidden until that returns."""
-        return self._lost
+    def unplugged(self) -> bool:
+        """Its screen is unplugged, and it is hidden until the screen returns."""
+        return self._unplugged
 
-    def open_window(self) -> None:
-        """An ordinary window, for machines with one screen; it does not take the focus."""
+    def show_as_window(self) -> None:
+        """Becomes an ordinary window, for machines with one screen; it does not take the focus."""
         self._screen_name = None
-        self._lost = False
+        self._unplugged = False
         self.unsetCursor()
         self.showNormal()
 
-    def fill(self, screen_name: str) -> None:
-        """Full screen on the screen of that name; hidden until there is one."""
+    def fill_screen(self, screen_name: str) -> None:
+        """Goes full screen on the screen of that name; hidden until there is one."""
         self._screen_name = screen_name
-        screen = _screen_named(screen_name)
+        screen = _find_screen(screen_name)
         if screen is None:
-            self._lose(f"The screen {screen_name} is not there: the stage comes when it does.")
+            self._hide_unplugged(f"The screen {screen_name} is not there: the stage comes when it does.")
         else:
-            self._fill(screen)
+            self._show_on(screen)
 
-    def shut(self) -> None:
-        """Closes for good."""
+    def close_for_good(self) -> None:
+        """Closes the window, which no other call does."""
         self._may_close = True
-        self._watch.stop()
+        self._staleness_timer.stop()
         self.close()
 
-    def _fill(self, screen: QScreen) -> None:
+    def _show_on(self, screen: QScreen) -> None:
         self.setCursor(Qt.CursorShape.BlankCursor)
-        self.winId()  # makes the native window, which is what can be given a screen
+        self.winId()  # creates the native window, which can then be moved to a screen
         handle = self.windowHandle()
         assert handle is not None
         if self.isFullScreen() and handle.screen() is not screen:
@@ -197,31 +197,31 @@ class StageWindow(QWidget):
         handle.setScreen(screen)
         self.setGeometry(screen.geometry())
         self.showFullScreen()
-        if self._lost:
-            self._lost = False
-            self.screen_lost.emit(False)
+        if self._unplugged:
+            self._unplugged = False
+            self.unplugged_changed.emit(False)
             self.notice.emit(f"The screen {screen.name()} is back, and the stage on it.")
 
-    def _lose(self, why: str) -> None:
+    def _hide_unplugged(self, why: str) -> None:
         self.hide()
-        if not self._lost:
-            self._lost = True
-            self.screen_lost.emit(True)
+        if not self._unplugged:
+            self._unplugged = True
+            self.unplugged_changed.emit(True)
             self.notice.emit(why)
 
     def _screen_removed(self, screen: QScreen) -> None:
         # Emitted before Qt moves windows to the primary screen, which is the operator's; a hidden one stays hidden.
         if screen.name() == self._screen_name:
-            self._lose(f"The screen {self._screen_name} is gone: the stage is hidden until it returns.")
+            self._hide_unplugged(f"The screen {self._screen_name} is gone: the stage is hidden until it returns.")
 
     def _screen_added(self, screen: QScreen) -> None:
-        if self._lost and screen.name() == self._screen_name:
-            # Its geometry may still be on the way; filling twice is filling once.
+        if self._unplugged and screen.name() == self._screen_name:
+            # Its geometry may still change; to fill the screen twice does no harm.
             screen.geometryChanged.connect(self._screen_resized)
-            self._fill(screen)
+            self._show_on(screen)
 
     def _screen_resized(self, geometry: QRect) -> None:
-        if self._screen_name is not None and not self._lost:
+        if self._screen_name is not None and not self._unplugged:
             self.setGeometry(geometry)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
@@ -234,18 +234,18 @@ class StageWindow(QWidget):
             self.notice.emit("The stage window stays open: close the operator's window to stop the show.")
 
 
-def _screen_named(name: str) -> QScreen | None:
+def _find_screen(name: str) -> QScreen | None:
     return next((screen for screen in QGuiApplication.screens() if screen.name() == name), None)
 
 
-def choose_screen(wanted: str, operators: QPoint) -> str | None:
-    """The name of the screen meant by `wanted`: a name, a number from 1, or empty for the first one that is not the
-    operator's (the one `operators` lies on). None when there is no such screen.
+def choose_screen(wanted: str, operator_at: QPoint) -> str | None:
+    """The name of the screen that `wanted` means: a name, a number from 1, or empty for the first screen that is not
+    the operator's (the one that contains the point `operator_at`). None when there is no such screen.
     """
     screens = QGuiApplication.screens()
     if wanted.isdigit() and 1 <= int(wanted) <= len(screens):
         return screens[int(wanted) - 1].name()
     if wanted:
-        return wanted if _screen_named(wanted) is not None else None
-    others = [screen for screen in screens if not screen.geometry().contains(operators)]
+        return wanted if _find_screen(wanted) is not None else None
+    others = [screen for screen in screens if not screen.geometry().contains(operator_at)]
     return others[0].name() if others else None

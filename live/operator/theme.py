@@ -1,7 +1,7 @@
-"""How the operator's window looks: a palette, a type scale, spacing and one stylesheet, readable from two metres.
+"""The look of the operator's window: palette, type sizes, spacing and one stylesheet, readable from two metres.
 
-Colours mean one thing each, everywhere: green is on stage, amber is standby, blue is loading, red is a fault, the
-panic banner, or a sound that is muted. Runs in the Qt thread; knows nothing of the show.
+Each colour means one thing everywhere: green is on stage, amber is standby, blue is loading, red is a fault, the panic
+banner or muted sound. Qt thread; knows nothing of the show.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from PyQt5.QtGui import QColor, QFont, QPalette
-from PyQt5.QtWidgets import QApplication, QFrame, QLabel
+from PyQt5.QtWidgets import QApplication, QLabel
 
 BACKGROUND: Final = QColor("#0e1014")
 PANEL: Final = QColor("#171a20")
@@ -20,13 +20,13 @@ TEXT: Final = QColor("#f3f5f8")
 QUIET: Final = QColor("#a3adbc")
 DISABLED: Final = QColor("#6b7482")
 INK: Final = QColor("#0b0d10")
-"""Text upon a bright colour."""
+"""Text on a bright colour."""
 
 ON_STAGE: Final = QColor("#37c871")
 STANDBY: Final = QColor("#f6b73c")
 FAULT: Final = QColor("#ff5247")
 ALARM: Final = QColor("#c81e1e")
-"""The panic banner: darker than FAULT, so that white text stands on it."""
+"""The panic banner and a pressed panic or mute button: darker than FAULT, so that white text is legible on it."""
 LOADING: Final = QColor("#55a4ff")
 SELECTION: Final = QColor("#dfe6f0")
 
@@ -42,21 +42,21 @@ SMALL_GAP: Final = 6
 RADIUS: Final = 6
 
 FAMILIES: Final = ["Inter", "Segoe UI", "Helvetica Neue", "Noto Sans", "DejaVu Sans"]
-"""Whichever of these is installed; all have figures of one width, so that meters do not dance."""
+"""The first of these that is installed is used; all have digits of one width, so that the meters do not shift."""
 
 
 def font(size_px: int = BODY_PX, *, bold: bool = False) -> QFont:
-    """The house's font at a size in pixels."""
-    made = QFont()
-    made.setFamilies(FAMILIES)
-    made.setPixelSize(size_px)
-    made.setBold(bold)
-    made.setStyleHint(QFont.StyleHint.SansSerif)
-    return made
+    """The window's font at a size in pixels."""
+    new = QFont()
+    new.setFamilies(FAMILIES)
+    new.setPixelSize(size_px)
+    new.setBold(bold)
+    new.setStyleHint(QFont.StyleHint.SansSerif)
+    return new
 
 
 def apply(application: QApplication) -> None:
-    """Gives the whole application the dark look. Called once, before the first window."""
+    """Gives the whole application its palette, font and stylesheet. Called once, before the first window."""
     application.setStyle("Fusion")
     application.setFont(font())
     application.setPalette(palette())
@@ -64,30 +64,23 @@ def apply(application: QApplication) -> None:
 
 
 def label(text: str = "", name: str = "") -> QLabel:
-    """A label; the stylesheet knows it by its name."""
-    made = QLabel(text)
-    made.setObjectName(name)
-    return made
+    """A label; the stylesheet selects it by its name."""
+    new = QLabel(text)
+    new.setObjectName(name)
+    return new
 
 
-def colour(widget: QLabel, wanted: QColor) -> None:
-    """Gives a label its colour, by the palette: a style sheet would cost a repaint of the whole window."""
-    own = widget.palette()
-    if own.color(QPalette.ColorRole.WindowText) != wanted:
-        own.setColor(QPalette.ColorRole.WindowText, wanted)
-        widget.setPalette(own)
-
-
-def panel() -> QFrame:
-    """A field of its own upon the background."""
-    made = QFrame()
-    made.setObjectName("panel")
-    return made
+def set_colour(label: QLabel, colour: QColor) -> None:
+    """Sets a label's text colour by its palette: a stylesheet would cost a repaint of the whole window."""
+    own = label.palette()
+    if own.color(QPalette.ColorRole.WindowText) != colour:
+        own.setColor(QPalette.ColorRole.WindowText, colour)
+        label.setPalette(own)
 
 
 def palette() -> QPalette:
-    """The dark palette, for what Fusion draws by itself."""
-    made = QPalette()
+    """The dark palette, for what the Fusion style draws."""
+    new = QPalette()
     for role, colour in (
         (QPalette.ColorRole.Window, BACKGROUND),
         (QPalette.ColorRole.WindowText, TEXT),
@@ -104,14 +97,14 @@ def palette() -> QPalette:
         (QPalette.ColorRole.HighlightedText, TEXT),
         (QPalette.ColorRole.Link, LOADING),
     ):
-        made.setColor(role, colour)
+        new.setColor(role, colour)
     for role in (QPalette.ColorRole.WindowText, QPalette.ColorRole.Text, QPalette.ColorRole.ButtonText):
-        made.setColor(QPalette.ColorGroup.Disabled, role, DISABLED)
-    return made
+        new.setColor(QPalette.ColorGroup.Disabled, role, DISABLED)
+    return new
 
 
 def stylesheet() -> str:
-    """What the palette cannot say: corners, borders, sizes by name."""
+    """What a palette cannot set: corners, borders, and sizes by object name."""
     return f"""
     QMainWindow, QDialog, QMessageBox {{ background: {BACKGROUND.name()}; }}
     QToolTip {{ background: {RAISED.name()}; color: {TEXT.name()}; border: 1px solid {LINE.name()}; padding: 6px; }}

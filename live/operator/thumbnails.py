@@ -1,11 +1,12 @@
-"""Small pictures of looks for the library and the cue list: each look performs once, on its own neutral face.
+"""Thumbnails of looks for the library and the cue list: each look renders its own neutral face once.
 
-Runs in a process of its own, at the lowest priority, started by the operator's window, and ends by itself:
+Runs in a process of its own at the lowest priority, started by the operator's window, and ends by itself:
 
-    python -m live.operator.thumbnails FOLDER_OF_THE_CACHE LOOK.onnx ...
+    python -m live.operator.thumbnails CACHE_FOLDER LOOK.onnx ...
 
-One JSON object a line comes back, in the order asked: file, kind, name, thumbnail (a PNG in the cache, named by the
-file's digest, or null), why (it is refused, or has no thumbnail). Without Qt: it must not cost the window its start.
+It prints one JSON object a line, in the order of the files: file, kind, name, thumbnail (a PNG in the cache, named by
+the file's digest, or null), why (it is refused, or has no thumbnail). Imports no Qt, so that it does not slow down the
+window's start.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ THUMBNAIL_PX = 160
 
 
 class Thumbnail(TypedDict):
-    """What is told about one file."""
+    """What is known of one file."""
 
     file: str
     kind: str | None
@@ -36,25 +37,25 @@ class Thumbnail(TypedDict):
     why: str
 
 
-def portray(path: Path, cache: Path) -> Thumbnail:
-    """The look's portrait, from the cache or rendered now (about a second on one core). Refusals are told in `why`."""
-    told = Thumbnail(file=str(path), kind=None, name=path.stem, thumbnail=None, why="")
+def make_thumbnail(path: Path, cache: Path) -> Thumbnail:
+    """The look's thumbnail, from the cache or rendered now (about a second on one core), or why there is none."""
+    thumbnail = Thumbnail(file=str(path), kind=None, name=path.stem, thumbnail=None, why="")
     try:
         manifest = check(path)
-        told["kind"], told["name"] = manifest.kind, manifest.name
+        thumbnail["kind"], thumbnail["name"] = manifest.kind, manifest.name
         if manifest.kind == "look":
-            kept = cache / f"{digest(path)}.png"
-            if not kept.is_file():
-                _keep(_perform_neutral(path, manifest), kept)
-            told["thumbnail"] = str(kept)
+            stored = cache / f"{digest(path)}.png"
+            if not stored.is_file():
+                _save(_render_neutral(path, manifest), stored)
+            thumbnail["thumbnail"] = str(stored)
     except BadModel as error:
-        told["why"] = error.what
-    except Exception as error:  # Whatever a foreign graph provokes must not cost the other looks their portraits.
-        told["why"] = one_line(f"has no thumbnail: {error}")
-    return told
+        thumbnail["why"] = error.what
+    except Exception as error:  # No graph, whatever it raises, may keep the other looks from their thumbnails.
+        thumbnail["why"] = one_line(f"has no thumbnail: {error}")
+    return thumbnail
 
 
-def _perform_neutral(path: Path, manifest: Manifest) -> Picture:
+def _render_neutral(path: Path, manifest: Manifest) -> Picture:
     import numpy as np
     import onnxruntime
 
@@ -82,7 +83,7 @@ def _perform_neutral(path: Path, manifest: Manifest) -> Picture:
     return np.asarray(picture[0], np.uint8)
 
 
-def _keep(picture: Picture, path: Path) -> None:
+def _save(picture: Picture, path: Path) -> None:
     import cv2
 
     small = cv2.resize(picture, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
@@ -96,7 +97,7 @@ def _keep(picture: Picture, path: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Tells about each file; ends early when the window that asked is gone."""
+    """Prints a line for each file; ends early when the window that started it is gone."""
     if hasattr(os, "nice"):
         os.nice(19)
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -105,7 +106,7 @@ def main(arguments: list[str]) -> int:
     for file in files:
         if os.getppid() != parent:
             break
-        print(json.dumps(portray(file, cache)), flush=True)
+        print(json.dumps(make_thumbnail(file, cache)), flush=True)
     return 0
 
 

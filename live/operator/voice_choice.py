@@ -1,4 +1,4 @@
-"""Which voice a cue gets that is made from a look. Runs in the Qt thread."""
+"""The choice of a voice for a cue that is made from a look. Qt thread."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from PyQt5.QtGui import QKeyEvent, QPainter, QPaintEvent, QWheelEvent
 from PyQt5.QtWidgets import QComboBox, QSizePolicy
 
 from live.operator import theme
-from live.operator.presenter import voice_word
+from live.operator.presenter import voice_name
 from live.show.show_file import VOICE_PRESETS
 
-_QUICK = "-quick"
+_QUICK_SUFFIX = "-quick"
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
-def voices_at_hand(folders: Iterable[Path], named: Iterable[Path]) -> list[Path]:
-    """The learned voices in these folders' `voices`, then those a show names from elsewhere, each once."""
+def find_voices(folders: Iterable[Path], named: Iterable[Path]) -> list[Path]:
+    """The learned voices in the `voices` of these folders, then those that `named` adds, each once."""
     found: dict[Path, None] = {}
     for folder in folders:
         try:
@@ -29,7 +29,7 @@ def voices_at_hand(folders: Iterable[Path], named: Iterable[Path]) -> list[Path]
 
 
 class VoiceChoice(QComboBox):
-    """The voice on stage first, then the presets, the quick ones, the learned ones. Up and Down choose."""
+    """The voice on stage first, then the presets, the quick presets, the learned voices. Up and Down choose."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,30 +43,30 @@ class VoiceChoice(QComboBox):
 
     @property
     def chosen(self) -> str | Path | None:
-        """A preset or a file; None: the voice on stage stays."""
+        """A preset or a file; None for the voice on stage."""
         chosen: str | Path | None = self.currentData()
         return chosen
 
     def show_learned(self, files: list[Path]) -> None:
-        """Lists these too; what is chosen stays chosen."""
+        """Lists these after the presets; the choice stays."""
         if files == self._learned:
             return
         self._learned = files
         before = self.chosen
         self.clear()
         self.addItem("as on stage", None)
-        quick = [name for name in VOICE_PRESETS if name.endswith(_QUICK)]
+        quick = [name for name in VOICE_PRESETS if name.endswith(_QUICK_SUFFIX)]
         for group in ([name for name in VOICE_PRESETS if name not in quick], quick, files):
             if group:
                 self.insertSeparator(self.count())
             for voice in group:
-                self.addItem(voice_word(voice), voice)
+                self.addItem(voice_name(voice), voice)
         listed = [self.itemData(row) for row in range(self.count())]
         self.setCurrentIndex(listed.index(before) if before in listed else 0)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         super().paintEvent(event)
-        painter = QPainter(self)  # the stylesheet's field has no arrow of its own
+        painter = QPainter(self)  # the stylesheet's field has no arrow
         painter.setPen(theme.QUIET)
         painter.drawText(self.rect().adjusted(0, 0, -10, 0), _RIGHT, "▾")
 
@@ -78,5 +78,5 @@ class VoiceChoice(QComboBox):
         assert event is not None
         if event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
             super().keyPressEvent(event)
-        else:  # a letter is a command of the window
+        else:  # a letter may be a key of the window
             event.ignore()

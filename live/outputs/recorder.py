@@ -1,7 +1,8 @@
-"""`guise live --record`: what the audience sees and hears, into a movie that is playable even if everything is killed.
+"""`guise live --record`: what the audience sees and hears, in a movie that is playable even if every process is killed.
 
-Lives in the operator's process. A picture's time is when it is handed to the audience, a sound's when the loudspeaker
-gives it. `offer` runs in the audience's thread, `hear` in the StageManager's; neither waits; the encoder has its own.
+Runs in the operator's process. A picture's time is when it is passed to the audience, a sound's when the loudspeaker
+plays it. `put_picture` runs in the audience's thread, `put_audio` in the StageManager's; neither waits. The encoder has
+its own thread.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from live.outputs.output import BadOutput
 from live.process.frames import now
 from live.process.messages import AudioChunk
 
@@ -21,69 +23,72 @@ if TYPE_CHECKING:
     from live.movie.writer import MovieWriter
     from live.process.shared_frames import SharedPicture
 
-PATIENCE_S = 1.0
-"""Sound that has not come so long after its picture is taken for silence."""
-_EARLY = 100
-"""So many events of sound are kept until there is a picture: some are heard after it."""
+SOUND_WAIT_S = 1.0
+"""Sound that has not arrived this long after its picture is replaced by silence."""
+MAX_EARLY_CHUNKS = 100
+"""At most this many chunks of sound are kept until there is a picture: some of them belong after it."""
 
 
 class Recorder:
-    """Records from now on until `close`; what goes wrong becomes a note, and the show goes on."""
+    """Records from its creation until `close`. Errors become notes of the StageManager, and the show goes on."""
 
-    def __init__(self, path: Path, manager: StageManager, sample_rate: int | None = None) -> None:
-        """`sample_rate`: the sound engine's; None: there is no microphone, and the movie gets no sound track."""
+    def __init__(self, target: str | Path | None, manager: StageManager, sample_rate: int | None = None) -> None:
+        """`target`: the movie's path. `sample_rate`: the sound engine's; None: there is no microphone, and the movie
+        gets no sound track. Raises BadOutput without a target."""
+        if target is None:
+            raise BadOutput("the recorder needs a file to write: recorder=OUT.mp4")
         # The encoder's library is imported here, so that the audience's first picture does not wait for it.
         from live.movie.writer import MovieWriter, SoundTrackSpec, movie_size
         from live.process.shared_frames import FrameKind
 
-        self._make, self._size, self._safe = MovieWriter, movie_size, FrameKind.SAFE
-        self._sound = None if sample_rate is None else SoundTrackSpec(sample_rate)
-        self._path = path
+        self._writer_class, self._movie_size, self._safe_kind = MovieWriter, movie_size, FrameKind.SAFE
+        self._sound_spec = None if sample_rate is None else SoundTrackSpec(sample_rate)
+        self._path = Path(target)
         self._manager = manager
         self._writer: MovieWriter | None = None
         self._failed = False
-        self._early: deque[AudioChunk] = deque(maxlen=_EARLY)
-        self._beginning = threading.Lock()
-        """Sound comes while the first picture begins the movie."""
-        self._leave = manager.audience.subscribe(self.offer), manager.on_played(self.hear)
+        self._early_sound: deque[AudioChunk] = deque(maxlen=MAX_EARLY_CHUNKS)
+        self._start_lock = threading.Lock()
+        """Held while a chunk is written or queued: sound arrives while the first picture starts the movie."""
+        self._unsubscribe = manager.audience.subscribe(self.put_picture), manager.subscribe_audio(self.put_audio)
 
-    def offer(self, picture: SharedPicture) -> None:
+    def put_picture(self, picture: SharedPicture) -> None:
         at = now()
-        if self._writer is None and not self._failed and picture.kind is not self._safe:
-            self._begin(picture, at)
+        if self._writer is None and not self._failed and picture.kind is not self._safe_kind:
+            self._start(picture, at)
         elif self._writer is not None:
             self._writer.write(picture.picture, at)
-            self._writer.write_silence(at - PATIENCE_S)
+            self._writer.write_silence(at - SOUND_WAIT_S)
 
-    def hear(self, played: AudioChunk) -> None:
-        with self._beginning:
+    def put_audio(self, chunk: AudioChunk) -> None:
+        with self._start_lock:
             if self._writer is None:
-                self._early.append(played)
+                self._early_sound.append(chunk)
             else:
-                _write(self._writer, played)
+                _write_chunk(self._writer, chunk)
 
-    def _begin(self, picture: SharedPicture, at: float) -> None:
-        """The first picture of a look decides the size, and is the movie's beginning."""
+    def _start(self, picture: SharedPicture, at: float) -> None:
+        """Starts the movie: the first picture of a look sets its size and its time 0."""
         height, width = picture.picture.shape[:2]
         try:
-            writer = self._make(
-                self._path, None, self._size(width, height), sound=self._sound, on_trouble=self._manager.note
+            writer = self._writer_class(
+                self._path, None, self._movie_size(width, height), sound=self._sound_spec, on_error=self._manager.note
             )
         except OSError as error:
             self._failed = True
             self._manager.note(f"nothing is recorded: {self._path}: {error}")
             return
         writer.write(picture.picture, at)
-        with self._beginning:
+        with self._start_lock:
             self._writer = writer
-            for played in self._early:
-                _write(writer, played)
-            self._early.clear()
+            for chunk in self._early_sound:
+                _write_chunk(writer, chunk)
+            self._early_sound.clear()
 
     def close(self) -> None:
-        """End the file and say what is not in it."""
-        for leave in self._leave:
-            leave()
+        """Ends the file and notes what is missing from it."""
+        for unsubscribe in self._unsubscribe:
+            unsubscribe()
         if self._writer is None:
             self._manager.note("nothing was recorded: there was no picture of a look")
             return
@@ -94,5 +99,5 @@ class Recorder:
             self._manager.note(f"{lost_s:.1f} s of sound were not recorded: the encoder was too slow")
 
 
-def _write(writer: MovieWriter, played: AudioChunk) -> None:
-    writer.write_sound(np.frombuffer(played.samples, "<f4").reshape(-1, 1), played.at)
+def _write_chunk(writer: MovieWriter, chunk: AudioChunk) -> None:
+    writer.write_sound(np.frombuffer(chunk.samples, "<f4").reshape(-1, 1), chunk.at)

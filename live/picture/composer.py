@@ -1,6 +1,7 @@
-"""What the audience sees for one frame: the look on stage, the safe picture, or one fading into the other.
+"""Composes the picture for one frame: the current look's, the safe picture, or a blend of both.
 
-Belongs to the picture engine's loop. Whatever goes wrong, there is a picture; the raw face comes from `bypass` alone.
+Runs on the picture engine's loop. It always returns a picture, whatever fails. The performer's raw face comes from the
+look `bypass` only.
 """
 
 from __future__ import annotations
@@ -17,89 +18,102 @@ from live.process.shared_frames import FrameKind
 from models.features.types import Picture, Points
 
 RETRY_LOOK_S = 1.0
-"""A look that failed is left alone for so long."""
+"""A look that failed is not tried again for this long."""
 
 
 class Composer:
-    """`panic`, `lost` and `safe` may be changed between two frames."""
+    """Composes pictures. The attributes `panic`, `lost` and `safe` may be changed between two frames."""
 
     def __init__(
-        self, acts: LookSwitcher, lost: LostFace, safe: SafePicture, faults: Faults, log: PerformanceLog
+        self, looks: LookSwitcher, lost: LostFace, safe: SafePicture, faults: Faults, log: PerformanceLog
     ) -> None:
         self.panic = False
         self.lost = lost
         self.safe = safe
-        self._acts = acts
+        self._looks = looks
         self._faults = faults
         self._log = log
 
     def compose(
-        self, frame: Picture, points: Points | None, neutral: Points | None, t_s: float, frame_s: float
+        self, frame: Picture, points: Points | None, neutral: Points | None, t_s: float, frame_period_s: float
     ) -> tuple[Picture, FrameKind]:
-        """`points` None: there is no face. `frame_s`: what a frame may take. A buffer the next call overwrites."""
-        began = perf_counter()
+        """Returns the picture for one frame and its kind; the next call may overwrite the picture.
+
+        `points` and `neutral` are (68, 2) in frame pixels; `points` is None when there is no face. `frame_period_s` is
+        the time available for a frame. What fails is reported as a fault; the result is then the safe picture.
+        """
+        started_at = perf_counter()
         try:
-            picture, kind = self._perform(frame, points, neutral, t_s, frame_s)
+            picture, kind = self._compose(frame, points, neutral, t_s, frame_period_s)
         except Exception as error:
             self._faults.fail("picture", error, t_s)
-            picture, kind = self.nothing_right(), FrameKind.SAFE
+            picture, kind = self.fallback_picture(), FrameKind.SAFE
         else:
-            self._faults.mend("picture")
-        self._log.end_frame(perf_counter() - began)
+            self._faults.resolve("picture")
+        self._log.end_frame(perf_counter() - started_at)
         return picture, kind
 
-    def nothing_right(self, act: LoadedLook | None = None) -> Picture:
-        """What stands in for a picture of `act`, or of the one that performs."""
-        return self.safe.instead_of((act or self._acts.current).look.size)
+    def fallback_picture(self, loaded: LoadedLook | None = None) -> Picture:
+        """The picture shown in place of one of `loaded`, or of the current look."""
+        return self.safe.fitted_to((loaded or self._looks.current).look.size)
 
-    def _perform(
-        self, frame: Picture, points: Points | None, neutral: Points | None, t_s: float, frame_s: float
+    def _compose(
+        self, frame: Picture, points: Points | None, neutral: Points | None, t_s: float, frame_period_s: float
     ) -> tuple[Picture, FrameKind]:
         share = self.lost.update(t_s, points is not None)
-        act = self._acts.current
+        loaded = self._looks.current
         if self.panic:
-            return self.nothing_right(), FrameKind.SAFE
+            return self.fallback_picture(), FrameKind.SAFE
 
-        def show(act: LoadedLook) -> tuple[Picture, float]:
-            return self._show(act, frame, points, neutral, share, t_s)
+        def show(loaded: LoadedLook) -> tuple[Picture, float]:
+            return self._render_look(loaded, frame, points, neutral, share, t_s)
 
-        picture = self._acts.transition.perform(act, show, t_s, frame_s)
-        if act.failed_at is not None:
+        picture = self._looks.transition.perform(loaded, show, t_s, frame_period_s)
+        if loaded.failed_at is not None:
             return picture, FrameKind.SAFE
-        if act.look.needs_face and points is None:
+        if loaded.look.needs_face and points is None:
             return picture, FrameKind.SAFE if share >= 1 else FrameKind.HELD
-        return picture, act.look.kind
+        return picture, loaded.look.kind
 
-    def _show(
-        self, act: LoadedLook, frame: Picture, points: Points | None, neutral: Points | None, share: float, t_s: float
+    def _render_look(
+        self,
+        loaded: LoadedLook,
+        frame: Picture,
+        points: Points | None,
+        neutral: Points | None,
+        share: float,
+        t_s: float,
     ) -> tuple[Picture, float]:
-        """What `act` shows for this frame, with the safe picture over it as far as the face is lost; and its cost."""
-        if act.failed_at is not None and t_s - act.failed_at < RETRY_LOOK_S:
-            return self.nothing_right(act), 0.0
-        cost_s = 0.0
-        if points is not None or not act.look.needs_face:
-            began = perf_counter()
-            if not self._make(act, frame, points, neutral, t_s):
-                return self.nothing_right(act), 0.0
-            cost_s = perf_counter() - began
-        if act.shown is not None and not act.look.needs_face:
-            return act.shown, cost_s
-        if act.shown is None or share >= 1:
-            return self.nothing_right(act), cost_s
-        return self.safe.over(act.shown, share, act.blender), cost_s
+        """The picture of `loaded` for this frame, blended with the safe picture as far as the face is lost, and the
+        seconds it took."""
+        if loaded.failed_at is not None and t_s - loaded.failed_at < RETRY_LOOK_S:
+            return self.fallback_picture(loaded), 0.0
+        took_s = 0.0
+        if points is not None or not loaded.look.needs_face:
+            started_at = perf_counter()
+            if not self._generate(loaded, frame, points, neutral, t_s):
+                return self.fallback_picture(loaded), 0.0
+            took_s = perf_counter() - started_at
+        if loaded.last_picture is not None and not loaded.look.needs_face:
+            return loaded.last_picture, took_s
+        if loaded.last_picture is None or share >= 1:
+            return self.fallback_picture(loaded), took_s
+        return self.safe.blend_over(loaded.last_picture, share, loaded.blender), took_s
 
-    def _make(self, act: LoadedLook, frame: Picture, points: Points | None, neutral: Points | None, t_s: float) -> bool:
-        """A new picture of `act`, in `act.shown`. False: it failed."""
-        look = act.look
+    def _generate(
+        self, loaded: LoadedLook, frame: Picture, points: Points | None, neutral: Points | None, t_s: float
+    ) -> bool:
+        """Generates a new picture into `loaded.last_picture`. Returns False when the look failed."""
+        look = loaded.look
         try:
-            act.shown = look.perform(frame, points, neutral)
+            loaded.last_picture = look.perform(frame, points, neutral)
         except Exception as error:
-            act.failed_at, act.shown = t_s, None
+            loaded.failed_at, loaded.last_picture = t_s, None
             self._faults.fail(f"look {Path(look.key).name}", error, t_s)
             return False
-        if act.failed_at is not None:
-            act.failed_at = None
-            self._faults.mend(f"look {Path(look.key).name}")
-        self._log.spend("draw", look.draw_s)
-        self._log.spend("generate", look.generate_s)
+        if loaded.failed_at is not None:
+            loaded.failed_at = None
+            self._faults.resolve(f"look {Path(look.key).name}")
+        self._log.add_time("draw", look.draw_s)
+        self._log.add_time("generate", look.generate_s)
         return True

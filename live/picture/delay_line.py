@@ -1,6 +1,6 @@
-"""Where pictures go: the delay line in front of the stage.
+"""The delay line between the picture engine and the stage. Writing a picture never waits for one to be shown.
 
-Whoever makes a picture never waits for one that is shown.
+`write` runs on the picture engine's loop; delayed pictures are passed on by a thread of the delay line.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from live.process.shared_frames import FrameKind
 from models.features.types import Picture, Points
 
 
-class PictureOut(Protocol):
-    """What the engine writes to: SharedFrames, or something of a test's or of `guise render`'s."""
+class PictureSink(Protocol):
+    """What the engine writes pictures to: SharedFrames, the movie of `guise render`, or a test's recorder."""
 
     def write(
         self,
@@ -34,7 +34,7 @@ class PictureOut(Protocol):
 
 
 @dataclass(slots=True)
-class _Waiting:
+class _DelayedPicture:
     picture: Picture
     captured_at: float
     ready_at: float
@@ -43,86 +43,93 @@ class _Waiting:
 
 
 class DelayLine:
-    """Hands each picture on a settable time after its capture, so that lips and voice agree: however long it took to
-    make, its latency is one figure. One that took longer goes at once; at 0 all do. Their order is kept.
+    """Passes each picture on a settable time after its capture, so that picture and sound are in sync.
 
-    A thread of its own hands them on when there is something to wait for: the loop may be in the middle of a frame
-    when one is due. Everything that reaches the output does so under one lock, so it has one writer at a time.
+    The latency is constant, however long a picture took to generate. A picture that took longer is passed on at once;
+    with latency 0 all are. The order is kept.
+
+    Delayed pictures are passed on by a thread, since the loop may be in the middle of a frame when one is due. Every
+    write to the sink happens under one lock, so the sink has one writer at a time.
     """
 
-    LONGEST_S = 2.0
+    MAX_LATENCY_S = 2.0
 
-    def __init__(self, out: PictureOut, trouble: Callable[[Exception], None], clock: Callable[[], float] = now) -> None:
+    def __init__(
+        self, out: PictureSink, on_error: Callable[[Exception], None], clock: Callable[[], float] = now
+    ) -> None:
         self._out = out
         self._clock = clock
-        self._trouble = trouble
-        self._waiting: deque[_Waiting] = deque()
-        self._spare: list[Picture] = []
-        self._wake = threading.Condition()
+        self._on_error = on_error
+        self._waiting: deque[_DelayedPicture] = deque()
+        self._free_buffers: list[Picture] = []
+        self._changed = threading.Condition()
         self._latency_s = 0.0
         self._closing = False
         self._thread: threading.Thread | None = None
 
     @property
     def latency_s(self) -> float:
-        """From a picture's capture to when it is handed on; 0: as fast as it can."""
+        """From a picture's capture to when it is passed on; 0: as soon as it is ready."""
         return self._latency_s
 
     @latency_s.setter
     def latency_s(self, latency_s: float) -> None:
-        """A shorter one lets go at once of what has waited long enough."""
-        with self._wake:
-            self._latency_s = min(max(latency_s, 0.0), self.LONGEST_S)
-            self._wake.notify_all()
+        """A shorter latency releases at once what has waited long enough."""
+        with self._changed:
+            self._latency_s = min(max(latency_s, 0.0), self.MAX_LATENCY_S)
+            self._changed.notify_all()
 
     def write(self, picture: Picture, *, captured_at: float, ready_at: float, index: int, kind: FrameKind) -> None:
-        """Hands `picture` on when it is due. Called on the loop; the picture may be overwritten
-        afterwards."""
-        with self._wake:
+        """Passes `picture` on when it is due. Called on the loop; the caller may overwrite the picture afterwards."""
+        with self._changed:
             if not self._waiting and captured_at + self._latency_s <= self._clock():
                 self._out.write(picture, captured_at=captured_at, ready_at=ready_at, index=index, kind=kind)
                 return
-            self._waiting.append(_Waiting(self._kept(picture), captured_at, ready_at, index, kind))
+            self._waiting.append(_DelayedPicture(self._copy(picture), captured_at, ready_at, index, kind))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="picture delay", daemon=True)
                 self._thread.start()
-            self._wake.notify_all()
+            self._changed.notify_all()
 
-    def drop(self) -> None:
-        """Forgets what waits: something else must be seen at once."""
-        with self._wake:
+    def clear(self) -> None:
+        """Discards the waiting pictures, so that the next one is shown at once."""
+        with self._changed:
             self._waiting.clear()
 
     def close(self) -> None:
-        with self._wake:
+        with self._changed:
             self._closing = True
-            self._wake.notify_all()
+            self._changed.notify_all()
         if self._thread is not None:
             self._thread.join(2.0)
 
-    def _kept(self, picture: Picture) -> Picture:
-        while self._spare:
-            spare = self._spare.pop()
-            if spare.shape == picture.shape:
-                np.copyto(spare, picture)
-                return spare
+    def _copy(self, picture: Picture) -> Picture:
+        while self._free_buffers:
+            buffer = self._free_buffers.pop()
+            if buffer.shape == picture.shape:
+                np.copyto(buffer, picture)
+                return buffer
         return picture.copy()
 
     def _run(self) -> None:
-        with self._wake:
+        with self._changed:
             while not self._closing:
                 if not self._waiting:
-                    self._wake.wait()
+                    self._changed.wait()
                     continue
                 wait_s = self._waiting[0].captured_at + self._latency_s - self._clock()
                 if wait_s > 0:
-                    self._wake.wait(wait_s)
+                    self._changed.wait(wait_s)
                     continue
-                w = self._waiting.popleft()
+                delayed = self._waiting.popleft()
                 try:
                     self._out.write(
-                        w.picture, captured_at=w.captured_at, ready_at=w.ready_at, index=w.index, kind=w.kind
+                        delayed.picture,
+                        captured_at=delayed.captured_at,
+                        ready_at=delayed.ready_at,
+                        index=delayed.index,
+                        kind=delayed.kind,
                     )
                 except Exception as error:
-                    self._trouble(error)
-                self._spare.append(w.picture)
+                    self._on_error(error)
+                self._free_buffers.append(delayed.picture)

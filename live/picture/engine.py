@@ -1,10 +1,10 @@
 """The picture engine's loop: camera -> tracker -> look -> transition -> delay -> stage, one frame after another.
 
-Lives in a process of its own (`main`), or in anybody's, with a scripted source and a manual clock (tests,
-`guise render`). `PictureEngine` belongs to one thread. On it nothing loads, nothing is written to disk, nothing waits
-but for the next frame; what goes wrong becomes a Fault, the safe picture and another try, and the loop goes on.
+Runs in its own process (`main`), or in the caller's with a scripted source and a manual clock (tests, `guise render`).
+`PictureEngine` belongs to one thread. On that thread nothing loads, nothing is written to disk, and nothing waits
+except for the next frame. An error becomes a Fault, the safe picture and a retry; the loop continues.
 
-The performer's raw face reaches the stage only through the look called `bypass`.
+The performer's raw face reaches the stage only through the look `bypass`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import cv2
 
 from live.picture.composer import Composer
-from live.picture.delay_line import DelayLine, PictureOut
+from live.picture.delay_line import DelayLine, PictureSink
 from live.picture.faults import Faults, one_line
 from live.picture.look import Look, open_look
 from live.picture.look_switcher import LookSwitcher
@@ -35,8 +35,8 @@ from live.picture.sources.none import NoSource
 from live.picture.sources.registry import open_source
 from live.picture.sources.source import Source, SourceOptions
 from live.picture.tracker import Tracker
-from live.picture.tracking import Tracked, Tracking
-from live.process.engine_process import EngineLink
+from live.picture.tracking import Tracked, TrackingStage
+from live.process.engine_link import EngineLink
 from live.process.frames import Frame, Landmarks, now
 from live.process.messages import (
     Command,
@@ -63,17 +63,17 @@ from models.features.types import Picture, Points
 
 HEARTBEAT_S = 0.25
 WAIT_S = 0.02
-"""How long the loop waits for a frame before it looks for commands again."""
-SAFE_EVERY_S = 0.2
-"""While there is no source the safe picture is sent so often, so that whoever looks sees the engine alive."""
-OPENING_S = 3.0
-"""A webcam may take so long to open before that is called a fault."""
-COLLECT_EVERY_S = 10.0
+"""How long the loop waits for a frame before it checks for commands again."""
+SAFE_INTERVAL_S = 0.2
+"""While there is no source, the safe picture is sent at this interval, so that readers see that the engine is alive."""
+OPENING_GRACE_S = 3.0
+"""A webcam may take this long to open before that is reported as a fault."""
+GC_INTERVAL_S = 10.0
 LATENCY = "picture/latency_s"
-"""The parameter that sets the delay line."""
+"""The parameter that sets the delay line's latency."""
 NO_CUE = -1
 NO_FRAME = -1
-"""The index of a picture that is of no frame."""
+"""The index of a picture that belongs to no frame."""
 
 
 class Step(Enum):
@@ -85,29 +85,30 @@ class Step(Enum):
 
 
 class PictureEngine:
-    """Turns a source's frames into the audience's pictures. See the module."""
+    """Turns a source's frames into the pictures the audience sees. See the module."""
 
     def __init__(
         self,
         settings: PictureSettings,
         source: Source,
-        stage_out: PictureOut,
-        preview_out: PictureOut | None = None,
+        stage_out: PictureSink,
+        preview_out: PictureSink | None = None,
         clock: Callable[[], float] = now,
         *,
         face_points: FacePoints | None = None,
         load: Callable[[str], Look] | None = None,
         send: Callable[[Event], None] | None = None,
     ) -> None:
-        """`load` makes a look from its key (tests give their own); `send` takes events, else `events()` keeps them.
+        """`load` opens a look by its key (tests pass their own). `send` takes events; without it `events()` collects
+        them.
 
         Raises LandmarkFileMissing.
         """
         self.settings = settings
         self.source = source
         self._clock = clock
-        self._started_at = self._collected_at = clock()
-        self._frame_s = 1 / 30
+        self._started_at = self._gc_at = clock()
+        self._frame_period_s = 1 / 30
         self._sent: list[Event] = []
         self._send = send if send is not None else self._sent.append
         self._faults = Faults(self._send, clock)
@@ -115,15 +116,15 @@ class PictureEngine:
 
         tracker = Tracker(face_points if face_points is not None else take_face_points(settings.landmarks))
         neutral = PerformerNeutral(settings.neutral, settings.mirror)
-        self._tracking = Tracking(tracker, neutral, settings.mirror)
+        self._tracking = TrackingStage(tracker, neutral, settings.mirror)
         self._landmarks: Landmarks | None = None
 
         safe = self._read_safe(settings.safe_picture)
         lost = LostFace(settings.hold_s, settings.fade_s)
-        self._acts = LookSwitcher(load if load is not None else self._open_look, safe.look, self._send)
-        self._composer = Composer(self._acts, lost, safe, self._faults, self._log)
+        self._looks = LookSwitcher(load if load is not None else self._open_look, safe.look, self._send)
+        self._composer = Composer(self._looks, lost, safe, self._faults, self._log)
         self._parameters = Parameters()
-        self._delay = DelayLine(stage_out, self._delay_trouble, clock)
+        self._delay = DelayLine(stage_out, self._on_delay_error, clock)
         self._delay.latency_s = settings.latency_s
         self._preview = Preview(preview_out, settings.preview_height)
 
@@ -133,29 +134,29 @@ class PictureEngine:
     # ---------------------------------------------------------------- commands
 
     def handle(self, command: Command) -> None:
-        """Takes one command; never waits."""
+        """Handles one command; never waits."""
         match command:
             case Prepare():
-                self._acts.prepare(command.key)
+                self._looks.prepare(command.model)
             case Go():
-                self._acts.ask(command, self._clock())
+                self._looks.request(command, self._clock())
             case Panic():
                 if command.on and not self._composer.panic:
-                    self._delay.drop()
+                    self._delay.clear()
                 self._composer.panic = command.on
             case SetParameter():
                 self._ease(command.name, command.value, 0.0)
             case Lock():
                 self._tracking.lock(command.x, command.y)
             case Forget():
-                self._acts.forget(command.model)
+                self._looks.forget(command.model)
             case Reload():
                 self._reload(command)
             case Stop():
                 pass  # The loop in `run` ends.
 
     def events(self) -> list[Event]:
-        """What would have been sent since the last call, where no `send` was given."""
+        """The events since the last call, when no `send` was given."""
         events = self._sent[:]
         self._sent.clear()
         return events
@@ -163,91 +164,94 @@ class PictureEngine:
     # ---------------------------------------------------------------- the loop
 
     def step(self, wait_s: float = WAIT_S) -> Step:
-        """One turn: the newest frame, if one comes within `wait_s`, from the mailbox to the outputs."""
+        """One turn of the loop: takes the newest frame, if one comes within `wait_s`, from the mailbox to the
+        outputs."""
         self.source.watch()
-        tracked = self._next(wait_s)
+        tracked = self._next_tracked(wait_s)
         if tracked is not None:
-            self._faults.mend("camera")
-            self._perform(tracked)
+            self._faults.resolve("camera")
+            self._present_tracked(tracked)
             return Step.FRAME
         t_s = self._clock()
-        self._take_news(t_s)
+        self._apply_pending_switch(t_s)
         if not self.source.gone:
             return Step.IDLE
-        self._without_source(t_s)
+        self._present_without_source(t_s)
         return Step.GONE
 
     def process(self, frame: Frame) -> FrameKind:
-        """One frame, from the tracker to the outputs. Gives what the audience sees for it."""
-        return self._perform(self._tracking.find(frame))
+        """Takes one frame from the tracker to the outputs. Returns the kind of picture shown for it."""
+        return self._present_tracked(self._tracking.track(frame))
 
     def track_ahead(self) -> None:
-        """From now on the next frame is tracked, in a thread of its own, while the look paints this one."""
+        """Starts the tracking thread: from now on the next frame is tracked while the look generates the current
+        one."""
         self._tracking.start(self.source.mailbox.take)
 
-    def _next(self, wait_s: float) -> Tracked | None:
-        if self._tracking.ahead:
+    def _next_tracked(self, wait_s: float) -> Tracked | None:
+        if self._tracking.running:
             return self._tracking.mailbox.take(wait_s)
         frame = self.source.mailbox.take(wait_s)
-        return None if frame is None else self._tracking.find(frame)
+        return None if frame is None else self._tracking.track(frame)
 
-    def _perform(self, tracked: Tracked) -> FrameKind:
+    def _present_tracked(self, tracked: Tracked) -> FrameKind:
         frame = tracked.frame
         t_s = self._clock()
         self._log.begin_frame(t_s - frame.captured_at - tracked.took_s)
-        self._log.spend("track", tracked.took_s)
+        self._log.add_time("track", tracked.took_s)
         if tracked.error is not None:
             self._faults.fail("tracker", tracked.error, t_s)
         else:
-            self._faults.mend("tracker")
-        self._take_news(t_s)
-        self._move_parameters(t_s)
+            self._faults.resolve("tracker")
+        self._apply_pending_switch(t_s)
+        self._update_parameters(t_s)
         self._landmarks = tracked.landmarks
         points = None if tracked.landmarks is None else tracked.landmarks.points
-        picture, kind = self._composer.compose(frame.picture, points, tracked.neutral, t_s, self._frame_s)
+        picture, kind = self._composer.compose(frame.picture, points, tracked.neutral, t_s, self._frame_period_s)
         self._present(picture, kind, frame.captured_at, frame.index)
         self._show_preview(frame, tracked.landmarks)
         if self.source.fps > 1:
-            self._frame_s = 1 / self.source.fps
+            self._frame_period_s = 1 / self.source.fps
         return kind
 
     def idle(self) -> None:
-        """Between two frames: what Python's collector would else do within one."""
-        self._acts.let_go()
+        """Work between two frames, including the garbage collection that Python would otherwise do within one."""
+        self._looks.close_forgotten()
         t_s = self._clock()
-        if t_s - self._collected_at > COLLECT_EVERY_S:
-            self._collected_at = t_s
+        if t_s - self._gc_at > GC_INTERVAL_S:
+            self._gc_at = t_s
             gc.collect()
 
     def close(self) -> None:
         self._tracking.close()
         self._delay.close()
-        self._acts.close()
+        self._looks.close()
         self.source.close()
 
     @property
     def look_size(self) -> tuple[int, int] | None:
-        """Width and height of what the look on stage gives; None: the frame's."""
-        return self._acts.current.look.size
+        """Width and height of the current look's pictures; None: the frame's."""
+        return self._looks.current.look.size
 
-    def know_neutral(self, neutral: Points) -> None:
-        """The performer's neutral, as PictureSettings carries it, from the next frame on; for render."""
+    def set_neutral(self, neutral: Points) -> None:
+        """Sets the performer's neutral, in the form of PictureSettings.neutral, from the next frame on; used by
+        render."""
         self._tracking.neutral = PerformerNeutral(neutral, self.settings.mirror)
 
     def wait_for_look(self, timeout_s: float = 60.0) -> None:
-        """Waits until the look that was asked for is on stage; for render, never while performing.
+        """Waits until the requested look is on stage; used by render, never while performing.
 
-        Raises RuntimeError when it is refused.
+        Raises RuntimeError when the look is refused, or not loaded in time.
         """
-        until = perf_counter() + timeout_s
-        while (wanted := self._acts.waited_for) is not None:
-            self._take_news(self._clock())
-            refused = [e for e in self._sent if isinstance(e, Refused) and e.model == wanted]
+        deadline_s = perf_counter() + timeout_s
+        while (key := self._looks.requested_key) is not None:
+            self._apply_pending_switch(self._clock())
+            refused = [event for event in self._sent if isinstance(event, Refused) and event.model == key]
             if refused:
                 raise RuntimeError(refused[0].why)
-            if perf_counter() > until:
-                raise RuntimeError(f"{wanted} is not loaded after {timeout_s:.0f} s")
-            if self._acts.waited_for is not None:
+            if perf_counter() > deadline_s:
+                raise RuntimeError(f"{key} is not loaded after {timeout_s:.0f} s")
+            if self._looks.requested_key is not None:
                 sleep(0.005)
 
     # ---------------------------------------------------------------- within a frame
@@ -268,51 +272,51 @@ class PictureEngine:
         except Exception as error:
             self._faults.fail("preview", error, t_s)
 
-    def _without_source(self, t_s: float) -> None:
-        """The camera is gone: the safe picture at once, and again now and then."""
+    def _present_without_source(self, t_s: float) -> None:
+        """The camera is gone: shows the safe picture at once, and again at an interval."""
         source = self.source
-        opening = source.frames_captured == 0 and t_s - self._started_at < OPENING_S
-        if not isinstance(source, NoSource) and (source.trouble or not opening):
-            self._faults.fail("camera", source.trouble or f"{source.name} gives no picture", t_s)
+        opening = source.frames_captured == 0 and t_s - self._started_at < OPENING_GRACE_S
+        if not isinstance(source, NoSource) and (source.error or not opening):
+            self._faults.fail("camera", source.error or f"{source.name} gives no picture", t_s)
         if self._landmarks is not None or self._composer.lost.share(t_s) < 1:
             self._landmarks = None
             self._composer.lost.cut(t_s)
-            self._delay.drop()
+            self._delay.clear()
             self._log.interrupt()
         written_at = self._log.written_at
-        if written_at is None or t_s - written_at >= SAFE_EVERY_S:
-            self._present(self._composer.nothing_right(), FrameKind.SAFE, t_s, NO_FRAME)
+        if written_at is None or t_s - written_at >= SAFE_INTERVAL_S:
+            self._present(self._composer.fallback_picture(), FrameKind.SAFE, t_s, NO_FRAME)
 
     # ---------------------------------------------------------------- looks and parameters
 
     def _open_look(self, key: str) -> Look:
         return open_look(key, self.settings.provider, self.settings.retarget)
 
-    def _take_news(self, t_s: float) -> None:
-        """A look that was waited for and is loaded goes on stage, with its cue's parameters."""
-        entrance = self._acts.update(t_s)
-        if entrance is None:
+    def _apply_pending_switch(self, t_s: float) -> None:
+        """Puts a requested look on stage once it is loaded, and applies its cue's parameters."""
+        entered = self._looks.update(t_s)
+        if entered is None:
             return
-        go = entrance.go
+        go = entered.go
         for name, value in self._parameters.values.items():
             self._set(name, value)
         for name, value in go.set.items():
             self._ease(name, value, go.transition_s)
         self._log.end_switch()
         if go.cue_index != NO_CUE:
-            self._log.begin_switch(go.cue_index, t_s - entrance.asked_at, t_s, go.transition_s)
+            self._log.begin_switch(go.cue_index, t_s - entered.requested_at, t_s, go.transition_s)
 
     def _ease(self, name: str, value: float, length_s: float) -> None:
         if not name.startswith("picture/"):
             return
         t_s = self._clock()
-        default = self._acts.current.look.parameters.get(_own_name(name), value)
+        default = self._looks.current.look.parameters.get(_look_parameter(name), value)
         if name == LATENCY:
             default = self._delay.latency_s
         self._parameters.ease(name, value, default, t_s, length_s)
-        self._move_parameters(t_s)
+        self._update_parameters(t_s)
 
-    def _move_parameters(self, t_s: float) -> None:
+    def _update_parameters(self, t_s: float) -> None:
         for name, value in self._parameters.move(t_s).items():
             self._set(name, value)
 
@@ -320,44 +324,44 @@ class PictureEngine:
         if name == LATENCY:
             self._delay.latency_s = value
         else:
-            self._acts.current.look.set_parameter(_own_name(name), value)
+            self._looks.current.look.set_parameter(_look_parameter(name), value)
 
     def _reload(self, command: Reload) -> None:
         lost, safe = self._composer.lost, self._read_safe(Path(command.safe_picture) if command.safe_picture else None)
         lost.hold_s, lost.fade_s = command.hold_s, command.fade_s
         self._composer.safe = safe
-        self._acts.replace_safe(safe.look)
+        self._looks.replace_safe(safe.look)
 
     def _read_safe(self, path: Path | None) -> SafePicture:
         safe = SafePicture(path)
-        if safe.trouble:
-            self._send(Note(safe.trouble))
+        if safe.error:
+            self._send(Note(safe.error))
         return safe
 
-    def _delay_trouble(self, error: Exception) -> None:
-        # Called in the delay line's thread: appending to a list and sending are safe there, more is not.
+    def _on_delay_error(self, error: Exception) -> None:
+        # Called in the delay line's thread: only appending to a list and sending are safe there.
         self._send(Fault(self._clock(), "stage", one_line(error)))
 
-    # ---------------------------------------------------------------- figures
+    # ---------------------------------------------------------------- metrics
 
     def metrics(self) -> dict[str, Any]:
-        """For the screen, of the last seconds; times in ms."""
+        """Metrics of the last seconds for the screen; times in ms."""
         return {
             **self._log.metrics(self._clock()),
             **self._counts(),
             "camera": self.source.name,
             "camera_fps": round(self.source.fps, 1),
             "camera_size": self.source.size,
-            "camera_trouble": self.source.trouble if self.source.gone else "",
+            "camera_trouble": self.source.error if self.source.gone else "",
             "face": self._landmarks is not None,
-            "look": self._acts.current_key,
+            "look": self._looks.current_key,
             "target_latency": in_ms(self._delay.latency_s),
             "panic": self._composer.panic,
-            "loaded": self._acts.loaded,
+            "loaded": self._looks.loaded_keys,
         }
 
     def report(self) -> dict[str, Any]:
-        """The parts "video", "switches" and "faults" of the report, of the whole run; times in ms."""
+        """The parts "video", "switches" and "faults" of the report, for the whole run; times in ms."""
         return {
             "video": {**self._log.report(), **self._counts()},
             "switches": self._log.switches(),
@@ -369,17 +373,17 @@ class PictureEngine:
             "frames_captured": self.source.frames_captured,
             "frames_dropped": self.source.mailbox.dropped + self._tracking.mailbox.dropped,
             "face_lost_frames": self._tracking.lost_frames,
-            "provider": self._acts.current.look.provider,
+            "provider": self._looks.current.look.provider,
         }
 
 
-def _own_name(parameter: str) -> str:
-    """As the look knows it."""
+def _look_parameter(parameter: str) -> str:
+    """The parameter's name as the look knows it."""
     return parameter.removeprefix("picture/")
 
 
 def main(link: EngineLink, settings: PictureSettings, stage: SharedFramesHandle, preview: SharedFramesHandle) -> None:
-    """The engine's process: runs until Stop comes or the link closes."""
+    """The engine's process: runs until Stop arrives or the link closes."""
     cv2.setNumThreads(1)
     try:
         options = SourceOptions(epoch=settings.epoch, period_s=settings.period_s, performer=settings.performer)
@@ -387,7 +391,7 @@ def main(link: EngineLink, settings: PictureSettings, stage: SharedFramesHandle,
     except BadSource as error:
         link.send(Finished(f"bad source: {error}", {}))
         return
-    source.start()  # A camera takes its time to open; the rest is built meanwhile.
+    source.start()  # A camera takes time to open; the rest is built meanwhile.
     stage_frames, preview_frames = SharedFrames.attach(stage), SharedFrames.attach(preview)
     try:
         engine = PictureEngine(settings, source, stage_frames, preview_frames, send=link.send)
@@ -398,18 +402,18 @@ def main(link: EngineLink, settings: PictureSettings, stage: SharedFramesHandle,
     gc.collect()
     gc.freeze()
     gc.disable()
-    why = run(engine, link)
+    reason = run(engine, link)
     report = engine.report()
     engine.close()
-    link.send(Finished(why, report))
+    link.send(Finished(reason, report))
     stage_frames.close()
     preview_frames.close()
 
 
 def run(engine: PictureEngine, link: EngineLink) -> str:
-    """The loop of the process; gives why it ended."""
+    """The loop of the process; returns why it ended."""
     engine.track_ahead()
-    beat_at = now()
+    next_heartbeat_at = now()
     while not link.closed:
         for command in link.poll():
             if isinstance(command, Stop):
@@ -417,8 +421,8 @@ def run(engine: PictureEngine, link: EngineLink) -> str:
             engine.handle(command)
         engine.step()
         t_s = now()
-        if t_s >= beat_at:
-            beat_at = t_s + HEARTBEAT_S
+        if t_s >= next_heartbeat_at:
+            next_heartbeat_at = t_s + HEARTBEAT_S
             link.send(Heartbeat(t_s, engine.metrics()))
         engine.idle()
     return "parent gone"

@@ -1,6 +1,6 @@
-"""What is broken in the picture engine: each fault said once, until it is mended, and written into the report.
+"""The picture engine's faults: each is sent once until it is resolved, and recorded for the report.
 
-Belongs to the engine's loop.
+Runs on the picture engine's loop.
 """
 
 from __future__ import annotations
@@ -13,39 +13,39 @@ from live.process.percentiles import in_ms
 
 
 class Faults:
-    """By where they are: "camera", "tracker", "look porcelain.onnx"."""
+    """Open faults, by where they occur: "camera", "tracker", "look porcelain.onnx"."""
 
     def __init__(self, send: Callable[[Event], None], clock: Callable[[], float]) -> None:
         self._send = send
         self._clock = clock
         self._started_at = clock()
-        self._lasting: dict[str, tuple[float, int]] = {}
-        self._account: list[dict[str, Any]] = []
+        self._open: dict[str, tuple[float, int]] = {}
+        self._entries: list[dict[str, Any]] = []
 
     def fail(self, where: str, what: Exception | str, t_s: float) -> None:
-        """Says that something broke, once; whoever calls goes on."""
-        if where in self._lasting:
+        """Reports a fault, once while it lasts; returns normally."""
+        if where in self._open:
             return
-        told = what if isinstance(what, str) else one_line(what)
-        self._lasting[where] = t_s, len(self._account)
+        message = what if isinstance(what, str) else one_line(what)
+        self._open[where] = t_s, len(self._entries)
         at = in_ms(t_s - self._started_at)
-        self._account.append({"at": at, "where": where, "what": told, "recovered_after": None})
-        self._send(Fault(t_s, where, told))
+        self._entries.append({"at": at, "where": where, "what": message, "recovered_after": None})
+        self._send(Fault(t_s, where, message))
 
-    def mend(self, where: str) -> None:
-        """Says that it works again, where it was broken."""
-        if where in self._lasting:
-            since, index = self._lasting.pop(where)
+    def resolve(self, where: str) -> None:
+        """Reports that `where` works again, if it had failed."""
+        if where in self._open:
+            since, index = self._open.pop(where)
             t_s = self._clock()
-            self._account[index]["recovered_after"] = in_ms(t_s - since)
+            self._entries[index]["recovered_after"] = in_ms(t_s - since)
             self._send(Recovered(t_s, where, t_s - since))
 
     def report(self) -> list[dict[str, Any]]:
-        """The "faults" part of the report, of the whole run."""
-        return [dict(fault) for fault in self._account]
+        """The "faults" part of the report, for the whole run."""
+        return [dict(fault) for fault in self._entries]
 
 
 def one_line(error: BaseException) -> str:
-    """An exception as the operator reads it."""
+    """An exception as one line for the operator."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

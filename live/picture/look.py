@@ -1,8 +1,8 @@
-"""A Look: a frozen model that turns a frame, and where the performer's face is in it, into a picture.
+"""A Look: a frozen model that turns a frame, and the performer's face points in it, into a picture.
 
-A ModelLook is built in the slot's loader thread and performs on the engine's loop, one step at a time; its
-session and buffers are its own and nothing at size is allocated while it performs. Bypass and Safe have the
-same face, so the slot and the transition know only looks.
+A ModelLook is built in the slot's loader thread and performs on the picture engine's loop, one frame at a time. Its
+session and buffers are its own; it allocates nothing large while performing. BypassLook and SafeLook have the same
+interface, so the slot and the transition handle looks only.
 """
 
 from __future__ import annotations
@@ -25,21 +25,22 @@ from models.features.retarget import Retarget
 from models.features.types import Picture, Points
 
 AffineMatrix = NDArray[np.float64]
-"""(2, 3): what brings pixels of the look's picture to pixels of the frame."""
+"""(2, 3): maps pixels of the look's picture to pixels of the frame."""
 
 FACE_EYES_APART = 0.30
 FACE_EYES_DOWN = 0.42
-"""The aligned crop: how far apart the eyes' centres lie and how far below its upper edge, of its side."""
+"""The aligned crop, in fractions of its side: the distance between the eyes' centres, and how far below the upper edge
+they are."""
 FACE2FACE_SIDE_PX = 480
 """A webcam's height: face2face-demo's three-pixel lines are drawn in a picture of this size, then shrunk."""
 
 
 class Look:
-    """What performs. `perform` is called on the engine's loop alone."""
+    """What performs. `perform` is called on the picture engine's loop only."""
 
     kind = FrameKind.GENERATED
     needs_face = True
-    """Without a face it has nothing to show, and the lost-face policy rules."""
+    """Whether it can show nothing without a face; the lost-face rules then apply."""
     provider = ""
     fallback: str | None = None
     size: tuple[int, int] | None = None
@@ -49,30 +50,29 @@ class Look:
         self.key = key
         self.draw_s = 0.0
         self.generate_s = 0.0
-        """What the last step took."""
+        """The seconds the last call of `perform` spent drawing the inputs and running the model."""
 
     def perform(self, frame: Picture, points: Points | None, neutral: Points | None) -> Picture:
-        """The picture for one frame; a buffer that the next call overwrites.
+        """Returns the picture for one frame; the next call may overwrite it.
 
-        `points` and `neutral` are (68, 2) in frame pixels, never None where `needs_face`.
+        `points` and `neutral` are (68, 2) in frame pixels, never None when `needs_face`.
         """
         raise NotImplementedError
 
     @property
     def parameters(self) -> Mapping[str, float]:
-        """Names a cue may set, with what they are when none does."""
+        """The parameters a cue may set, with their default values."""
         return {}
 
     def set_parameter(self, name: str, value: float) -> None:
-        """Unknown names are no error: a cue may set what only the next look knows."""
+        """Sets a parameter. Unknown names are ignored: a cue may set a parameter that only the next look has."""
 
     def close(self) -> None:
-        """Gives the memory back."""
+        """Releases the memory."""
 
 
 class BypassLook(Look):
-    """The performer as the camera sees him. The only look that shows a raw face, and only when a cue says
-    so."""
+    """The camera's picture. The only look that shows the raw face, and only when a cue asks for it."""
 
     kind = FrameKind.BYPASS
     needs_face = False
@@ -85,7 +85,7 @@ class BypassLook(Look):
 
 
 class SafeLook(Look):
-    """The picture that is shown when there is nothing right to show."""
+    """Shows the safe picture."""
 
     kind = FrameKind.SAFE
     needs_face = False
@@ -100,7 +100,7 @@ class SafeLook(Look):
 
 
 class ModelLook(Look):
-    """A frozen model. On a GPU its session performs on a thread of its own, and the loop waits for it."""
+    """A frozen model. On a GPU its session runs on its own thread, and the loop waits for it."""
 
     def __init__(self, key: str, session: FrozenSession, retarget: bool = True) -> None:
         super().__init__(key)
@@ -108,7 +108,7 @@ class ModelLook(Look):
         self.manifest: Manifest = session.manifest
         self.provider, self.fallback = session.provider, session.fallback
         side = self.manifest.size
-        assert side is not None  # The manifest of a look has one, see artifact.
+        assert side is not None  # The manifest of a look always has one, see export.artifact.rules.
         self.side = side
         self.reads = self.manifest.reads
         self.needs_face = "lines" in self.reads or "face" in self.reads
@@ -135,31 +135,31 @@ class ModelLook(Look):
             self._inputs[name][...] = min(max(value, parameter.low), parameter.high)
 
     def perform(self, frame: Picture, points: Points | None, neutral: Points | None) -> Picture:
-        began = perf_counter()
-        placed = self._read(frame, points, neutral)
-        drawn = perf_counter()
+        started_at = perf_counter()
+        placement = self._fill_inputs(frame, points, neutral)
+        drawn_at = perf_counter()
         outputs = self.session.run(**self._inputs)
         picture: Picture = outputs["picture"][0]
         if "mask" in outputs:
-            picture = _blend_into(frame, picture, outputs["mask"][0], placed)
-        self.draw_s, self.generate_s = drawn - began, perf_counter() - drawn
+            picture = _composite(frame, picture, outputs["mask"][0], placement)
+        self.draw_s, self.generate_s = drawn_at - started_at, perf_counter() - drawn_at
         return picture
 
     def close(self) -> None:
         self.session.close()
 
-    def _read(self, frame: Picture, points: Points | None, neutral: Points | None) -> AffineMatrix:
-        """Fills the inputs; gives the place of the look's picture in the frame."""
-        placed = _whole_frame(frame, self.side)
+    def _fill_inputs(self, frame: Picture, points: Points | None, neutral: Points | None) -> AffineMatrix:
+        """Fills the model's inputs; returns the placement of the look's picture in the frame."""
+        placement = _whole_frame(frame, self.side)
         if "frame" in self.reads:
-            wanted = self._inputs["frame"][0]
-            cv2.resize(frame, (wanted.shape[1], wanted.shape[0]), dst=wanted, interpolation=cv2.INTER_AREA)
+            target = self._inputs["frame"][0]
+            cv2.resize(frame, (target.shape[1], target.shape[0]), dst=target, interpolation=cv2.INTER_AREA)
         if "face" in self.reads:
             assert points is not None
-            placed = face_square(points, self.side)
+            placement = face_square(points, self.side)
             cv2.warpAffine(
                 frame,
-                placed,
+                placement,
                 (self.side, self.side),
                 dst=self._inputs["face"][0],
                 flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
@@ -167,34 +167,34 @@ class ModelLook(Look):
             )
         if "lines" in self.reads:
             assert points is not None
-            drawing, mine = self.lines(frame, points, points if neutral is None else neutral)
+            drawing, target_points = self.lines(frame, points, points if neutral is None else neutral)
             self._inputs["lines"][0] = drawing
             if "face" not in self.reads and "frame" not in self.reads:
-                placed = _similarity(mine, points)
-        return placed
+                placement = _similarity(target_points, points)
+        return placement
 
     def lines(self, frame: Picture, points: Points, neutral: Points) -> tuple[Picture, Points]:
-        """The landmark drawing the generator reads, and the points it was drawn from, in its pixels."""
+        """The landmark drawing that the generator reads, and the points it was drawn from, in pixels of the drawing."""
         height, width = frame.shape[:2]
         style = self.manifest.lines.style if self.manifest.lines else "smooth"
         if self._retarget is not None:
-            mine = self._retarget(points, neutral)
+            target_points = self._retarget(points, neutral)
         else:
             short = min(height, width)
             square = np.array([(width - short) // 2, (height - short) // 2, short], np.float64)
-            mine = to_square(points, square, self.side)
+            target_points = to_square(points, square, self.side)
         if style == "smooth":
-            return draw_lines(mine, self.side), mine
+            return draw_lines(target_points, self.side), target_points
         if self._retarget is None:
-            return draw_face2face_lines(points, (height, width), self.side), mine
-        large = ((mine + 0.5) * (FACE2FACE_SIDE_PX / self.side) - 0.5).astype(np.float32)
-        return draw_face2face_lines(large, (FACE2FACE_SIDE_PX, FACE2FACE_SIDE_PX), self.side), mine
+            return draw_face2face_lines(points, (height, width), self.side), target_points
+        scaled = ((target_points + 0.5) * (FACE2FACE_SIDE_PX / self.side) - 0.5).astype(np.float32)
+        return draw_face2face_lines(scaled, (FACE2FACE_SIDE_PX, FACE2FACE_SIDE_PX), self.side), target_points
 
 
 def open_look(path: str | Path, provider: str = "auto", retarget: bool = True) -> ModelLook:
-    """The look in the frozen model at `path`, warmed at its real shape. Runs in the loader thread.
+    """Opens the look in the frozen model at `path`, warmed at its real shape. Runs in the loader thread.
 
-    Raises BadModel, ValueError (no such provider), or RuntimeError when the provider fails.
+    Raises BadModel, ValueError (unknown provider), or RuntimeError when the provider fails.
     """
 
     session = open_session(path, provider, kind="look")
@@ -207,7 +207,7 @@ def open_look(path: str | Path, provider: str = "auto", retarget: bool = True) -
 
 
 def face_square(points: Points, side: int) -> AffineMatrix:
-    """Where the aligned crop of `side` pixels lies in the frame: the eyes level, in a fixed place of it."""
+    """The placement of the aligned crop of `side` pixels in the frame: eyes level, at a fixed place in the crop."""
     right = points[RIGHT_EYE].mean(0, dtype=np.float64)
     left = points[LEFT_EYE].mean(0, dtype=np.float64)
     # LEFT_EYE (36-41) is on the left of the picture.
@@ -224,22 +224,22 @@ def _whole_frame(frame: Picture, side: int) -> AffineMatrix:
     return np.array([[x, 0, x / 2 - 0.5], [0, y, y / 2 - 0.5]])
 
 
-def _similarity(source: Points, wanted: Points) -> AffineMatrix:
-    """The similarity that brings `source` nearest to `wanted` (least squares, in the complex plane)."""
+def _similarity(source: Points, target: Points) -> AffineMatrix:
+    """The similarity transform that maps `source` to `target` (least squares, in the complex plane)."""
     a = source[:, 0] + 1j * source[:, 1].astype(np.float64)
-    b = wanted[:, 0] + 1j * wanted[:, 1].astype(np.float64)
+    b = target[:, 0] + 1j * target[:, 1].astype(np.float64)
     a_mean, b_mean = a.mean(), b.mean()
-    turn = np.vdot(a - a_mean, b - b_mean) / max(float(np.vdot(a - a_mean, a - a_mean).real), 1e-9)
-    shift = b_mean - turn * a_mean
-    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+    rotation = np.vdot(a - a_mean, b - b_mean) / max(float(np.vdot(a - a_mean, a - a_mean).real), 1e-9)
+    shift = b_mean - rotation * a_mean
+    return np.array([[rotation.real, -rotation.imag, shift.real], [rotation.imag, rotation.real, shift.imag]])
 
 
-def _blend_into(frame: Picture, picture: Picture, mask: Picture, placed: AffineMatrix) -> Picture:
-    """A copy of `frame` with `picture` laid where `placed` says, as much as `mask` (side, side, 1) says."""
+def _composite(frame: Picture, picture: Picture, mask: Picture, placement: AffineMatrix) -> Picture:
+    """A copy of `frame` with `picture` placed by `placement` and weighted by `mask` (side, side, 1)."""
     height, width = frame.shape[:2]
-    over = cv2.warpAffine(picture, placed, (width, height), flags=cv2.INTER_LINEAR)
+    warped = cv2.warpAffine(picture, placement, (width, height), flags=cv2.INTER_LINEAR)
     flat = np.ascontiguousarray(mask[..., 0])
-    share = cv2.warpAffine(flat, placed, (width, height), flags=cv2.INTER_LINEAR)
+    share = cv2.warpAffine(flat, placement, (width, height), flags=cv2.INTER_LINEAR)
     weight = cv2.cvtColor(share, cv2.COLOR_GRAY2RGB)
     kept = cv2.multiply(frame, cv2.bitwise_not(weight), scale=1 / 255)
-    return np.asarray(cv2.add(cv2.multiply(over, weight, scale=1 / 255), kept), np.uint8)
+    return np.asarray(cv2.add(cv2.multiply(warped, weight, scale=1 / 255), kept), np.uint8)

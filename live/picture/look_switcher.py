@@ -1,6 +1,6 @@
-"""The acts: looks with what each needs on stage. Which one performs, which one is going, and which is waited for.
+"""Which look is on stage, which one is fading out, and which one has been requested.
 
-Belongs to the picture engine's loop; loading is the slot's thread's, taking down a thread's of its own.
+Runs on the picture engine's loop. Looks load in the slot's thread and are closed in a thread of their own.
 """
 
 from __future__ import annotations
@@ -16,37 +16,38 @@ from live.process.messages import Event, Go, Note, Ready
 from live.process.slot import Slot
 from models.features.types import Picture
 
-ALWAYS = ("bypass", "safe")
+PERMANENT_KEYS = ("bypass", "safe")
 
 
 @dataclass(slots=True, eq=False)
 class LoadedLook:
-    """A look with its own blending buffer, what it showed last, and when it failed."""
+    """A loaded look with its blending buffer, its last picture, and the time at which it failed, if it did."""
 
     look: Look
     blender: Blender = field(default_factory=Blender)
-    shown: Picture | None = None
+    last_picture: Picture | None = None
     failed_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """A Go whose look performs from now on, and when it was asked for."""
+    """A Go whose look is now on stage, and when it was requested."""
 
     go: Go
-    asked_at: float
+    requested_at: float
 
 
 class LookSwitcher:
-    """`bypass` and `safe` are there from the beginning, and `safe` performs. Close it, else its thread stays."""
+    """The loaded looks. `bypass` and `safe` are always loaded, and `safe` is on stage at first. Close it, else its
+    thread stays."""
 
     def __init__(self, load: Callable[[str], Look], safe: SafeLook, send: Callable[[Event], None]) -> None:
         """`load` runs in the slot's thread; `send` takes Ready, Refused and Note."""
         self._slot: Slot[LoadedLook] = Slot(lambda key: LoadedLook(load(key)), name="look")
         self._send = send
-        self._waiting: Entered | None = None
-        self._leaving: list[LoadedLook] = []
-        self._any_cue = False
+        self._requested: Entered | None = None
+        self._forgotten: list[LoadedLook] = []
+        self._has_switched = False
         self.transition: Transition[LoadedLook] = Transition()
         self._slot.put("bypass", LoadedLook(BypassLook()))
         self._slot.put("safe", LoadedLook(safe))
@@ -54,84 +55,85 @@ class LookSwitcher:
 
     @property
     def current(self) -> LoadedLook:
-        """The one that performs."""
-        act = self._slot.current
-        assert act is not None  # `safe` at least, from the beginning
-        return act
+        """The look on stage."""
+        loaded = self._slot.current
+        assert loaded is not None  # `safe` is on stage from the start
+        return loaded
 
     @property
     def current_key(self) -> str | None:
         return self._slot.current_key
 
     @property
-    def loaded(self) -> list[str]:
+    def loaded_keys(self) -> list[str]:
         return self._slot.loaded
 
     @property
-    def waited_for(self) -> str | None:
-        """The look that a Go asked for and that is not on stage yet."""
-        return None if self._waiting is None else self._waiting.go.model
+    def requested_key(self) -> str | None:
+        """The look that a Go requested and that is not on stage yet."""
+        return None if self._requested is None else self._requested.go.model
 
     def prepare(self, key: str) -> None:
         self._slot.prepare(key)
 
-    def ask(self, go: Go, asked_at: float) -> None:
-        """Have its look on stage as soon as it is loaded; `update` says when. The newest Go counts."""
-        self._waiting = Entered(go, asked_at)
-        if not self._slot.ready(go.model):
+    def request(self, go: Go, requested_at: float) -> None:
+        """Puts the Go's look on stage as soon as it is loaded; `update` returns it then. The newest Go counts."""
+        self._requested = Entered(go, requested_at)
+        if not self._slot.is_ready(go.model):
             self._slot.prepare(go.model)
 
     def replace_safe(self, safe: SafeLook) -> None:
-        """Another safe picture, at once."""
+        """Replaces the safe look at once."""
         self._slot.put("safe", LoadedLook(safe))
         if self._slot.current_key == "safe":
             self._slot.go("safe")
 
     def update(self, t_s: float) -> Entered | None:
-        """Tells what the loader has finished. A look that was waited for and is there goes on stage: its Go."""
-        for news in self._slot.news():
-            self._send(news)
-            if isinstance(news, Ready):
-                act = self._slot.model(news.model)
-                if act is not None and act.look.fallback:
-                    self._send(Note(f"{Path(news.model).name}: {act.look.fallback}"))
-            elif news.model == self.waited_for:
-                self._waiting = None
-        waiting = self._waiting
-        if waiting is None or not self._slot.ready(waiting.go.model):
+        """Reports what the loader has finished. Returns the requested Go when its look has entered with this call, else
+        None."""
+        for result in self._slot.answers():
+            self._send(result)
+            if isinstance(result, Ready):
+                loaded = self._slot.model(result.model)
+                if loaded is not None and loaded.look.fallback:
+                    self._send(Note(f"{Path(result.model).name}: {loaded.look.fallback}"))
+            elif result.model == self.requested_key:
+                self._requested = None
+        requested = self._requested
+        if requested is None or not self._slot.is_ready(requested.go.model):
             return None
-        self._waiting = None
+        self._requested = None
         old = self.current
-        self._slot.go(waiting.go.model)
+        self._slot.go(requested.go.model)
         if self.current is not old:
-            first = not self._any_cue and old.look.key == "safe"  # nothing has performed yet: no dissolve
-            self.transition.begin(None if first else old, waiting.go.transition_s, t_s)
-        self._any_cue = True
-        return waiting
+            first = not self._has_switched and old.look.key == "safe"  # nothing has been on stage yet: no dissolve
+            self.transition.begin(None if first else old, requested.go.transition_s, t_s)
+        self._has_switched = True
+        return requested
 
     def forget(self, key: str) -> None:
-        """Give a look's memory back; the one that performs stays."""
-        if key == self._slot.current_key or key in ALWAYS:
+        """Unloads a look; the one on stage stays."""
+        if key == self._slot.current_key or key in PERMANENT_KEYS:
             return
-        act = self._slot.model(key)
+        loaded = self._slot.model(key)
         self._slot.forget(key)
-        if act is not None:
-            self._leaving.append(act)
+        if loaded is not None:
+            self._forgotten.append(loaded)
 
-    def let_go(self) -> None:
-        """Takes down what was forgotten and is not in a dissolve any more, off the loop: freeing takes its time."""
-        if not self._leaving:
+    def close_forgotten(self) -> None:
+        """Closes forgotten looks that no dissolve uses any more, in another thread: freeing memory takes time."""
+        if not self._forgotten:
             return
         on_stage = (self.current, self.transition.old)
-        going = [act for act in self._leaving if act not in on_stage]
-        if going:
-            self._leaving = [act for act in self._leaving if act in on_stage]
-            Thread(target=_close_all, args=(going,), name="look leaving", daemon=True).start()
+        closable = [loaded for loaded in self._forgotten if loaded not in on_stage]
+        if closable:
+            self._forgotten = [loaded for loaded in self._forgotten if loaded in on_stage]
+            Thread(target=_close_all, args=(closable,), name="close looks", daemon=True).start()
 
     def close(self) -> None:
         self._slot.close()
 
 
-def _close_all(acts: list[LoadedLook]) -> None:
-    while acts:
-        acts.pop().look.close()
+def _close_all(looks: list[LoadedLook]) -> None:
+    while looks:
+        looks.pop().look.close()

@@ -1,7 +1,7 @@
-"""The account of a performance: how long each stage took, the latency, the gaps, the rate, the switches.
+"""Timing statistics of a performance: time per stage, latency, gaps, frame rate, switches.
 
-Belongs to the picture engine's loop, which tells it what happens; adding to it allocates nothing at size and writes
-nothing anywhere. Times go in in seconds and come out in ms.
+Runs on the picture engine's loop, which reports to it. Adding a value allocates nothing large and writes nothing. Times
+go in in seconds and come out in ms.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from live.process.percentiles import Durations, in_ms
 from live.process.shared_frames import FrameKind
 
 STAGES = ("wait", "track", "draw", "generate", "compose")
-FPS_OVER_S = 2.0
-"""The rate on screen is that of the last so many seconds."""
+FPS_WINDOW_S = 2.0
+"""The frame rate on screen is averaged over this time."""
 NEW_KINDS = (FrameKind.GENERATED, FrameKind.BYPASS)
-"""A picture that is held, or safe, is none that was newly made."""
+"""The kinds of picture that are newly generated; held and safe pictures are not."""
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class _Switch:
     gap_s: float = 0.0
     writes: int = 0
 
-    def record(self) -> dict[str, Any]:
+    def as_report(self) -> dict[str, Any]:
         return {
             "cue": self.cue_index,
             "ready_after": in_ms(self.ready_after_s),
@@ -40,21 +40,21 @@ class _Switch:
 
 
 class PerformanceLog:
-    """Of one run of the engine."""
+    """The statistics of one run of the engine."""
 
     def __init__(self, send: Callable[[Event], None]) -> None:
-        """`send` takes OnStage, when a cue's first picture went out."""
+        """`send` takes OnStage, when a cue's first picture was written."""
         self._send = send
         self._latency = Durations()
         self._stages = {name: Durations() for name in STAGES}
-        self._spent_s = dict.fromkeys(STAGES, 0.0)
-        self._new_at: deque[float] = deque(maxlen=240)
+        self._frame_times_s = dict.fromkeys(STAGES, 0.0)
+        self._new_ready_at: deque[float] = deque(maxlen=240)
         self._new_count = 0
         self._first_new_at = 0.0
         self._presented = 0
         self._written_at: float | None = None
-        self._of_frame = False
-        """Whether the last picture was of a frame: only between two such is a gap one."""
+        self._last_was_frame = False
+        """Whether the last picture belonged to a frame: a gap counts only between two such pictures."""
         self._longest_gap_s = 0.0
         self._switch: _Switch | None = None
         self._switches: list[_Switch] = []
@@ -63,48 +63,48 @@ class PerformanceLog:
 
     def begin_frame(self, waited_s: float) -> None:
         """`waited_s`: from the frame's capture until now."""
-        self._spent_s = dict.fromkeys(STAGES, 0.0)
-        self._spent_s["wait"] = max(waited_s, 0.0)
+        self._frame_times_s = dict.fromkeys(STAGES, 0.0)
+        self._frame_times_s["wait"] = max(waited_s, 0.0)
 
-    def spend(self, stage: str, seconds: float) -> None:
-        """Adds to what this frame spent in `stage`."""
-        self._spent_s[stage] += seconds
+    def add_time(self, stage: str, seconds: float) -> None:
+        """Adds to the time this frame has spent in `stage`."""
+        self._frame_times_s[stage] += seconds
 
     def end_frame(self, composed_s: float) -> None:
-        """`composed_s`: all that the picture took after tracking; what was drawn and generated is taken from it."""
-        made_s = self._spent_s["draw"] + self._spent_s["generate"]
-        self._spent_s["compose"] = max(composed_s - made_s, 0.0)
+        """`composed_s`: the picture's total time after tracking; drawing and generating are subtracted from it."""
+        look_s = self._frame_times_s["draw"] + self._frame_times_s["generate"]
+        self._frame_times_s["compose"] = max(composed_s - look_s, 0.0)
         for name, times in self._stages.items():
-            times.add(self._spent_s[name])
+            times.add(self._frame_times_s[name])
 
     def present(self, kind: FrameKind, captured_at: float, ready_at: float, index: int) -> None:
-        """A picture went out. `index` -1: the engine showed it by itself, there was no frame."""
+        """Records that a picture was written. `index` -1: the engine showed it without a frame."""
         gap_s = 0.0 if self._written_at is None else ready_at - self._written_at
-        if self._of_frame and index >= 0:
+        if self._last_was_frame and index >= 0:
             self._longest_gap_s = max(self._longest_gap_s, gap_s)
-        self._of_frame = index >= 0
+        self._last_was_frame = index >= 0
         self._written_at = ready_at
         self._presented += index >= 0
         if kind in NEW_KINDS:
             self._latency.add(ready_at - captured_at)
             self._first_new_at = self._first_new_at if self._new_count else ready_at
             self._new_count += 1
-            self._new_at.append(ready_at)
-        self._note_switch(gap_s, ready_at)
+            self._new_ready_at.append(ready_at)
+        self._update_switch(gap_s, ready_at)
 
     @property
     def written_at(self) -> float | None:
-        """When the last picture went out; None: none has, or the source was interrupted since."""
+        """When the last picture was written; None: none was, or the source has been interrupted since."""
         return self._written_at
 
     def interrupt(self) -> None:
-        """The source is gone: the time until the next picture is no gap between two."""
+        """The source is gone: the time until the next picture does not count as a gap."""
         self._written_at = None
 
     # ---- switches
 
     def begin_switch(self, cue_index: int, ready_after_s: float, t_s: float, transition_s: float) -> None:
-        """A cue's look performs from now on; the one before is closed."""
+        """A cue's look is on stage from now on; the record of the previous switch ends."""
         self.end_switch()
         self._switch = _Switch(cue_index, ready_after_s, t_s + transition_s)
 
@@ -113,7 +113,7 @@ class PerformanceLog:
         if switch is not None and switch.writes:
             self._switches.append(switch)
 
-    def _note_switch(self, gap_s: float, ready_at: float) -> None:
+    def _update_switch(self, gap_s: float, ready_at: float) -> None:
         switch = self._switch
         if switch is None:
             return
@@ -124,11 +124,11 @@ class PerformanceLog:
         if switch.writes >= 3 and ready_at >= switch.until_s:
             self.end_switch()
 
-    # ---- what came of it
+    # ---- results
 
     def metrics(self, t_s: float) -> dict[str, Any]:
-        """For the screen, of the last seconds."""
-        recent = [at for at in self._new_at if at > t_s - FPS_OVER_S]
+        """Metrics of the last seconds for the screen."""
+        recent = [at for at in self._new_ready_at if at > t_s - FPS_WINDOW_S]
         fps = (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 else 0.0
         return {
             "fps": round(fps, 1),
@@ -139,8 +139,8 @@ class PerformanceLog:
         }
 
     def report(self) -> dict[str, Any]:
-        """Its keys of the report's "video" part, of the whole run."""
-        length_s = self._new_at[-1] - self._first_new_at if self._new_at else 0.0
+        """This log's keys of the report's "video" part, for the whole run."""
+        length_s = self._new_ready_at[-1] - self._first_new_at if self._new_ready_at else 0.0
         fps = (self._new_count - 1) / length_s if length_s > 0 else 0.0
         return {
             "fps": round(fps, 2),
@@ -151,6 +151,6 @@ class PerformanceLog:
         }
 
     def switches(self) -> list[dict[str, Any]]:
-        """The "switches" part of the report; the one that is under way counts as far as it has come."""
+        """The "switches" part of the report; a switch in progress is included as far as it has come."""
         under_way = [self._switch] if self._switch is not None and self._switch.writes else []
-        return [switch.record() for switch in [*self._switches, *under_way]]
+        return [switch.as_report() for switch in [*self._switches, *under_way]]

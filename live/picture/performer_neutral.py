@@ -1,6 +1,6 @@
-"""The performer's neutral face, in the pixels of the frame at hand: a profile's, else as known so far.
+"""The performer's neutral face in the pixels of a frame: from a profile, or estimated while running.
 
-Belongs to the picture engine's loop.
+Runs in the thread that tracks: the caller's, or the tracking thread.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from models.features.types import Points
 
 
 class PerformerNeutral:
-    """`profile` is PictureSettings.neutral; None: it is estimated while running."""
+    """`profile` is PictureSettings.neutral; None: the neutral is estimated while running."""
 
     def __init__(self, profile: Points | None, mirror: bool = False) -> None:
-        # A profile is measured of the camera's own picture, so it turns with the frames.
+        # A profile is measured in the camera's unmirrored picture, so it is mirrored with the frames.
         self._profile = mirrored(profile) if mirror and profile is not None else profile
         self._running = RunningNeutral()
         self._performer = 0
 
     def update(self, frame: Frame, points: Points, performer: int) -> Points:
-        """The neutral behind `points`, float32 (68, 2); another `performer` begins anew."""
+        """The neutral for `points`, float32 (68, 2); the estimate restarts when `performer` changes."""
         if self._profile is not None:
             height, width = frame.picture.shape[:2]
             return in_pixels(self._profile, width, height)

@@ -1,8 +1,8 @@
-"""What picture engines share from birth: imported in the fork server, before it has a session or a thread.
+"""What picture engines share from the start: imported in the fork server, before it has a session or a thread.
 
-The landmark file (95 MB of regression trees) is read once here, and the children see the same memory.
-Importing must start no thread: a fork copies only the thread that forks, and a lock held by another stays
-locked for ever.
+The landmark file (95 MB of regression trees) is read once here, and the children share its memory. Importing this
+module must start no thread: a fork copies only the forking thread, and a lock held by another thread would stay locked
+for ever.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-# BLAS would start a thread per core with numpy; nothing on the stage multiplies large matrices.
+# With numpy BLAS would start a thread per core; nothing in live multiplies large matrices.
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
@@ -23,24 +23,25 @@ from models.features.face_points import FacePoints, LandmarkFileMissing, landmar
 
 cv2.setNumThreads(1)
 
-_ready: dict[Path, FacePoints] = {}
+_preloaded: dict[Path, FacePoints] = {}
 
 
 def _preload() -> None:
     try:
         path = landmark_file()
-        _ready[path] = FacePoints(path)
+        _preloaded[path] = FacePoints(path)
     except LandmarkFileMissing:
-        return  # The engine says so, where somebody hears it.
+        return  # The engine reports it to the operator.
 
 
 def take_face_points(landmarks: Path | None = None) -> FacePoints:
-    """The detector and predictor loaded at birth, for one user; a second one, or another file, is loaded now.
+    """The detector and predictor loaded by the fork server, for one user; a second user, or another file, loads its
+    own.
 
     Raises LandmarkFileMissing.
     """
     path = landmarks or landmark_file()
-    return _ready.pop(path, None) or FacePoints(path)
+    return _preloaded.pop(path, None) or FacePoints(path)
 
 
 _preload()

@@ -1,34 +1,35 @@
-"""The operator's preview: the camera's picture, made small, with the performer's points. Belongs to the loop."""
+"""The operator's preview: the camera's picture, reduced, with the performer's points. Runs on the picture engine's
+loop."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-from live.picture.delay_line import PictureOut
+from live.picture.delay_line import PictureSink
 from live.process.frames import Frame, Landmarks
 from live.process.shared_frames import FrameKind
 from models.features.types import Picture
 
-WIDEST_PX = 854
+MAX_WIDTH_PX = 854
 
 
 class Preview:
-    """Writes to `out`; with none it does nothing."""
+    """Writes to `out`; without one it does nothing."""
 
-    def __init__(self, out: PictureOut | None, height: int) -> None:
-        """`height` in pixels at most."""
+    def __init__(self, out: PictureSink | None, height: int) -> None:
+        """`height`: the largest height in pixels."""
         self._out = out
         self._height = height
         self._small: Picture = np.empty((0, 0, 3), np.uint8)
 
     def write(self, frame: Frame, landmarks: Landmarks | None, ready_at: float) -> None:
-        """Raises what the output raises."""
+        """Raises what the sink raises."""
         if self._out is None:
             return
         picture = frame.picture
         height, width = picture.shape[:2]
-        scale = min(self._height / height, WIDEST_PX / width, 1.0)
+        scale = min(self._height / height, MAX_WIDTH_PX / width, 1.0)
         if scale < 1:
             size = max(round(width * scale), 1), max(round(height * scale), 1)
             if self._small.shape != (size[1], size[0], 3):

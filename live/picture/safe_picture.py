@@ -1,7 +1,6 @@
-"""What the audience sees when there is nothing right to show: the show's safe picture, or black.
+"""The show's safe picture, shown when there is nothing else to show; black by default.
 
-Belongs to the picture engine's loop, but for reading a file, which happens when the engine starts and when a show is
-read again.
+Runs on the picture engine's loop. The file is read when the engine starts and when a show is reloaded.
 """
 
 from __future__ import annotations
@@ -16,36 +15,37 @@ from live.picture.look import SafeLook
 from live.picture.transition import Blender
 from models.features.types import Picture
 
-LARGEST_SIZE = (1280, 720)
-"""Width and height at most; more would cost time in every fade."""
+MAX_SIZE = (1280, 720)
+"""Largest width and height; more would cost time in every fade."""
 BLACK_SIZE = (640, 480)
-"""Of the black before there is a look whose size it could have."""
+"""Width and height of the black picture before there is a look whose size it can take."""
 
 
 class SafePicture:
-    """Read once. `trouble` says in one line why it is black where a picture was wanted."""
+    """The safe picture, read once. `error` is one line, if the file could not be read and the picture is black
+    instead."""
 
     def __init__(self, path: Path | None) -> None:
-        self._wanted = path is not None
-        read = None if path is None else read_picture(path)
-        self.trouble = ""
-        if self._wanted and read is None:
-            self.trouble = f"{path} cannot be read as a picture: the safe picture is black"
+        self._has_file = path is not None
+        loaded = None if path is None else read_picture(path)
+        self.error = ""
+        if self._has_file and loaded is None:
+            self.error = f"{path} cannot be read as a picture: the safe picture is black"
         self._black = _black(BLACK_SIZE)
-        self.look = SafeLook(_black(BLACK_SIZE) if read is None else read)
+        self.look = SafeLook(_black(BLACK_SIZE) if loaded is None else loaded)
 
-    def instead_of(self, size: tuple[int, int] | None) -> Picture:
-        """In place of a picture of this width and height; black has the same, so that nothing moves when it comes
-        back."""
-        if self._wanted:
+    def fitted_to(self, size: tuple[int, int] | None) -> Picture:
+        """The safe picture in place of one of this width and height; black takes that size, so that nothing moves when
+        the other picture returns."""
+        if self._has_file:
             return self.look.picture
         if (self._black.shape[1], self._black.shape[0]) != (size or BLACK_SIZE):
             self._black = _black(size or BLACK_SIZE)
         return self._black
 
-    def over(self, picture: Picture, share: float, blender: Blender) -> Picture:
-        """`share` of it over `picture`, in `blender`'s buffer."""
-        if self._wanted:
+    def blend_over(self, picture: Picture, share: float, blender: Blender) -> Picture:
+        """`picture` blended with `share` of the safe picture, in `blender`'s buffer."""
+        if self._has_file:
             return blender.blend(picture, self.look.picture, share)
         return blender.darken(picture, share)
 
@@ -61,7 +61,7 @@ def read_picture(path: Path) -> Picture | None:
         return None
     picture = np.asarray(decoded, np.uint8)
     height, width = picture.shape[:2]
-    scale = min(LARGEST_SIZE[1] / height, LARGEST_SIZE[0] / width)
+    scale = min(MAX_SIZE[1] / height, MAX_SIZE[0] / width)
     if scale < 1:
         size = max(round(width * scale), 1), max(round(height * scale), 1)
         picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -1,8 +1,10 @@
-"""From a frame to the performer in it: mirrored if so set, tracked, with the performer's neutral.
+"""The tracking stage: from a frame to the performer's face in it, with the performer's neutral; mirrors the frame if
+set.
 
-In the caller's thread by `find` (render, tests), or ahead of the loop in a thread of its own: while the look paints one
-frame, the next is tracked. Both together take about a frame's time on two cores; one after the other they fall behind
-the camera as soon as the machine is busy. Tracker and neutral belong to whichever thread finds.
+`track` runs in the caller's thread (render, tests). In the engine a thread of its own tracks ahead of the loop: the
+next frame is tracked while the look generates the current one. Both together take about a frame's time on two cores; in
+sequence they fall behind the camera as soon as the machine is busy. Tracker and neutral belong to the thread that
+tracks.
 """
 
 from __future__ import annotations
@@ -22,12 +24,13 @@ from live.process.mailbox import Mailbox
 from models.features.types import Points
 
 WAIT_S = 0.1
-"""How long the thread waits for a frame before it looks whether it should end."""
+"""How long the thread waits for a frame before it checks whether it should stop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """A frame and who is in it; `landmarks` and `neutral` are None without a face. `error`: why there is no answer."""
+    """A frame and the face found in it. `landmarks` and `neutral` are None without a face; `error`: why tracking
+    failed."""
 
     frame: Frame
     landmarks: Landmarks | None
@@ -36,22 +39,22 @@ class Tracked:
     error: Exception | None = None
 
 
-class Tracking:
-    """The tracker with what belongs before and after it. `lock` may be called from any thread."""
+class TrackingStage:
+    """The tracker with what comes before and after it. `lock` may be called from any thread."""
 
     def __init__(self, tracker: Tracker, neutral: PerformerNeutral, mirror: bool) -> None:
         self.neutral = neutral
         self.mailbox: Mailbox[Tracked] = Mailbox()
-        """What the thread found, the newest."""
+        """The thread's newest result."""
         self._tracker = tracker
         self._mirror = mirror
         self._locks: SimpleQueue[tuple[float, float]] = SimpleQueue()
-        self._ending = Event()
+        self._stopping = Event()
         self._thread: Thread | None = None
 
     @property
-    def ahead(self) -> bool:
-        """The thread is at work: results come by the mailbox."""
+    def running(self) -> bool:
+        """Whether the thread is running: results then come through the mailbox."""
         return self._thread is not None
 
     @property
@@ -62,41 +65,41 @@ class Tracking:
         """Moves the performer lock to the face nearest to (x, y), fractions of the picture, in the next frame."""
         self._locks.put((x, y))
 
-    def find(self, frame: Frame) -> Tracked:
-        """Whoever is in `frame`; what goes wrong is told in the answer, and the next frame begins anew."""
-        began = perf_counter()
+    def track(self, frame: Frame) -> Tracked:
+        """Tracks `frame`. An error is returned in the result, and the tracker restarts with the next frame."""
+        started_at = perf_counter()
         if self._mirror:
             frame = Frame(np.ascontiguousarray(frame.picture[:, ::-1]), frame.captured_at, frame.index)
         try:
-            self._take_locks()
+            self._apply_locks()
             landmarks = self._tracker.update(frame)
             neutral = None
             if landmarks is not None:
                 neutral = self.neutral.update(frame, landmarks.points, self._tracker.performer)
         except Exception as error:
             self._tracker.forget()
-            return Tracked(frame, None, None, perf_counter() - began, error)
-        return Tracked(frame, landmarks, neutral, perf_counter() - began)
+            return Tracked(frame, None, None, perf_counter() - started_at, error)
+        return Tracked(frame, landmarks, neutral, perf_counter() - started_at)
 
     def start(self, take: Callable[[float], Frame | None]) -> None:
-        """Finds ahead from now on; `take` gives the next frame within so many seconds, or None."""
+        """Starts the thread; `take` returns the next frame within the given number of seconds, or None."""
         self._thread = Thread(target=self._run, args=(take,), name="tracking", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Ends the thread, after the frame it is at."""
-        self._ending.set()
+        """Stops the thread after its current frame."""
+        self._stopping.set()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
 
     def _run(self, take: Callable[[float], Frame | None]) -> None:
-        while not self._ending.is_set():
+        while not self._stopping.is_set():
             frame = take(WAIT_S)
             if frame is not None:
-                self.mailbox.put(self.find(frame))
+                self.mailbox.put(self.track(frame))
 
-    def _take_locks(self) -> None:
+    def _apply_locks(self) -> None:
         try:
             while True:
                 self._tracker.lock(*self._locks.get_nowait())

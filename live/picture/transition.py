@@ -1,8 +1,8 @@
-"""From one look to the next: a cut, or a dissolve in which both perform.
+"""From one look to the next: a cut, or a dissolve in which both looks perform.
 
-Lives on the picture engine's loop. While dissolving, both looks run where both fit into one frame's time;
-else they take turns and the newest picture of each is blended, so that the frame rate holds. Pictures of
-different sizes are brought together on one canvas, as high as the higher and wide enough for both.
+Runs on the picture engine's loop. While dissolving, both looks run if both fit into one frame's time; otherwise they
+alternate and the newest picture of each is blended, so that the frame rate holds. Pictures of different sizes are
+placed on a common canvas, as high as the higher and wide enough for both.
 """
 
 from __future__ import annotations
@@ -17,28 +17,27 @@ from models.features.types import Picture
 
 T = TypeVar("T")
 
-FITS = 0.8
+BUDGET_SHARE = 0.8
 """The share of a frame's time that both looks together may take."""
-HIGHEST_CANVAS_PX = 1080
-WIDEST_CANVAS_PX = 1920
+MAX_CANVAS_HEIGHT_PX = 1080
+MAX_CANVAS_WIDTH_PX = 1920
 
 
 class Blender:
-    """Blends two pictures of any sizes, into buffers it keeps. What it returns is valid until the next
-    call."""
+    """Blends two pictures of any sizes into buffers it keeps. A result is valid until the next call."""
 
     def __init__(self) -> None:
         self._canvases: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[Picture, Picture]] = {}
         self._out: dict[tuple[int, ...], Picture] = {}
 
     def blend(self, old: Picture, new: Picture, share: float) -> Picture:
-        """`share` of `new` over `old`; None of the two is changed."""
+        """`share` of `new` over `old`; neither is changed."""
         if share <= 0:
             return old
         if share >= 1:
             return new
         if old.shape != new.shape:
-            old, new = self._together(old, new)
+            old, new = self._on_common_canvas(old, new)
         out = self._buffer(old.shape)
         cv2.addWeighted(old, 1 - share, new, share, 0, dst=out)
         return out
@@ -56,23 +55,23 @@ class Blender:
             self._out = {shape: np.empty(shape, np.uint8)}
         return self._out[shape]
 
-    def _together(self, old: Picture, new: Picture) -> tuple[Picture, Picture]:
+    def _on_common_canvas(self, old: Picture, new: Picture) -> tuple[Picture, Picture]:
         key = old.shape, new.shape
         if key not in self._canvases:
-            height = min(max(old.shape[0], new.shape[0]), HIGHEST_CANVAS_PX)
+            height = min(max(old.shape[0], new.shape[0]), MAX_CANVAS_HEIGHT_PX)
             width = max(round(p.shape[1] * height / p.shape[0]) for p in (old, new))
-            width = min(width, WIDEST_CANVAS_PX)
+            width = min(width, MAX_CANVAS_WIDTH_PX)
             shape = (height, width, 3)
             self._canvases = {key: (np.zeros(shape, np.uint8), np.zeros(shape, np.uint8))}
         canvases = self._canvases[key]
         for picture, canvas in zip((old, new), canvases, strict=True):
-            place(picture, canvas)
+            letterbox(picture, canvas)
         return canvases
 
 
-def place(picture: Picture, canvas: Picture, enlarging: int = cv2.INTER_LINEAR) -> None:
-    """`picture` into the middle of `canvas`, as large as it fits, its proportions kept; the border is left as
-    it is. `enlarging`: OpenCV's interpolation where it grows."""
+def letterbox(picture: Picture, canvas: Picture, interpolation: int = cv2.INTER_LINEAR) -> None:
+    """Copies `picture` into the middle of `canvas`, as large as it fits, keeping its proportions; the border is not
+    changed. `interpolation` is OpenCV's, used for enlarging."""
     height, width = canvas.shape[:2]
     scale = min(height / picture.shape[0], width / picture.shape[1])
     size = min(round(picture.shape[1] * scale), width), min(round(picture.shape[0] * scale), height)
@@ -81,13 +80,14 @@ def place(picture: Picture, canvas: Picture, enlarging: int = cv2.INTER_LINEAR) 
     if size == (picture.shape[1], picture.shape[0]):
         part[:] = picture
     else:
-        part[:] = cv2.resize(picture, size, interpolation=enlarging if scale >= 1 else cv2.INTER_AREA)
+        part[:] = cv2.resize(picture, size, interpolation=interpolation if scale >= 1 else cv2.INTER_AREA)
 
 
 class Transition(Generic[T]):
-    """Which of two looks perform in a frame, and how their pictures are blended.
+    """Decides which of two looks perform in a frame, and blends their pictures.
 
-    `T` is the look. A look is asked for its picture by the callable given to `perform`, at most once a frame.
+    `T` is the look. The callable passed to `perform` renders a look's picture; it is called at most once per look and
+    frame.
     """
 
     def __init__(self) -> None:
@@ -95,56 +95,57 @@ class Transition(Generic[T]):
         self._old: T | None = None
         self._old_picture: Picture | None = None
         self._new_picture: Picture | None = None
-        self._started_s = 0.0
+        self._started_at_s = 0.0
         self._length_s = 0.0
-        self._turn = False
+        self._new_turn = False
         self._cost_s: dict[int, float] = {}
 
     @property
     def old(self) -> T | None:
-        """The look that is going, while there is one."""
+        """The look that is fading out, if any."""
         return self._old
 
     def begin(self, old: T | None, length_s: float, t_s: float) -> None:
-        """From now on `old` goes within `length_s`; 0 cuts. A dissolve that is under way is cut short by
-        it."""
+        """Fades `old` out within `length_s`; 0 cuts. A dissolve in progress is cut short."""
         self._old = old if length_s > 0 else None
         self._old_picture = self._new_picture if self._old is not None else None
         self._new_picture = None
-        self._started_s, self._length_s, self._turn = t_s, length_s, False
+        self._started_at_s, self._length_s, self._new_turn = t_s, length_s, False
 
     def share(self, t_s: float) -> float:
-        """How much of the new look shows: 1 when nothing is dissolving."""
+        """The share of the new look: 1 when nothing is dissolving."""
         if self._old is None:
             return 1.0
-        return min(max((t_s - self._started_s) / self._length_s, 0.0), 1.0)
+        return min(max((t_s - self._started_at_s) / self._length_s, 0.0), 1.0)
 
-    def perform(self, new: T, show: Callable[[T], tuple[Picture, float]], t_s: float, frame_s: float) -> Picture:
-        """The picture of this frame. `show` gives a look's picture and the seconds it took; `frame_s` is what
-        a frame may take. Whatever `show` raises passes through."""
+    def perform(
+        self, new: T, render: Callable[[T], tuple[Picture, float]], t_s: float, frame_period_s: float
+    ) -> Picture:
+        """The picture of this frame. `render` returns a look's picture and the seconds it took; `frame_period_s` is the
+        time available for a frame. Errors of `render` propagate."""
         share = self.share(t_s)
         old = self._old
         if old is not None and share >= 1:
             self._cost_s.pop(id(old), None)
             old = self._old = self._old_picture = None
         if old is None:
-            self._new_picture = self._ask(new, show)
+            self._new_picture = self._render(new, render)
             return self._new_picture
-        # A look that has not performed yet is taken to cost what the other does: to find out may cost a frame.
+        # A look that has not performed yet is assumed to cost as much as the other: measuring it may cost a frame.
         costs = [self._cost_s[id(look)] for look in (old, new) if id(look) in self._cost_s]
-        both = 2 * max(costs, default=frame_s) <= FITS * frame_s
-        self._turn = not self._turn
-        if both or self._new_picture is None or self._turn:
-            self._new_picture = self._ask(new, show)
+        both = 2 * max(costs, default=frame_period_s) <= BUDGET_SHARE * frame_period_s
+        self._new_turn = not self._new_turn
+        if both or self._new_picture is None or self._new_turn:
+            self._new_picture = self._render(new, render)
             fresh_new = True
         else:
             fresh_new = False
         if self._old_picture is None or both or not fresh_new:
-            self._old_picture = self._ask(old, show)
+            self._old_picture = self._render(old, render)
         return self._blender.blend(self._old_picture, self._new_picture, share)
 
-    def _ask(self, look: T, show: Callable[[T], tuple[Picture, float]]) -> Picture:
-        picture, took_s = show(look)
+    def _render(self, look: T, render: Callable[[T], tuple[Picture, float]]) -> Picture:
+        picture, took_s = render(look)
         before = self._cost_s.get(id(look), took_s)
         self._cost_s[id(look)] = before + 0.2 * (took_s - before)
         if len(self._cost_s) > 8:

@@ -1,6 +1,6 @@
-"""The newest-wins mailbox: what a source's thread leaves for the loop.
+"""A newest-wins mailbox between a source's thread and an engine's loop.
 
-One thread puts, another takes. Putting never waits; what was not taken in time is replaced and counted.
+One thread puts, another takes. Putting never waits; an item that was not taken in time is replaced and counted.
 """
 
 from __future__ import annotations
@@ -12,36 +12,28 @@ T = TypeVar("T")
 
 
 class Mailbox(Generic[T]):
-    """Holds at most one thing: the newest."""
+    """Holds at most one item, the newest."""
 
     def __init__(self) -> None:
         self._condition = Condition()
         self._newest: T | None = None
-        self._put = 0
         self._dropped = 0
 
     @property
-    def put_count(self) -> int:
-        """How many things were put, the ones replaced included."""
-        return self._put
-
-    @property
     def dropped(self) -> int:
-        """How many were replaced before anybody took them."""
+        """How many items were replaced before they were taken."""
         return self._dropped
 
-    def put(self, thing: T) -> None:
-        """Leaves `thing`, replacing what nobody took. Called in the source's thread."""
+    def put(self, item: T) -> None:
+        """Store `item` and replace one that was not taken. Called in the source's thread."""
         with self._condition:
             if self._newest is not None:
                 self._dropped += 1
-            self._newest = thing
-            self._put += 1
+            self._newest = item
             self._condition.notify_all()
 
     def take(self, timeout_s: float = 0.0) -> T | None:
-        """The newest thing, at most once; None when nothing new came within `timeout_s`. Called in the
-        loop."""
+        """The newest item, at most once; None when no new one was put within `timeout_s`. Called in the loop."""
         with self._condition:
             if self._newest is None and timeout_s > 0:
                 self._condition.wait(timeout_s)
@@ -49,6 +41,6 @@ class Mailbox(Generic[T]):
             return newest
 
     def clear(self) -> None:
-        """Throws away what waits, uncounted: it belongs to a source that is gone."""
+        """Drop the item without counting it, because it belongs to a source that is gone."""
         with self._condition:
             self._newest = None

@@ -1,6 +1,6 @@
-"""What the StageManager and the engines say to each other: plain frozen dataclasses that cross by one pipe.
+"""The messages between the StageManager and the engines: plain frozen dataclasses, pickled through one pipe.
 
-The standard library alone: the fork server and `guise live` import this first.
+Used in the operator's process and in both engines'. Imports the standard library alone.
 """
 
 from __future__ import annotations
@@ -13,25 +13,20 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """Load this model off the loop; the engine answers Ready or Refused.
+    """Load this model in the loader thread; the engine answers Ready or Refused.
 
-    key: the path of a frozen model, or a name: "bypass", "safe", "silence", a preset. It is what Go, Forget,
-    Ready and
-        Refused call the model, and all that a loader needs.
-    look_or_voice: "look" or "voice".
-    preload: True when it is wanted later; the StageManager asks for one of those at a time.
+    model: the path of a frozen model, or a name: "bypass", "safe", "silence", a preset. Go, Forget, Ready and Refused
+        name the model by the same text, and a loader needs nothing else.
     """
 
-    key: str
-    look_or_voice: str
-    preload: bool = False
+    model: str
 
 
 @dataclass(frozen=True, slots=True)
 class Go:
     """Perform with this model from the next step on. The StageManager sends it only after the model's Ready.
 
-    set: parameters ("picture/..." or "sound/...", each engine gets its own), eased over the transition.
+    set: parameters ("picture/..." or "sound/..."; each engine gets its own), eased over the transition.
     """
 
     cue_index: int
@@ -42,20 +37,22 @@ class Go:
 
 @dataclass(frozen=True, slots=True)
 class Panic:
-    """Show the safe picture, or be silent, at once; False takes it back."""
+    """Show the safe picture, or play silence, at once; False ends it."""
 
     on: bool
 
 
 @dataclass(frozen=True, slots=True)
 class SetParameter:
+    """Set a parameter ("picture/..." or "sound/...")."""
+
     name: str
     value: float
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """Follow the face nearest to this place of the preview, in fractions of its width and height, 0 to 1."""
+    """Follow the face nearest to this point of the preview, in fractions of its width and height, 0 to 1."""
 
     x: float
     y: float
@@ -63,14 +60,14 @@ class Lock:
 
 @dataclass(frozen=True, slots=True)
 class Forget:
-    """Give the model's memory back, as soon as it does not perform."""
+    """Free the model's memory as soon as it does not perform."""
 
     model: str
 
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """The settings of a show that was read again."""
+    """The settings of a show that was reloaded."""
 
     hold_s: float
     fade_s: float
@@ -78,12 +75,12 @@ class Reload:
     sound_miss: str
     sync: bool
     voices: tuple[str, ...] = ()
-    """Those the show names: a slower one than before raises the sound's latency; nothing lowers it."""
+    """The voices the show names. A voice slower than those before raises the sound's latency; nothing lowers it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """End the loop, send Finished."""
+    """End the loop and send Finished."""
 
 
 Command = Prepare | Go | Panic | SetParameter | Lock | Forget | Reload | Stop
@@ -93,7 +90,7 @@ Command = Prepare | Go | Panic | SetParameter | Lock | Forget | Reload | Stop
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Four times a second, from the loop: `metrics` for the screen."""
+    """Sent four times a second by the loop; `metrics` is shown on the screen."""
 
     at: float
     metrics: dict[str, Any]
@@ -101,13 +98,15 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
+    """The model is loaded; loading took `seconds`."""
+
     model: str
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """`why` is one line for the operator."""
+    """The model cannot be used; `why` is one line for the operator."""
 
     model: str
     why: str
@@ -115,8 +114,8 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class OnStage:
-    """The cue's first picture or block went out. frame_gap_s: between it and the one before; gap_samples:
-    sound missing."""
+    """The cue's first picture or block was sent to the outputs. frame_gap_s: the time between this picture and the one
+    before; gap_samples: how many samples of sound are missing."""
 
     cue_index: int
     at: float
@@ -126,7 +125,7 @@ class OnStage:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something broke and is being mended; `where` ("camera", "microphone") is what Recovered repeats."""
+    """Something failed and is being recovered; `where` ("camera", "microphone") is repeated by Recovered."""
 
     at: float
     where: str
@@ -135,6 +134,8 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
+    """The fault of the same `where` is over."""
+
     at: float
     where: str
     after_s: float
@@ -142,17 +143,18 @@ class Recovered:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A sentence for the operator: a provider, a fallback."""
+    """A sentence for the operator, such as a provider or a fallback."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class AudioChunk:
-    """What went to the loudspeaker, for whoever records; some blocks at a time.
+    """Some blocks of what the loudspeaker plays, for a recording.
 
-    samples: little-endian float32, one channel, full scale 1, at `sample_rate`. at: when the first of them is heard, by
-    now(); the next Played goes on where this one ends, unless the sound was interrupted.
+    at: when the first sample is heard, by now(); the next chunk begins where this one ends, unless the sound was
+        interrupted.
+    samples: little-endian float32, one channel, full scale 1, at `sample_rate`.
     """
 
     at: float
@@ -162,8 +164,8 @@ class AudioChunk:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The last event. `why`: "stopped", "parent gone", "bad source: ..."; `report` is the engine's part of
-    the report."""
+    """The last event. `why`: "stopped", "parent gone" or "bad source: ..."; `report`: the engine's part of the
+    report."""
 
     why: str
     report: dict[str, Any]

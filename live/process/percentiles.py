@@ -1,7 +1,7 @@
-"""Times as the operator and the report want them: percentiles of the last seconds, and of the whole run.
+"""Percentiles of measured durations: of the last seconds for the operator, of the whole run for the report.
 
-For whoever measures: both engines on their loops, the audience in its thread. Adding a time allocates nothing at
-size. All figures leave here in ms.
+Used in both engines' loops and in the audience's thread. Adding a duration allocates nothing of notable size. All
+results are in ms.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import numpy as np
 
 BIN_MS = 0.1
 BINS = 20_000
-"""Up to 2 s; what is longer counts as 2 s, its true value stands in `max`."""
+"""Up to 2 s; a longer duration counts as 2 s, and `max` holds its true value."""
 RECENT = 300
-"""About ten seconds of frames."""
+"""How many durations `recent` covers: about ten seconds of frames."""
 
 Percentiles = dict[str, float | None]
 
 
 class Durations:
-    """Durations of one thing."""
+    """The durations of one operation. Not thread-safe."""
 
     def __init__(self) -> None:
         self._bins = np.zeros(BINS + 1, np.int64)
@@ -36,24 +36,24 @@ class Durations:
         self.count += 1
 
     def recent(self) -> Percentiles:
-        """Of the last seconds."""
+        """p50, p95, p99 and max of the newest RECENT durations, in ms; None before the first."""
         if not self._recent:
             return {"p50": None, "p95": None, "p99": None, "max": None}
         p50, p95, p99, top = np.percentile(np.array(self._recent), [50, 95, 99, 100])
         return {"p50": _rounded(p50), "p95": _rounded(p95), "p99": _rounded(p99), "max": _rounded(top)}
 
     def whole(self) -> Percentiles:
-        """Of the whole run, to a tenth of a millisecond."""
+        """p50, p95 and p99 of the whole run, to a tenth of a millisecond, and max, in ms; None before the first."""
         if not self.count:
             return {"p50": None, "p95": None, "p99": None, "max": None}
         total = np.cumsum(self._bins)
-        at = [int(np.searchsorted(total, share * self.count)) for share in (0.5, 0.95, 0.99)]
-        p50, p95, p99 = (min((i + 0.5) * BIN_MS, self._longest_ms) for i in at)
+        bins = [int(np.searchsorted(total, fraction * self.count)) for fraction in (0.5, 0.95, 0.99)]
+        p50, p95, p99 = (min((i + 0.5) * BIN_MS, self._longest_ms) for i in bins)
         return {"p50": _rounded(p50), "p95": _rounded(p95), "p99": _rounded(p99), "max": _rounded(self._longest_ms)}
 
 
 def in_ms(seconds: float) -> float:
-    """Seconds as the ms of a report: to a hundredth."""
+    """Seconds as a report's ms, rounded to a hundredth."""
     return _rounded(seconds * 1e3)
 
 

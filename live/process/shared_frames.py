@@ -1,13 +1,12 @@
-"""Newest-wins pictures between processes: one writer, one reader, nobody waits for the other.
+"""Newest-wins pictures between processes by shared memory: one writer, one reader, neither waits for the other.
 
-The StageManager's process creates the block and unlinks it; an engine attaches to it by a handle and writes.
-A few slots lie in a ring. Each carries a sequence lock: odd while it is written, so a reader that was
-overtaken sees it and takes the newest one instead. A semaphore that never counts beyond one wakes the reader.
-A writer that was killed in the middle of a picture leaves one odd slot, which the next writer repairs; a
-reader never sees it.
+The operator's process creates the block and unlinks it; an engine attaches to it by a handle and writes. The block is a
+ring of a few slots. Each slot has a sequence lock: it is odd while the slot is written, so a reader that was overtaken
+notices and reads the newest slot instead. A semaphore that never counts beyond one wakes the reader. A writer that was
+killed in the middle of a picture leaves one odd slot, which the next writer repairs; a reader never returns it.
 
-All processes are children of one parent and share its resource tracker, which removes the block should the
-parent be killed.
+All processes are children of one parent and share its resource tracker, which removes the block should the parent be
+killed.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from live.process.engine_process import engine_context
+from live.process.fork_server import engine_context
 from models.features.types import Picture, Points
 
 _HEADER_BYTES = 64
@@ -32,7 +31,8 @@ _POINTS = 68
 _SLOT_HEAD_BYTES = 704
 """Eight int64, two float64 and 68 float32 pairs, rounded up to 64."""
 _TRIES = 64
-"""A reader is overtaken when `slots` pictures are written during one copy of a few ms: once is rare."""
+"""How often a reader tries. It is overtaken when `slots` pictures are written during one copy of a few ms: once is
+rare."""
 
 _MAGIC = 0x4755495345
 _H_MAGIC, _H_NEWEST = 0, 1
@@ -41,15 +41,15 @@ _CAPTURED, _READY = 0, 1
 
 
 class PictureTooLarge(ValueError):
-    """A picture does not fit the shared block; the message says how large one may be."""
+    """A picture does not fit into the shared block; the message says how large it may be."""
 
 
 class FrameKind(IntEnum):
-    """What a shared picture is."""
+    """What kind of picture the shared picture is."""
 
     GENERATED = 0
     HELD = 1
-    """The face is lost: the last generated picture once more."""
+    """The face is lost: the last generated picture, repeated."""
     SAFE = 2
     BYPASS = 3
     PREVIEW = 4
@@ -57,7 +57,7 @@ class FrameKind(IntEnum):
 
 @dataclass(frozen=True)
 class SharedPicture:
-    """One picture read from the block: a copy of its own. `sequence` counts what was written, from 1."""
+    """A copy of one picture of the block. `sequence` counts the pictures written, from 1."""
 
     picture: Picture
     sequence: int
@@ -70,7 +70,7 @@ class SharedPicture:
 
 @dataclass(frozen=True)
 class SharedFramesHandle:
-    """What an engine needs to attach. Can be pickled only into a process that is being started."""
+    """What an engine needs to attach. Can be pickled only for a process that is being started."""
 
     name: str
     slot_bytes: int
@@ -82,20 +82,21 @@ _barrier = threading.Lock()
 
 
 def _fence() -> None:
-    """Keep a processor that reorders memory accesses (ARM) from moving them across this line.
+    """Keep a processor that reorders memory accesses (ARM) from moving them across this call.
 
-    Python has no memory barrier of its own; taking and giving back a lock is one.
+    Python has no memory barrier of its own; acquiring and releasing a lock is one.
     """
     with _barrier:
         pass
 
 
-def _room_for(max_bytes: int) -> int:
+def _aligned(max_bytes: int) -> int:
+    """Rounded up to 64 bytes."""
     return -(-max_bytes // 64) * 64
 
 
 class SharedFrames:
-    """A ring of pictures in shared memory. Make one by `create` (parent) or `attach` (engine)."""
+    """A ring of pictures in shared memory, made by `create` (the parent) or `attach` (an engine)."""
 
     def __init__(self, memory: SharedMemory, slot_bytes: int, slots: int, semaphore: Semaphore) -> None:
         self._memory = memory
@@ -111,7 +112,7 @@ class SharedFrames:
         buffer = memory.buf
         assert buffer is not None
         self._header: NDArray[np.int64] = np.frombuffer(buffer, np.int64, 8)
-        stride = _SLOT_HEAD_BYTES + _room_for(slot_bytes)
+        stride = _SLOT_HEAD_BYTES + _aligned(slot_bytes)
         for slot in range(slots):
             at = _HEADER_BYTES + slot * stride
             self._heads.append(np.frombuffer(buffer, np.int64, 8, at))
@@ -121,15 +122,15 @@ class SharedFrames:
 
     @classmethod
     def create(cls, max_bytes: int, slots: int = 4) -> SharedFrames:
-        """Make the block in the StageManager's process. Memory is taken only as pictures fill it.
+        """Create the block, in the operator's process. The system allocates its memory only as pictures fill it.
 
         Args:
-            max_bytes: the largest picture: height x width x 3.
-            slots: pictures in the ring; at least 3, so that a reader copies one while the next is written.
+            max_bytes: of the largest picture: height x width x 3.
+            slots: pictures in the ring; at least 3, so that a reader can copy one while the next is written.
         """
         if max_bytes < 3 or slots < 3:
             raise ValueError(f"a picture of {max_bytes} bytes in {slots} slots: at least 3 and 3 are needed")
-        size = _HEADER_BYTES + slots * (_SLOT_HEAD_BYTES + _room_for(max_bytes))
+        size = _HEADER_BYTES + slots * (_SLOT_HEAD_BYTES + _aligned(max_bytes))
         memory = SharedMemory(create=True, size=size)
         frames = cls(memory, max_bytes, slots, engine_context().Semaphore(0))
         frames._header[_H_MAGIC] = _MAGIC
@@ -137,7 +138,7 @@ class SharedFrames:
 
     @classmethod
     def attach(cls, handle: SharedFramesHandle) -> SharedFrames:
-        """Open the block in an engine. Raises FileNotFoundError when the StageManager has unlinked it."""
+        """Open the block, in an engine. Raises FileNotFoundError when the operator's process has unlinked it."""
         memory = _open_untracked(handle.name) if sys.version_info >= (3, 13) else SharedMemory(name=handle.name)
         frames = cls(memory, handle.slot_bytes, handle.slots, handle.semaphore)
         if frames._header[_H_MAGIC] != _MAGIC:
@@ -159,11 +160,16 @@ class SharedFrames:
         kind: FrameKind,
         points: Points | None = None,
     ) -> None:
-        """Publish a picture. One thread of one process may write; it never waits.
+        """Publish a picture. Only one thread of one process may write; it never waits.
+
+        Args:
+            picture: RGB uint8 (height, width, 3).
+            captured_at, ready_at: by now().
+            points: (68, 2).
 
         Raises:
-            PictureTooLarge: it does not fit; nothing was published.
-            ValueError: not (height, width, 3) uint8, or points that are not (68, 2).
+            PictureTooLarge: it does not fit; nothing is published.
+            ValueError: the picture is not (height, width, 3) uint8, or the points are not (68, 2).
         """
         if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or picture.size == 0:
             raise ValueError(f"not an RGB uint8 picture: {picture.dtype} {picture.shape}")
@@ -197,15 +203,15 @@ class SharedFrames:
         self.wake()
 
     def wake(self) -> None:
-        """Wake the one who waits, without a new picture. Never waits itself."""
-        # Taken first, so that it never counts beyond one while nobody reads.
+        """Wake the waiting reader without a new picture. Never waits itself."""
+        # Acquired first, so that it never counts beyond one while there is no reader.
         self._semaphore.acquire(block=False)
         self._semaphore.release()
 
     def newest(self, after: int = 0) -> SharedPicture | None:
-        """The newest picture as a copy, or None when nothing beyond sequence number `after` was written.
+        """A copy of the newest picture, or None when none beyond sequence number `after` was written.
 
-        Any thread of any process; a copy that was overtaken by the writer is taken again.
+        May be called from any thread of any process; a copy that the writer overtook is made again.
         """
         for _ in range(_TRIES):
             if self._closed:
@@ -214,9 +220,9 @@ class SharedFrames:
             if sequence <= after:
                 return None
             _fence()
-            found = self._copy(sequence)
-            if found is not None:
-                return found
+            picture = self._copy(sequence)
+            if picture is not None:
+                return picture
         return None
 
     def _copy(self, sequence: int) -> SharedPicture | None:
@@ -240,19 +246,19 @@ class SharedFrames:
         return SharedPicture(picture, sequence, index, captured_at, ready_at, FrameKind(kind), points)
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until something is announced; True when it was. One thread in all may wait, else they steal
-        wake-ups."""
+        """Wait until a picture is written or `wake` is called; False after `timeout_s`. Only one thread of all
+        processes may wait, because one release wakes one waiter."""
         return self._semaphore.acquire(timeout=max(timeout_s, 0.0))
 
     def close(self) -> None:
-        """Let go of the memory. No thread may read or write any more."""
+        """Unmap the memory. No thread may read or write any more."""
         with self._closing:
             if self._closed:
                 return
             self._closed = True
-            # A mapping cannot be closed while arrays still look into it.
+            # A mapping cannot be closed while arrays refer to it.
             del self._header, self._heads, self._times, self._points, self._pixels
-            with contextlib.suppress(BufferError):  # a reader is within a copy: the mapping goes with the process
+            with contextlib.suppress(BufferError):  # a reader is copying: the mapping ends with the process
                 self._memory.close()
 
     def __del__(self) -> None:
@@ -260,12 +266,12 @@ class SharedFrames:
             self.close()
 
     def unlink(self) -> None:
-        """Remove the block (the process that created it). Those attached keep theirs until they close."""
+        """Remove the block, in the process that created it. Attached processes keep their mapping until they close."""
         with contextlib.suppress(FileNotFoundError):
             self._memory.unlink()
 
 
 def _open_untracked(name: str) -> SharedMemory:
-    """From Python 3.13 on an engine need not tell the resource tracker: the parent has."""
+    """Open without the resource tracker (from Python 3.13 on): the parent has registered the block already."""
     options: dict[str, Any] = {"track": False}
     return SharedMemory(name=name, **options)

@@ -1,8 +1,8 @@
 """The Look or Voice that performs now, changed between two steps and never within one.
 
-Lives in an engine's process. `current`, `go` and `news` belong to the engine's loop and never wait; a loader
-thread opens, checks, builds and warms the models. Success is one assignment; failure leaves the old model
-playing and says why.
+Runs in an engine's process. `current`, `go` and `answers` belong to the engine's loop and never wait; a loader thread
+opens, checks, builds and warms the models. Success is one assignment; after a failure the old model keeps playing and
+the answer says why.
 """
 
 from __future__ import annotations
@@ -22,30 +22,29 @@ from live.process.messages import Ready, Refused
 T = TypeVar("T")
 
 _TRIM_AFTER_S = 1.0
-"""A dissolve may hold the model for a moment after it was forgotten."""
+"""Freed memory is returned so long after `forget`, because a dissolve may hold the model for a moment."""
 
 
 class NotReady(Exception):
-    """`go` was asked for a model that is not loaded; the old one keeps playing."""
+    """`go` was called with a model that is not loaded; the old one keeps playing."""
 
 
 class Slot(Generic[T]):
-    """Models by key, one of them performing. Close it, else its thread stays."""
+    """Loaded models by key, one of them performing. Call `close` to end its thread."""
 
     def __init__(self, load: Callable[[str], T], name: str = "slot") -> None:
         """
         Args:
-            load: makes a model ready to perform its first step at full speed, from its key; runs in the
-            loader thread;
-                what it raises becomes Refused with the exception's text.
+            load: from a key to a model that performs its first step at full speed. Called in the loader thread; an
+                exception becomes Refused with its text.
             name: for the thread.
         """
         self._load = load
         self._models: dict[str, T] = {}
-        self._asked: set[str] = set()
-        self._guard = threading.Lock()
-        self._work: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._news: list[Ready | Refused] = []
+        self._requested: set[str] = set()
+        self._lock = threading.Lock()
+        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._answers: list[Ready | Refused] = []
         self._trim_at: float | None = None
         self.current: T | None = None
         self.current_key: str | None = None
@@ -53,23 +52,23 @@ class Slot(Generic[T]):
         self._thread.start()
 
     def prepare(self, key: str) -> None:
-        """Queue it for the loader. `news` will answer once, also when it is ready already. Asked twice,
-        loaded once."""
-        with self._guard:
+        """Queue a model for the loader. `answers` returns one answer, also when the model is ready already; a second
+        call before that is ignored."""
+        with self._lock:
             if key in self._models:
-                self._news.append(Ready(key, 0.0))
+                self._answers.append(Ready(key, 0.0))
                 return
-            if key in self._asked:
+            if key in self._requested:
                 return
-            self._asked.add(key)
-        self._work.put(key)
+            self._requested.add(key)
+        self._queue.put(key)
 
     def put(self, key: str, model: T) -> None:
-        """Hold a model that exists already under this key: it is ready."""
-        with self._guard:
+        """Add a model that is loaded already."""
+        with self._lock:
             self._models[key] = model
 
-    def ready(self, key: str) -> bool:
+    def is_ready(self, key: str) -> bool:
         return key in self._models
 
     def model(self, key: str) -> T | None:
@@ -77,51 +76,50 @@ class Slot(Generic[T]):
         return self._models.get(key)
 
     def go(self, key: str) -> None:
-        """Perform with it from the next step on. Raises NotReady."""
-        with self._guard:
+        """Perform with this model from the next step on. Raises NotReady."""
+        with self._lock:
             model = self._models.get(key)
         if model is None:
             raise NotReady(f"{key} is not loaded")
         self.current, self.current_key = model, key
 
     def forget(self, key: str) -> None:
-        """Give its memory back; the one that performs goes on until the next `go`. Unknown keys are no
-        error."""
-        with self._guard:
-            self._asked.discard(key)
+        """Free a model's memory; a model that performs does so until the next `go`. An unknown key is no error."""
+        with self._lock:
+            self._requested.discard(key)
             self._models.pop(key, None)
             self._trim_at = time.monotonic() + _TRIM_AFTER_S
-        self._work.put("")
+        self._queue.put("")
 
-    def news(self) -> list[Ready | Refused]:
-        """What the loader has finished since the last call."""
-        with self._guard:
-            news, self._news = self._news, []
-        return news
+    def answers(self) -> list[Ready | Refused]:
+        """The loader's answers since the last call."""
+        with self._lock:
+            answers, self._answers = self._answers, []
+        return answers
 
     @property
     def busy(self) -> bool:
-        """The loader is at work, or has answers that nobody has taken."""
-        return bool(self._asked or self._news)
+        """The loader is working, or `answers` has something to return."""
+        return bool(self._requested or self._answers)
 
     @property
     def loaded(self) -> list[str]:
-        with self._guard:
+        with self._lock:
             return list(self._models)
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """End the loader thread, after the model it may be busy with."""
-        self._work.put(None)
+        """End the loader thread, after a model that it is loading."""
+        self._queue.put(None)
         self._thread.join(timeout_s)
 
     def _loader(self) -> None:
         while True:
-            due = self._trim_at
+            trim_at = self._trim_at
             try:
-                key = self._work.get(timeout=None if due is None else max(due - time.monotonic(), 0.0))
+                key = self._queue.get(timeout=None if trim_at is None else max(trim_at - time.monotonic(), 0.0))
             except queue.Empty:
                 self._trim_at = None
-                _give_memory_back()
+                _return_memory()
                 continue
             if key is None:
                 return
@@ -129,28 +127,28 @@ class Slot(Generic[T]):
                 self._load_one(key)
 
     def _load_one(self, key: str) -> None:
-        with self._guard:
-            if key not in self._asked:  # forgotten while it waited
+        with self._lock:
+            if key not in self._requested:  # forgotten while it was queued
                 return
-        began = time.perf_counter()
+        started_at = time.perf_counter()
         model: T | None = None
         answer: Ready | Refused
         try:
             model = self._load(key)
-            answer = Ready(key, time.perf_counter() - began)
+            answer = Ready(key, time.perf_counter() - started_at)
         except Exception as error:
             answer = Refused(key, " ".join(str(error).split()) or type(error).__name__)
-        with self._guard:
-            if key not in self._asked:  # forgotten while it loaded
+        with self._lock:
+            if key not in self._requested:  # forgotten while it loaded
                 return
-            self._asked.discard(key)
+            self._requested.discard(key)
             if model is not None:
                 self._models[key] = model
-            self._news.append(answer)
+            self._answers.append(answer)
 
 
-def _give_memory_back() -> None:
-    """glibc keeps freed memory for itself until it is told; elsewhere nothing is to be done."""
+def _return_memory() -> None:
+    """Return freed memory to the system: glibc keeps it until malloc_trim; elsewhere nothing needs to be done."""
     gc.collect()
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):

@@ -1,6 +1,6 @@
-"""The picture's parameters: where each stands, and those on their way. A cue's are eased over its transition.
+"""The values of an engine's parameters. A cue's parameters are eased over its transition.
 
-Belongs to the picture engine's loop. Pure mathematics of time: whoever asks says when it is.
+Belongs to an engine's loop. Has no clock: the caller passes the time.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class _Ease:
-    """A parameter on its way."""
+    """A parameter that moves linearly from `begin` to `end`."""
 
     begin: float
     end: float
@@ -19,12 +19,12 @@ class _Ease:
     length_s: float
 
     def at(self, t_s: float) -> float:
-        share = (t_s - self.from_s) / self.length_s if self.length_s > 0 else 1.0
-        return self.begin + (self.end - self.begin) * min(max(share, 0.0), 1.0)
+        fraction = (t_s - self.from_s) / self.length_s if self.length_s > 0 else 1.0
+        return self.begin + (self.end - self.begin) * min(max(fraction, 0.0), 1.0)
 
 
 class Parameters:
-    """Values by their full names, `picture/...`."""
+    """Values by their full names, such as `picture/latency_s`."""
 
     def __init__(self) -> None:
         self._values: dict[str, float] = {}
@@ -32,16 +32,16 @@ class Parameters:
 
     @property
     def values(self) -> Mapping[str, float]:
-        """All that were ever set, as they stood when last moved."""
+        """Every parameter ever set, with its value of the last `move`."""
         return self._values
 
     def ease(self, name: str, value: float, default: float, t_s: float, length_s: float) -> None:
-        """From `t_s` on it goes to `value` within `length_s`, from where it stands; `default`: where that is when
-        nobody has set it yet."""
+        """Move a parameter to `value` from its present value, between `t_s` and `t_s + length_s`. default: the present
+        value of a parameter that has not been set yet."""
         self._eases[name] = _Ease(self._values.get(name, default), value, t_s, length_s)
 
     def move(self, t_s: float) -> dict[str, float]:
-        """Moves every parameter that is on its way; gives their values at `t_s`."""
+        """Move every parameter that is being eased; returns their values at `t_s`."""
         moved = {}
         for name, ease in list(self._eases.items()):
             moved[name] = ease.at(t_s)

@@ -3,15 +3,15 @@
     [performer]
     measured = "2025-01-31"                 # the day; for people
     camera = "0"
-    faces = 291                             # pictures the figures are medians of
+    faces = 291                             # the number of pictures that the medians are of
     neutral = [[-0.121, 0.043], ...]        # 68 points x, y from the picture's middle, in heights of the picture
     [performer.openings]                    # 5th, 50th, 95th percentile, in distances of the eyes
     mouth = [0.01, 0.02, 0.31]
     left_eye = [0.08, 0.11, 0.13]
     right_eye = [0.08, 0.11, 0.13]
 
-Heights from the middle, because a camera that is asked for another size, or for 16:9 in place of 4:3, keeps both.
-Free of threads and processes.
+Heights from the middle, because both stay the same when a camera is set to another size, or to 16:9 instead of 4:3.
+May be called from any thread.
 """
 
 from __future__ import annotations
@@ -34,13 +34,16 @@ _KEYS = ("measured", "camera", "faces", "neutral", "openings")
 
 
 class BadProfile(Exception):
-    """The profile cannot be used; the message is one line: which file, what is wrong, what was expected."""
+    """The profile cannot be used; the message is one line: the file, what is wrong, what was expected."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """A performer, measured. `neutral` is float32 (68, 2), from the picture's middle, in heights of the picture: what
-    PictureSettings.neutral takes."""
+    """A measured performer.
+
+    neutral: float32 (68, 2), from the picture's middle, in heights of the picture, as in PictureSettings.neutral.
+    openings: 5th, 50th and 95th percentile by the names of OPENINGS, in distances of the eyes.
+    """
 
     neutral: Points
     openings: dict[str, tuple[float, float, float]]
@@ -48,19 +51,15 @@ class Profile:
     faces: int = 0
     measured: str = ""
 
-    def neutral_in(self, width: int, height: int) -> Points:
-        """The neutral points in the pixels of a frame of this size, float32 (68, 2)."""
-        return in_pixels(self.neutral, width, height)
-
     @staticmethod
     def of_frame(
         neutral: Points, width: int, height: int, openings: dict[str, tuple[float, float, float]], **facts: Any
     ) -> Profile:
-        """The profile of a neutral measured in a frame's pixels."""
+        """A profile from neutral points measured in the pixels of a frame, (68, 2)."""
         return Profile(in_heights(neutral, width, height), openings, **facts)
 
     def to_toml(self) -> str:
-        """The file's text; `read_profile` gives the same profile again, to a ten-thousandth of the height."""
+        """The file's text; `read_profile` returns the same profile, to a ten-thousandth of the height."""
         points = ",\n    ".join(f"[{x:.5f}, {y:.5f}]" for x, y in self.neutral.tolist())
         ranges = "\n".join(f"{name} = [{', '.join(f'{v:.4f}' for v in self.openings[name])}]" for name in OPENINGS)
         return (
@@ -77,24 +76,24 @@ class Profile:
 
 
 def in_pixels(neutral: Points, width: int, height: int) -> Points:
-    """A profile's neutral, as PictureSettings carries it, in the pixels of a frame of this size, float32 (68, 2)."""
+    """A profile's neutral, as in PictureSettings, in the pixels of a frame of this size, float32 (68, 2)."""
     middle = np.array([(width - 1) / 2, (height - 1) / 2])
     return np.asarray(neutral * height + middle, np.float32)
 
 
 def in_heights(points: Points, width: int, height: int) -> Points:
-    """Points in the pixels of a frame of this size, as a profile keeps them; undoes `in_pixels`."""
+    """Points in the pixels of a frame of this size, as in a profile, float32 (68, 2); the inverse of `in_pixels`."""
     middle = np.array([(width - 1) / 2, (height - 1) / 2])
     return np.asarray((points - middle) / height, np.float32)
 
 
 def mirrored(neutral: Points) -> Points:
-    """A profile's neutral as a mirror shows it: what a camera whose picture is mirrored would have measured."""
+    """A profile's neutral mirrored, as a camera whose picture is mirrored would have measured it, float32 (68, 2)."""
     return np.asarray((neutral * np.array([-1, 1]))[MIRROR], np.float32)
 
 
 def read_profile(path: str | Path) -> Profile:
-    """Reads and checks a profile. Raises BadProfile."""
+    """Read and check a profile. Raises BadProfile."""
     file = Path(path)
     try:
         with open(file, "rb") as opened:
@@ -120,16 +119,16 @@ def read_profile(path: str | Path) -> Profile:
 
 
 def _profile(document: dict[str, Any]) -> Profile:
-    _known(document, ("performer",), "")
+    _check_keys(document, ("performer",), "")
     performer = document.get("performer")
     if not isinstance(performer, dict):
         raise ValueError("has no [performer]; make it again with `guise calibrate performer`")
-    _known(performer, _KEYS, "[performer] ")
+    _check_keys(performer, _KEYS, "[performer] ")
     for key in ("neutral", "openings"):
         if key not in performer:
             raise ValueError(f"[performer] has no {key}; make it again with `guise calibrate performer`")
     neutral = performer["neutral"]
-    if not (isinstance(neutral, list) and len(neutral) == POINTS and all(_numbers(point, 2) for point in neutral)):
+    if not (isinstance(neutral, list) and len(neutral) == POINTS and all(_are_numbers(point, 2) for point in neutral)):
         raise ValueError(f"neutral must be {POINTS} pairs of numbers")
     points = np.array(neutral, np.float32)
     if np.abs(points).max() > 10 or float(np.ptp(points, axis=0).min()) < 1e-3:
@@ -139,11 +138,11 @@ def _profile(document: dict[str, Any]) -> Profile:
     openings = performer["openings"]
     if not isinstance(openings, dict):
         raise ValueError("openings must be a table [performer.openings]")
-    _known(openings, OPENINGS, "[performer.openings] ")
+    _check_keys(openings, OPENINGS, "[performer.openings] ")
     ranges = {}
     for name in OPENINGS:
         given = openings.get(name)
-        if not isinstance(given, list) or not _numbers(given, 3) or sorted(given) != given:
+        if not isinstance(given, list) or not _are_numbers(given, 3) or sorted(given) != given:
             raise ValueError(f"openings: {name} must be three numbers that do not decrease")
         ranges[name] = (float(given[0]), float(given[1]), float(given[2]))
     faces, camera, measured = (
@@ -156,7 +155,7 @@ def _profile(document: dict[str, Any]) -> Profile:
     return Profile(points, ranges, camera, faces, measured)
 
 
-def _known(table: dict[str, Any], keys: tuple[str, ...], where: str) -> None:
+def _check_keys(table: dict[str, Any], keys: tuple[str, ...], where: str) -> None:
     for key in table:
         if key not in keys:
             near = difflib.get_close_matches(key, keys, 1)
@@ -164,7 +163,7 @@ def _known(table: dict[str, Any], keys: tuple[str, ...], where: str) -> None:
             raise ValueError(f"{where}has an unknown key {key!r}: {hint}")
 
 
-def _numbers(value: Any, count: int) -> bool:
+def _are_numbers(value: Any, count: int) -> bool:
     return (
         isinstance(value, list)
         and len(value) == count

@@ -1,6 +1,6 @@
-"""The running order: a show's cues, which is on stage, on standby or waited for, and when one follows by itself.
+"""The running order: a show's cues; which is on stage, on standby or waiting; and when the next follows automatically.
 
-Knows no engine, no thread and no clock; the StageManager asks it under its lock. Times are by now().
+Has no engine, thread or clock; the StageManager uses it under its lock. Times are by now().
 """
 
 from __future__ import annotations
@@ -11,23 +11,26 @@ from live.show.show_file import Cue, Show
 
 
 @dataclass
-class Waiting:
-    """A cue that was asked for and is not on stage yet. tried: those passed over on the way to it."""
+class WaitingCue:
+    """A cue that was requested and is not on stage yet.
+
+    automatic: it follows another cue by that cue's `follow_s`. skipped: the cues skipped on the way to this one.
+    """
 
     index: int
-    asked_at: float
-    by_itself: bool = False
-    tried: set[int] = field(default_factory=set)
+    requested_at: float
+    automatic: bool = False
+    skipped: set[int] = field(default_factory=set)
 
 
 class RunningOrder:
-    """Changes only by what is said to it: asked, fired, refused, taken."""
+    """Indices of cues count from 0. Changes only by calls of its methods."""
 
     def __init__(self, show: Show, first_cue: int) -> None:
         self.show = show
         self.on_stage: int | None = None
         self.standby: int | None = first_cue
-        self.waiting: Waiting | None = None
+        self.waiting: WaitingCue | None = None
         self.follow_at: float | None = None
 
     def has(self, index: int) -> bool:
@@ -37,67 +40,70 @@ class RunningOrder:
         return self.show.cues[index]
 
     def index_of(self, name: str | None) -> int | None:
-        """Where the cue of this name stands."""
+        """The index of the cue of this name, or None."""
         return next((index for index, cue in enumerate(self.show.cues) if cue.name == name), None)
 
     def name_of(self, index: int | None) -> str | None:
         return None if index is None else self.show.cues[index].name
 
-    def after(self, index: int) -> int | None:
-        """The cue after this one; after the last comes the first, in a show that loops."""
+    def index_after(self, index: int) -> int | None:
+        """The index of the cue after this one; after the last, the first in a show that loops, else None."""
         if self.has(index + 1):
             return index + 1
         return 0 if self.show.loop else None
 
     def from_standby(self) -> list[Cue]:
-        """The cues from the standby mark on, then those before it."""
+        """The cues from the standby cue on, then those before it."""
         at = self.standby or 0
         return [*self.show.cues[at:], *self.show.cues[:at]]
 
-    def ask(self, index: int, at: float, *, by_itself: bool = False) -> bool:
-        """Let this cue be waited for. False when it is already."""
+    def request(self, index: int, at: float, *, automatic: bool = False) -> bool:
+        """Make this cue the waiting one. False when it is already."""
         if self.waiting is not None and self.waiting.index == index:
             return False
-        self.waiting = Waiting(index, at, by_itself)
+        self.waiting = WaitingCue(index, at, automatic)
         return True
 
-    def fired(self, index: int, at: float) -> None:
-        """It is on stage; the next one stands by."""
+    def mark_fired(self, index: int, at: float) -> None:
+        """The cue is on stage; the next one becomes the standby cue."""
         follow_s = self.cue(index).follow_s
         self.on_stage = index
-        self.standby = self.after(index)
+        self.standby = self.index_after(index)
         self.follow_at = None if follow_s is None else at + follow_s
 
-    def pass_over(self, waiting: Waiting) -> None:
-        """Nothing of the cue can be had. By hand: the old one stays. By itself: the show must go on without it."""
-        following = self.after(waiting.index)
-        tried = waiting.tried | {waiting.index}
-        if waiting.by_itself and following is not None and following not in tried:
-            self.waiting = Waiting(following, waiting.asked_at, True, tried)
+    def skip(self, waiting: WaitingCue) -> None:
+        """All models of the cue are refused. If it was requested by the operator, the old cue stays; if it follows
+        automatically, the next cue that was not skipped yet becomes the waiting one."""
+        following = self.index_after(waiting.index)
+        skipped = waiting.skipped | {waiting.index}
+        if waiting.automatic and following is not None and following not in skipped:
+            self.waiting = WaitingCue(following, waiting.requested_at, True, skipped)
 
-    def follows_now(self, at: float) -> bool:
-        """The cue on stage has had its time; said once."""
+    def take_due_follow(self, at: float) -> bool:
+        """True once when the time has come for the cue that follows automatically."""
         if self.follow_at is None or at < self.follow_at:
             return False
         self.follow_at = None
         return True
 
-    def put_off(self, by_s: float) -> None:
-        """What follows by itself follows later: a panic is no part of a cue's time."""
+    def postpone_follow(self, by_s: float) -> None:
+        """Postpone the cue that follows automatically: a panic does not count as part of a cue's time."""
         if self.follow_at is not None:
             self.follow_at += by_s
 
-    def take(self, show: Show) -> None:
-        """Another show, or this one read again. Cues keep their marks by name."""
+    def replace_show(self, show: Show) -> None:
+        """Use another show, or this one reloaded. The cues on stage and on standby are found again by name."""
         playing, next_name = self.name_of(self.on_stage), self.name_of(self.standby)
         self.show = show
         self.waiting = None
         self.on_stage = self.index_of(playing)
         standby = self.index_of(next_name)
-        self.standby = standby if standby is not None else 0 if self.on_stage is None else self.after(self.on_stage)
+        if standby is None:
+            standby = 0 if self.on_stage is None else self.index_after(self.on_stage)
+        self.standby = standby
 
     def add(self, cue: Cue) -> int:
-        """One cue more, at the end, in memory alone; a name that is taken gets a number. Where it stands."""
+        """Append a cue, in memory alone; a name that is taken gets a number. Returns its index."""
         name, number = cue.name, 2
         while self.index_of(name) is not None:
             name, number = f"{cue.name} {number}", number + 1

@@ -1,7 +1,6 @@
-"""A show: a TOML file of cues, read and checked whole, so that nothing in it can surprise an audience.
+"""Reads a show, a TOML file of cues, and checks all of it before it is performed.
 
-Free of threads and processes. Every refusal is one line: the file, the line, what is there and what was
-expected.
+May be called from any thread. Every refusal is one line: the file, the line, what is there and what was expected.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ MAX_BYTES = 1_000_000
 LOOK_WORDS = ("bypass", "safe")
 PRESET_NAMES = ("octave-down", "octave-up", "giant", "child", "whisper", "robot", "monotone", "chorus")
 VOICE_PRESETS = ("bypass", "silence", *PRESET_NAMES, *(f"{name}-quick" for name in PRESET_NAMES))
-"""Voices that need no file. "bypass" is the performer's own voice; those called -quick have less latency."""
+"""Voices that need no file. "bypass" is the performer's own voice; the -quick presets have less latency."""
 SOUND_MISSES = ("dry", "silence")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
@@ -30,7 +29,7 @@ _PARAMETER = re.compile(r"(picture|sound)(/[a-z0-9_]+)+")
 _LONGEST_S = 86_400.0
 
 Place = tuple[str | int, ...]
-"""Where in the TOML document: ("cue", 2, "look")."""
+"""A position in the TOML document: ("cue", 2, "look")."""
 
 
 class BadShow(Exception):
@@ -39,7 +38,7 @@ class BadShow(Exception):
 
 @dataclass(frozen=True)
 class LostFaceTimes:
-    """What the audience sees when the face is lost: the last picture for `hold_s`, then a fade to the safe
+    """When the face is lost the audience sees the last picture for `hold_s`, then a fade of `fade_s` to the safe
     picture."""
 
     hold_s: float = 1.0
@@ -48,8 +47,12 @@ class LostFaceTimes:
 
 @dataclass(frozen=True)
 class Cue:
-    """This look, this voice, this transition, now. A path is absolute and was there when the show was
-    read."""
+    """A look, a voice and a transition.
+
+    look, voice: the absolute path of a file that existed when the show was read, or a word of LOOK_WORDS or
+        VOICE_PRESETS.
+    set: parameters by their full names. follow_s: after this time the next cue follows automatically.
+    """
 
     name: str
     look: str | Path
@@ -61,7 +64,7 @@ class Cue:
 
 @dataclass(frozen=True)
 class Show:
-    """A checked show. At least one cue; their names differ."""
+    """A checked show. It has at least one cue; the names of its cues differ."""
 
     name: str
     cues: tuple[Cue, ...]
@@ -74,7 +77,7 @@ class Show:
 
     @property
     def voices(self) -> tuple[str, ...]:
-        """The voices it names, each once."""
+        """The voices of its cues, each once."""
         return tuple(dict.fromkeys(str(cue.voice) for cue in self.cues))
 
 
@@ -82,7 +85,7 @@ def read_show(path: str | Path) -> Show:
     """Read and check a show file.
 
     Raises:
-        BadShow: with one line that names the file, the line and what was expected.
+        BadShow: with a message of one line: the file, the line and what was expected.
     """
     file = Path(path)
     text = _read_text(file)
@@ -113,25 +116,26 @@ def _read_text(file: Path) -> str:
 
 
 class _ShowReader:
-    """Checks one document; knows on which line everything stands."""
+    """Checks one document. lines: the line number of each of its keys and tables."""
 
     def __init__(self, file: Path, lines: dict[Place, int]) -> None:
         self._file = file
         self._folder = file.resolve().parent
         self._lines = lines
 
-    def bad(self, place: Place, what: str) -> BadShow:
+    def error(self, place: Place, what: str) -> BadShow:
+        """A refusal with the line of `place`, or of the table around it whose line is known."""
         while place and place not in self._lines:
             place = place[:-1]
         line = f", line {self._lines[place]}" if place else ""
         return BadShow(f"{self._file}{line}: {what}")
 
     def show(self, document: dict[str, Any]) -> Show:
-        self._known(document, ("show", "cue"), ())
+        self._check_keys(document, ("show", "cue"), ())
         head = self._table(document.get("show", {}), ("show",))
-        self._known(head, _SHOW_KEYS, ("show",))
+        self._check_keys(head, _SHOW_KEYS, ("show",))
         lost = self._table(head.get("lost_face", {}), ("show", "lost_face"))
-        self._known(lost, _LOST_FACE_KEYS, ("show", "lost_face"))
+        self._check_keys(lost, _LOST_FACE_KEYS, ("show", "lost_face"))
         return Show(
             name=self._text(head, "name", ("show",), self._file.stem),
             cues=self._cues(document),
@@ -141,17 +145,17 @@ class _ShowReader:
                 self._seconds(lost, "fade_s", ("show", "lost_face"), LostFaceTimes.fade_s),
             ),
             sound_miss=self._choice(head, "sound_miss", ("show",), SOUND_MISSES),
-            sync=self._switch(head, "sync", ("show",), True),
-            loop=self._switch(head, "loop", ("show",), False),
+            sync=self._boolean(head, "sync", ("show",), True),
+            loop=self._boolean(head, "loop", ("show",), False),
             path=self._file.resolve(),
         )
 
     def _cues(self, document: dict[str, Any]) -> tuple[Cue, ...]:
         found = document.get("cue", [])
         if not isinstance(found, list):
-            raise self.bad(("cue",), f"cue is {_kind(found)}; expected entries headed [[cue]]")
+            raise self.error(("cue",), f"cue is {_describe(found)}; expected entries headed [[cue]]")
         if not found:
-            raise self.bad(("cue",), "no cue; expected at least one [[cue]] with a name and a look")
+            raise self.error(("cue",), "no cue; expected at least one [[cue]] with a name and a look")
         cues: list[Cue] = []
         first: dict[str, int] = {}
         for at, entry in enumerate(found):
@@ -159,13 +163,13 @@ class _ShowReader:
             if cue.name in first:
                 earlier = self._lines.get(("cue", first[cue.name], "name"))
                 where = f" on line {earlier}" if earlier else ""
-                raise self.bad(("cue", at, "name"), f'a cue is called "{cue.name}" already{where}; names must differ')
+                raise self.error(("cue", at, "name"), f'a cue is called "{cue.name}" already{where}; names must differ')
             first[cue.name] = at
             cues.append(cue)
         return tuple(cues)
 
     def _cue(self, entry: dict[str, Any], place: Place) -> Cue:
-        self._known(entry, _CUE_KEYS, place)
+        self._check_keys(entry, _CUE_KEYS, place)
         follow_s = self._seconds(entry, "follow_s", place, 0.0) if "follow_s" in entry else None
         return Cue(
             name=self._text(entry, "name", place),
@@ -181,9 +185,9 @@ class _ShowReader:
         found = self._table(entry.get("set", {}), here)
         for name, value in found.items():
             if not _PARAMETER.fullmatch(name):
-                raise self.bad((*here, name), f'no parameter "{name}"; expected one like "sound/pitch"')
+                raise self.error((*here, name), f'no parameter "{name}"; expected one like "sound/pitch"')
             if not _is_number(value):
-                raise self.bad((*here, name), f'"{name}" is {_kind(value)}; expected a number')
+                raise self.error((*here, name), f'"{name}" is {_describe(value)}; expected a number')
         return {name: float(value) for name, value in found.items()}
 
     def _model(self, entry: dict[str, Any], key: str, place: Place, words: tuple[str, ...]) -> str | Path:
@@ -192,27 +196,27 @@ class _ShowReader:
             return value
         if not value.lower().endswith(".onnx"):
             listed = ", ".join(f'"{word}"' for word in words)
-            raise self.bad(
+            raise self.error(
                 (*place, key),
                 f'no {key} "{value}"{_did_you_mean(value, words)}; expected {listed} or a frozen model\'s .onnx file',
             )
-        return self._file_at(value, key, (*place, key))
+        return self._existing_file(value, key, (*place, key))
 
     def _safe_picture(self, head: dict[str, Any]) -> Path | None:
         if "safe_picture" not in head:
             return None
         value = self._text(head, "safe_picture", ("show",))
         if not value.lower().endswith(PICTURE_SUFFIXES):
-            raise self.bad(("show", "safe_picture"), f'"{value}" is no {", ".join(PICTURE_SUFFIXES)} picture')
-        return self._file_at(value, "safe_picture", ("show", "safe_picture"))
+            raise self.error(("show", "safe_picture"), f'"{value}" is no {", ".join(PICTURE_SUFFIXES)} picture')
+        return self._existing_file(value, "safe_picture", ("show", "safe_picture"))
 
-    def _file_at(self, value: str, key: str, place: Place) -> Path:
+    def _existing_file(self, value: str, key: str, place: Place) -> Path:
         if "\0" in value:
-            raise self.bad(place, f"{key} holds a zero character; expected a path")
+            raise self.error(place, f"{key} holds a zero character; expected a path")
         given = Path(value)
         path = (self._folder / given).resolve()
         if not given.is_absolute() and not path.is_relative_to(self._folder):
-            raise self.bad(
+            raise self.error(
                 place, f'{key} "{value}" leaves the show\'s folder; move it there or write its absolute path'
             )
         try:
@@ -220,27 +224,27 @@ class _ShowReader:
         except OSError:
             there = False
         if not there:
-            raise self.bad(place, f'{key} "{value}": there is no such file{self._neighbour(path)}')
+            raise self.error(place, f'{key} "{value}": there is no such file{self._did_you_mean_file(path)}')
         return path
 
-    def _neighbour(self, path: Path) -> str:
+    def _did_you_mean_file(self, path: Path) -> str:
         try:
             names = [entry.name for entry in path.parent.iterdir() if entry.suffix == path.suffix]
         except OSError:
             return ""
         return _did_you_mean(path.name, names)
 
-    def _known(self, table: dict[str, Any], keys: tuple[str, ...], place: Place) -> None:
+    def _check_keys(self, table: dict[str, Any], keys: tuple[str, ...], place: Place) -> None:
         for key in table:
             if key not in keys:
                 meant = _did_you_mean(key, keys) or f"; expected one of {', '.join(keys)}"
-                raise self.bad((*place, key), f'unknown key "{key}"{meant}')
+                raise self.error((*place, key), f'unknown key "{key}"{meant}')
 
     def _table(self, value: Any, place: Place) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise self.bad(
+            raise self.error(
                 place,
-                f"{place[-1] if isinstance(place[-1], str) else 'cue'} is {_kind(value)}; expected a table",
+                f"{place[-1] if isinstance(place[-1], str) else 'cue'} is {_describe(value)}; expected a table",
             )
         return value
 
@@ -248,33 +252,33 @@ class _ShowReader:
         if key not in table:
             if default is not None:
                 return default
-            raise self.bad(place, f'the cue has no "{key}"; every cue needs a name and a look')
+            raise self.error(place, f'the cue has no "{key}"; every cue needs a name and a look')
         value = table[key]
         if not isinstance(value, str):
-            raise self.bad((*place, key), f"{key} is {_kind(value)}; expected text in quotes")
+            raise self.error((*place, key), f"{key} is {_describe(value)}; expected text in quotes")
         if not value.strip():
-            raise self.bad((*place, key), f"{key} is empty")
+            raise self.error((*place, key), f"{key} is empty")
         return value
 
     def _seconds(self, table: dict[str, Any], key: str, place: Place, default: float) -> float:
         value = table.get(key, default)
         if not _is_number(value):
-            raise self.bad((*place, key), f"{key} is {_kind(value)}; expected seconds, like 0.5")
+            raise self.error((*place, key), f"{key} is {_describe(value)}; expected seconds, like 0.5")
         if not 0 <= value <= _LONGEST_S:
-            raise self.bad((*place, key), f"{key} is {value}; expected 0 to {_LONGEST_S:.0f} seconds")
+            raise self.error((*place, key), f"{key} is {value}; expected 0 to {_LONGEST_S:.0f} seconds")
         return float(value)
 
-    def _switch(self, table: dict[str, Any], key: str, place: Place, default: bool) -> bool:
+    def _boolean(self, table: dict[str, Any], key: str, place: Place, default: bool) -> bool:
         value = table.get(key, default)
         if not isinstance(value, bool):
-            raise self.bad((*place, key), f"{key} is {_kind(value)}; expected true or false")
+            raise self.error((*place, key), f"{key} is {_describe(value)}; expected true or false")
         return value
 
     def _choice(self, table: dict[str, Any], key: str, place: Place, words: tuple[str, ...]) -> str:
         value = self._text(table, key, place, words[0])
         if value not in words:
             listed = " or ".join(f'"{word}"' for word in words)
-            raise self.bad((*place, key), f'{key} is "{value}"{_did_you_mean(value, words)}; expected {listed}')
+            raise self.error((*place, key), f'{key} is "{value}"{_did_you_mean(value, words)}; expected {listed}')
         return value
 
 
@@ -287,8 +291,8 @@ def _did_you_mean(word: str, words: tuple[str, ...] | list[str]) -> str:
     return f'; did you mean "{near[0]}"?' if near else ""
 
 
-def _kind(value: Any) -> str:
-    """A value as the person who wrote it would call it."""
+def _describe(value: Any) -> str:
+    """What a value is, in the words of TOML rather than of Python."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
@@ -300,7 +304,7 @@ def _kind(value: Any) -> str:
     return "a table" if isinstance(value, dict) else "a date or time"
 
 
-# ---- on which line a key stands
+# ---- line numbers of keys
 
 _STATEMENT = re.compile(r"[ \t]*(?:(\[\[?)([^\]]*)\]|([^=\n]+?)[ \t]*=)")
 _KEY_PART = re.compile(r'[ \t]*(?:"((?:[^"\\]|\\.)*)"|\'([^\']*)\'|([A-Za-z0-9_-]+))[ \t]*\.?')
@@ -308,10 +312,9 @@ _QUOTED = re.compile(r'"""(?:[^\\]|\\.)*?"""|\'\'\'.*?\'\'\'|"(?:[^"\\\n]|\\.)*"
 
 
 def _lines_of(text: str) -> dict[Place, int]:
-    """Line numbers, from 1, of the tables and keys of a text that tomllib has accepted.
+    """Line numbers, from 1, of the tables and keys of a text that tomllib has accepted; tomllib itself keeps none.
 
-    tomllib keeps none. A key within an inline table that spans several lines is found by the line of its
-    table.
+    A key within an inline table that spans several lines has the line of its table.
     """
     lines: dict[Place, int] = {}
     counts: dict[Place, int] = {}
@@ -322,24 +325,24 @@ def _lines_of(text: str) -> dict[Place, int]:
             continue
         bracket, header, key = match.groups()
         if header is None:
-            _remember(lines, (*table, *_parts(key)), line)
+            _record(lines, (*table, *_parts(key)), line)
             continue
         table = _resolve(_parts(header), counts)
         if bracket == "[[":
             counts[table] = counts.get(table, -1) + 1
             lines.setdefault(table, line)
             table = (*table, counts[table])
-        _remember(lines, table, line)
+        _record(lines, table, line)
     return lines
 
 
-def _remember(lines: dict[Place, int], place: Place, line: int) -> None:
+def _record(lines: dict[Place, int], place: Place, line: int) -> None:
     for length in range(1, len(place) + 1):
         lines.setdefault(place[:length], line)
 
 
 def _resolve(parts: Place, counts: dict[Place, int]) -> Place:
-    """[cue.set] belongs to the newest [[cue]]; the last part itself is left to the caller."""
+    """Insert the indices of arrays of tables: [cue.set] belongs to the newest [[cue]]. The last part gets no index."""
     place: Place = ()
     for part in parts:
         if place in counts:
@@ -353,7 +356,7 @@ def _parts(key: str) -> Place:
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Each statement with the line it begins on; line breaks within quotes and brackets do not end one."""
+    """Each statement with the line on which it begins. A line break within quotes or brackets does not end one."""
     plain = _QUOTED.sub(_blank, text)
     depth, begin, line, began_on = 0, 0, 1, 1
     for at, character in enumerate(plain + "\n"):

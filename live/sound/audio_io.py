@@ -1,4 +1,7 @@
-"""Opens what the settings name as microphone and loudspeaker, and tells the operator about it."""
+"""Opens what the settings name as microphone and loudspeaker, and reports lost and recovered devices to the operator.
+
+Belongs to the engine's loop; devices report from the thread that opens them.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ from typing import Any, Protocol
 
 from live.process.frames import Samples, now
 from live.process.messages import Event, Fault, Note, Recovered
-from live.sound.files import FileMicrophone, FileSpeaker, NoMicrophone, NoSpeaker
-from live.sound.portaudio import NoPortAudio, names_a_host
+from live.sound.file_microphone import FileMicrophone
+from live.sound.file_speaker import FileSpeaker
+from live.sound.null_devices import NullMicrophone, NullSpeaker
+from live.sound.portaudio import NoPortAudio, has_host_api
 from live.sound.settings import SoundSettings
 
 DEMO_SPEECH = Path(__file__).resolve().parent.parent / "demo" / "speech.flac"
@@ -17,39 +22,60 @@ _SOUND_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".m4a", ".aac", ".opus", ".m
 
 
 class AudioInput(Protocol):
-    """Blocks of the settings' size at the settings' rate."""
+    """A microphone: blocks of the settings' size at the settings' rate."""
 
     name: str
     trouble: str
+    """What the operator should know about it, in one line; "" when all is well."""
 
     @property
-    def latency_s(self) -> float: ...
+    def latency_s(self) -> float:
+        """From the air to `read`, without the block itself."""
+
     @property
     def xruns(self) -> int: ...
     @property
-    def missed(self) -> int: ...
-    def due_in_s(self) -> float: ...
-    def read(self) -> tuple[Samples, float] | None: ...
+    def missed(self) -> int:
+        """Blocks that were left out."""
+
+    def due_in_s(self) -> float:
+        """How long until `read` may have a block."""
+
+    def read(self) -> tuple[Samples, float] | None:
+        """The next block, (block, 1), and when its first sample was in the air, by now(); None when there is none
+        yet."""
+
     def close(self) -> None: ...
 
 
 class AudioOutput(Protocol):
+    """A loudspeaker: takes blocks of the settings' size at the settings' rate."""
+
     name: str
     trouble: str
+    """What the operator should know about it, in one line; "" when all is well."""
 
     @property
-    def latency_s(self) -> float: ...
+    def latency_s(self) -> float:
+        """From a block written in time to the air."""
+
     @property
     def xruns(self) -> int: ...
     @property
-    def drift_ppm(self) -> float | None: ...
-    def in_hand_s(self) -> float: ...
-    def write(self, samples: Samples) -> None: ...
+    def drift_ppm(self) -> float | None:
+        """By how much the blocks come faster than it plays; None where both have one clock."""
+
+    def buffered_s(self) -> float:
+        """How long what was written will last."""
+
+    def write(self, samples: Samples) -> None:
+        """Play a block, (block, 1). Never waits."""
+
     def close(self) -> None: ...
 
 
 class AudioIO:
-    """`open` them once; devices look after themselves."""
+    """Call `open` once; a device that is lost is reopened without further calls."""
 
     def __init__(self, settings: SoundSettings, send: Callable[[Event], None]) -> None:
         self._settings = settings
@@ -58,9 +84,9 @@ class AudioIO:
         self._devices: Any = None
 
     def open(self) -> tuple[AudioInput, AudioOutput]:
-        """Raises BadSound for a bad file; a device that is not there is looked for again and again."""
+        """Raises BadSound for a bad file; a device that is not there is tried again and again."""
         settings = self._settings
-        microphone: AudioInput = NoMicrophone()
+        microphone: AudioInput = NullMicrophone()
         mic_device = speaker_device = ""
         if settings.mic == "demo":
             microphone = self._demo()
@@ -68,18 +94,13 @@ class AudioIO:
             microphone = self._file(Path(settings.mic))
         elif settings.mic != "none":
             mic_device = settings.mic
-        heard = bool(mic_device) or not isinstance(microphone, NoMicrophone)
+        has_input = bool(mic_device) or not isinstance(microphone, NullMicrophone)
         to_file = settings.speaker.lower().endswith(".wav")
-        if settings.speaker != "none" and heard and not to_file:
-            speaker_device = settings.speaker  # with no microphone at all nothing would ever be played
+        if settings.speaker != "none" and has_input and not to_file:
+            speaker_device = settings.speaker  # without any microphone nothing would ever be played
         if mic_device or speaker_device:
             self._open_devices(mic_device, speaker_device)
-        speaker: AudioOutput = NoSpeaker(settings.sample_rate, settings.set_point_s, drifts=bool(mic_device))
-        if to_file:
-            lead_s = settings.block_s + settings.set_point_s
-            speaker = FileSpeaker(
-                Path(settings.speaker), settings.sample_rate, settings.set_point_s, lead_s, drifts=bool(mic_device)
-            )
+        speaker = self._paced_speaker(to_file, drifts=bool(mic_device))
         if self._devices is not None:
             from live.sound.device import DeviceMicrophone, DeviceSpeaker
 
@@ -87,13 +108,21 @@ class AudioIO:
             speaker = DeviceSpeaker(self._devices) if speaker_device else speaker
         return microphone, speaker
 
+    def _paced_speaker(self, to_file: bool, drifts: bool) -> AudioOutput:
+        settings = self._settings
+        if not to_file:
+            return NullSpeaker(settings.sample_rate, settings.set_point_s, drifts=drifts)
+        lead_s = settings.block_s + settings.set_point_s
+        path = Path(settings.speaker)
+        return FileSpeaker(path, settings.sample_rate, settings.set_point_s, lead_s, drifts=drifts)
+
     def _open_devices(self, mic: str, speaker: str) -> None:
         from live.sound.device import Devices
 
         settings = self._settings
         try:
             self._devices = Devices(
-                mic, speaker, settings.sample_rate, settings.block, self._say, settings.set_point_blocks
+                mic, speaker, settings.sample_rate, settings.block, self._on_status, settings.set_point_blocks
             )
         except NoPortAudio as error:
             self._send(Note(str(error)))
@@ -102,7 +131,7 @@ class AudioIO:
         path = Path(self._settings.demo_speech) if self._settings.demo_speech else DEMO_SPEECH
         if not path.is_file():
             self._send(Note("there is no demo speech: the microphone is silent"))
-            return NoMicrophone()
+            return NullMicrophone()
         return self._file(path)
 
     def _file(self, path: Path) -> AudioInput:
@@ -111,9 +140,9 @@ class AudioIO:
             path, settings.sample_rate, settings.block, epoch=settings.epoch, period_s=settings.period_s
         )
 
-    def _say(self, what: str, text: str) -> None:
+    def _on_status(self, status: str, text: str) -> None:
         """In the thread that opens the devices."""
-        if what == "lost":
+        if status == "lost":
             self._lost_at = now() if self._lost_at is None else self._lost_at  # one side may follow the other
             self._send(Fault(now(), "sound device", text))
         elif self._lost_at is not None:
@@ -124,7 +153,7 @@ class AudioIO:
 
 
 def _is_file(name: str) -> bool:
-    """A path rather than a device: it exists, or looks like one."""
-    if names_a_host(name):
+    """Whether this is a path rather than a device: it exists, or has the form of one."""
+    if has_host_api(name):
         return False
     return Path(name).is_file() or "/" in name or "\\" in name or Path(name).suffix.lower() in _SOUND_SUFFIXES

@@ -1,4 +1,4 @@
-"""Sound that waits: a delay that can be changed while it plays, without a click."""
+"""A delay line whose length can change while it plays, without a click. Belongs to one thread."""
 
 from __future__ import annotations
 
@@ -6,43 +6,39 @@ import numpy as np
 
 from models.features.types import Mono
 
-_AT_A_TIME = 1 << 13
+_MAX_CHUNK = 1 << 13
 
 
 class Delay:
-    """Gives what it was given `samples` ago. A change fades from the old place to the new one over a block.
+    """Returns its input `samples` later. A change crossfades from the old delay to the new one over a block.
 
-    The past lies in a ring: nothing but the block itself is moved.
+    The past is kept in a ring buffer: only the block itself is copied.
     """
 
-    def __init__(self, samples: int, longest: int) -> None:
-        self._now = self._next = samples
-        self._longest = max(longest, samples)
-        self._ring = np.zeros(self._longest + _AT_A_TIME, np.float32)
+    def __init__(self, samples: int, max_samples: int) -> None:
+        self._current = self._target = samples
+        self._max_samples = max(max_samples, samples)
+        self._ring = np.zeros(self._max_samples + _MAX_CHUNK, np.float32)
         self._at = 0
 
     @property
     def samples(self) -> int:
-        return self._next
+        return self._target
 
     def set(self, samples: int) -> None:
-        self._next = min(max(samples, 0), self._longest)
-
-    def reset(self) -> None:
-        self._ring[:] = 0.0
-        self._now = self._next
+        self._target = min(max(samples, 0), self._max_samples)
 
     def process(self, block: Mono) -> Mono:
         """(n,) -> (n,)."""
-        if len(block) > _AT_A_TIME:
-            parts = [self.process(block[at : at + _AT_A_TIME]) for at in range(0, len(block), _AT_A_TIME)]
+        if len(block) > _MAX_CHUNK:
+            parts = [self.process(block[at : at + _MAX_CHUNK]) for at in range(0, len(block), _MAX_CHUNK)]
             return np.concatenate(parts)
-        places = np.arange(self._at, self._at + len(block))
-        self._ring.put(places, block, mode="wrap")
+        positions = np.arange(self._at, self._at + len(block))
+        self._ring.put(positions, block, mode="wrap")
         self._at = (self._at + len(block)) % len(self._ring)
-        played = self._ring.take(places - self._now, mode="wrap")
-        if self._next != self._now:
+        delayed = self._ring.take(positions - self._current, mode="wrap")
+        if self._target != self._current:
             share = np.linspace(0.0, 1.0, len(block), dtype=np.float32)
-            played = (1 - share) * played + share * self._ring.take(places - self._next, mode="wrap")
-            self._now = self._next
-        return played
+            delayed = (1 - share) * delayed + share * self._ring.take(positions - self._target, mode="wrap")
+            self._current = self._target
+        return delayed

@@ -1,12 +1,12 @@
 """The sound engine's loop: microphone, the voice of the cue, loudspeaker, block by block.
 
-Lives in a process of its own (`main`), or in a test with files and a clock of its own. The loop never waits for a
-device, a disk or a voice: a thread speaks, and the loop plays each block as soon as it is there. When it is not there
+Runs in a process of its own (`main`), or in a test with files and a manual clock. The loop never waits for a device, a
+disk or a voice: a thread runs the voice, and the loop plays each block as soon as it is converted. When it is not ready
 and the loudspeaker is about to run dry, the loop plays the performer's own voice of the same time, or silence, as the
 show says, and counts a missed deadline.
 
-Total latency, one figure for the show: a block, the slowest voice the show names, what the loudspeaker holds in hand,
-the limiter, and the devices' own. What the sound waits for the picture is a figure of its own.
+Total latency, one figure for the show: a block, the slowest voice the show names, what the loudspeaker has buffered,
+the limiter, and the devices' own. The delay that keeps the sound in sync with the picture is a separate figure.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from live.process.engine_process import EngineLink
+from live.process.engine_link import EngineLink
 from live.process.frames import now
 from live.process.messages import (
     Command,
@@ -44,28 +44,30 @@ from live.show.parameters import Parameters
 from live.sound.audio_io import AudioInput, AudioIO, AudioOutput
 from live.sound.channel_strip import ChannelStrip
 from live.sound.delay import Delay
-from live.sound.files import BadSound, NoMicrophone
-from live.sound.mixer import LONGEST_CONTEXT_S, Dry, Silence, VoiceMixer
+from live.sound.mixer import MAX_CONTEXT_S, Dry, Silence, VoiceMixer
+from live.sound.null_devices import NullMicrophone
 from live.sound.priority import raise_priority
 from live.sound.recording_tap import RecordingTap
 from live.sound.settings import SoundSettings
+from live.sound.sound_file import BadSound
 from live.sound.voice import Voice
 from live.sound.voice_runner import InlineVoiceRunner, ThreadedVoiceRunner
-from live.sound.voices import open_voice, voice_latency
+from live.sound.voices import open_voice, voice_latency_samples
 from models.features.types import Mono
 
 HEARTBEAT_S = 0.25
 _LAST_MOMENT_S = 0.003
-"""With less than this in the loudspeaker's hand, a block that is not there is late."""
+"""A block that is not ready is late when the loudspeaker has less than this buffered."""
 _TOO_SLOW_MISSES = 20
 _TOO_SLOW_S = 2.0
-"""So many late blocks within this time, and the voice is too slow for this machine."""
+"""With so many late blocks within this time, the voice is too slow for this machine."""
 _DECLICK_S = 0.004
-_WARM_S = 0.2
+_WARM_UP_S = 0.2
 
 
 class SoundEngine:
-    """One step a block. Everything here belongs to one thread, but what the voice thread is asked to do."""
+    """One step a block. Everything belongs to one thread, except the functions that are called in the voice thread and
+    in the loader's."""
 
     def __init__(
         self,
@@ -79,167 +81,169 @@ class SoundEngine:
     ) -> None:
         """
         Args:
-            wake: ends the loop's waiting, from the voice thread; without one there is no thread, and each step
-                converts by itself.
-            load: opens a voice by its key; else live.sound.voices.open_voice.
+            wake: ends the loop's waiting, from the voice thread; None: there is no thread, and each step converts
+                inline.
+            load: opens a voice by its key; None: live.sound.voices.open_voice does.
         """
         self._settings = settings
         self._microphone, self._speaker = microphone, speaker
         self._send, self._clock = send, clock
-        self._latency = self._slowest(settings.voices)
+        self._latency_samples = self._slowest_latency(settings.voices)
         self._load = load
         self._slot: Slot[Voice] = Slot(self._open, "voice")
-        mixer = VoiceMixer(settings.sample_rate, settings.block, self._latency, hurry=wake is not None)
-        self._troubles: deque[str] = deque()
-        self._unknown: deque[str] = deque()
-        """Parameters that no voice on stage knows."""
-        self._voice: InlineVoiceRunner = (
-            InlineVoiceRunner(mixer, self._troubles.append)
+        mixer = VoiceMixer(settings.sample_rate, settings.block, self._latency_samples, real_time=wake is not None)
+        self._voice_errors: deque[str] = deque()
+        self._unknown_parameters: deque[str] = deque()
+        """Parameters that no voice on stage has."""
+        self._runner: InlineVoiceRunner = (
+            InlineVoiceRunner(mixer, self._voice_errors.append)
             if wake is None
-            else ThreadedVoiceRunner(mixer, self._troubles.append, wake)
+            else ThreadedVoiceRunner(mixer, self._voice_errors.append, wake)
         )
         self._arrived: deque[Go] = deque()
-        self._desk = ChannelStrip(settings.sample_rate)
-        self._dry = Delay(self._latency, round(LONGEST_CONTEXT_S * settings.sample_rate))
+        self._strip = ChannelStrip(settings.sample_rate)
+        self._dry = Delay(self._latency_samples, round(MAX_CONTEXT_S * settings.sample_rate))
         self._parameters = Parameters()
         self._sound_miss = settings.sound_miss
-        self._waiting: deque[tuple[int, Mono, float]] = deque()
-        """Blocks in the voice's hands: their number, the dry signal of the same time, when they were captured."""
+        self._pending: deque[tuple[int, Mono, float]] = deque()
+        """Blocks that the voice is converting: number, dry signal of the same time, when it was captured."""
         self._blocks = 0
-        self._last = 0.0
-        self._begun = False
+        self._last_sample = 0.0
+        self._started = False
         self._missed_last = False
         self._misses: deque[float] = deque(maxlen=_TOO_SLOW_MISSES)
         self._deadline_misses = self._missed_before = 0
         self._compute = Durations()
         self._computed_s = 0.0
-        self._played = RecordingTap(settings.sample_rate, send) if settings.recorded else None
-        self._said = ""
+        self._recording_tap = RecordingTap(settings.sample_rate, send) if settings.recorded else None
+        self._last_trouble = ""
         self.priority = "as any other"
-        """How the system runs the process; for the screen."""
+        """The process's scheduling priority; for the screen."""
 
     # ---- one block
 
     def step(self) -> bool:
-        """Take one block, if the microphone has one, and play all that are ready. Never waits."""
-        taken = self._microphone.read()
-        if taken is not None:
-            self._hear(taken[0][:, 0], taken[1])
-        played = self._deliver()
-        self._heed_voice()
-        return taken is not None or played
+        """Take one block, if the microphone has one, and play all that are ready; whether there was any. Never
+        waits."""
+        captured = self._microphone.read()
+        if captured is not None:
+            self._process_block(captured[0][:, 0], captured[1])
+        played = self._play_ready()
+        self._handle_voice_results()
+        return captured is not None or played
 
     def idle(self) -> None:
-        """Where there is no block to wait for, a cue is on stage at once."""
-        while self._arrived and isinstance(self._microphone, NoMicrophone):
-            self._on_stage(self._arrived.popleft())
+        """Without a microphone there is no block to wait for: a cue is on stage at once."""
+        while self._arrived and isinstance(self._microphone, NullMicrophone):
+            self._send_on_stage(self._arrived.popleft())
 
     def due_in_s(self) -> float:
-        """How long the loop may sleep: until the next block, the last moment of one, or the loader's answer."""
+        """How long the loop may sleep: until the next block, the last moment to play one, or the loader's answer."""
         waits = [self._microphone.due_in_s(), 0.01 if self._slot.busy else HEARTBEAT_S]
-        if self._waiting:
-            waits.append(max(self._speaker.in_hand_s() - _LAST_MOMENT_S, 0.0005))
+        if self._pending:
+            waits.append(max(self._speaker.buffered_s() - _LAST_MOMENT_S, 0.0005))
         return min(waits)
 
-    def _hear(self, samples: Mono, captured_at: float) -> None:
+    def _process_block(self, samples: Mono, captured_at: float) -> None:
         for name, value in self._parameters.move(self._clock()).items():
-            self._tell_voice(name, value)
-        heard = self._desk.hear(np.ascontiguousarray(samples, np.float32))
-        self._waiting.append((self._blocks, self._dry.process(heard), captured_at))
-        self._voice.submit(self._blocks, heard)
+            self._set_voice_parameter_quietly(name, value)
+        block = self._strip.process_input(np.ascontiguousarray(samples, np.float32))
+        self._pending.append((self._blocks, self._dry.process(block), captured_at))
+        self._runner.submit(self._blocks, block)
         self._blocks += 1
 
-    def _deliver(self) -> bool:
-        """Play what is ready, in order; and what has not come, as the show says, at the last moment."""
+    def _play_ready(self) -> bool:
+        """Play the blocks that are ready, in order; for one that is not, at the last moment, the show's substitute.
+        Returns whether any was played."""
         played = False
-        while self._waiting:
-            index, dry, captured_at = self._waiting[0]
-            said = self._voice.take(index)
-            if said is None:
-                if self._speaker.in_hand_s() > _LAST_MOMENT_S:
+        while self._pending:
+            index, dry, captured_at = self._pending[0]
+            voiced = self._runner.take(index)
+            if voiced is None:
+                if self._speaker.buffered_s() > _LAST_MOMENT_S:
                     break
-                self._voice.skip(index)
-                self._miss()
-                said = self._instead(dry)
+                self._runner.skip(index)
+                self._count_miss()
+                voiced = self._substitute(dry)
             elif self._missed_last:
-                said = self._back(said, dry)
-            self._waiting.popleft()
-            self._last = float(said[-1])
-            out = self._desk.play(said, dry)
+                voiced = self._blend_back(voiced, dry)
+            self._pending.popleft()
+            self._last_sample = float(voiced[-1])
+            out = self._strip.process_output(voiced, dry)
             self._speaker.write(out[:, None])
-            if self._played is not None:
-                self._played.add(out, captured_at + self._carried_s())
+            if self._recording_tap is not None:
+                self._recording_tap.collect(out, captured_at + self._transit_s())
             played = True
         return played
 
-    def _instead(self, dry: Mono) -> Mono:
-        instead = dry if self._sound_miss == "dry" else np.zeros_like(dry)
+    def _substitute(self, dry: Mono) -> Mono:
+        substitute = dry if self._sound_miss == "dry" else np.zeros_like(dry)
         if not self._missed_last:
-            instead = self._declicked(instead)
+            substitute = self._declicked(substitute)
         self._missed_last = True
-        return instead
+        return substitute
 
-    def _back(self, said: Mono, dry: Mono) -> Mono:
-        """From the substitute to the voice, over a block."""
+    def _blend_back(self, voiced: Mono, dry: Mono) -> Mono:
+        """Crossfades from the substitute to the voice, over a block."""
         self._missed_last = False
-        share = np.linspace(0.0, 1.0, len(said), dtype=np.float32)
-        return said * share + (dry * (1.0 - share) if self._sound_miss == "dry" else np.float32(0.0))
+        share = np.linspace(0.0, 1.0, len(voiced), dtype=np.float32)
+        return voiced * share + (dry * (1.0 - share) if self._sound_miss == "dry" else np.float32(0.0))
 
     def _declicked(self, block: Mono) -> Mono:
-        """Faded in, over what was played last dying away: the rest of that is not to be had."""
+        """Faded in, while the last sample played is held and faded out: what would have followed it is unknown."""
         count = min(round(_DECLICK_S * self._settings.sample_rate), len(block))
         share = 0.5 - 0.5 * np.cos(np.linspace(0.0, np.pi, count + 1, dtype=np.float32)[1:])
         block = block.copy()
-        block[:count] = block[:count] * share + self._last * (1.0 - share)
+        block[:count] = block[:count] * share + self._last_sample * (1.0 - share)
         return block
 
-    def _miss(self) -> None:
+    def _count_miss(self) -> None:
         self._deadline_misses += 1
         at = self._clock()
         self._misses.append(at)
         if len(self._misses) == _TOO_SLOW_MISSES and at - self._misses[0] < _TOO_SLOW_S:
             self._misses.clear()
-            self._give_up("it is too slow for this machine")
+            self._replace_voice("it is too slow for this machine")
 
-    def _heed_voice(self) -> None:
-        """What the voice thread has to say."""
-        while self._voice.compute_s:
-            took = self._voice.compute_s.popleft()
-            self._compute.add(took)
-            self._computed_s += took
-        while self._troubles:
-            self._give_up(self._troubles.popleft())
-        while self._unknown:
-            self._send(Note(f'neither the sound nor its voice has a parameter "{self._unknown.popleft()}"'))
+    def _handle_voice_results(self) -> None:
+        """Collect computing times, errors, unknown parameters and arrived cues from the voice thread."""
+        while self._runner.compute_s:
+            compute_s = self._runner.compute_s.popleft()
+            self._compute.add(compute_s)
+            self._computed_s += compute_s
+        while self._voice_errors:
+            self._replace_voice(self._voice_errors.popleft())
+        while self._unknown_parameters:
+            self._send(Note(f'neither the sound nor its voice has a parameter "{self._unknown_parameters.popleft()}"'))
         while self._arrived:
-            self._on_stage(self._arrived.popleft())
+            self._send_on_stage(self._arrived.popleft())
 
-    def _give_up(self, why: str) -> None:
-        """The voice on stage cannot go on: the show's substitute speaks until the next cue."""
+    def _replace_voice(self, why: str) -> None:
+        """The voice on stage has failed: the show's substitute is played until the next cue."""
         key = self._slot.current_key
         if key in (None, "bypass", "silence"):
             return
         substitute = Dry() if self._sound_miss == "dry" else Silence("silence")
         self._slot.put(substitute.name, substitute)
         self._slot.go(substitute.name)
-        self._voice.ask(lambda mixer: mixer.cut(substitute))
-        self._missed_last = True  # the next block comes from somewhere else: it is faded in
-        heard = "the performer's own voice is" if self._sound_miss == "dry" else "silence is"
-        self._send(Note(f"voice {_short(key)}: {why}; {heard} played until the next cue"))
+        self._runner.call_soon(lambda mixer: mixer.cut(substitute))
+        self._missed_last = True  # the next block comes from another source: it is faded in
+        subject = "the performer's own voice is" if self._sound_miss == "dry" else "silence is"
+        self._send(Note(f"voice {_file_name(key)}: {why}; {subject} played until the next cue"))
 
     # ---- commands
 
     def handle(self, command: Command) -> None:
         if isinstance(command, Prepare):
-            self._slot.prepare(command.key)
+            self._slot.prepare(command.model)
         elif isinstance(command, Forget):
             self._slot.forget(command.model)
         elif isinstance(command, Go):
             self._go(command)
         elif isinstance(command, Panic):
-            self._desk.set_panic(command.on)
+            self._strip.set_panic(command.on)
         elif isinstance(command, SetParameter):
-            self._set(command.name, command.value, 0.0)
+            self._set_parameter(command.name, command.value, 0.0)
         elif isinstance(command, Reload):
             self._reload(command)
 
@@ -252,113 +256,113 @@ class SoundEngine:
         voice = self._slot.current
         assert voice is not None
         self._missed_before = self._deadline_misses
-        self._voice.ask(lambda mixer: mixer.change(voice, go.transition_s, lambda: self._arrived.append(go)))
+        self._runner.call_soon(lambda mixer: mixer.change(voice, go.transition_s, lambda: self._arrived.append(go)))
         for name in CUE_PARAMETERS:
             if name not in go.set:
-                self._rest(name, go.transition_s)
+                self._reset_parameter(name, go.transition_s)
         for name, value in go.set.items():
-            self._set(name, value, go.transition_s)
-        if not self._begun:
-            self._begun = True
-            self._desk.begin()
-        if isinstance(self._microphone, NoMicrophone):
+            self._set_parameter(name, value, go.transition_s)
+        if not self._started:
+            self._started = True
+            self._strip.start()
+        if isinstance(self._microphone, NullMicrophone):
             self._arrived.append(go)
 
-    def _rest(self, name: str, over_s: float) -> None:
-        """Back to nothing; that a voice has no such parameter is no mistake of a cue that does not name it."""
+    def _reset_parameter(self, name: str, over_s: float) -> None:
+        """Back to 0. No note where the voice has no such parameter: the cue does not name it."""
         if name in EASED_PARAMETERS:
-            self._set(name, 0.0, over_s)
+            self._set_parameter(name, 0.0, over_s)
         else:
-            self._tell_voice(name, 0.0)
+            self._set_voice_parameter_quietly(name, 0.0)
 
-    def _set(self, name: str, value: float, over_s: float) -> None:
+    def _set_parameter(self, name: str, value: float, over_s: float) -> None:
         if name in EASED_PARAMETERS:
             self._parameters.ease(name, value, 0.0, self._clock(), over_s)
-        elif not self._desk.set(name.removeprefix("sound/"), value, over_s):
-            self._ask_voice(name, value)
+        elif not self._strip.set(name.removeprefix("sound/"), value, over_s):
+            self._set_voice_parameter(name, value)
 
-    def _ask_voice(self, name: str, value: float) -> None:
-        """A parameter of a voice's own; one that none on stage knows is told in a note."""
+    def _set_voice_parameter(self, name: str, value: float) -> None:
+        """Set a parameter of the voice's own; a note is sent where no voice on stage has it."""
 
-        def ask(mixer: VoiceMixer) -> None:
+        def set_or_note(mixer: VoiceMixer) -> None:
             if not mixer.set(name.removeprefix("sound/"), value):
-                self._unknown.append(name)
+                self._unknown_parameters.append(name)
 
-        self._voice.ask(ask)
+        self._runner.call_soon(set_or_note)
 
-    def _tell_voice(self, name: str, value: float) -> None:
-        self._voice.ask(lambda mixer: mixer.set(name.removeprefix("sound/"), value))
+    def _set_voice_parameter_quietly(self, name: str, value: float) -> None:
+        self._runner.call_soon(lambda mixer: mixer.set(name.removeprefix("sound/"), value))
 
     def _reload(self, show: Reload) -> None:
-        """A show read again may name slower voices: all of it moves to the new latency at once. With faster ones alone
-        it stays as late as it was: a slow voice may still be on stage, fading out or loaded, and sound that comes
-        earlier from one moment to the next loses some of what is said."""
+        """A reloaded show may name slower voices: then everything changes to the new latency at once. With faster
+        voices only, the latency stays: a slow voice may still be on stage, fading out or loaded, and lowering the
+        latency would cut out some of the sound."""
         self._sound_miss = show.sound_miss
-        latency = self._slowest(show.voices)
-        if latency > self._latency:
-            self._latency = latency
+        latency = self._slowest_latency(show.voices)
+        if latency > self._latency_samples:
+            self._latency_samples = latency
             self._dry.set(latency)
-            self._voice.ask(lambda mixer: mixer.raise_latency(latency))
+            self._runner.call_soon(lambda mixer: mixer.raise_latency(latency))
 
     # ---- voices
 
     def _open(self, key: str) -> Voice:
-        """In the loader's thread. Raises ValueError or BadModel, with one line for the operator."""
+        """In the loader's thread. Raises ValueError or BadModel with one line for the operator."""
         settings = self._settings
         if self._load is not None:
             voice = self._load(key)
         else:
             voice = open_voice(key, settings.sample_rate, settings.block, settings.provider)
-        if voice.latency > self._latency:
+        if voice.latency_samples > self._latency_samples:
             raise ValueError(
-                f"{_short(key)} is {self._ms(voice.latency):.0f} ms late, and this show's sound "
-                f"{self._ms(self._latency):.0f} ms: name it in the show's file and reload"
+                f"{_file_name(key)} is {self._ms(voice.latency_samples):.0f} ms late, and this show's sound "
+                f"{self._ms(self._latency_samples):.0f} ms: name it in the show's file and reload"
             )
-        self._warm(voice)
+        self._warm_up(voice)
         return voice
 
-    def _warm(self, voice: Voice) -> None:
-        """Some noise through it: its first block on stage is as fast as the others, and one that cannot keep up
-        is refused before anybody hears it. Raises ValueError."""
+    def _warm_up(self, voice: Voice) -> None:
+        """Run some noise through it: its first block on stage is then as fast as the others, and a voice that cannot
+        keep up is refused before it is heard. Raises ValueError."""
         settings = self._settings
-        count = max(round(_WARM_S / settings.block_s), 4)
+        count = max(round(_WARM_UP_S / settings.block_s), 4)
         noise = np.random.default_rng(0).normal(0.0, 0.05, (2 * count, settings.block)).astype(np.float32)
-        took = []
+        compute_s = []
         for block in noise:
             began = now()
             voice.process(block)
-            took.append(now() - began)
-            sleep(took[-1])  # who performs meanwhile needs the machine
+            compute_s.append(now() - began)
+            sleep(compute_s[-1])  # the voice that performs meanwhile needs the machine
         voice.reset()
-        share = sum(took[count:]) / (count * settings.block_s)
+        share = sum(compute_s[count:]) / (count * settings.block_s)
         if share > 1.0:
             raise ValueError(f"{voice.name} is too slow for this machine: {share:.1f} s for each second of sound")
 
-    def _slowest(self, voices: tuple[str, ...]) -> int:
-        """The latency of the slowest voice; one whose file is bad is refused later, when it is opened."""
+    def _slowest_latency(self, voices: tuple[str, ...]) -> int:
+        """The latency of the slowest voice, in samples; a bad file is ignored here, and refused when it is opened."""
         latencies = [0]
         for key in voices:
             try:
-                latencies.append(voice_latency(key, self._settings.sample_rate, self._settings.block))
+                latencies.append(voice_latency_samples(key, self._settings.sample_rate, self._settings.block))
             except (ValueError, OSError, ModuleNotFoundError) as error:
-                self._send(Note(f"voice {_short(key)}: {error}"))
+                self._send(Note(f"voice {_file_name(key)}: {error}"))
         return max(latencies)
 
-    # ---- what is told
+    # ---- events, metrics, report
 
-    def tell(self) -> None:
-        """Send what the loader has finished, and what a file had to say."""
-        for news in self._slot.news():
-            self._send(news)
+    def send_events(self) -> None:
+        """Send what the loader has finished, and the newest trouble of a device or file."""
+        for event in self._slot.answers():
+            self._send(event)
         trouble = self._microphone.trouble or self._speaker.trouble
-        if trouble and trouble != self._said:
-            self._said = trouble
+        if trouble and trouble != self._last_trouble:
+            self._last_trouble = trouble
             self._send(Note(trouble))
 
     def metrics(self) -> dict[str, Any]:
-        """For the screen; ms, levels of full scale 1."""
-        desk = self._desk
-        limited, desk.limited = desk.limited, 1.0
+        """For the screen; times in ms, levels relative to full scale 1."""
+        strip = self._strip
+        limited, strip.limited = strip.limited, 1.0
         return {
             "microphone": self._microphone.name,
             "speaker": self._speaker.name,
@@ -366,36 +370,36 @@ class SoundEngine:
             "sample_rate": self._settings.sample_rate,
             "block": self._settings.block,
             "latency": self.latency_ms,
-            "latency_parts": self._parts(),
+            "latency_parts": self._latency_parts(),
             "drift_ppm": self._speaker.drift_ppm,
             "blocks": self._blocks,
             "xruns": self._xruns(),
-            "deadline_misses": self._misses_in_all(),
+            "deadline_misses": self._total_misses(),
             "compute": self._compute.recent(),
             "rtf": self._rtf(),
-            "in_peak": desk.heard.peak,
-            "in_rms": desk.heard.rms,
-            "out_peak": desk.played.peak,
-            "out_rms": desk.played.rms,
+            "in_peak": strip.input_meter.peak,
+            "in_rms": strip.input_meter.rms,
+            "out_peak": strip.output_meter.peak,
+            "out_rms": strip.output_meter.rms,
             "limited": limited,
-            "bad_samples": desk.bad_samples,
-            "mute": desk.mute,
-            "panic": desk.panic,
-            "wait": round(1e3 * desk.wait_s, 2),
+            "bad_samples": strip.bad_samples,
+            "mute": strip.mute,
+            "panic": strip.panic,
+            "wait": round(1e3 * strip.wait_s, 2),
             "priority": self.priority,
         }
 
     @property
     def latency_ms(self) -> float | None:
-        """From a sample in the air to the same sample heard, without what it waits for the picture; None without a
+        """From a sample in the air to the same sample heard, without the delay for the picture; None without a
         microphone."""
-        if isinstance(self._microphone, NoMicrophone):
+        if isinstance(self._microphone, NullMicrophone):
             return None
         return round(1e3 * self._total_s(), 2)
 
     def report(self) -> dict[str, Any]:
         """The "audio" part of the report."""
-        silent = isinstance(self._microphone, NoMicrophone)
+        silent = isinstance(self._microphone, NullMicrophone)
         return {
             "audio": {
                 "sample_rate": self._settings.sample_rate,
@@ -403,7 +407,7 @@ class SoundEngine:
                 "latency": self.latency_ms,
                 "rtf": None if silent else self._rtf(),
                 "xruns": self._xruns(),
-                "deadline_misses": self._misses_in_all(),
+                "deadline_misses": self._total_misses(),
                 "compute": self._compute.whole(),
                 "drift_ppm": self._speaker.drift_ppm,
                 "blocks": self._blocks,
@@ -411,28 +415,29 @@ class SoundEngine:
         }
 
     def close(self) -> None:
-        if self._played is not None:
-            self._played.flush()
-        self._voice.close()
+        if self._recording_tap is not None:
+            self._recording_tap.flush()
+        self._runner.close()
         self._microphone.close()
         self._speaker.close()
         self._slot.close()
-        self.tell()
+        self.send_events()
 
     def _total_s(self) -> float:
-        return sum(self._parts().values()) / 1e3
+        return sum(self._latency_parts().values()) / 1e3
 
-    def _carried_s(self) -> float:
-        """From a block's first sample in the air to the block's first sample heard, whatever it says by then."""
+    def _transit_s(self) -> float:
+        """From a block's first sample in the air until the output block of the same number is heard; the latencies of
+        voice and strip shift the sound within the blocks and are not included."""
         return self._settings.block_s + self._microphone.latency_s + self._speaker.latency_s
 
-    def _parts(self) -> dict[str, float]:
-        """What the latency is made of, ms."""
-        settings, desk = self._settings, self._desk
+    def _latency_parts(self) -> dict[str, float]:
+        """What the latency consists of, ms."""
+        settings, strip = self._settings, self._strip
         return {
             "block": 1e3 * settings.block_s,
-            "voice": self._ms(self._latency),
-            "desk": self._ms(desk.latency),
+            "voice": self._ms(self._latency_samples),
+            "desk": self._ms(strip.latency_samples),
             "microphone": 1e3 * self._microphone.latency_s,
             "speaker": 1e3 * self._speaker.latency_s,
         }
@@ -443,30 +448,30 @@ class SoundEngine:
     def _xruns(self) -> int:
         return self._microphone.xruns + self._speaker.xruns
 
-    def _misses_in_all(self) -> int:
+    def _total_misses(self) -> int:
         return self._deadline_misses + self._microphone.missed
 
     def _rtf(self) -> float:
-        """Computing time over the time of the sound."""
+        """Real-time factor: computing time over the duration of the sound."""
         return round(self._computed_s / max(self._blocks * self._settings.block_s, 1e-9), 4)
 
-    def _on_stage(self, go: Go) -> None:
+    def _send_on_stage(self, go: Go) -> None:
         missing = (self._deadline_misses - self._missed_before) * self._settings.block
         self._send(OnStage(go.cue_index, self._clock(), gap_samples=missing))
 
 
-def _short(key: str) -> str:
+def _file_name(key: str) -> str:
     return key.replace("\\", "/").rpartition("/")[2]
 
 
 def main(link: EngineLink, settings: SoundSettings) -> None:
     """The process's loop, until Stop or until the parent has gone."""
-    # Who holds Python's lock gives it back soon, and nothing is swept up in the middle of a block.
+    # A thread that holds Python's lock gives it back soon, and no garbage of the start is traversed during a block.
     sys.setswitchinterval(0.0005)
     gc.freeze()
-    doors = AudioIO(settings, link.send)
+    audio_io = AudioIO(settings, link.send)
     try:
-        microphone, speaker = doors.open()
+        microphone, speaker = audio_io.open()
     except BadSound as error:
         link.send(Finished(f"bad source: {error}", {}))
         return
@@ -485,7 +490,7 @@ def main(link: EngineLink, settings: SoundSettings) -> None:
             while engine.step():
                 pass
             engine.idle()
-            engine.tell()
+            engine.send_events()
             if now() - beat_at >= HEARTBEAT_S:
                 beat_at = now()
                 link.send(Heartbeat(beat_at, engine.metrics()))

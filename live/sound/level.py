@@ -1,5 +1,7 @@
-"""How loud: gate, gain that glides, limiter, meters. Sample by sample in what they do, block by block in how they do
-it: the same whatever the blocks are. They keep a little past and belong to the thread that runs them.
+"""Levels: noise gate, gliding gain, limiter, meters.
+
+They work sample by sample, computed a block at a time: the result does not depend on the block length. They keep a
+little of the past and belong to the thread that runs them.
 """
 
 from __future__ import annotations
@@ -13,8 +15,8 @@ from numpy.typing import NDArray
 
 from models.features.types import Mono
 
-LARGEST = 4.0
-"""No microphone gives more: +12 dBFS. What lies beyond is a fault of its driver."""
+MAX_SAMPLE = 4.0
+"""No microphone gives more: +12 dBFS. A sample beyond it is a fault of the driver."""
 _LONG_AGO = -(1 << 62)
 
 
@@ -24,18 +26,18 @@ def amplitude(level_db: float) -> float:
 
 
 def sanitise(samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
-    """The samples with NaN and infinity as silence and the rest within +-LARGEST, and how many were changed. What is
-    good comes back as it is, not copied."""
-    bad = ~(np.abs(samples) <= LARGEST)  # a comparison with NaN is false, and so counts as bad
+    """The samples with NaN and infinity as silence and the rest within +-MAX_SAMPLE, and how many were changed. Good
+    samples are returned as they are, not copied."""
+    bad = ~(np.abs(samples) <= MAX_SAMPLE)  # a comparison with NaN is false, and so counts as bad
     count = int(np.count_nonzero(bad))
     if not count:
         return samples, 0
-    return np.clip(np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0), -LARGEST, LARGEST), count
+    return np.clip(np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0), -MAX_SAMPLE, MAX_SAMPLE), count
 
 
 class Gate:
-    """Silence where nobody speaks: it opens with the first sample at the threshold, and closes when for `hold_s` none
-    came near it. Off (the threshold None) it lets everything through exactly."""
+    """A noise gate: opens with the first sample at the threshold, and closes when for `hold_s` none came near it. Off
+    (the threshold None) it passes every sample unchanged."""
 
     def __init__(
         self,
@@ -48,44 +50,45 @@ class Gate:
     ) -> None:
         """
         Args:
-            threshold_db: of full scale 1; an attribute too, and may be changed between two blocks.
-            hysteresis_db: so much quieter than the threshold still keeps an open gate open.
+            threshold_db: of full scale 1; also an attribute, which may be changed between two blocks.
+            hysteresis_db: a level so far below the threshold still keeps an open gate open.
         """
         self.threshold_db = threshold_db
         self._hysteresis_db = hysteresis_db
         self._hold = round(hold_s * sample_rate)
-        # The gain is counted in whole steps, so that no rounding tells one length of block from another.
+        # The gain is counted in integer steps, so that rounding does not depend on the block length.
         self._down, self._up = max(round(open_s * sample_rate), 1), max(round(close_s * sample_rate), 1)
         self._full = self._up * self._down
         self._gain = self._full
-        self._heard = self._opened = self._shut = _LONG_AGO
+        self._near_at = self._opened_at = self._closed_at = _LONG_AGO
 
     def process(self, samples: Mono) -> Mono:
         """The next samples, (n,) in and out."""
         if self.threshold_db is None and self._gain == self._full:
-            self._heard = self._opened = self._shut = _LONG_AGO
+            self._near_at = self._opened_at = self._closed_at = _LONG_AGO
             return samples
         gains = self._gains(self._is_open(np.abs(samples)))
         return np.asarray(samples * (gains / self._full), np.float32)
 
     def _is_open(self, levels: Mono) -> NDArray[np.bool_]:
-        """Of each sample. The three moments carried over count from the first sample of the block to come."""
+        """For each sample. The three times that are carried over count from the first sample of the next block."""
         count = len(levels)
         if self.threshold_db is None:
             return np.ones(count, np.bool_)
         at = np.arange(count)
         quietest = amplitude(self.threshold_db - self._hysteresis_db)
-        heard = _latest(at, levels >= quietest, self._heard)
-        opened = _latest(at, levels >= amplitude(self.threshold_db), self._opened)
-        shut = _latest(at, at - heard > self._hold, self._shut)
+        near = _latest(at, levels >= quietest, self._near_at)
+        opened = _latest(at, levels >= amplitude(self.threshold_db), self._opened_at)
+        closed = _latest(at, at - near > self._hold, self._closed_at)
         if count:
-            self._heard, self._opened, self._shut = (
-                max(int(moments[-1]) - count, _LONG_AGO) for moments in (heard, opened, shut)
+            self._near_at, self._opened_at, self._closed_at = (
+                max(int(times[-1]) - count, _LONG_AGO) for times in (near, opened, closed)
             )
-        return np.asarray((at - heard <= self._hold) & (opened > shut))
+        return np.asarray((at - near <= self._hold) & (opened > closed))
 
     def _gains(self, is_open: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """In steps of 1 / full. A stretch of open or shut is a straight line; the hold keeps stretches long."""
+        """In steps of 1 / full. While it is open, or closed, the gain is a straight line; the hold time makes such
+        stretches long, so there are few of them."""
         gains = np.empty(len(is_open), np.int64)
         edges = [0, *(np.flatnonzero(np.diff(is_open)) + 1).tolist(), len(is_open)]
         for begin, end in pairwise(edges):
@@ -98,12 +101,12 @@ class Gate:
 
 
 def _latest(at: NDArray[np.int64], when: NDArray[np.bool_], before: int) -> NDArray[np.int64]:
-    """For each sample the newest moment at or before it at which `when` held."""
+    """For each sample the latest position, at or before it, where `when` is true; `before` where there is none."""
     return np.maximum.accumulate(np.where(when, at, before))
 
 
 class Ramp:
-    """A gain that glides in a straight line to its newest target."""
+    """A gain that moves in a straight line to its newest target."""
 
     def __init__(self, sample_rate: int, gain: float = 1.0) -> None:
         self._sample_rate = sample_rate
@@ -111,12 +114,8 @@ class Ramp:
         self._done = self._length = 0
 
     @property
-    def target(self) -> float:
-        return self._target
-
-    @property
     def gain(self) -> float:
-        """Where it is now."""
+        """The present gain."""
         if self._done >= self._length:
             return self._target
         return self._from + (self._target - self._from) * self._done / self._length
@@ -126,14 +125,14 @@ class Ramp:
         return self._done < self._length
 
     def to(self, target: float, seconds: float) -> None:
-        """Glide from where it is; the time begins anew. The target it has already changes nothing."""
+        """Glide from the present gain in so many seconds from now. The target it already has changes nothing."""
         if target == self._target:
             return
         self._from, self._target = self.gain, target
         self._done, self._length = 0, max(round(seconds * self._sample_rate), 1)
 
     def process(self, samples: Mono) -> Mono:
-        """The next samples times the gain, (n,) in and out; the very same at a gain of 1."""
+        """The next samples times the gain, (n,) in and out; the same array at a gain of 1."""
         if not self.gliding:
             return samples if self._target == 1.0 else np.asarray(samples * np.float32(self._target), np.float32)
         steps = np.minimum(self._done + np.arange(1, len(samples) + 1), self._length)
@@ -143,32 +142,29 @@ class Ramp:
 
 
 class Limiter:
-    """Never a sample beyond the ceiling, whatever comes; below it the very same sound, `latency` samples later.
+    """No sample exceeds the ceiling; below it the sound is unchanged, `latency_samples` later.
 
-    The gain that each sample needs is its minimum over the lookahead (it is down in time), rises again in a straight
-    line (the release), and is averaged over the lookahead (no corner). Every value in an average is one that this
-    sample may have, and so is the average.
+    The gain that a sample needs is its minimum over the lookahead (so it is down in time), rises again in a straight
+    line (the release), and is averaged over the lookahead (so it has no corner). Every value in an average is one that
+    this sample may have, and so is the average.
     """
 
     def __init__(
         self, sample_rate: int, ceiling_db: float = -1.0, lookahead_s: float = 0.001, release_s: float = 0.08
     ) -> None:
         self._ceiling = np.float32(amplitude(ceiling_db))
-        self.latency = max(round(lookahead_s * sample_rate), 1)
+        self.latency_samples = max(round(lookahead_s * sample_rate), 1)
         self._rise = 1.0 / (release_s * sample_rate)
-        self.reset()
-
-    def reset(self) -> None:
-        self._sound = np.zeros(self.latency, np.float32)
-        self._needed = np.ones(self.latency)
-        self._released = np.ones(self.latency)
+        self._past = np.zeros(self.latency_samples, np.float32)
+        self._needed = np.ones(self.latency_samples)
+        self._released = np.ones(self.latency_samples)
         self._gain = 1.0
         self._idle = True
-        """Nothing it has heard needs less than the whole."""
+        """No sample in the lookahead needs a gain below 1."""
 
     @property
     def gain(self) -> float:
-        """The smallest gain in the newest block: 1 when it had nothing to do."""
+        """The smallest gain in the newest block: 1 when nothing was limited."""
         return self._gain
 
     def process(self, samples: Mono) -> Mono:
@@ -177,36 +173,38 @@ class Limiter:
         if not count:
             return samples
         if self._idle and np.abs(samples).max() <= self._ceiling:
-            sound = np.concatenate([self._sound, samples])
-            self._sound = sound[count:]
+            sound = np.concatenate([self._past, samples])
+            self._past = sound[count:]
             self._gain = 1.0
             return sound[:count]
         needed = np.concatenate([self._needed, self._ceiling / np.maximum(np.abs(samples), self._ceiling)])
-        lowest = sliding_window_view(needed, self.latency + 1).min(axis=1)
+        lowest = sliding_window_view(needed, self.latency_samples + 1).min(axis=1)
         # min(lowest[n], before[n - 1] + rise) for all n at once.
         climb = self._rise * np.arange(1, count + 1)
         released = np.minimum.accumulate(np.minimum(lowest - climb, self._released[-1])) + climb
         released = np.minimum(released, lowest)
         released = np.concatenate([self._released, released])
-        gains = sliding_window_view(released, self.latency + 1).mean(axis=1).astype(np.float32)
-        sound = np.concatenate([self._sound, samples])
-        self._sound = sound[count:]
+        gains = sliding_window_view(released, self.latency_samples + 1).mean(axis=1).astype(np.float32)
+        sound = np.concatenate([self._past, samples])
+        self._past = sound[count:]
         self._needed, self._released = needed[count:], released[count:]
         self._gain = float(gains.min())
         self._idle = bool((self._needed >= 1.0).all() and (self._released >= 1.0).all())
-        # The last rounding may still be a hair above.
+        # Rounding may leave a sample slightly above.
         return np.asarray(np.clip(sound[:count] * gains, -self._ceiling, self._ceiling), np.float32)
 
 
 class Meter:
-    """Peak and level of what was heard lately."""
+    """Peak and rms level of the latest `window_s` of sound."""
 
     def __init__(self, sample_rate: int, window_s: float = 0.3) -> None:
         self._window = round(window_s * sample_rate)
         self._blocks: deque[tuple[int, float, float]] = deque()
+        """Of each block: samples, peak, energy."""
         self._count = 0
 
-    def add(self, samples: NDArray[np.float32]) -> None:
+    def measure(self, samples: NDArray[np.float32]) -> None:
+        """The next samples, of any shape."""
         if not samples.size:
             return
         flat = samples.ravel()
@@ -221,4 +219,4 @@ class Meter:
 
     @property
     def rms(self) -> float:
-        return float(np.sqrt(sum(power for _, _, power in self._blocks) / self._count)) if self._count else 0.0
+        return float(np.sqrt(sum(energy for _, _, energy in self._blocks) / self._count)) if self._count else 0.0

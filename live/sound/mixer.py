@@ -1,10 +1,10 @@
-"""The voices that are on stage, brought to one latency and crossfaded.
+"""Mixes the voices that are on stage: each delayed to the same latency, and crossfaded.
 
-A voice that comes on has heard nothing yet: it is first fed what was said just now, some blocks at a time, while the
-old one speaks on, and fades in when it has caught up. So nothing is missing at a change, and the latency is the same
-figure before, during and after.
+A voice that comes on has no past: it is first fed what was said just before, some blocks at a time, while the old voice
+goes on, and fades in when it has caught up. So nothing is missing at a change, and the latency is the same before,
+during and after it.
 
-One thread at a time: the voice thread on stage, the caller in `guise render` and in tests.
+Belongs to one thread at a time: the voice thread on stage, the caller in `guise render` and in tests.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from live.sound.delay import Delay
 from live.sound.voice import Voice
 from models.features.types import Mono
 
-SHORTEST_FADE_S = 0.02
-"""A cut: shorter, and it is heard as one."""
-LONGEST_CONTEXT_S = 3.0
-"""What a voice is fed at most when it comes on."""
+MIN_FADE_S = 0.02
+"""The length of a cut: a shorter fade is heard as a click."""
+MAX_CONTEXT_S = 3.0
+"""A voice that comes on is fed no more of the past than this."""
 _CATCH_UP_SHARE = 0.45
-"""Of a block's time, what may be spent on catching up."""
+"""The share of a block's time that may be spent on catching up."""
 _SETTLE_S = 0.05
-"""A voice plays so long, unheard, after it has caught up: its first pulses have no past."""
+"""A voice runs for so long, inaudibly, after it has caught up: its first pitch periods have no past."""
 
 
 class Dry:
     """The performer's own voice."""
 
-    latency = 0
+    latency_samples = 0
     context = 0
 
     def __init__(self, name: str = "bypass") -> None:
@@ -46,157 +46,165 @@ class Dry:
         return
 
     def set(self, name: str, value: float) -> bool:
-        return name in ("pitch", "formant")  # nothing to move, and nothing to complain about
+        return name in ("pitch", "formant")  # accepted without effect, so that no note is sent for them
 
 
 class Silence(Dry):
-    """Nobody's voice."""
+    """No sound."""
 
     def process(self, samples: Mono) -> Mono:
         return np.zeros_like(samples)
 
 
 @dataclass
-class _OnStage:
+class _ActiveVoice:
+    """A voice on stage, and how far its fade is."""
+
     voice: Voice
     delay: Delay
     level: float
-    """0..1, the fade's share; its gain is the sine of a quarter turn of it."""
+    """0..1, the position in the fade; the gain is the sine of a quarter turn of it."""
     step: float = 0.0
-    """What the level changes by with each sample."""
-    behind: deque[Mono] = field(default_factory=deque)
-    """What it has yet to hear before it has caught up."""
+    """The change of the level with each sample."""
+    backlog: deque[Mono] = field(default_factory=deque)
+    """The blocks that it is still to be fed before it has caught up."""
 
-    def hear(self, block: Mono) -> Mono:
+    def process(self, block: Mono) -> Mono:
         return self.delay.process(self.voice.process(block))
 
 
 class VoiceMixer:
-    """`process` gives the aligned, crossfaded sound of whoever is on stage."""
+    """`process` returns the aligned, crossfaded sound of all voices on stage."""
 
-    def __init__(self, sample_rate: int, block: int, latency: int, *, hurry: bool = True) -> None:
+    def __init__(self, sample_rate: int, block: int, latency_samples: int, *, real_time: bool = True) -> None:
         """
         Args:
-            latency: samples by which everything is late; no voice's own may be larger.
-            hurry: catch up within the time of some blocks (the stage); False: at once (render, tests).
+            latency_samples: the delay of every voice; none may have a larger one of its own.
+            real_time: catch up over several blocks, within their time (the stage); False: at once (render, tests).
         """
         self._sample_rate = sample_rate
         self._block = block
-        self._latency = latency
-        self._budget_s = _CATCH_UP_SHARE * block / sample_rate if hurry else float("inf")
-        self._past: deque[Mono] = deque(maxlen=round(LONGEST_CONTEXT_S * sample_rate) // block)
-        """The newest blocks, that of now among them."""
-        self._on_stage: list[_OnStage] = [self._make(Silence("silence"), 1.0)]
-        self._wanted: tuple[Voice, float, Callable[[], None]] | None = None
-        self._announce: Callable[[], None] = lambda: None
+        self._latency_samples = latency_samples
+        self._budget_s = _CATCH_UP_SHARE * block / sample_rate if real_time else float("inf")
+        self._past: deque[Mono] = deque(maxlen=round(MAX_CONTEXT_S * sample_rate) // block)
+        """The newest blocks, the present one included."""
+        self._active: list[_ActiveVoice] = [self._make_active(Silence("silence"), 1.0)]
+        self._requested: tuple[Voice, float, Callable[[], None]] | None = None
+        self._on_audible: Callable[[], None] = lambda: None
 
     @property
-    def latency(self) -> int:
-        return self._latency
+    def latency_samples(self) -> int:
+        return self._latency_samples
 
     @property
     def fading(self) -> bool:
-        return len(self._on_stage) > 1 or self._wanted is not None
+        return len(self._active) > 1 or self._requested is not None
 
-    def change(self, voice: Voice, fade_s: float, announce: Callable[[], None] = lambda: None) -> None:
-        """Let `voice` come on; `announce` is called with the first block it is heard in. While one comes on already the
-        newest wins. Raises ValueError for a voice slower than the mixer."""
-        if voice.latency > self._latency:
+    def change(self, voice: Voice, fade_s: float, on_audible: Callable[[], None] = lambda: None) -> None:
+        """Let `voice` come on. While another change is under way, the newest request is kept and follows it.
+
+        Args:
+            on_audible: called when its fade begins.
+
+        Raises:
+            ValueError: the voice is slower than the mixer.
+        """
+        if voice.latency_samples > self._latency_samples:
             raise ValueError(f"{voice.name} is slower than the show's sound")
-        self._wanted = (voice, fade_s, announce)
+        self._requested = (voice, fade_s, on_audible)
 
     def cut(self, voice: Voice) -> None:
-        """Let `voice` alone be on stage, now, and drop what the others still had to say: for when they failed."""
-        self._wanted = None
-        self._on_stage = [self._make(voice, 1.0)]
+        """Let `voice` alone be on stage, now, and drop what the others had still to play: for when they failed."""
+        self._requested = None
+        self._active = [self._make_active(voice, 1.0)]
 
-    def raise_latency(self, latency: int) -> None:
-        """Be late by so many samples from now on, or by as many as before where that is more: who is on stage, coming
-        on or fading out may need all of them."""
-        self._latency = max(self._latency, latency)
-        for one in self._on_stage:
-            one.delay.set(self._latency - one.voice.latency)
+    def raise_latency(self, latency_samples: int) -> None:
+        """Delay by so many samples from now on; a lower figure than the present one is ignored, since voices on stage,
+        coming on or fading out may need all of it."""
+        self._latency_samples = max(self._latency_samples, latency_samples)
+        for active in self._active:
+            active.delay.set(self._latency_samples - active.voice.latency_samples)
 
     def set(self, name: str, value: float) -> bool:
-        """A parameter of whoever is on stage, or comes on; False when nobody there has it."""
-        voices = [one.voice for one in self._on_stage] + ([self._wanted[0]] if self._wanted else [])
+        """Set a parameter of all voices on stage, or coming on; False when none of them has it."""
+        voices = [active.voice for active in self._active] + ([self._requested[0]] if self._requested else [])
         known = [voice.set(name, value) for voice in voices]
         return any(known)
 
     def process(self, block: Mono) -> Mono:
         """(block,) -> (block,)."""
         self._past.append(block)
-        if self._wanted is not None and len(self._on_stage) == 1:
-            self._bring_on(*self._wanted)
-            self._wanted = None
-        elif self._wanted is not None:
-            self._hasten()
-        played = np.zeros(len(block), np.float32)
-        for one in list(self._on_stage):
-            if one.behind:
-                self._catch_up(one, block)
+        if self._requested is not None and len(self._active) == 1:
+            self._bring_on(*self._requested)
+            self._requested = None
+        elif self._requested is not None:
+            self._speed_up_fades()
+        mixed = np.zeros(len(block), np.float32)
+        for active in list(self._active):
+            if active.backlog:
+                self._catch_up(active, block)
                 continue
-            said = one.hear(block)
-            played += said * self._gains(one, len(block))
-        self._on_stage = [one for one in self._on_stage if one.level > 0 or one.step >= 0]
-        return played
+            voiced = active.process(block)
+            mixed += voiced * self._gains(active, len(block))
+        self._active = [active for active in self._active if active.level > 0 or active.step >= 0]
+        return mixed
 
     # ---- changes
 
-    def _make(self, voice: Voice, level: float) -> _OnStage:
-        late = self._latency - voice.latency
-        longest = round(LONGEST_CONTEXT_S * self._sample_rate)
-        return _OnStage(voice, Delay(late, longest), level)
+    def _make_active(self, voice: Voice, level: float) -> _ActiveVoice:
+        delay_samples = self._latency_samples - voice.latency_samples
+        max_samples = round(MAX_CONTEXT_S * self._sample_rate)
+        return _ActiveVoice(voice, Delay(delay_samples, max_samples), level)
 
-    def _bring_on(self, voice: Voice, fade_s: float, announce: Callable[[], None]) -> None:
-        (old,) = self._on_stage
+    def _bring_on(self, voice: Voice, fade_s: float, on_audible: Callable[[], None]) -> None:
+        (old,) = self._active
         if voice is old.voice:
-            announce()
+            on_audible()
             return
         voice.reset()
-        one = self._make(voice, 0.0)
-        settle = round(_SETTLE_S * self._sample_rate)
-        wanted = voice.context + self._latency - voice.latency + (settle if voice.latency else 0)
+        new = self._make_active(voice, 0.0)
+        settle = round(_SETTLE_S * self._sample_rate) if voice.latency_samples else 0
+        wanted = voice.context + self._latency_samples - voice.latency_samples + settle
         count = min(-(-wanted // self._block), len(self._past))
-        one.behind.extend(list(self._past)[len(self._past) - count :])
-        one.step = 1.0 / max(round(max(fade_s, SHORTEST_FADE_S) * self._sample_rate), 1)
-        self._on_stage.append(one)
-        self._announce = announce
-        # The block of now is the newest of the past: it is heard again in `process`.
-        if one.behind:
-            one.behind.pop()
-        if not one.behind:
-            self._begin_fade()
+        new.backlog.extend(list(self._past)[len(self._past) - count :])
+        new.step = 1.0 / max(round(max(fade_s, MIN_FADE_S) * self._sample_rate), 1)
+        self._active.append(new)
+        self._on_audible = on_audible
+        # The present block is the newest of the past: `process` feeds it again.
+        if new.backlog:
+            new.backlog.pop()
+        if not new.backlog:
+            self._start_fade()
 
-    def _catch_up(self, one: _OnStage, block: Mono) -> None:
-        """Feeds it what it missed; the block of now waits at the end of the line."""
-        one.behind.append(block)
+    def _catch_up(self, active: _ActiveVoice, block: Mono) -> None:
+        """Feed it what it has missed; the present block is the last of its backlog."""
+        active.backlog.append(block)
         began = now()
-        while one.behind:
-            one.hear(one.behind.popleft())
-            if now() - began > self._budget_s and len(one.behind) > 0:
+        while active.backlog:
+            active.process(active.backlog.popleft())
+            if now() - began > self._budget_s and len(active.backlog) > 0:
                 break
-        if not one.behind:
-            self._begin_fade()  # heard from the next block on
+        if not active.backlog:
+            self._start_fade()  # audible from the next block on
 
-    def _begin_fade(self) -> None:
-        new = self._on_stage[-1]
-        for old in self._on_stage[:-1]:
+    def _start_fade(self) -> None:
+        new = self._active[-1]
+        for old in self._active[:-1]:
             old.step = -new.step
-        self._announce()
+        self._on_audible()
 
-    def _hasten(self) -> None:
-        """Somebody waits: those who fade do so quickly."""
-        quick = 1.0 / round(SHORTEST_FADE_S * self._sample_rate)
-        for one in self._on_stage:
-            if one.step and not one.behind:
-                one.step = max(abs(one.step), quick) * (1 if one.step > 0 else -1)
+    def _speed_up_fades(self) -> None:
+        """Another change is requested: the fades that run end quickly."""
+        quick = 1.0 / round(MIN_FADE_S * self._sample_rate)
+        for active in self._active:
+            if active.step and not active.backlog:
+                active.step = max(abs(active.step), quick) * (1 if active.step > 0 else -1)
 
-    def _gains(self, one: _OnStage, count: int) -> Mono | np.float32:
-        """Equal power: the sines of the fades' shares."""
-        if one.step == 0.0 or (one.step > 0 and one.level >= 1.0):
-            one.step = 0.0
+    def _gains(self, active: _ActiveVoice, count: int) -> Mono | np.float32:
+        """Equal power: the sine of the fade's position, over the next samples."""
+        if active.step == 0.0 or (active.step > 0 and active.level >= 1.0):
+            active.step = 0.0
             return np.float32(1.0)
-        levels = np.clip(one.level + one.step * np.arange(1, count + 1), 0.0, 1.0)
-        one.level = float(levels[-1])
+        levels = np.clip(active.level + active.step * np.arange(1, count + 1), 0.0, 1.0)
+        active.level = float(levels[-1])
         return np.asarray(np.sin(np.pi / 2 * levels), np.float32)

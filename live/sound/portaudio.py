@@ -1,7 +1,7 @@
-"""PortAudio, and the devices it knows: found by name, and looked for by a PortAudio that was started afresh.
+"""Loads PortAudio, finds devices by name, and probes them with a PortAudio that is initialised afresh.
 
-What takes its time here belongs to the thread that opens devices, never to the engine's loop. `python -m
-live.sound.portaudio KIND NAME` is the other process that looks.
+The functions that wait belong to the thread that opens devices, never to the engine's loop. `python -m
+live.sound.portaudio KIND NAME` is the process that probes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from live.process.frames import now
 from live.sound.priority import reset_priority
 
-_LOOK_S = 10.0
+_PROBE_S = 10.0
 _HOST_APIS = {
     *("alsa", "oss", "jack", "pulseaudio", "core audio", "coreaudio", "sndio"),
     *("mme", "directsound", "windows directsound", "wasapi", "windows wasapi", "wdm-ks", "windows wdm-ks", "asio"),
@@ -27,12 +27,16 @@ class NoPortAudio(Exception):
 
 
 class NoDevice(Exception):
-    """A device is not to be had now; the message says why and what to do."""
+    """A device is not available now; the message says why and what to do."""
 
 
 def load_portaudio() -> tuple[Any, Any]:
-    """sounddevice and rtmixer. Importing them starts PortAudio, so it is done here and never in the fork
-    server."""
+    """sounddevice and rtmixer. Importing them initialises PortAudio, so they are imported here and never in the fork
+    server.
+
+    Raises:
+        NoPortAudio: the library or a package is missing.
+    """
     try:
         import rtmixer
         import sounddevice
@@ -45,8 +49,8 @@ def load_portaudio() -> tuple[Any, Any]:
     return sounddevice, rtmixer
 
 
-def names_a_host(name: str) -> bool:
-    """Whether this is a "HOSTAPI/NAME" and no path."""
+def has_host_api(name: str) -> bool:
+    """Whether this is "HOSTAPI/NAME", and not a path."""
     return name.partition("/")[0].lower() in _HOST_APIS and "/" in name and not Path(name).exists()
 
 
@@ -58,12 +62,12 @@ def find_device(sounddevice: Any, name: str, kind: str) -> Any:
         kind: "input" or "output".
 
     Raises:
-        NoDevice: with what there is.
+        NoDevice: the message lists the devices there are.
     """
     hosts = sounddevice.query_hostapis()
     usable = [device for device in sounddevice.query_devices() if device[f"max_{kind}_channels"] > 0]
     host, _, rest = name.partition("/")
-    chosen = [index for index, api in enumerate(hosts) if names_a_host(name) and host.lower() in api["name"].lower()]
+    chosen = [index for index, api in enumerate(hosts) if has_host_api(name) and host.lower() in api["name"].lower()]
     if chosen:
         listed = [device for device in usable if device["hostapi"] in chosen]
         defaults = [hosts[index][f"default_{kind}_device"] for index in chosen]
@@ -90,23 +94,24 @@ def _one_line(error: Exception | None) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def reason(error: Exception | None) -> str:
-    """PortAudio's words in the operator's."""
-    said = _one_line(error)
+def explain(error: Exception | None) -> str:
+    """PortAudio's error as a line for the operator, with what to do where that is known."""
+    text = _one_line(error)
     for words, meant in (
         ("unavailable", "another program holds it; close that, or choose another device"),
         ("sample rate", "it takes neither the show's sample rate nor its own; set it to 48000 Hz"),
         ("channels", "it has no such channels; choose another device"),
     ):
-        if words in said.lower():
-            return f"{meant} ({said})"
-    return said
+        if words in text.lower():
+            return f"{meant} ({text})"
+    return text
 
 
-def look_from_outside(name: str, kind: str, closing: threading.Event) -> str:
-    """Whether a fresh PortAudio could open the device: "" or why not. Our own knows only what was there before."""
+def probe_in_subprocess(name: str, kind: str, closing: threading.Event) -> str:
+    """Whether a PortAudio initialised now could open the device: "" or why not. That of this process knows only the
+    devices that were there when it was initialised. Waits, up to _PROBE_S."""
     try:
-        looking = subprocess.Popen(
+        probe = subprocess.Popen(
             [sys.executable, "-m", "live.sound.portaudio", kind, name],
             cwd=Path(__file__).resolve().parents[2],
             stdout=subprocess.PIPE,
@@ -115,28 +120,28 @@ def look_from_outside(name: str, kind: str, closing: threading.Event) -> str:
         )
     except OSError as error:
         return _one_line(error)
-    reset_priority(looking.pid)
-    until = now() + _LOOK_S
-    while looking.poll() is None and now() < until and not closing.wait(0.05):
+    reset_priority(probe.pid)
+    until = now() + _PROBE_S
+    while probe.poll() is None and now() < until and not closing.wait(0.05):
         pass
-    looking.kill()
-    lines = looking.communicate()[0].strip().splitlines()
-    return "" if looking.returncode == 0 else lines[-1] if lines else f"looking for {name} failed"
+    probe.kill()
+    lines = probe.communicate()[0].strip().splitlines()
+    return "" if probe.returncode == 0 else lines[-1] if lines else f"looking for {name} failed"
 
 
-def _look_here(kind: str, name: str) -> str:
-    """What `look_from_outside` asks, in that process."""
+def _probe(kind: str, name: str) -> str:
+    """The answer for `probe_in_subprocess`, in that process."""
     try:
         sounddevice, _ = load_portaudio()
         device = find_device(sounddevice, name, kind)
         check = sounddevice.check_input_settings if kind == "input" else sounddevice.check_output_settings
         check(device=device["index"])
-    except Exception as error:  # whatever it is, it is the answer
-        return reason(error)
+    except Exception as error:  # any error means that the device cannot be opened
+        return explain(error)
     return ""
 
 
 if __name__ == "__main__":
-    if answer := _look_here(*sys.argv[1:]):
+    if answer := _probe(*sys.argv[1:]):
         print(answer)
         raise SystemExit(1)

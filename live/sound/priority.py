@@ -1,7 +1,7 @@
-"""Before the others: a process that must not be late asks the system to run it first, and to leave its memory where
-it is.
+"""Scheduling priority for a process that must not be late, and memory that is not swapped out.
 
-All of its threads: one that is put aside while it holds Python's lock would keep the one that is urgent waiting.
+It is raised for all of a process's threads: a thread that is preempted while it holds Python's lock would keep the
+urgent one waiting.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from contextlib import suppress
 from pathlib import Path
 
 ROUND_ROBIN = 10
-"""Above everything ordinary, below what the kernel itself needs."""
+"""Above all ordinary processes, below what the kernel itself needs."""
 _NICE = -11
-_LOCK_WHAT_IS_TOUCHED = 1 | 2 | 4
-"""mlockall's MCL_CURRENT, MCL_FUTURE and MCL_ONFAULT."""
+_MLOCK_FLAGS = 1 | 2 | 4
+"""mlockall's MCL_CURRENT, MCL_FUTURE and MCL_ONFAULT: lock what is touched."""
 
 
 def raise_priority() -> str:
     """Raise every thread of this process, and those it will start; "real-time", "raised" or "as any other", by what
     the system allows.
 
-    Real-time scheduling on Linux wants the right to it (an rtprio limit, as audio packages set up, or root). Even
-    threads that never sleep would leave 5 % of a core to the others: the kernel sees to that.
+    Real-time scheduling on Linux needs a permission (an rtprio limit, as audio packages set up, or root). Even threads
+    that never sleep would leave 5 % of a core to the others: the kernel sees to that.
     """
     if sys.platform != "linux":
         return "as any other"
-    # What was not used for a while must not have to be read from a disk. Without the right to it nothing is lost.
-    ctypes.CDLL(None, use_errno=True).mlockall(_LOCK_WHAT_IS_TOUCHED)
+    # Memory that was not used for a while must not be read back from a disk. Without permission this does nothing.
+    ctypes.CDLL(None, use_errno=True).mlockall(_MLOCK_FLAGS)
     threads = [int(task.name) for task in Path("/proc/self/task").iterdir()]
     with suppress(OSError):
         for thread in threads:
@@ -45,13 +45,13 @@ def raise_priority() -> str:
 
 
 def reset_priority(pid: int) -> None:
-    """Have a process that was started just now run as any other: it has inherited the urgency of who started it.
+    """Give a process that was just started the ordinary priority: it has inherited that of the thread that started it.
 
-    Said of it afterwards, and not by lowering the thread that starts it: starting a process holds Python's lock, and
-    on a busy machine whoever is urgent would wait with it.
+    This is done afterwards, and not by lowering the starting thread: starting a process holds Python's lock, and on a
+    busy machine the urgent threads would wait with it.
     """
     if sys.platform != "linux":
         return
-    with suppress(ProcessLookupError):  # it may be over already
+    with suppress(ProcessLookupError):  # it may have ended already
         os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
         os.setpriority(os.PRIO_PROCESS, pid, max(os.getpriority(os.PRIO_PROCESS, pid), 0))

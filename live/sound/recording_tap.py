@@ -1,4 +1,5 @@
-"""What went to the loudspeaker, told to whoever records: some blocks in one Played. Belongs to the engine's loop."""
+"""Sends what went to the loudspeaker to the recorder, several blocks in one AudioChunk. Belongs to the engine's
+loop."""
 
 from __future__ import annotations
 
@@ -9,11 +10,11 @@ import numpy as np
 from live.process.messages import AudioChunk, Event
 from models.features.types import Mono
 
-_TOGETHER_S = 0.05
+_CHUNK_S = 0.05
 
 
 class RecordingTap:
-    """`add` each block as it is written; what is collected goes out in pieces."""
+    """Collects each block as it is written, and sends them in chunks."""
 
     def __init__(self, sample_rate: int, send: Callable[[Event], None]) -> None:
         self._sample_rate = sample_rate
@@ -21,15 +22,16 @@ class RecordingTap:
         self._blocks: list[Mono] = []
         self._at = 0.0
 
-    def add(self, block: Mono, at: float) -> None:
-        """A block and when its first sample is heard, by now()."""
+    def collect(self, block: Mono, at: float) -> None:
+        """A block, (n,), and when its first sample is heard, by now()."""
         if not self._blocks:
             self._at = at
         self._blocks.append(block.astype("<f4"))
-        if sum(map(len, self._blocks)) >= _TOGETHER_S * self._sample_rate:
+        if sum(map(len, self._blocks)) >= _CHUNK_S * self._sample_rate:
             self.flush()
 
     def flush(self) -> None:
+        """Send what is collected, however little it is."""
         if self._blocks:
             self._send(AudioChunk(self._at, np.concatenate(self._blocks).tobytes(), self._sample_rate))
             self._blocks = []

@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 BLOCK = 480
 QUICK_BLOCK = 240
-QUICK = "-quick"
+QUICK_SUFFIX = "-quick"
 """How the names of the low-latency presets end."""
 
 
 @dataclass(frozen=True, slots=True)
 class SoundSettings:
-    """All of it is fixed for one run of the engine, but for what commands change."""
+    """Fixed for one run of the engine, apart from what commands change."""
 
     mic: str = "none"
     """A device's index or name, `default`, a sound or movie file, `demo` or `none`."""
@@ -24,23 +24,23 @@ class SoundSettings:
     """A device's index or name, `default`, a .wav file to be written, or `none`."""
     sample_rate: int = 48_000
     block: int = BLOCK
-    """Samples that are handled together: 10 ms, or 5 in a show of low-latency voices alone."""
+    """Samples that are processed at a time: 10 ms, or 5 in a show of low-latency voices alone."""
     set_point_blocks: int = 2
-    """What the loudspeaker holds in hand when a block arrives in time: so late a voice may be."""
+    """What the loudspeaker has buffered when a block arrives in time: a voice may be late by so much."""
     voices: tuple[str, ...] = ("bypass",)
     """Those the show names: the slowest of them decides the sound's latency."""
     sound_miss: str = "dry"
     """What is played when a voice is late: "dry" or "silence"."""
     provider: str = "auto"
-    """Which ONNX Runtime provider performs learned voices."""
+    """Which ONNX Runtime provider runs learned voices."""
     demo_speech: str | None = None
-    """The file that `demo` plays; None: the one that comes with the house, silence if there is none."""
+    """The file that `demo` plays; None: the one that comes with the program, silence if there is none."""
     recorded: bool = False
-    """Whether somebody records: then what is played is told in Played events."""
+    """Whether a recorder runs: then what is played is sent in AudioChunk events."""
     epoch: float | None = None
     period_s: float | None = None
-    """When a file as microphone began, by now(), and after how long it begins again: of one movie that is the camera,
-    too. None: with its first block, and its own length."""
+    """When a file as microphone began, by now(), and after what time it begins again: those of the camera where both
+    are one movie. None: with its first block, and its own length."""
 
     @property
     def block_s(self) -> float:
@@ -66,11 +66,14 @@ class SoundSettings:
 
 def is_quick(voices: tuple[str, ...]) -> bool:
     """Whether all of them are low-latency voices."""
-    return all(voice in ("bypass", "silence") or voice.endswith(QUICK) or _filters(voice) for voice in voices)
+    return all(
+        voice in ("bypass", "silence") or voice.endswith(QUICK_SUFFIX) or _is_filter_voice(voice) for voice in voices
+    )
 
 
-def _filters(voice: str) -> bool:
-    """Whether it is a frozen model that says by what filter a sound is to go. A bad file is refused later."""
+def _is_filter_voice(voice: str) -> bool:
+    """Whether it is a frozen model whose output is a filter for the performer's own sound. False for a bad file, which
+    is refused later."""
     if not voice.lower().endswith(".onnx"):
         return False
     from export.artifact.bad_model import BadModel

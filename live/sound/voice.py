@@ -1,7 +1,7 @@
-"""What the sound engine asks of a voice, whatever it is made of.
+"""The protocol between the sound engine and a voice of any kind.
 
-A voice never waits, opens nothing, and knows neither devices nor clocks: the stage, `guise render` and the tests feed
-it alike.
+A voice never waits, opens nothing, and knows neither devices nor clocks: the stage, `guise render` and the tests use
+it alike. It belongs to one thread at a time.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from models.features.types import Mono
 
 
 class Voice(Protocol):
-    """Turns sound into sound: as many samples out as in, in blocks of any length that is a multiple of the block it
-    was made for, and the same whatever the blocks are."""
+    """Turns sound into sound: as many samples out as in, in blocks of any length that is a multiple of the block size
+    it was built for; the output does not depend on the block length."""
 
     name: str
 
     @property
-    def latency(self) -> int:
-        """Samples by which it is late: what comes out at n was said at n - latency. One figure for its whole life."""
+    def latency_samples(self) -> int:
+        """The delay: output n belongs to input n - latency_samples. Constant for the life of the voice."""
 
     @property
     def context(self) -> int:
-        """Samples of the past (latency included) that it must have heard before what it says is right."""
+        """Samples of the past (latency included) that it must have processed before its output is right."""
 
     def process(self, samples: Mono) -> Mono:
         """The next samples; (n,) in, (n,) out. Finite in, finite out."""
 
     def reset(self) -> None:
-        """Forget everything heard, as if newly made."""
+        """Return to the state of a new voice."""
 
     def set(self, name: str, value: float) -> bool:
-        """Set a parameter ("pitch", "formant": semitones); False when it has none of that name. Takes hold within a
-        hop, without a click; easing over longer is the caller's."""
+        """Set a parameter ("pitch", "formant": semitones); False when it has none of that name. Takes effect within a
+        hop, without a click; easing over a longer time is the caller's task."""

@@ -1,4 +1,4 @@
-"""A cue's voice by its name: a preset, or a frozen model's path."""
+"""Opens a cue's voice by its key: a preset's name, or the path of a frozen model. Belongs on a loader thread."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from models.features.block_adapter import BlockAdapter
 
 
 def open_voice(key: str, sample_rate: int, block: int, provider: str = "auto") -> Voice:
-    """The voice, opened and warmed, at the microphone's rate, for blocks of that length.
+    """The voice, opened and warmed up, at the microphone's rate, for blocks of that length.
 
-    Belongs on a loader thread. Raises ValueError, or export.artifact.bad_model.BadModel, with one line for the
-    operator.
+    Raises ValueError, or export.artifact.bad_model.BadModel, with one line for the operator.
     """
     if key == "bypass":
         return Dry()
@@ -30,10 +29,10 @@ def open_voice(key: str, sample_rate: int, block: int, provider: str = "auto") -
     return BlockAdapter(open_frozen_voice(Path(key), provider), Path(key).stem, sample_rate, block)
 
 
-def voice_latency(key: str, sample_rate: int, block: int) -> int:
-    """Samples by which that voice will be late; without opening a session. Raises as open_voice."""
+def voice_latency_samples(key: str, sample_rate: int, block: int) -> int:
+    """The latency that this voice will have, without opening a session. Raises as open_voice does."""
     if key.lower().endswith(".onnx"):
         from export.runtime.frozen_voice import frozen_voice_outline
 
-        return BlockAdapter(frozen_voice_outline(Path(key)), Path(key).stem, sample_rate, block).latency
-    return open_voice(key, sample_rate, block).latency
+        return BlockAdapter(frozen_voice_outline(Path(key)), Path(key).stem, sample_rate, block).latency_samples
+    return open_voice(key, sample_rate, block).latency_samples

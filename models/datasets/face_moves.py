@@ -40,7 +40,7 @@ class MoveOptions:
 
 
 @dataclass(frozen=True)
-class Stretch:
+class OpeningStretch:
     """One opening, of an eye or of the mouth, made `factor` times as wide about the line through its corners.
 
     In the opening's coordinates, u along the corners and v across: what is within `inner` of the line is scaled by
@@ -86,7 +86,7 @@ class Move:
 
     matrix: NDArray[np.float64]
     """(2, 3), from the prepared picture's core to the copy."""
-    stretches: tuple[Stretch, ...] = field(default=())
+    stretches: tuple[OpeningStretch, ...] = field(default=())
 
     def points(self, points: Points) -> Points:
         """The positions of `points`, (n, 2), in the copy."""
@@ -110,7 +110,7 @@ class Move:
 
 def draw_move(points: Points, size: int, options: MoveOptions, rng: np.random.Generator) -> Move:
     """A random augmentation of a picture of `size` pixels with `points` in it."""
-    stretches: tuple[Stretch, ...] = ()
+    stretches: tuple[OpeningStretch, ...] = ()
     if options.stretch:
         eyes, wink, mouth = rng.uniform(-1, 1), rng.uniform(-0.3, 0.3), rng.uniform(-0.7, 1.3)
         stretches = (
@@ -128,7 +128,7 @@ def draw_move(points: Points, size: int, options: MoveOptions, rng: np.random.Ge
 
 def _stretched(
     points: Points, corners: tuple[int, int], upper: tuple[int, ...], lower: tuple[int, ...], factor: float
-) -> tuple[Stretch, ...]:
+) -> tuple[OpeningStretch, ...]:
     """The stretch of one opening, or none where it is shut: what is not visible cannot be made wider."""
     left, right = (points[i].astype(np.float64) for i in corners)
     length = float(np.linalg.norm(right - left))
@@ -143,10 +143,10 @@ def _stretched(
     # of the fall-off must stay below one, or the picture would fold over.
     reach = (0.62 * length, 1.6 * length) if mouth else (0.8 * length, 0.8 * length)
     up, down = (max(r, inner * factor + carried + 2 * inner * abs(1 - factor) + 1) for r in reach)
-    return (Stretch((above + below) / 2, along, 0.55 * length, inner, carried, up, down, factor),)
+    return (OpeningStretch((above + below) / 2, along, 0.55 * length, inner, carried, up, down, factor),)
 
 
-def _unstretch(stretch: Stretch, x: NDArray[np.float32], y: NDArray[np.float32]) -> None:
+def _unstretch(stretch: OpeningStretch, x: NDArray[np.float32], y: NDArray[np.float32]) -> None:
     """Maps the positions (x, y), in place, to the stretch's source positions; only in the stretch's surroundings."""
     reach = math.hypot(2 * stretch.half, max(stretch.above, stretch.below))
     near = (np.abs(x - stretch.centre[0]) < reach) & (np.abs(y - stretch.centre[1]) < reach)

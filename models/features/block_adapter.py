@@ -24,7 +24,7 @@ class BlockVoice(Protocol):
     """A voice as it is played: blocks in, as many samples out."""
 
     @property
-    def latency(self) -> int:
+    def latency_samples(self) -> int:
         """Delay of the output, in samples."""
 
     def process(self, samples: Mono) -> Mono: ...
@@ -38,7 +38,7 @@ class HopVoice(Protocol):
     """Samples per hop."""
 
     @property
-    def latency(self) -> int:
+    def latency_samples(self) -> int:
         """Delay of a hop's output in samples at the voice's rate, not counting the hop itself."""
 
     @property
@@ -69,9 +69,9 @@ class BlockAdapter:
         self._prefill = _prefill_samples(voice, sample_rate, block)
         ratio = sample_rate / voice.sample_rate
         resampling_s = self._down.latency_s + self._up.latency_s
-        self.latency = self._prefill + round(voice.latency * ratio + resampling_s * sample_rate)
-        self.context = self.latency + round(voice.context * ratio)
-        self._above = _BandAbove(voice.sample_rate, sample_rate, self.latency)
+        self.latency_samples = self._prefill + round(voice.latency_samples * ratio + resampling_s * sample_rate)
+        self.context = self.latency_samples + round(voice.context * ratio)
+        self._above = _BandAbove(voice.sample_rate, sample_rate, self.latency_samples)
         self.reset()
 
     def reset(self) -> None:
@@ -134,7 +134,7 @@ def _prefill_samples(voice: HopVoice, sample_rate: int, block: int) -> int:
 
 def streamed(voice: BlockVoice, samples: Mono, block: int) -> Mono:
     """A whole recording through a voice, with the latency removed: same length, same timing."""
-    latency = voice.latency
+    latency = voice.latency_samples
     complete = latency + len(samples)
     padded = np.concatenate([samples, np.zeros(latency + -complete % block, np.float32)])
     outputs = [voice.process(padded[begin : begin + block]) for begin in range(0, len(padded), block)]

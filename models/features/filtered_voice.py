@@ -58,7 +58,7 @@ class FilteredVoice:
         """room: the room tone of the target, which replaces that of the performer."""
         self.sample_rate = SAMPLE_RATE
         self.hop = frame_samples(SAMPLE_RATE)
-        self.latency = network.lookahead
+        self.latency_samples = network.lookahead
         self.context = max(network.context, round(LEVEL_S * SAMPLE_RATE)) + network.lookahead
         self._network = network
         self._history = SampleHistory(SAMPLE_RATE, self.hop, _KEEP_S)
@@ -100,7 +100,7 @@ class FilteredVoice:
         self._history.push(samples)
         self._marks.push(samples)
         self._samples_in += self.hop
-        end = self._samples_in - self.latency
+        end = self._samples_in - self.latency_samples
         begin = end - self.hop
         lf0 = self._lf0(end)
         change, target_lf0 = self._network.predict(samples, lf0)

@@ -63,14 +63,14 @@ class FrameVoice:
         self._room = room
         lookahead = layers[0].mapping.lookahead
         self._source = FrameDelay(lookahead)
-        self.latency = self._analyser.lookahead + lookahead * self._frame + round(_PULSES_LATE_S * sample_rate)
+        self.latency_samples = self._analyser.lookahead + lookahead * self._frame + round(_PULSES_LATE_S * sample_rate)
         self.context = self._analyser.context + max(s.mapping.context for s in layers) * self._frame
         self._pitch, self._formant = Eased(0.0), Eased(0.0)
         self.reset()
 
     def reset(self) -> None:
         self._analyser.reset()
-        self._sound = np.zeros(self.latency, np.float32)
+        self._sound = np.zeros(self.latency_samples, np.float32)
         self._source.reset()
         if self._room is not None:
             self._room.reset()

@@ -39,8 +39,10 @@ class SampleHistory:
         self._tail = np.zeros(_TAPS - 1, np.float32)
         times = np.arange(_TAPS)[:, None] - (_TAPS / 2 - 1) - np.arange(_FINE)[None, :] / _FINE
         window = np.i0(8.0 * np.sqrt(np.maximum(1.0 - (times / (_TAPS / 2)) ** 2, 0.0))) / np.i0(8.0)
-        phases = np.sinc(times) * window
-        self._phases = (phases / phases.sum(axis=0)).astype(np.float32)  # Kaiser; phase 0: the samples themselves
+        phase_filters = np.sinc(times) * window
+        self._phase_filters = (phase_filters / phase_filters.sum(axis=0)).astype(
+            np.float32
+        )  # Kaiser; phase 0: the samples themselves
         self.reset()
 
     def reset(self) -> None:
@@ -60,7 +62,7 @@ class SampleHistory:
         joined = np.concatenate([self._tail, samples])
         self._tail[:] = joined[self._hop :]
         into = self._fine[self._end : self._end + new].reshape(self._hop, _FINE)
-        np.matmul(sliding_window_view(joined, _TAPS), self._phases, out=into)
+        np.matmul(sliding_window_view(joined, _TAPS), self._phase_filters, out=into)
         self._end += new
 
     def read(self, times: Times) -> Mono:

@@ -113,9 +113,9 @@ class KnownSpeakers(nn.Module):
         super().__init__()
         self.register_buffer("normal", _normal_of(facts))
 
-    def draw(self, like: Tensor) -> Tensor:
-        """Random speaker numbers, in the shape of `like`."""
-        return torch.randint(0, len(self.normal), like.shape, device=like.device)
+    def draw(self, template: Tensor) -> Tensor:
+        """Random speaker numbers, in the shape of `template`."""
+        return torch.randint(0, len(self.normal), template.shape, device=template.device)
 
     @property
     def means(self) -> Tensor:
@@ -231,8 +231,8 @@ def freeze_voice(
 def spectrograms(rows: Sequence[Sequence[Tensor]]) -> Tensor:
     """(3, height, width) in 0..1: a row of spectrograms for each of `rows`, of (MCEPS, T) normalised by the universal
     prior, high frequencies at the top."""
-    drawn = [np.concatenate([_spectrogram(one) for one in row], 1) for row in rows]
-    return torch.from_numpy(np.concatenate(drawn, 0))[None].expand(3, -1, -1).clone()
+    pictures = [np.concatenate([_spectrogram(one) for one in row], 1) for row in rows]
+    return torch.from_numpy(np.concatenate(pictures, 0))[None].expand(3, -1, -1).clone()
 
 
 def _spectrogram(values: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:

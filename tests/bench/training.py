@@ -23,7 +23,7 @@ import torch
 from models.prepare.face import FaceOptions, prepare_face
 from models.training import launch
 from models.training.registry import family
-from models.training.train import TrainingProgress, Plan
+from models.training.train import Plan, TrainingProgress
 from tests.models.face_folders import write_face
 
 STEPS, LEFT_OUT = 12, 4

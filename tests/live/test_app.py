@@ -1,4 +1,4 @@
-"""The command's house: what is refused before anybody performs, what is told, what the audience is handed."""
+"""`guise live`: what is refused before the show begins, what is printed, what the audience is handed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from live.manage.status_line import StatusLine, status_text
 from live.operator import display
 from live.outputs.recorder import Recorder
 from live.picture.settings import PictureSettings
-from live.process.engine_process import start_forkserver, stop_forkserver
+from live.process.fork_server import start_forkserver, stop_forkserver
 from live.process.shared_frames import FrameKind, SharedFrames, SharedPicture
 from live.show.show_file import Cue, Show
 from live.sound.settings import SoundSettings
@@ -47,7 +47,7 @@ def show(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({"cue": "three"}, '--cue "three": the show has one, two'),
         ({"seconds": 0.0}, "--seconds 0: expected a time above 0"),
@@ -61,15 +61,15 @@ def show(tmp_path: Path) -> Path:
         ({"show": Path("/nowhere/show.toml")}, "there is no such file"),
     ],
 )
-def test_bad_input_is_told_before_anything_starts(
-    show: Path, given: dict[str, object], said: str, monkeypatch: pytest.MonkeyPatch
+def test_bad_input_is_refused_before_anything_starts(
+    show: Path, given: dict[str, object], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app, "start_forkserver", lambda: None)
     monkeypatch.setattr(app, "stop_forkserver", lambda: None)
     options = LiveOptions(**{"show": show, "headless": True, **given})  # type: ignore[arg-type]
     with pytest.raises(BadInput) as refused:
         run_live(options)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
@@ -90,11 +90,11 @@ def test_both_engines_are_asked_for_the_provider(show: Path, monkeypatch: pytest
 
     monkeypatch.setattr("live.manage.stage_manager.StageManager", Asked)
     with pytest.raises(BadInput, match="enough"):
-        app._perform(LiveOptions(show=show, mic="none", speaker="none", headless=True, provider="CPU"))
+        app._run_show(LiveOptions(show=show, mic="none", speaker="none", headless=True, provider="CPU"))
     assert asked == ["cpu", "cpu"]
 
 
-def test_a_display_is_there_or_it_is_said_what_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_display_is_found_or_what_is_wrong_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("QT_QPA_PLATFORM", "WAYLAND_DISPLAY", "DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(display.sys, "platform", "linux")
@@ -113,15 +113,15 @@ def test_a_display_is_there_or_it_is_said_what_is_wrong(monkeypatch: pytest.Monk
 
 @pytest.mark.skipif(sys.platform != "linux", reason="X11")
 def test_a_library_that_qt_lacks_is_named_before_qt_ends_the_process(tmp_path: Path) -> None:
-    """PyQt5's own plugin, but that it wants a library that nobody has."""
+    """PyQt5's own plugin, changed to need a library that does not exist."""
     import PyQt5
 
-    theirs = Path(PyQt5.__file__).parent / "Qt5"
+    installed = Path(PyQt5.__file__).parent / "Qt5"
     platforms = tmp_path / "PyQt5" / "Qt5" / "plugins" / "platforms"
     platforms.mkdir(parents=True)
     (tmp_path / "PyQt5" / "__init__.py").touch()
-    (tmp_path / "PyQt5" / "Qt5" / "lib").symlink_to(theirs / "lib")
-    plugin = (theirs / "plugins" / "platforms" / "libqxcb.so").read_bytes()
+    (tmp_path / "PyQt5" / "Qt5" / "lib").symlink_to(installed / "lib")
+    plugin = (installed / "plugins" / "platforms" / "libqxcb.so").read_bytes()
     assert plugin.count(b"libxcb-icccm.so.4") == 1
     (platforms / "libqxcb.so").write_bytes(plugin.replace(b"libxcb-icccm.so.4", b"libxcb-nowhere.so"))
 
@@ -187,10 +187,10 @@ def test_the_status_is_one_line_and_notes_have_their_own(manager: StageManager) 
     line.show(manager.state)
     line.show(manager.state)
     line.end()
-    told = out.getvalue().splitlines()
-    assert len(told) == 2
-    assert told[0].endswith("a provider fell back")
-    assert "picture starting" in told[1]
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 2
+    assert lines[0].endswith("a provider fell back")
+    assert "picture starting" in lines[1]
     assert "\n" not in status_text(manager.state)
 
 
@@ -210,7 +210,7 @@ def test_the_recorder_keeps_what_the_audience_sees(manager: StageManager, tmp_pa
     assert abs(int(frames[5][240, 320].mean()) - 200) < 6
 
 
-def test_nothing_to_record_is_told(manager: StageManager, tmp_path: Path) -> None:
+def test_nothing_to_record_is_noted(manager: StageManager, tmp_path: Path) -> None:
     Recorder(tmp_path / "out.mp4", manager).close()
     assert "nothing was recorded" in manager.state.notes[-1].text
     assert not (tmp_path / "out.mp4").exists()
@@ -232,12 +232,12 @@ def write(frames: SharedFrames, value: int, kind: FrameKind = FrameKind.GENERATE
     frames.write(np.full((4, 6, 3), value, np.uint8), captured_at=at, ready_at=at, index=value, kind=kind)
 
 
-def test_everybody_gets_the_newest_and_the_safe_picture_when_it_ends(frames: SharedFrames) -> None:
+def test_every_subscriber_gets_the_newest_and_the_safe_picture_when_it_ends(frames: SharedFrames) -> None:
     audience = Audience(frames)
     both: list[SharedPicture] = []
     window: list[SharedPicture] = []
     audience.subscribe(both.append)
-    leave = audience.subscribe(window.append, safe_too=False)
+    unsubscribe = audience.subscribe(window.append, safe_too=False)
     audience.start()
     for value in range(1, 6):
         write(frames, value)
@@ -251,7 +251,7 @@ def test_everybody_gets_the_newest_and_the_safe_picture_when_it_ends(frames: Sha
     assert len(window) == 5
     write(frames, 9)
     time.sleep(0.05)
-    leave()
+    unsubscribe()
     write(frames, 10)
     time.sleep(0.05)
     audience.stop()
@@ -260,8 +260,8 @@ def test_everybody_gets_the_newest_and_the_safe_picture_when_it_ends(frames: Sha
     assert metrics["frames_presented"] == 7
     assert metrics["presented_latency"]["p50"] < 20
     assert metrics["presented_longest_gap"] < 300, "the time without pictures is no gap between two"
-    audience.presented(window[0], window[0].captured_at + 0.07)
-    assert audience.metrics()["presented_latency"]["max"] == pytest.approx(70, abs=0.1), "a window's word counts more"
+    audience.on_drawn(window[0], window[0].captured_at + 0.07)
+    assert audience.metrics()["presented_latency"]["max"] == pytest.approx(70, abs=0.1), "a window's own time counts"
 
 
 def test_a_panic_hides_whatever_the_engine_sends(frames: SharedFrames) -> None:

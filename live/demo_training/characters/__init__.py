@@ -1,6 +1,6 @@
-"""Two fictional performers, drawn by code: the subjects of the looks that Guise carries in its pocket.
+"""Two fictional performers, drawn by code: the subjects of the looks in the demo show.
 
-They never lived and look like nobody, so their looks may be shown, changed and passed on by anyone.
+They are no real persons and resemble nobody, so their looks may be shown, changed and passed on by anyone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CharacterEntry:
-    """Where a character lives, and the seed of its performance."""
+    """The module and class of a character, and the seed of its performance."""
 
     module: str
     figure: str
@@ -29,9 +29,9 @@ CHARACTERS: dict[str, CharacterEntry] = {
 
 
 def character(name: str) -> Figure:
-    """Build a character; a fraction of a second. KeyError if there is none of this name."""
+    """Builds a character; takes a fraction of a second. Raises KeyError if there is none of this name."""
     entry = CHARACTERS[name]
     return cast("Figure", getattr(import_module(entry.module), entry.figure)())
 
 
-__all__ = ["CHARACTERS", "Entry", "character"]
+__all__ = ["CHARACTERS", "CharacterEntry", "character"]

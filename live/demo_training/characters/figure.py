@@ -1,8 +1,8 @@
-"""A figure: head, bust and background put together into one picture of the performance.
+"""A figure: head, bust and background combined into one picture.
 
-Only the head is cast anew for every frame. The bust is lit once and follows by an affine warp, its top with the
-head, its shoulders half as far; the background never moves. What is seen is a function of pose and expression alone:
-a network that is given nothing but landmarks can then learn all of it.
+Only the head is rendered anew for every frame. The bust is lit once and follows by an affine warp, its top with the
+head, its shoulders half as far; the background never moves. A picture is a function of pose and expression alone, so
+that a network which is given only landmarks can learn all of it.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Bust:
     metal: float = 0.0
 
     def lit(self, studio: Studio, edge: int, unit_px: float) -> tuple[Array, Array]:
-        """Linear RGB and coverage at rest, [edge, edge]; one lighting for the whole performance."""
+        """Linear RGB and coverage at rest, [edge, edge]; lit once for the whole performance."""
         axis = (np.arange(edge, dtype=np.float32) + 0.5 - edge * 0.5) / unit_px
         x, y = np.meshgrid(axis, -axis)
         ax = np.abs(x)
@@ -91,7 +91,7 @@ class Bust:
         if self.metal:
             metallic = cv2.remap(studio.mirrored, u + (METAL - SKIN) * TILE, v, cv2.INTER_LINEAR)
             light = light + metallic * albedo * bare
-        # The room is lit from above; towards the lower edge the picture ends in the dark.
+        # The room is lit from above; towards the lower edge the picture fades to dark.
         light = light * (0.10 + 0.90 * ramp(-2.05, -1.15, y))[..., None]
         cover = cv2.GaussianBlur((ax < half).astype(np.float32) * (y < -0.5), (0, 0), 0.8)
         return light.astype(np.float32), cover
@@ -103,7 +103,7 @@ class Figure:
     name = ""
 
     def __init__(self, head: Head, studio: Studio, bust: Bust, backdrop: Backdrop, exposure: float) -> None:
-        """Assemble; what depends on the size is made at the first picture of that size."""
+        """Combines the parts; what depends on the size is computed at the first picture of that size."""
         self.head, self.studio, self.bust, self.backdrop, self.exposure = head, studio, bust, backdrop, exposure
         self._still: dict[int, tuple[Array, Array, Array, NDArray[np.int16]]] = {}
 
@@ -120,10 +120,6 @@ class Figure:
         shown = develop(bloom(seen, 0.75, 0.22), self.exposure)
         return np.asarray(np.clip(shown.astype(np.int16) + grain, 0, 255), np.uint8)
 
-    def portrait(self, size: int) -> NDArray[np.uint8]:
-        """The resting face, for thumbnails and icons."""
-        return self.picture(HeadPose(yaw=-0.16, pitch=0.02, roll=0.03), Expression(smile=0.12, gaze_x=0.14), size)
-
     def _stills(self, size: int) -> tuple[Array, Array, Array, NDArray[np.int16]]:
         if size not in self._still:
             edge = int(size * SUPERSAMPLING)
@@ -136,12 +132,12 @@ class Figure:
     def _behind(
         self, pose: HeadPose, light: Array, cover: Array, behind: Array, bust: Array, bust_cover: Array, unit_px: float
     ) -> Array:
-        """Lay the head over the bust, in the shadow of its chin, over the background."""
+        """Composites the head over the bust, with the chin's shadow on it, over the background."""
         edge = light.shape[0]
         c, s = np.cos(pose.roll * 0.35), np.sin(pose.roll * 0.35)
         scale = pose.scale
         nape_x, nape_y = project(0.0, -0.80, -0.10, pose, edge, unit_px)
-        # The nape goes with the head; the shoulders, one unit below, follow it half way to their rest.
+        # The nape moves with the head; the shoulders, one unit below, move half as far from their rest position.
         rest_x, rest_y = edge * 0.5, edge * 0.5 + 0.80 * unit_px
         lean = (rest_x - nape_x) * 0.55 / unit_px
         source = (edge, edge + 0.80 * unit_px)

@@ -30,9 +30,9 @@ def frames(name: str, seconds: float = 60.0, size: int = 512) -> Iterator[NDArra
 def write_footage(
     name: str, path: Path, seconds: float = 60.0, size: int = 512, progress: Callable[[int, int], None] | None = None
 ) -> None:
-    """Film a character to `path` (.mp4, H.264). `progress` gets (frames done, frames in all).
+    """Films a character to `path` (.mp4, H.264). `progress` is called with (frames done, frames in all).
 
-    A file that could not be finished does not stay: it is written beside and renamed.
+    The movie is written under another name and renamed when complete, so an unfinished file never stays.
     """
     total = round(seconds * FRAMES_PER_SECOND)
     unfinished = path.with_name(path.stem + ".unfinished" + path.suffix)

@@ -1,4 +1,4 @@
-"""A head as a height field: its proportions, and what expression does to it.
+"""A head as a height field: its proportions, and how an expression changes it.
 
 The head is seen from the front as z = height(x, y) over a chart. Units: chin at y = -1, crown of the skull at y = +1,
 eyes at y = 0; x to the right of the picture, y up, z towards the viewer. Everything that can move without changing
@@ -16,18 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.floating[Any]]
-"""Maps are float32; numpy's stubs cannot follow that through arithmetic, so the type says no more than it can prove."""
+"""Maps are float32; numpy's stubs cannot follow that through arithmetic, so the type states only what can be
+checked."""
 
 TEXELS_PER_UNIT = 220
 LEFT, RIGHT, BOTTOM, TOP = -1.15, 1.15, -1.42, 1.30
 
 SKIN, HAIR, EYE, MOUTH = 0, 1, 2, 3
-"""Materials, as stored in Surface.material; each owns one column of the light atlas."""
+"""Materials, as stored in Surface.material; each has one column of the light atlas."""
 
 
 @dataclass(frozen=True)
 class Expression:
-    """What the face does. Everything 0 is the resting face; 1 is as far as it goes.
+    """The facial expression. All 0 is the resting face; 1 is the limit.
 
     `rounded` draws the corners of the mouth together (o, u), `smile` pulls them out and up; `gaze_x`, `gaze_y` are
     radians in the head's own frame, right and up positive. `blink_left` is the eye on the left of the picture.
@@ -96,7 +97,6 @@ class Proportions:
     brow_thickness: float = 0.026
     brow_ridge: float = 0.045
     nose_y: float = -0.335
-    nose_length: float = 1.0
     nose_width: float = 1.0
     nose_height: float = 1.0
     cheekbone: float = 0.055
@@ -111,8 +111,8 @@ class Proportions:
 class Surface:
     """One expression of one head on the chart; every map is [rows, columns] or [rows, columns, 3], float32.
 
-    `albedo` is linear light. `metal` is 1 where the surface is bare metal (gold seams, polished bronze).
-    `gloss` scales the mirror reflection. `glow` is light the surface gives of itself.
+    `albedo` is linear light. `metal` is 1 where the surface is bare metal (gold seams, polished bronze). `gloss` scales
+    the mirror reflection. `glow` is emitted light.
     """
 
     height: Array
@@ -125,8 +125,8 @@ class Surface:
 
 
 @dataclass(frozen=True)
-class Lids:
-    """The colours the moving parts are painted with; linear light."""
+class FacePaint:
+    """The colours of the moving parts (lids, lashes, lips, eyes, mouth); linear light."""
 
     lash: tuple[float, float, float]
     lash_strength: float
@@ -182,7 +182,7 @@ def curve_of(points: tuple[tuple[float, float], ...], y: Array, blur: float = 0.
 
 
 def smooth_max(a: Array, b: Array, k: float) -> Array:
-    """The larger of two heights, their seam rounded over `k` units."""
+    """The larger of two heights, with the seam rounded over `k` units."""
     h = np.clip(0.5 + 0.5 * (a - b) / k, 0.0, 1.0)
     return np.asarray(b + (a - b) * h + k * h * (1.0 - h), np.float32)
 
@@ -199,7 +199,7 @@ def bare_face(p: Proportions, x: Array, y: Array) -> Array:
     """The resting face without lips and lids: skull, brow, nose, cheeks, chin."""
     ax = np.abs(x)
     width = curve_of(p.half_widths, y)
-    # The jaw rises towards the ears: what the profile does at the chin it does higher up at the sides.
+    # The jaw rises towards the ears: the profile at the chin is repeated higher up at the sides.
     depth = curve_of(p.profile, y - 0.42 * ax**2 * ramp(-0.3, -0.9, y), 0.03)
     side = np.minimum(-0.08, depth)
     inside = np.clip(1.0 - (ax / width) ** 2.25, 0.0, 1.0)
@@ -269,7 +269,7 @@ def nose(p: Proportions, x: Array, y: Array) -> Array:
 
 
 def brow_mask(p: Proportions, x: Array, y: Array) -> Array:
-    """Where the painted brows are, 0..1: thick and soft at the inner end, drawn out to a point."""
+    """Where the painted brows are, 0..1: thick and soft at the inner end, tapering to a point."""
     ax = np.abs(x)
     t = (ax - 0.105) / (p.eye_x + p.eye_half_width + 0.055 - 0.105)
     inside = np.clip(t, 0.0, 1.0)
@@ -281,7 +281,7 @@ def brow_mask(p: Proportions, x: Array, y: Array) -> Array:
 
 
 def warps(p: Proportions, x: Array, y: Array) -> dict[str, tuple[Array, Array]]:
-    """For each muscle the displacement (x, y), head units, it gives the skin at full strength.
+    """For each muscle the displacement (x, y) of the skin at full strength, head units.
 
     Maps are read backwards, so these are defined where the skin arrives.
     """
@@ -303,12 +303,13 @@ def warps(p: Proportions, x: Array, y: Array) -> dict[str, tuple[Array, Array]]:
 
 
 class Head:
-    """The moving head. Construct once a character; `surface` for each frame, a few milliseconds."""
+    """The moving head. Construct it once per character; `surface` is called for each frame and takes a few
+    milliseconds."""
 
     def __init__(
         self,
         proportions: Proportions,
-        paint: Lids,
+        paint: FacePaint,
         albedo: Array,
         metal: Array,
         relief: Array,
@@ -328,14 +329,15 @@ class Head:
         self.smile_fold = self._smile_fold()
 
     def _smile_fold(self) -> Array:
-        """How a smile changes the height: cheeks swell, a fold runs from the wing of the nose past the mouth."""
+        """How a smile changes the height: the cheeks swell, and a fold runs from the wing of the nose past the
+        mouth."""
         ax, p = np.abs(self.x), self.proportions
         cheek = 0.055 * bump(ax, self.y, (0.37, -0.33), (0.11, 0.09), 0.4)
         fold = -0.030 * bump(ax, self.y, (p.mouth_half_width + 0.055, p.mouth_y + 0.10), (0.020, 0.10), 0.45)
         return np.asarray(cheek + fold, np.float32)
 
     def surface(self, e: Expression) -> Surface:
-        """The head with this expression. A new Surface every time; nothing of it is kept."""
+        """The head with this expression, as a new Surface; nothing of it is kept."""
         map_x, map_y = self.columns.copy(), self.rows.copy()
         for name, (dx, dy) in self.warps.items():
             amount = float(getattr(e, name)) * TEXELS_PER_UNIT
@@ -392,7 +394,7 @@ class Head:
         lid_radius = radius + 0.024
         lid_reach = np.clip(1.0 - ((x - cx) ** 2 + (y - 0.01) ** 2) / lid_radius**2, 0.0, None)
         lid = front - radius + lid_radius * np.sqrt(lid_reach) + 0.004
-        # A closed lid lies flatter than the ball it covers: it must not be taken for the white of an eye.
+        # A closed lid is flatter than the ball it covers, so that it is not taken for the white of an eye.
         lid = lid - 0.018 * (1.0 - opened)
         near = np.exp(-((np.clip(np.abs(t) - 0.75, 0, None) / 0.28) ** 2) - ((y - 0.01) / 0.14) ** 4)
         covered = skin + (smooth_max(skin, lid, 0.05) - skin) * near
@@ -411,7 +413,7 @@ class Head:
         lash = np.clip(np.maximum(np.maximum(lash_up, 0.8 * wing), lash_low), 0.0, 1.0) * paint.lash_strength
         lash = lash[..., None]
         shadow = 0.30 * fold * paint.lash_strength * opened
-        # Colour on the lid, deepest at the lashes: it is also how a closed eye is told from an open one.
+        # Colour on the lid, deepest at the lashes; it also distinguishes a closed eye from an open one.
         reach_up = ramp(-0.020, 0.055, y - crease)
         lid_paint = paint.lid_strength * (1.0 - reach_up) * ramp(-0.004, 0.004, y - y_up) * ramp(1.22, 0.8, np.abs(t))
         lid_paint = lid_paint[..., None]
@@ -430,7 +432,7 @@ class Head:
         s.material[at][hole > 0.5] = EYE
 
     def _iris(self, x: Array, y: Array, cx: float, e: Expression) -> tuple[Array, Array]:
-        """Colour of the eyeball and the light the iris gives back, over a patch."""
+        """Colour of the eyeball and the light the iris emits, over a patch."""
         p, paint = self.proportions, self.paint
         dx = (x - cx - 0.205 * np.sin(e.gaze_x)) / max(float(np.cos(e.gaze_x)), 0.6)
         dy = y - 0.012 - 0.205 * np.sin(e.gaze_y)
@@ -440,7 +442,7 @@ class Head:
         inner, outer = np.asarray(paint.iris_inner, np.float32), np.asarray(paint.iris_outer, np.float32)
         mix = ramp(0.42, 0.98, r)[..., None]
         colour = (inner * (1 - mix) + outer * mix) * (0.62 + 0.62 * fibres[..., None])
-        # Light enters the cornea at the top and lights the far side of the iris: the crescent that makes eyes wet.
+        # Light enters the cornea at the top and lights the far side of the iris: the crescent that makes eyes look wet.
         crescent = ramp(0.2, 1.0, r) * np.clip(0.35 - dy / p.iris * 0.9, 0.1, 1.3)
         colour = colour * (0.55 + 0.95 * crescent[..., None])
         limbus = (ramp(0.80, 1.0, r) * 0.85)[..., None]
@@ -464,7 +466,7 @@ class Head:
         arch = np.clip(1.0 - a * a, 0.0, 1.0)
         corner_y = p.mouth_y - 0.38 * drop + 0.068 * e.smile
         centre_y = p.mouth_y + 0.012 * e.smile
-        # Resting line between the lips: a shallow bow, the tubercle of the upper lip dipping in the middle.
+        # Resting line between the lips: a shallow bow, with the tubercle of the upper lip dipping in the middle.
         rest = corner_y + (centre_y - corner_y) * arch**0.9 - 0.010 * np.exp(-((t / 0.22) ** 2))
         purse = e.rounded * 0.055
         gap_up = (0.012 * e.jaw + purse * 0.22) * arch**0.6 + (0.38 * drop) * (arch**0.6 - arch**0.9)
@@ -516,10 +518,10 @@ class Head:
     def _cavity(
         self, x: Array, y: Array, half: float, top: Array, low: Array, e: Expression
     ) -> tuple[Array, Array, Array]:
-        """What is seen between the lips: depth behind the skin, colour, gloss."""
+        """What is visible between the lips: depth behind the skin, colour, gloss."""
         paint = self.paint
         bow = np.clip(1.0 - (x / 0.26) ** 2, 0.0, 1.0)
-        # Little of the teeth, and dim: a predictor takes a bright row's lower edge for the lip.
+        # Little of the teeth, and dim: a landmark predictor takes a bright row's lower edge for the lip.
         edge = self.proportions.mouth_y + 0.004 - 0.023 * bow**0.4 + 0.010 * e.smile
         upper = ramp(edge - 0.004, edge + 0.004, y) * ramp(0.25, 0.19, np.abs(x))
         gaps = 0.55 + 0.45 * ramp(0.0, 0.010, np.mod(np.abs(x), 0.056))
@@ -534,7 +536,7 @@ class Head:
         return depth.astype(np.float32), (dark * (1 - u) + teeth * u).astype(np.float32), gloss.astype(np.float32)
 
     def _cover(self, s: Surface) -> None:
-        """Lay hair (or a wreath, a hood) over the face wherever it stands higher."""
+        """Puts hair (or a wreath, a hood) over the face wherever it is higher."""
         if self.hair is None:
             return
         over = np.clip((self.hair.height - s.height) * 60.0 + 0.5, 0.0, 1.0)

@@ -1,11 +1,11 @@
-"""The performance: what a character does at time t, the same every time.
+"""The performance: a character's motion at time t, the same every time.
 
-A minute has to show a network all that a performer may do later, in combination: so the slow movements (sums of
-sines whose periods have no common measure) run beside bursts of speech, smiles, brows and blinks. The eyes stay near
-the viewer while the head turns, as living eyes do; this also makes gaze a function of pose, which landmarks can tell.
+A minute has to show a network all that a performer may do later, in combination. So the slow movements (sums of sines
+whose periods have no common measure) run beside bursts of speech, smiles, brows and blinks. The eyes stay near the
+viewer while the head turns, as living eyes do; this also makes gaze a function of pose, which landmarks can show.
 
-The head goes as far as a person talking to a camera, and no farther: a minute spread over wilder poses is learned
-worse everywhere, and on stage a performer's pose is bent back into what training saw.
+The head moves as far as that of a person talking to a camera, and no farther: a minute with wilder poses is learned
+worse everywhere, and in live a performer's pose is limited to the range of the training data.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from live.demo_training.characters.shading import HeadPose
 Curve = NDArray[np.float64]
 
 RATE = 100
-"""Samples a second at which the performance is composed before it is read at t."""
+"""Samples a second at which the performance is computed before it is read at t."""
 
 
 @dataclass(frozen=True)
 class Reach:
-    """How far the head goes; radians, picture widths, and the change of scale."""
+    """The head's range of motion; radians, picture widths, and the change of scale."""
 
     yaw: float = 0.32
     pitch: float = 0.19
@@ -53,7 +53,7 @@ def _soften(values: Curve, seconds: float) -> Curve:
 
 
 def _holds(random: np.random.Generator, t: Curve, first_s: float, every_s: float, hold_s: tuple[float, float]) -> Curve:
-    """Plateaus of height 0.5..1 that come about every `every_s` seconds."""
+    """Plateaus of height 0.5..1, about one every `every_s` seconds."""
     out = np.zeros_like(t)
     at = first_s
     while at < t[-1]:
@@ -71,11 +71,11 @@ def _speech(random: np.random.Generator, t: Curve) -> tuple[Curve, Curve]:
     while at < t[-1]:
         phrase_end = at + random.uniform(1.8, 4.5)
         while at < phrase_end:
-            sung = random.random() < 0.13
-            length = random.uniform(0.5, 1.0) if sung else random.uniform(0.13, 0.27)
+            held_vowel = random.random() < 0.13
+            length = random.uniform(0.5, 1.0) if held_vowel else random.uniform(0.13, 0.27)
             height, purse = vowels[int(random.integers(len(vowels)))]
             now = (t >= at) & (t < at + length)
-            jaw[now] = height * (random.uniform(0.85, 1.1) if sung else random.uniform(0.5, 1.0))
+            jaw[now] = height * (random.uniform(0.85, 1.1) if held_vowel else random.uniform(0.5, 1.0))
             rounded[now] = purse * random.uniform(0.7, 1.0)
             at += length
             closed = random.uniform(0.05, 0.13)
@@ -98,18 +98,18 @@ def _blinks(random: np.random.Generator, t: Curve) -> Curve:
 
 
 class Performance:
-    """Pose and expression over `seconds`; `at(t)` reads it. The same seed gives the same performance."""
+    """Pose and expression over `seconds`; `at(t)` reads them. The same seed gives the same performance."""
 
     def __init__(self, seed: int, seconds: float = 60.0, reach: Reach | None = None) -> None:
-        """Compose all of it, a few milliseconds."""
+        """Computes all of it, which takes a few milliseconds."""
         reach = reach or Reach()
         random = np.random.default_rng(seed)
         t = np.arange(0, max(seconds, 20.0) + 1.0, 1 / RATE)
         yaw, pitch, roll = (_drift(random, t, p) for p in ((7.3, 3.1, 1.9), (8.9, 3.7, 2.2), (9.7, 4.3, 2.6)))
         turned = np.sqrt(yaw**2 + roll**2 + (0.8 * pitch) ** 2)
-        # Every movement alone goes to its end; all at once they stop where a face detector still sees a face.
-        together = (1.0 + (turned / 1.05) ** 8) ** (-1 / 8)
-        yaw, pitch, roll = yaw * together, pitch * together, roll * together
+        # Each movement alone reaches its limit; combined ones stop where a face detector still finds a face.
+        limit = (1.0 + (turned / 1.05) ** 8) ** (-1 / 8)
+        yaw, pitch, roll = yaw * limit, pitch * limit, roll * limit
         right, down, near = (_drift(random, t, p) for p in ((11.3, 5.9), (12.7, 5.3), (17.9, 8.3)))
         jaw, rounded = _speech(random, t)
         nod = _soften(jaw, 0.10)
@@ -140,7 +140,7 @@ class Performance:
         }
 
     def at(self, seconds: float) -> tuple[HeadPose, Expression]:
-        """What is done at this moment."""
+        """The pose and expression at this time."""
 
         def read(curve: Curve) -> float:
             return float(np.interp(seconds, self.t, curve))

@@ -1,18 +1,17 @@
-"""Porcelain: a glazed white face mended with gold, black lacquer hair, blue-black velvet behind."""
+"""Porcelain: a glazed white face mended with gold, black lacquer hair, a blue-black velvet background."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from live.demo_training.characters.figure import Backdrop, Bust, Figure
 from live.demo_training.characters.head import (
     HAIR,
     TEXELS_PER_UNIT,
     Array,
+    FacePaint,
     Head,
-    Lids,
     Proportions,
     Surface,
     brow_mask,
@@ -43,7 +42,7 @@ LIGHTS = LightSet(
     ),
 )
 
-PAINT = Lids(
+PAINT = FacePaint(
     lash=(0.006, 0.006, 0.010),
     lash_strength=0.96,
     lid=(0.42, 0.23, 0.21),
@@ -64,7 +63,7 @@ GOLD = (1.35, 0.80, 0.24)
 def _crack(
     random: np.random.Generator, start: tuple[float, float], heading: float, length: float, depth: int = 0
 ) -> list[tuple[list[tuple[float, float]], float]]:
-    """A fracture: a walk with sharp turns and branches. Polylines in head units, each with a width (units)."""
+    """A fracture: a random walk with sharp turns and branches. Polylines in head units, each with a width (units)."""
     points = [start]
     x, y = start
     strokes = []
@@ -85,7 +84,7 @@ def _crack(
 
 
 def _gold_seams(x: Array) -> Array:
-    """Where the gold runs, 0..1, with soft edges."""
+    """Where the gold seams are, 0..1, with soft edges."""
     random = np.random.default_rng(20)
     starts = (
         ((0.47, 0.62), -2.05, 0.62),
@@ -129,7 +128,7 @@ def _skin(x: Array, y: Array, p: Proportions) -> Array:
 def _hair(x: Array, y: Array) -> Surface:
     """Lacquered hair, parted in the middle and combed back over the ears, in carved strands."""
     ax = np.abs(x)
-    # Level 0: the hairline round the face. Level 1: the outline of the whole.
+    # Level 0: the hairline around the face. Level 1: the outer outline.
     top = y - 0.05
     inner = np.sqrt((ax / 0.628) ** 2 + (np.clip(top, 0, None) / 0.62) ** 2 + (np.clip(-top, 0, None) / 1.9) ** 2)
     inner -= 0.055 * np.exp(-((ax / 0.10) ** 2)) * (y > 0)
@@ -160,7 +159,7 @@ def _hair(x: Array, y: Array) -> Surface:
 
 
 class Porcelain(Figure):
-    """The first of the two: cool light, a calm oval, white and gold."""
+    """The first of the two: cool light, a calm oval face, white and gold."""
 
     name = "porcelain"
 
@@ -175,8 +174,3 @@ class Porcelain(Figure):
             dark=(0.0016, 0.0022, 0.0050), glow=(0.010, 0.019, 0.042), at=(0.64, 0.36), spread=0.36, seed=3
         )
         super().__init__(head, Studio(LIGHTS, shadow=0.5), bust, backdrop, exposure=0.92)
-
-
-def portrait(size: int) -> NDArray[np.uint8]:
-    """The resting face, uint8 RGB [size, size, 3]."""
-    return Porcelain().portrait(size)

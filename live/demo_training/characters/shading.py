@@ -1,9 +1,9 @@
 """Light: from a head's height field to a picture.
 
-The head turns, the lamps do not. A lamp set is baked once into an atlas: what a surface of each material sends to the
-viewer for every direction of its normal. A frame then costs one ray cast against the height field (relief mapping:
-Policarpo, Oliveira & Comba 2005, with a coarse pass that bounds the fine one), one shadow pass and a few look-ups.
-All light is linear until `develop`. Pictures are RGB.
+The head turns, the lamps do not. A lamp set is baked once into an atlas: the light that a surface of each material
+sends to the viewer for every direction of its normal. A frame then costs one ray cast against the height field (relief
+mapping: Policarpo, Oliveira & Comba 2005, with a coarse pass that bounds the fine one), one shadow pass and a few
+look-ups. All light is linear until `develop`. Pictures are RGB.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ TILE = 192
 """Edge of one material's square in the atlas, texels."""
 
 METAL = 4
-"""The atlas column of bare metal, behind the four materials of head.py."""
+"""The atlas column of bare metal, after the four materials of head.py."""
 
 VIEW_DISTANCE = 6.5
 """From the camera to the head, head units: a portrait lens."""
 
 FRONT, BACK = 1.12, -0.62
-"""Between which z the head is looked for, head units, in its own frame."""
+"""The range of z in which the head is searched, head units, in its own frame."""
 
 SKIN_BACK = -0.13
 """Behind this z there is no face: a height field has walls where a head has a nape."""
 
 PIVOT = np.array([0.0, -0.30, 0.05], np.float32)
-"""The point that stays where it is when the head turns."""
+"""The point that does not move when the head turns."""
 
 
 @dataclass(frozen=True)
 class Lamp:
-    """A softbox. `towards` points to it; `half_width`, `half_height` in radians as the head sees it."""
+    """A softbox. `towards` points to it; `half_width`, `half_height` in radians as seen from the head."""
 
     towards: tuple[float, float, float]
     colour: tuple[float, float, float]
@@ -50,7 +50,7 @@ class Lamp:
 
 @dataclass(frozen=True)
 class Finish:
-    """How one material answers light. `roughness` blurs the softboxes, radians; `wrap` lets light bleed past the
+    """How one material reflects light. `roughness` blurs the softboxes, radians; `wrap` lets light extend past the
     terminator (glaze, skin); `base` is the reflection seen straight on, `edge` what is added at grazing angles."""
 
     roughness: float
@@ -61,7 +61,7 @@ class Finish:
 
 @dataclass(frozen=True)
 class LightSet:
-    """The lamps, and the light from everywhere: `sky` from above, `ground` from below."""
+    """The lamps, and the ambient light: `sky` from above, `ground` from below."""
 
     lamps: tuple[Lamp, ...]
     sky: tuple[float, float, float]
@@ -71,7 +71,7 @@ class LightSet:
 
 @dataclass(frozen=True)
 class HeadPose:
-    """Where the head is: radians; offsets in picture widths (right, down positive); scale 1 is neutral.
+    """The head's pose: radians; offsets in picture widths (right, down positive); scale 1 is neutral.
 
     yaw > 0 turns the nose to the right of the picture, pitch > 0 lifts it, roll > 0 tilts the head clockwise as seen.
     """
@@ -95,7 +95,7 @@ class HeadPose:
 
 
 def unit(v: tuple[float, float, float]) -> Array:
-    """The direction of v."""
+    """The unit vector along v."""
     a = np.asarray(v, np.float32)
     return np.asarray(a / np.linalg.norm(a), np.float32)
 
@@ -110,7 +110,7 @@ def _sphere() -> tuple[Array, Array, Array]:
 
 
 def _softbox(lamp: Lamp, reflected: tuple[Array, Array, Array], roughness: float) -> Array:
-    """How much of a softbox a ray that leaves along `reflected` meets, 0..1."""
+    """The share of a softbox that a ray leaving along `reflected` meets, 0..1."""
     towards = unit(lamp.towards)
     side = np.cross(np.array([0.0, 1.0, 0.0]), towards)
     side /= np.linalg.norm(side)
@@ -158,7 +158,7 @@ def slopes(height: Array) -> tuple[Array, Array]:
 
 
 def occlusion(height: Array, strength: float = 1.0) -> Array:
-    """How open every point lies, 0..1: the deeper below its surroundings, at three scales, the darker."""
+    """How open every point is, 0..1: the deeper below its surroundings, at three scales, the darker."""
     small = cv2.resize(np.maximum(height, -0.25), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     open_ = np.ones_like(small)
     for sigma, gain in ((2.5, 9.0), (7.0, 4.5), (20.0, 2.0)):
@@ -168,7 +168,7 @@ def occlusion(height: Array, strength: float = 1.0) -> Array:
 
 
 def cast_shadow(height: Array, towards: Array, softness: float = 0.55) -> Array:
-    """How much of the key light reaches every point, 0..1; `towards` the lamp, in the head's frame."""
+    """How much of the key light reaches every point, 0..1; `towards` points to the lamp, in the head's frame."""
     third = cv2.resize(np.maximum(height, -0.3), None, fx=1 / 3, fy=1 / 3, interpolation=cv2.INTER_AREA)
     per_unit = TEXELS_PER_UNIT / 3
     worst = np.zeros_like(third)
@@ -206,7 +206,7 @@ def _sample(height: Array, x: Array, y: Array) -> Array:
 
 
 def _settle_outlines(height: Array, rays: tuple[Array, Array, Array, Array], high: Array, low: Array) -> None:
-    """Where the coarse bounds are far apart (outlines, few pixels), walk down in fine steps; writes high and low."""
+    """Where the coarse bounds are far apart (outlines, few pixels), steps down finely; writes high and low."""
     wide = np.flatnonzero(high - low > 0.28)
     if not len(wide):
         return
@@ -262,7 +262,7 @@ def _look_up(atlas: Array, nx: Array, ny: Array, tile: Array) -> Array:
 
 
 class Studio:
-    """Lamps and a camera. Baked once; `shoot` gives linear light and coverage for a head in a pose."""
+    """Lamps and a camera. Baked once; `shoot` renders linear light and coverage for a head in a pose."""
 
     def __init__(self, lights: LightSet, key: int = 0, shadow: float = 0.75) -> None:
         """`key` is the lamp that casts the shadow, `shadow` how dark it is."""
@@ -272,7 +272,7 @@ class Studio:
         self.shadow = shadow
 
     def shoot(self, s: Surface, pose: HeadPose, edge: int, unit_px: float) -> tuple[Array, Array]:
-        """Linear RGB [edge, edge, 3], and coverage [edge, edge], of a head on nothing."""
+        """Linear RGB [edge, edge, 3], and coverage [edge, edge], of a head without background."""
         turn = pose.rotation()
         open_ = s.occlusion
         lit = 1.0 - self.shadow * (1.0 - cast_shadow(s.height, turn.T @ self.key))
@@ -328,7 +328,7 @@ def develop(light: Array, exposure: float = 1.0) -> NDArray[np.uint8]:
 
 
 def bloom(light: Array, threshold: float, amount: float) -> Array:
-    """What a lens adds: the brightest light spread softly over its surroundings."""
+    """A lens's bloom: the brightest light spread softly over its surroundings."""
     small = cv2.resize(light, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
     bright = np.clip(small - threshold, 0.0, 2.0)
     near, far = (cv2.GaussianBlur(bright, (0, 0), small.shape[0] * share) for share in (0.012, 0.045))

@@ -1,18 +1,17 @@
-"""Verdigris: an ancient bronze, polished where hands touched it, green in its hollows, with laurel and amber eyes."""
+"""Verdigris: an ancient bronze, polished on its ridges, green in its hollows, with laurel and amber eyes."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from live.demo_training.characters.figure import Backdrop, Bust, Figure
 from live.demo_training.characters.head import (
     HAIR,
     TEXELS_PER_UNIT,
     Array,
+    FacePaint,
     Head,
-    Lids,
     Proportions,
     Surface,
     bare_face,
@@ -77,7 +76,7 @@ LIGHTS = LightSet(
     ),
 )
 
-PAINT = Lids(
+PAINT = FacePaint(
     lash=(0.006, 0.006, 0.005),
     lash_strength=0.97,
     lid=(0.012, 0.020, 0.017),
@@ -108,7 +107,7 @@ def _noise(shape: tuple[int, int], sizes: tuple[tuple[float, float], ...], seed:
 
 
 def _hollows(height: Array) -> Array:
-    """Where rain and air stay: 1 in the hollows, 0 on the ridges."""
+    """How sheltered each point is: 1 in the hollows, 0 on the ridges."""
     safe = np.maximum(height, -0.1)
     fine = cv2.GaussianBlur(safe, (0, 0), 5.0) - safe
     wide = cv2.GaussianBlur(safe, (0, 0), 17.0) - safe
@@ -116,7 +115,7 @@ def _hollows(height: Array) -> Array:
 
 
 def _aged(height: Array, noise: Array, fine: Array, polish: Array) -> tuple[Array, Array, Array]:
-    """Colour, bareness of the metal and gloss of bronze that has stood outside for two thousand years."""
+    """Colour, bareness of the metal and gloss of weathered bronze."""
     green = ramp(0.30, 0.66, _hollows(height) + 0.17 * noise + 0.06 * fine - 0.30 * polish)
     deep = ramp(0.70, 1.10, _hollows(height) + 0.12 * noise)
     bronze = np.asarray(BRONZE, np.float32) * (1.0 + 0.10 * fine + 0.10 * noise)[..., None]
@@ -131,7 +130,8 @@ def _aged(height: Array, noise: Array, fine: Array, polish: Array) -> tuple[Arra
 def _leaf(
     x: Array, y: Array, z: Array, at: tuple[float, float], turn: float, length: float, lift: float, leaves: Array
 ) -> None:
-    """Lay one laurel leaf over z; its stem at `at`, its point `length` away in direction `turn`; marks `leaves`."""
+    """Adds one laurel leaf to z, its stem at `at`, its point `length` away in direction `turn`; marks it in
+    `leaves`."""
     c, s = np.cos(turn), np.sin(turn)
     u = ((x - at[0]) * c + (y - at[1]) * s) / length
     v = ((y - at[1]) * c - (x - at[0]) * s) / (0.30 * length)
@@ -193,7 +193,7 @@ def _wreathed(x: Array, y: Array) -> Surface:
 
 
 def _skin(x: Array, y: Array, p: Proportions) -> tuple[Array, Array, Array, Array]:
-    """Colour, bareness, gloss and relief of the face."""
+    """Colour, bareness of the metal, gloss and relief of the face."""
     ax = np.abs(x)
     noise = 0.75 * _noise(x.shape, ((26, 1.0), (11, 0.7), (5, 0.4)), 41)
     fine = _noise(x.shape, ((2.2, 1.0), (1.1, 0.6)), 42)
@@ -207,8 +207,8 @@ def _skin(x: Array, y: Array, p: Proportions) -> tuple[Array, Array, Array, Arra
     polish = np.clip(polish, 0, 1)
     albedo, metal, gloss = _aged(height, noise, fine, polish - weathered * (1 - polish))
     streaks = _noise(x.shape, ((3.0, 1.0),), 43)
-    drawn = cv2.GaussianBlur(streaks, (0, 0), sigmaX=2.0, sigmaY=26.0)
-    run = np.clip(drawn / float(drawn.std()) - 0.7, 0, 1.2) * ramp(0.35, -0.15, y) * ramp(0.16, 0.36, ax)
+    stretched = cv2.GaussianBlur(streaks, (0, 0), sigmaX=2.0, sigmaY=26.0)
+    run = np.clip(stretched / float(stretched.std()) - 0.7, 0, 1.2) * ramp(0.35, -0.15, y) * ramp(0.16, 0.36, ax)
     run = 0.35 * run[..., None]
     albedo = albedo * (1 - run) + np.asarray((0.11, 0.30, 0.24), np.float32) * run
     metal = metal * (1 - run[..., 0])
@@ -247,8 +247,3 @@ class Verdigris(Figure):
             dark=(0.0034, 0.0022, 0.0016), glow=(0.034, 0.0150, 0.0060), at=(0.36, 0.40), spread=0.30, seed=9
         )
         super().__init__(head, Studio(LIGHTS, shadow=0.6), bust, backdrop, exposure=1.0)
-
-
-def portrait(size: int) -> NDArray[np.uint8]:
-    """The resting face, uint8 RGB [size, size, 3]."""
-    return Verdigris().portrait(size)

@@ -1,4 +1,7 @@
-"""The stand-in performer as camera; who that is, is handed in."""
+"""The stand-in performer as camera: `--camera demo`.
+
+`DemoSource.grab` creates the performer it is given and films it in the source's reader thread.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,13 @@ from live.process.frames import Clock, now
 
 
 class DemoSource(Source):
-    """The stand-in performer, 30 frames a second. With an epoch its script begins there, as its speech does."""
+    """Films the stand-in performer at 30 frames a second. With an epoch the performer's script starts there, as its
+    speech does."""
 
-    fps_asked = 30.0
+    target_fps = 30.0
 
     def __init__(self, performer: Callable[[], Performer], clock: Clock = now, *, epoch: float | None = None) -> None:
-        """performer: makes the performer, in the thread that films."""
+        """`performer` creates the performer; called in the reader thread."""
         super().__init__("demo", clock=clock)
         self._make_performer = performer
         self._epoch = epoch
@@ -34,15 +38,15 @@ class DemoSource(Source):
     def grab(self, reader: ReaderThread) -> Grabbed:
         performer = self._make_performer()
         reader.deadline_s = self.clock() + GONE_S
-        started = self.clock()
-        script = started if self._epoch is None else self._epoch
+        started_at = self.clock()
+        script_at = started_at if self._epoch is None else self._epoch
         for index in count():
-            due = started + index / self.fps_asked
-            late_s = self.clock() - due
-            if late_s > GONE_S:
-                started += late_s
-                script += late_s if self._epoch is None else 0.0
-            elif late_s < 0 and reader.stopping.wait(-late_s):
+            due_at = started_at + index / self.target_fps
+            behind_s = self.clock() - due_at
+            if behind_s > GONE_S:
+                started_at += behind_s
+                script_at += behind_s if self._epoch is None else 0.0
+            elif behind_s < 0 and reader.stopping.wait(-behind_s):
                 return
             captured_at = self.clock()
-            yield performer.picture(captured_at - script), captured_at
+            yield performer.picture(captured_at - script_at), captured_at

@@ -1,4 +1,8 @@
-"""A movie file as camera."""
+"""A movie file as camera.
+
+`MovieFile.grab` decodes and paces the pictures in the source's reader thread; the file is checked in the thread that
+creates the source.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +17,11 @@ from models.features.types import Picture
 
 
 class MovieFile(Source):
-    """A movie file at its own pace, from its own times, over and over.
+    """Plays a movie file at its own pace, by its own times, in a loop.
 
-    With an epoch and a period it keeps to them for ever, as who plays its sound does: the picture of the time t in the
-    file is captured at epoch + k * period + t, in whichever process and however late its thread may be.
+    With an epoch and a period it keeps to them, as the player of its sound does: the picture with the time t in the
+    file is captured at epoch + k * period + t, in any process and however late its thread is.
     """
-
-    live = False
 
     def __init__(
         self, path: Path, clock: Clock = now, *, epoch: float | None = None, period_s: float | None = None
@@ -35,7 +37,7 @@ class MovieFile(Source):
             return True
         if spec.strip().isdigit() or spec.startswith("/dev/video") or "://" in spec:
             return False
-        # What looks like a file's name is one, so that a missing file is told and not waited for.
+        # What looks like a file's name is one, so that a missing file is reported and not waited for.
         return bool("/" in spec or "\\" in spec or re.search(r"\.[A-Za-z0-9]{2,4}$", spec)) or Path(spec).exists()
 
     @classmethod
@@ -45,58 +47,58 @@ class MovieFile(Source):
 
     def grab(self, reader: ReaderThread) -> Grabbed:
         if self._epoch is None or self._period_s is None:
-            yield from self._freely(reader)
+            yield from self._play_looped(reader)
         else:
-            yield from self._in_rounds(reader, self._epoch, self._period_s)
+            yield from self._play_synced(reader, self._epoch, self._period_s)
 
-    def _in_rounds(self, reader: ReaderThread, epoch: float, period_s: float) -> Grabbed:
-        in_time, number, from_s = False, 0, 0.0
+    def _play_synced(self, reader: ReaderThread, epoch: float, period_s: float) -> Grabbed:
+        on_time, number, from_s = False, 0, 0.0
         while not reader.stopping.is_set():
-            if in_time:
+            if on_time:
                 number, from_s = number + 1, 0.0
-            else:  # It begins, or could not keep up: on with what is being said now.
+            else:  # At the start, or after falling behind: continue with what is due now.
                 rounds, from_s = divmod(max(self.clock() - epoch, 0.0), period_s)
                 number = int(rounds)
-            in_time = yield from self._round(reader, epoch + number * period_s, from_s, period_s)
+            on_time = yield from self._play_once(reader, epoch + number * period_s, from_s, period_s)
 
-    def _round(
-        self, reader: ReaderThread, round_at: float, from_s: float, period_s: float
+    def _play_once(
+        self, reader: ReaderThread, round_started_at: float, from_s: float, period_s: float
     ) -> Generator[tuple[Picture, float], None, bool]:
-        """False: it came too late."""
+        """Plays one round from `from_s` on. Returns False when it fell behind."""
         shown = False
-        for picture, time_s in self.frames.since(from_s):
+        for picture, time_s in self.frames.pictures_from(from_s):
             if time_s >= period_s:
                 break
-            due = round_at + time_s
-            if shown and self.clock() - due > GONE_S:
+            due_at = round_started_at + time_s
+            if shown and self.clock() - due_at > GONE_S:
                 return False
             shown = True
-            if not self._waited(reader, due):
+            if not self._wait_until(reader, due_at):
                 return True
-            yield picture, due
-        self._waited(reader, round_at + period_s)
+            yield picture, due_at
+        self._wait_until(reader, round_started_at + period_s)
         return True
 
-    def _waited(self, reader: ReaderThread, due: float) -> bool:
-        """Until `due`. False: the thread is to end."""
-        wait_s = due - self.clock()
+    def _wait_until(self, reader: ReaderThread, due_at: float) -> bool:
+        """Waits until `due_at`. Returns False when the thread is to stop."""
+        wait_s = due_at - self.clock()
         if wait_s <= 0:
             return True
-        self.expect(reader, due)
+        self.expect(reader, due_at)
         return not reader.stopping.wait(wait_s)
 
-    def _freely(self, reader: ReaderThread) -> Grabbed:
-        round_at = self.clock()
+    def _play_looped(self, reader: ReaderThread) -> Grabbed:
+        round_started_at = self.clock()
         while True:
             time_s, step_s = 0.0, 1 / self.frames.fps
             for frame in self.frames:
                 step_s = frame.captured_at - time_s or step_s
                 time_s = frame.captured_at
-                due = round_at + time_s
-                late_s = self.clock() - due
-                if late_s > GONE_S:  # The machine slept, or cannot decode so fast: the pace goes on from here.
-                    round_at += late_s
-                elif not self._waited(reader, due):
+                due_at = round_started_at + time_s
+                behind_s = self.clock() - due_at
+                if behind_s > GONE_S:  # The machine slept, or decodes too slowly: the pace continues from here.
+                    round_started_at += behind_s
+                elif not self._wait_until(reader, due_at):
                     return
                 yield frame.picture, self.clock()
-            round_at += time_s + min(step_s, GONE_S)
+            round_started_at += time_s + min(step_s, GONE_S)

@@ -1,7 +1,7 @@
-"""Decoding a movie: every picture with its time, upright, RGB, no larger than the tracker can use.
+"""Decodes a movie: every picture with its time, upright, RGB, no larger than the tracker can use.
 
-Shared by the sources of camera.py and by `guise render`. A corrupt packet is skipped. Runs in whichever
-thread iterates; nothing here keeps a thread of its own.
+Shared by the sources and by `guise render`. A corrupt packet is skipped. Runs in the thread that iterates; nothing here
+starts a thread.
 """
 
 from __future__ import annotations
@@ -20,45 +20,45 @@ from av.video.stream import VideoStream
 from live.process.frames import Frame
 from models.features.types import Picture
 
-TALLEST_PX = 1280
-WIDEST_PX = 2560
-LARGEST_AREA_PX = 1920 * 1080
+MAX_HEIGHT_PX = 1280
+MAX_WIDTH_PX = 2560
+MAX_AREA_PX = 1920 * 1080
 SHORT_SIDE_PX = 720
-"""What exceeds any of the three above is brought to this short side: nothing downstream gains from more."""
+"""A picture that exceeds any of the three limits above is scaled to this short side: nothing downstream gains from
+more."""
 FALLBACK_FPS = 30.0
 
 
 class BadSource(Exception):
-    """What was named as a source is none; the message is one line that says why."""
+    """What was named as a source is none; the message is one line with the reason."""
 
 
 def capture_size(width: int, height: int) -> tuple[int, int]:
-    """The size (width, height) at which a source of this size is handed on."""
-    if height <= TALLEST_PX and width <= WIDEST_PX and width * height <= LARGEST_AREA_PX:
+    """The width and height at which pictures of this size are passed on."""
+    if height <= MAX_HEIGHT_PX and width <= MAX_WIDTH_PX and width * height <= MAX_AREA_PX:
         return width, height
-    scale = min(SHORT_SIDE_PX / min(width, height), WIDEST_PX / max(width, height))
+    scale = min(SHORT_SIDE_PX / min(width, height), MAX_WIDTH_PX / max(width, height))
     return max(round(width * scale), 2), max(round(height * scale), 2)
 
 
 def to_picture(frame: VideoFrame) -> Picture:
-    """One decoded frame as RGB uint8 (h, w, 3): any pixel format, turned upright as its metadata says."""
-    turned = round(frame.rotation / 90) % 4
-    shown = (frame.height, frame.width) if turned % 2 else (frame.width, frame.height)
+    """One decoded frame as RGB uint8 (h, w, 3), from any pixel format, rotated upright as its metadata says."""
+    quarter_turns = round(frame.rotation / 90) % 4
+    shown = (frame.height, frame.width) if quarter_turns % 2 else (frame.width, frame.height)
     width, height = capture_size(*shown)
-    if turned % 2:
+    if quarter_turns % 2:
         width, height = height, width
     if (width, height) != (frame.width, frame.height) or frame.format.name != "rgb24":
         frame = frame.reformat(width=width, height=height, format="rgb24")
     picture = np.asarray(frame.to_ndarray(), np.uint8)
-    # The display matrix turns counterclockwise, and so does rot90.
-    return np.ascontiguousarray(np.rot90(picture, turned))
+    # The display matrix rotates counterclockwise, and so does rot90.
+    return np.ascontiguousarray(np.rot90(picture, quarter_turns))
 
 
-def pictures(
+def decode_pictures(
     container: InputContainer, stream: VideoStream, from_s: float = -inf
 ) -> Iterator[tuple[Picture, float | None]]:
-    """Every picture from `from_s` on that can be decoded, with its time in the container's seconds (None where it has
-    none)."""
+    """Every decodable picture from `from_s` on, with its time in the container's seconds (None if it has none)."""
     for packet in container.demux(stream):
         try:
             frames = packet.decode()
@@ -72,7 +72,7 @@ def pictures(
 def open_movie(
     path: str, timeout: tuple[float, float] | None = None, options: dict[str, str] | None = None
 ) -> tuple[InputContainer, VideoStream]:
-    """An opened container and its first video stream.
+    """Opens a container; returns it and its first video stream.
 
     Raises BadSource, or OSError when it cannot be reached.
     """
@@ -86,14 +86,14 @@ def open_movie(
         container.close()
         raise BadSource(f"{path} has no video stream")
     stream = container.streams.video[0]
-    # Threads of the decoder's own would compete with the engine for few cores, and delay by a frame each.
+    # Decoder threads would compete with the engine for few cores, and each would add a frame of delay.
     stream.codec_context.thread_count = 1
     return container, stream
 
 
 def playing_time(path: Path) -> float | None:
-    """How long a movie's pictures and sound last from the first picture on, the longer of the two, in seconds; None: it
-    lacks either, or cannot be read."""
+    """How long a movie's pictures and sound last from the first picture on, the longer of the two, in seconds; None
+    when it lacks either or cannot be read."""
     try:
         with av.open(str(path)) as container:
             if not container.streams.video or not container.streams.audio:
@@ -109,13 +109,13 @@ def playing_time(path: Path) -> float | None:
 
 
 class FileFrames:
-    """Every frame of a movie file once, in order, with the file's own times; for `guise render`.
+    """Every frame of a movie file once, in order, with the file's own times.
 
-    Iterating opens the file anew. Frames carry the time since the first one in seconds, always increasing.
+    Each iteration opens the file anew. Frames carry the time since the first one in seconds, strictly increasing.
     """
 
     def __init__(self, path: Path | str) -> None:
-        """Raises BadSource when the file is missing, no video, or has no picture that can be decoded."""
+        """Raises BadSource when the file is missing, is no video, or has no picture that can be decoded."""
         self.path = Path(path)
         if not self.path.exists():
             raise BadSource(f"{path}: there is no such file")
@@ -128,10 +128,10 @@ class FileFrames:
         with closing(container):
             rate = stream.average_rate or stream.guessed_rate
             self.fps = float(rate) if rate and 0 < rate <= 240 else FALLBACK_FPS
-            self.frames = stream.frames or None
+            self.frame_count = stream.frames or None
             self.duration_s = float(container.duration) / 1e6 if container.duration else None
             try:
-                first = next(pictures(container, stream), None)
+                first = next(decode_pictures(container, stream), None)
             except (av.FFmpegError, OSError) as error:
                 raise BadSource(f"{path} cannot be decoded: {error}") from error
             if first is None:
@@ -153,12 +153,13 @@ class FileFrames:
                 yield Frame(picture, time_s, index)
                 before_s = time_s
 
-    def since(self, from_s: float) -> Iterator[tuple[Picture, float]]:
-        """Every picture from `from_s` on, with its time, both as Frames carry it; those without one are left out."""
+    def pictures_from(self, from_s: float) -> Iterator[tuple[Picture, float]]:
+        """Every picture from `from_s` on with its time, both in seconds since the first frame; pictures without a time
+        are left out."""
         container, stream = open_movie(str(self.path))
         with closing(container):
             if from_s > 0 and stream.time_base:
-                with suppress(av.FFmpegError):  # It cannot be sought in: decoded from the beginning.
+                with suppress(av.FFmpegError):  # Seeking is not possible: decode from the start.
                     container.seek(round((from_s + self.first_s) / stream.time_base), stream=stream)
             for picture, time_s in self._decoded(container, stream, from_s + self.first_s):
                 if time_s is not None:
@@ -168,6 +169,6 @@ class FileFrames:
         self, container: InputContainer, stream: VideoStream, from_s: float = -inf
     ) -> Iterator[tuple[Picture, float | None]]:
         try:
-            yield from pictures(container, stream, from_s)
+            yield from decode_pictures(container, stream, from_s)
         except (av.FFmpegError, OSError):
-            return  # A file cut off within a packet: what came before is all there is.
+            return  # The file is cut off within a packet: there is no more.

@@ -1,4 +1,4 @@
-"""No camera."""
+"""No camera: `--camera none`. Has no thread."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from live.process.frames import Clock, now
 
 
 class NoSource(Source):
-    """Nothing: the safe picture all along."""
+    """A source without frames: the safe picture is shown all the time."""
 
     def __init__(self, clock: Clock = now) -> None:
         super().__init__("none", clock=clock)
-        self.trouble = "no camera was asked for"
+        self.error = "no camera was asked for"
 
     @classmethod
     def accepts(cls, spec: str) -> bool:

@@ -1,4 +1,4 @@
-"""Frames that are handed in: `guise render` and tests."""
+"""Frames handed in by the caller, for `guise render` and tests. Has no thread: it belongs to the caller's."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from live.process.frames import Frame
 
 
 class ScriptedSource(Source):
-    """A source without a thread: whoever drives the engine hands it the frames (render, tests)."""
-
-    live = False
+    """A source without a reader thread: the code that drives the engine passes it the frames."""
 
     def start(self) -> None:
         pass
@@ -17,8 +15,8 @@ class ScriptedSource(Source):
     def grab(self, reader: ReaderThread) -> Grabbed:
         yield from ()
 
-    def hand(self, frame: Frame) -> Frame:
-        """Counts `frame` as captured and gives it back."""
+    def register(self, frame: Frame) -> Frame:
+        """Counts `frame` as captured and returns it."""
         self.size = frame.picture.shape[1], frame.picture.shape[0]
         self._newest_at = self.clock()
         self._arrivals.append(frame.captured_at)
@@ -26,5 +24,5 @@ class ScriptedSource(Source):
         return frame
 
     def put(self, frame: Frame) -> None:
-        """As `hand`, and into the mailbox, for `step`."""
-        self.mailbox.put(self.hand(frame))
+        """Counts `frame` as captured and puts it into the mailbox, for PictureEngine.step."""
+        self.mailbox.put(self.register(frame))

@@ -1,10 +1,10 @@
-"""A source of frames, and the thread that reads it.
+"""The base class of all sources of frames, and the thread that reads one.
 
-Every source is read by a daemon thread of its own into a newest-wins mailbox. The thread may hang in a driver
-or in a network: nobody waits for it. The engine's loop calls `watch()`, which leaves a silent thread behind
-and starts another; an abandoned thread's late frames are thrown away. A Frame is stamped here, once.
+Every source is read by its own daemon thread into a newest-wins mailbox. The thread may hang in a driver or in a
+network, and nothing waits for it: the picture engine's loop calls `watch()`, which abandons a silent thread and starts
+another. Late frames of an abandoned thread are discarded. A Frame is stamped here, once.
 
-A source whose device is gone still answers name, size, fps and trouble: the engine and the screen go on asking.
+A source whose device is gone still answers name, size, fps and error: the engine and the screen go on asking.
 """
 
 from __future__ import annotations
@@ -29,25 +29,27 @@ GONE_S = 1.0
 """A source without a new frame for this long is gone."""
 RETRY_S = 0.5
 OPENING_S = 6.0
-"""How long opening may take before the thread is given up; a URL's own time limit is shorter."""
-MOST_ABANDONED = 4
-"""So many threads may hang in a driver at a time before no further one is started."""
+"""How long opening may take before the thread is abandoned; a URL's own time limit is shorter."""
+MAX_ABANDONED = 4
+"""This many threads may hang in a driver before no further one is started."""
 FPS_WINDOW_S = 2.0
 
 Grabbed = Generator[tuple[Picture, float], None, None]
+"""What `grab` yields: pictures with their time of capture."""
 
 
-class Gone(Exception):
-    """A device or URL is not there (any more); it is tried again."""
+class SourceGone(Exception):
+    """A device or URL is not there (any more); opening it is retried."""
 
 
 class ReaderThread(Thread):
-    """One thread that reads one source until told to stop; it may be left behind."""
+    """Reads one source until it is stopped; a thread that hangs is abandoned."""
 
     def __init__(self, source: Source) -> None:
         super().__init__(name=f"camera {source.name}", daemon=True)
         self.stopping = Event()
         self.deadline_s = source.clock() + OPENING_S
+        """By the source's clock, the time until which the thread may be silent."""
         self._source = source
 
     def run(self) -> None:
@@ -59,48 +61,46 @@ class ReaderThread(Thread):
                     for picture, captured_at in grabbed:
                         if stopping.is_set():
                             return
-                        source.arrived(self, picture, captured_at)
-                source.trouble = f"{source.name} ended"
-            except (Gone, BadSource, OSError, cv2.error, av.FFmpegError) as error:
-                source.trouble = str(error).splitlines()[0] if str(error) else type(error).__name__
+                        source.deliver(self, picture, captured_at)
+                source.error = f"{source.name} ended"
+            except (SourceGone, BadSource, OSError, cv2.error, av.FFmpegError) as error:
+                source.error = str(error).splitlines()[0] if str(error) else type(error).__name__
             stopping.wait(RETRY_S)
 
 
 class Performer(Protocol):
-    """Who stands before the camera called `demo`."""
+    """The stand-in performer that the camera `demo` films."""
 
     def picture(self, t_s: float) -> Picture: ...
 
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """What a source may be told beside its name; each kind takes what it understands."""
+    """What a source may be given beside its name; each kind uses what applies to it."""
 
     clock: Clock = now
     epoch: float | None = None
-    """By the clock, when the first picture of a file or of `demo` is shown for the first time."""
+    """By the clock, when the first picture of a file or of `demo` is due for the first time."""
     period_s: float | None = None
-    """After how long a file begins again; only with `epoch`."""
+    """The period after which a file repeats; used only with `epoch`."""
     performer: Callable[[], Performer] | None = None
-    """Makes the stand-in performer, in the thread that films it."""
+    """Creates the stand-in performer, in the thread that films it."""
 
 
 class Source(ABC):
-    """A source of frames. `start`, `watch` and `close` belong to the engine's loop; frames come by `mailbox`.
+    """A source of frames. `start`, `watch` and `close` are called on the engine's loop; frames come through `mailbox`.
 
-    Subclasses give `grab`; one that a user may name also `accepts` and `from_spec`, and a line in sources/registry.py.
+    Subclasses implement `grab`. One that a user may name also implements `accepts` and `from_spec`, and has a line in
+    sources/registry.py.
     """
-
-    live = True
-    """Whether frames come when they please (a device), or at the file's times."""
 
     def __init__(self, name: str, size: tuple[int, int] = (640, 480), clock: Clock = now) -> None:
         self.name = name
         self.size = size
-        """Width and height of the newest frame; what was asked for before there is one."""
+        """Width and height of the newest frame; before the first one, the requested size."""
         self.clock = clock
         self.mailbox: Mailbox[Frame] = Mailbox()
-        self.trouble = ""
+        self.error = ""
         """Why there is no picture, in one line."""
         self._reader: ReaderThread | None = None
         self._abandoned: list[ReaderThread] = []
@@ -112,24 +112,28 @@ class Source(ABC):
 
     @classmethod
     def accepts(cls, spec: str) -> bool:
-        """Whether `spec`, what the user called the camera, is a source of this kind. Opens nothing."""
+        """Whether `spec`, the camera's name as the user gave it, means a source of this kind. Opens nothing."""
         return False
 
     @classmethod
     def from_spec(cls, spec: str, options: SourceOptions) -> Source:
-        """The source, not started yet. Raises BadSource where trying again cannot help."""
+        """Creates the source without starting it. Raises BadSource where retrying cannot help."""
         raise NotImplementedError
 
     @abstractmethod
     def grab(self, reader: ReaderThread) -> Grabbed:
-        """Opens the source and yields pictures with the time of capture, in the reader's thread."""
+        """Opens the source and yields pictures (h, w, 3) with their time of capture, in the reader thread.
+
+        Raises SourceGone, BadSource, OSError, cv2.error or av.FFmpegError when there is no more; it is then opened
+        again.
+        """
 
     def start(self) -> None:
         self._reader = ReaderThread(self)
         self._reader.start()
 
     def close(self, timeout_s: float = 1.0) -> None:
-        """Ends the thread if it can be ended; one that hangs is a daemon and dies with the process."""
+        """Stops the thread if it reacts within `timeout_s`; one that hangs is a daemon and ends with the process."""
         reader, self._reader = self._reader, None
         if reader is not None:
             reader.stopping.set()
@@ -141,32 +145,32 @@ class Source(ABC):
 
     @property
     def fps(self) -> float:
-        """Frames a second as measured over the last seconds; what a driver claims is not believed."""
-        since = self.clock() - FPS_WINDOW_S
-        recent = [at for at in tuple(self._arrivals) if at >= since]
+        """Frames a second, measured over the last seconds; a driver's own value is not used."""
+        since_s = self.clock() - FPS_WINDOW_S
+        recent = [at for at in tuple(self._arrivals) if at >= since_s]
         return (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 else 0.0
 
     @property
     def gone(self) -> bool:
-        """No new frame for `GONE_S` (beyond the time at which a slow file's next one is due)."""
+        """Whether no new frame came for `GONE_S` (counted from when a slow file's next one is due)."""
         return self.clock() - max(self._newest_at, self._expected_at) > GONE_S
 
     def watch(self) -> None:
-        """Leaves a thread behind that hangs, and starts another. Takes no time; called on the loop."""
+        """Abandons a thread that hangs, and starts another. Does not wait; called on the loop."""
         reader = self._reader
         if reader is None or not self.gone or self.clock() < reader.deadline_s:
             return
         self._abandoned = [old for old in self._abandoned if old.is_alive()]
-        if len(self._abandoned) >= MOST_ABANDONED:
+        if len(self._abandoned) >= MAX_ABANDONED:
             return
-        self.trouble = f"{self.name} does not answer"
+        self.error = f"{self.name} does not answer"
         with self._lock:
             reader.stopping.set()
             self._abandoned.append(reader)
             self.start()
 
-    def arrived(self, reader: ReaderThread, picture: Picture, captured_at: float) -> None:
-        """Puts one picture into the mailbox, unless its thread has been left behind meanwhile."""
+    def deliver(self, reader: ReaderThread, picture: Picture, captured_at: float) -> None:
+        """Puts one picture into the mailbox, unless its thread has been abandoned. Called in the reader thread."""
         with self._lock:
             if reader.stopping.is_set():
                 return
@@ -178,6 +182,7 @@ class Source(ABC):
             self._index += 1
 
     def expect(self, reader: ReaderThread, at_s: float) -> None:
-        """The next frame is not due before `at_s`: until then silence is no trouble."""
+        """Declares that the next frame is not due before `at_s`: no frame until then is normal. Called in the reader
+        thread."""
         self._expected_at = at_s
         reader.deadline_s = max(reader.deadline_s, at_s + GONE_S)

@@ -1,4 +1,7 @@
-"""A webcam, by its number or by its name, through OpenCV."""
+"""A webcam as camera, by number or name, through OpenCV.
+
+`Webcam.grab` opens and reads the device in the source's reader thread; `cameras` runs in any thread.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +14,23 @@ import cv2
 import numpy as np
 
 from live.picture.sources.movie_frames import BadSource, capture_size
-from live.picture.sources.source import Gone, Grabbed, ReaderThread, Source, SourceOptions
+from live.picture.sources.source import Grabbed, ReaderThread, Source, SourceGone, SourceOptions
 from live.process.frames import Clock, now
 from models.features.types import Picture
 
 WEBCAM_FPS = 30
 BOGUS_READS = 60
-"""So many frames in a row that took no time to wait for cannot come from a camera."""
+"""More than this many successive frames without waiting time cannot come from a camera."""
 BOGUS_READ_S = 0.0005
 
 
 class Webcam(Source):
-    """A camera by its number or by (part of) its name, through OpenCV."""
+    """A webcam by its number or by (part of) its name, through OpenCV."""
 
-    def __init__(self, which: int | str, size: tuple[int, int] = (640, 480), clock: Clock = now) -> None:
-        super().__init__(f"camera {which}", size, clock)
-        self.which = which
-        self._asked = size
+    def __init__(self, device: int | str, size: tuple[int, int] = (640, 480), clock: Clock = now) -> None:
+        super().__init__(f"camera {device}", size, clock)
+        self.device = device
+        self._requested_size = size
 
     @classmethod
     def accepts(cls, spec: str) -> bool:
@@ -41,20 +44,20 @@ class Webcam(Source):
         return cls(int(number[1]) if number else spec, clock=options.clock)
 
     def grab(self, reader: ReaderThread) -> Grabbed:
-        # The number is looked up at every opening: a camera plugged in again often has another one.
-        number = self.which if isinstance(self.which, int) else _number_of(self.which)
+        # The number is looked up at every opening: a camera that is plugged in again often gets another one.
+        number = self.device if isinstance(self.device, int) else _number_of_name(self.device)
         node = Path(f"/sys/class/video4linux/video{number}")
         linux = sys.platform.startswith("linux")
         if linux and not node.exists():
-            raise Gone(f"there is no camera {number} (/dev/video{number})")
+            raise SourceGone(f"there is no camera {number} (/dev/video{number})")
         device = cv2.VideoCapture(number, cv2.CAP_V4L2 if linux else cv2.CAP_ANY)
         try:
             if not device.isOpened():
-                raise Gone(f"camera {number} cannot be opened; another program may hold it")
+                raise SourceGone(f"camera {number} cannot be opened; another program may hold it")
             # Without MJPG many cameras fall to 5 frames a second.
             device.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
-            device.set(cv2.CAP_PROP_FRAME_WIDTH, self._asked[0])
-            device.set(cv2.CAP_PROP_FRAME_HEIGHT, self._asked[1])
+            device.set(cv2.CAP_PROP_FRAME_WIDTH, self._requested_size[0])
+            device.set(cv2.CAP_PROP_FRAME_HEIGHT, self._requested_size[1])
             device.set(cv2.CAP_PROP_FPS, WEBCAM_FPS)
             device.set(cv2.CAP_PROP_BUFFERSIZE, 1)
             yield from self._read(device, node if linux else None)
@@ -62,46 +65,46 @@ class Webcam(Source):
             device.release()
 
     def _read(self, device: cv2.VideoCapture, node: Path | None) -> Iterator[tuple[Picture, float]]:
-        bogus = 0
+        bogus_reads = 0
         while True:
             before = self.clock()
             if not device.grab():
-                raise Gone(f"{self.name} stopped")
+                raise SourceGone(f"{self.name} stopped")
             captured_at = self.clock()
-            bogus = bogus + 1 if captured_at - before < BOGUS_READ_S else 0
-            if bogus > BOGUS_READS or (node is not None and not node.exists()):
-                raise Gone(f"{self.name} was unplugged")
+            bogus_reads = bogus_reads + 1 if captured_at - before < BOGUS_READ_S else 0
+            if bogus_reads > BOGUS_READS or (node is not None and not node.exists()):
+                raise SourceGone(f"{self.name} was unplugged")
             read, picture = device.retrieve()
             if not read or picture is None or picture.size == 0:
-                raise Gone(f"{self.name} gives no picture")
+                raise SourceGone(f"{self.name} gives no picture")
             yield from_opencv(np.asarray(picture, np.uint8)), captured_at
 
 
 def cameras(folder: Path = Path("/sys/class/video4linux")) -> dict[int, str]:
-    """Number and name of every camera that the system names (Linux); empty elsewhere."""
+    """Number and name of every camera that the system lists (Linux); empty elsewhere."""
     found = {}
     for entry in sorted(folder.glob("video*")):
         number = entry.name.removeprefix("video")
         try:
             name = (entry / "name").read_text().strip()
-            # One camera may have several nodes; only the first gives pictures, the others carry metadata.
+            # A camera may have several nodes; only the first gives pictures, the others carry metadata.
             part = (entry / "index").read_text().strip() if (entry / "index").exists() else "0"
         except OSError:
-            continue  # Unplugged between the two looks.
+            continue  # Unplugged between the two calls.
         if number.isdigit() and part == "0":
             found[int(number)] = name
     return dict(sorted(found.items()))
 
 
-def _number_of(name: str, folder: Path = Path("/sys/class/video4linux")) -> int:
-    for number, called in cameras(folder).items():
-        if name.casefold() in called.casefold():
+def _number_of_name(name: str, folder: Path = Path("/sys/class/video4linux")) -> int:
+    for number, found in cameras(folder).items():
+        if name.casefold() in found.casefold():
             return number
-    raise Gone(f"there is no camera called {name!r}")
+    raise SourceGone(f"there is no camera called {name!r}")
 
 
 def from_opencv(picture: Picture) -> Picture:
-    """A picture as OpenCV gives it (grey, BGR or BGRA) as RGB, no larger than the tracker can use."""
+    """A picture from OpenCV (grey, BGR or BGRA) as RGB, no larger than the tracker can use."""
     if picture.ndim == 2:
         code = cv2.COLOR_GRAY2RGB
     else:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import guise
-from live.show.profile import read_profile
+from live.show.profile import in_pixels, read_profile
 from models.features.face_points import eye_distance
 
 
@@ -22,7 +22,7 @@ def test_a_man_on_film_gets_a_profile(footage: Path, tmp_path: Path) -> None:
     profile = read_profile(out)
     assert profile.camera == "talkerF_man_glasses_8s.mp4"
     assert profile.faces >= 5
-    neutral = profile.neutral_in(480, 480)
+    neutral = in_pixels(profile.neutral, 480, 480)
     assert 40 < eye_distance(neutral) < 160
     assert ((neutral > -20) & (neutral < 500)).all()
     low, middle, high = profile.openings["mouth"]

@@ -1,49 +1,58 @@
-"""Keys are data and call the StageManager."""
+"""The keys: each names an action, and the control performs it between start and stop."""
 
 from __future__ import annotations
 
-from live.control.keys import BINDINGS, key_of, press
+from collections.abc import Callable, Iterable
+
+from live.control.actions import Argument, find_action
+from live.control.control import Control, ControlContext
+from live.control.keys import BINDINGS, keys_of
+from live.control.registry import CONTROLS
 
 
-class Manager:
-    """Remembers what it was asked."""
+class ScriptedKeyboard:
+    """Calls back for the keys it was asked for."""
 
     def __init__(self) -> None:
-        self.asked: list[object] = []
-        self.on = False
+        self.keys: list[str] = []
+        self.press: Callable[[str], None] = lambda key: None
 
-    def go(self) -> bool:
-        self.asked.append("go")
-        return True
-
-    def back(self) -> bool:
-        self.asked.append("back")
-        return False
-
-    def go_to(self, index: int) -> bool:
-        self.asked.append(index)
-        return True
-
-    def toggle_panic(self) -> bool:
-        self.on = not self.on
-        return True
-
-    def begin_reload(self) -> bool:
-        self.asked.append("reload")
-        return False
+    def listen(self, keys: Iterable[str], pressed: Callable[[str], None]) -> Callable[[], None]:
+        self.keys, self.press = list(keys), pressed
+        return self.keys.clear
 
 
-def test_every_key_does_something() -> None:
-    manager = Manager()
-    told = {binding.key: press(manager, binding.key) for binding in BINDINGS}
-    assert manager.asked == ["go", "back", *range(9), "reload"]
-    assert told["Space"]
-    assert not told["Backspace"]
-    assert not told["F5"]
-    assert manager.on
-    assert press(manager, "Esc")
-    assert not manager.on
-    assert not press(manager, "Q")
-    assert [press(manager, key_of(action)) for action in ("go", "panic")] == [True, True]
-    assert manager.on
+def test_every_key_is_bound_once_to_an_action_that_takes_its_arguments() -> None:
     assert len({binding.key for binding in BINDINGS}) == len(BINDINGS)
+    assert all(find_action(binding.action).accepts(binding.arguments) for binding in BINDINGS)
+    assert keys_of("go") == ["Space"]
+    assert keys_of("help") == ["F1", "?"]
+    assert keys_of("standby") == []
+
+
+def test_keys_perform_their_actions_between_start_and_stop() -> None:
+    keyboard = ScriptedKeyboard()
+    performed: list[tuple[object, ...]] = []
+
+    def perform(name: str, *arguments: Argument) -> bool:
+        performed.append((name, *arguments))
+        return True
+
+    keys = CONTROLS["keys"](ControlContext(keyboard))
+    keys.start(perform)
+    assert keyboard.keys == [binding.key for binding in BINDINGS]
+    for key in list(keyboard.keys):
+        keyboard.press(key)
+    assert performed == [(binding.action, *binding.arguments) for binding in BINDINGS]
+    keys.stop()
+    keyboard.press("Space")
+    assert keyboard.keys == []
+    assert len(performed) == len(BINDINGS)
+
+
+def test_every_control_starts_and_stops_without_windows() -> None:
+    for make in CONTROLS.values():
+        control: Control = make(ControlContext())
+        control.start(lambda name, *arguments: True)
+        control.stop()
+        control.stop()

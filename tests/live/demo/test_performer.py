@@ -1,4 +1,4 @@
-"""The stand-in performer does what a camera's performer does, and a tracker follows it."""
+"""The stand-in performer does what a performer before a camera does, and a tracker follows it."""
 
 import importlib.util
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from live.demo.performer import LOOP_S, SPEECH, SPEECH_S, DemoPerformer
-from live.sound.files import SoundFile
+from live.sound.sound_file import SoundFile
 
 dlib = pytest.importorskip("dlib")
 
@@ -46,7 +46,7 @@ def _mouth(points: Points) -> float:
 
 
 def _jaws(performer: DemoPerformer, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.array([performer.acting(float(t_s))[0].jaw for t_s in times_s])
+    return np.array([performer.state_at(float(t_s))[0].jaw for t_s in times_s])
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_one_face_is_found_all_along(performer: DemoPerformer, find: Find) -> No
 def test_the_tracker_follows_mouth_and_lids(performer: DemoPerformer, find: Find) -> None:
     jaws, mouths, lids, eyes = [], [], [], []
     for t_s in np.arange(16.5, 20.3, 0.12):  # speech, astonishment, laughter and three blinks
-        expression, _ = performer.acting(float(t_s))
+        expression, _ = performer.state_at(float(t_s))
         (points,) = find(performer.picture(float(t_s)))
         jaws.append(expression.jaw)
         lids.append(expression.lids)

@@ -1,4 +1,4 @@
-"""The fictional performers: what they draw must be found and followed like a person, and be the same every time."""
+"""The fictional performers: they must be detected and tracked like a person, and be the same every time."""
 
 from __future__ import annotations
 

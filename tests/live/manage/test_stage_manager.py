@@ -1,4 +1,4 @@
-"""The StageManager with engines that are real processes and misbehave on command (fake_engine.py)."""
+"""Shows that are reloaded or extended, subscribers, parameters, and stopping."""
 
 from __future__ import annotations
 
@@ -6,346 +6,16 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
-
-from live.manage.stage_manager import DOUBLE_PRESS_S, PANIC_DEBOUNCE_S, StageManager, StageState
-from live.process.engine_process import start_forkserver, stop_forkserver
-from live.process.shared_frames import FrameKind, SharedPicture
+from live.manage.stage_manager import StageManager, StageState
+from live.process.fork_server import start_forkserver, stop_forkserver
 from live.show.show_file import Cue, Show
+from tests.live.manage.conditions import all_settled, pause, performs, until
+from tests.live.manage.conftest import FAKE, Make
 
-FAKE = "tests.live.process.fake_engine:main"
-Make = Callable[..., StageManager]
 
-
-@pytest.fixture(autouse=True, scope="module")
-def forkserver() -> None:
-    start_forkserver(["numpy"])
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    """A started StageManager whose first cue is on stage, for cues whose looks have these names."""
-    made: list[StageManager] = []
-
-    def begin(*looks: str, loop: bool = False, wait: bool = True, settings: str = "", **others: object) -> StageManager:
-        cues = tuple(look if isinstance(look, Cue) else Cue(look, look) for look in looks)
-        show = Show("test", cues, loop=loop)
-        manager = StageManager(
-            show,
-            settings or str(tmp_path / "misbehaved"),
-            str(tmp_path / "sound misbehaved"),
-            picture_engine=FAKE,
-            sound_engine=FAKE,
-            stage_bytes=12 * 16 * 3,
-            preview_bytes=12 * 16 * 3,
-            **others,  # type: ignore[arg-type]
-        )
-        made.append(manager)
-        manager.start()
-        if wait:
-            assert until(lambda: performs(manager, manager.state.on_stage)), manager.state
-        return manager
-
-    yield begin
-    for manager in made:
-        manager.stop()
-
-
-def until(condition: Callable[[], object], timeout_s: float = 8.0) -> bool:
-    end = time.monotonic() + timeout_s
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.005)
-    return bool(condition())
-
-
-def performs(manager: StageManager, cue: int | None) -> bool:
-    """Both engines say that they perform it."""
-    state = manager.state
-    return cue is not None and all(engine.metrics.get("cue") == cue for engine in (state.picture, state.sound))
-
-
-def statuses(manager: StageManager) -> list[str]:
-    return [cue.status for cue in manager.state.cues]
-
-
-def all_settled(manager: StageManager) -> bool:
-    return all(status in ("ready", "refused") for status in statuses(manager))
-
-
-def pause() -> None:
-    time.sleep(DOUBLE_PRESS_S + 0.05)
-
-
-# ---- cues
-
-
-def test_the_first_cue_comes_by_itself_and_the_next_stands_by(make: Make) -> None:
-    manager = make("one", "two", "three")
-    assert (manager.state.on_stage, manager.state.standby) == (0, 1)
-    assert until(lambda: all_settled(manager))
-    assert manager.go()
-    assert (manager.state.on_stage, manager.state.standby) == (1, 2)
-    assert until(lambda: performs(manager, 1))
-
-
-def test_it_may_begin_with_another_cue(make: Make) -> None:
-    manager = make("one", "two", first_cue=1)
-    assert (manager.state.on_stage, manager.state.standby) == (1, None)
-    assert not manager.go()
-    assert "no next cue" in manager.state.notes[-1].text
-
-
-def test_a_double_press_fires_once_also_when_the_key_is_held(make: Make) -> None:
-    manager = make("one", "two", "three", "four")
-    assert until(lambda: all_settled(manager))
-    fired = []
-    for _ in range(20):
-        fired.append(manager.go())
-        time.sleep(0.04)
-    assert fired == [True] + [False] * 19
-    pause()
-    assert manager.go()
-    assert manager.state.on_stage == 2
-
-
-def test_back_and_go_to_and_standby(make: Make) -> None:
-    manager = make("one", "two", "three", "four")
-    assert until(lambda: all_settled(manager))
-    assert not manager.back()
-    assert manager.go_to(3)
-    assert (manager.state.on_stage, manager.state.standby) == (3, None)
-    assert manager.go_to(1), "another pad, within the guard of the first"
-    assert not manager.go_to(1)
-    assert (manager.state.on_stage, manager.state.standby) == (1, 2)
-    pause()
-    assert manager.back()
-    assert manager.state.on_stage == 0
-    assert manager.standby(3)
-    assert manager.state.standby == 3
-    assert manager.go()
-    assert manager.state.on_stage == 3
-    assert not manager.go_to(4)
-    assert not manager.go_to(-1)
-    assert not manager.standby(4)
-    assert manager.go_to_name("two")
-    assert not manager.go_to_name("nobody")
-
-
-def test_go_while_the_next_still_loads_lets_the_old_one_play(make: Make) -> None:
-    manager = make("one", "slow", "three")
-    assert manager.go()
-    state = manager.state
-    assert (state.on_stage, state.waiting) == (0, 1)
-    assert state.cues[1].status == "loading"
-    assert until(lambda: manager.state.on_stage == 1, 2.0)
-    assert manager.state.waiting is None
-    assert until(lambda: performs(manager, 1))
-    switch = manager.report()["switches"][1]
-    assert switch["cue"] == "slow"
-    assert switch["ready_after"] > 50
-
-
-def test_a_preloaded_cue_is_on_stage_at_once(make: Make) -> None:
-    manager = make("one", "two")
-    assert until(lambda: all_settled(manager))
-    seen = threading.Event()
-
-    def watch(picture: SharedPicture) -> None:
-        if picture.picture[0, 0, 0] == len("twoo") - 1:
-            seen.set()
-
-    manager.audience.subscribe(watch)
-    manager.go()
-    assert seen.wait(2.0)
-    assert until(lambda: manager.report()["switches"][1]["frame_gap"] is not None)
-    assert manager.report()["switches"][1]["ready_after"] < 20
-
-
-def test_what_is_refused_says_why_and_the_old_one_plays_on(make: Make) -> None:
-    manager = make("one", Cue("two", "refuse", "refuse"), Cue("three", "refuse", "other"))
-    assert until(lambda: all_settled(manager))
-    assert statuses(manager) == ["ready", "refused", "refused"]
-    assert manager.state.cues[1].why == "it is not ours"
-    manager.go()
-    assert until(lambda: manager.state.waiting is None)
-    assert manager.state.on_stage == 0, "nothing of it can be had"
-    assert "it is not ours" in manager.state.notes[-1].text
-    assert manager.go_to(2)
-    assert until(lambda: manager.state.sound.metrics.get("model") == "other"), "the voice can be had"
-    assert manager.state.picture.metrics["model"] == "one"
-
-
-def test_cues_follow_by_themselves_and_go_round(make: Make) -> None:
-    cues = [
-        Cue("a", "one", follow_s=0.4),
-        Cue("b", "refuse", "refuse", follow_s=0.1),
-        Cue("c", "three", follow_s=0.4),
-    ]
-    manager = make(*cues, loop=True)
-    seen: list[int] = []
-
-    def note() -> bool:
-        at = manager.state.on_stage
-        if at is not None and (not seen or seen[-1] != at):
-            seen.append(at)
-        return len(seen) >= 5
-
-    assert until(note)
-    assert seen == [0, 2, 0, 2, 0], "the refused one is passed over"
-
-
-def test_a_press_just_after_a_cue_that_followed_was_meant_for_it(make: Make) -> None:
-    manager = make(Cue("a", "one", follow_s=0.5), "two", "three")
-    assert until(lambda: manager.state.on_stage == 1)
-    assert not manager.go()
-    assert manager.state.on_stage == 1
-
-
-def test_only_what_the_budget_allows_is_kept(make: Make, tmp_path: Path) -> None:
-    cues = []
-    for number in range(6):
-        path = tmp_path / f"look{number}.onnx"
-        path.write_bytes(bytes(1000))
-        cues.append(Cue(f"cue{number}", path))
-    manager = make(*cues, memory_budget_bytes=3 * 4600 + 100)
-    assert until(lambda: statuses(manager).count("ready") == 3)
-    time.sleep(0.3)
-    assert statuses(manager) == ["ready"] * 3 + ["unloaded"] * 3
-    for target in (1, 2, 3, 4):
-        assert manager.go_to(target)
-        assert until(lambda at=target: performs(manager, at))
-    assert until(lambda: statuses(manager)[5] == "ready")
-    now_ready = [at for at, status in enumerate(statuses(manager)) if status == "ready"]
-    assert now_ready == [3, 4, 5], "the least recently used went"
-    assert until(lambda: len(manager.state.picture.metrics["loaded"]) == 3)
-
-
-# ---- panic
-
-
-def test_panic_and_release(make: Make) -> None:
-    manager = make(Cue("a", "one", follow_s=0.6), "two")
-    kinds: list[FrameKind] = []
-    manager.audience.subscribe(lambda picture: kinds.append(picture.kind))
-    manager.panic()
-    assert manager.state.panic
-    assert until(lambda: kinds and kinds[-1] is FrameKind.SAFE, 0.5)
-    time.sleep(0.8)
-    assert manager.state.on_stage == 0, "no cue follows in a panic"
-    first = kinds.index(FrameKind.SAFE)
-    assert set(kinds[first:]) == {FrameKind.SAFE}
-    manager.release()
-    assert until(lambda: kinds[-1] is FrameKind.GENERATED, 1.0)
-    assert until(lambda: manager.state.on_stage == 1, 2.0), "and goes on after it"
-
-
-def test_one_button_panics_at_once_and_returns_but_not_in_one_fright(make: Make) -> None:
-    manager = make("one")
-    assert manager.toggle_panic()
-    assert manager.state.panic
-    for _ in range(5):
-        time.sleep(PANIC_DEBOUNCE_S / 4)
-        assert not manager.toggle_panic()
-        assert manager.state.panic, "hammering in a fright brought the show back"
-    time.sleep(PANIC_DEBOUNCE_S + 0.05)
-    assert manager.toggle_panic()
-    assert not manager.state.panic
-    assert manager.toggle_panic(), "panic itself is never refused"
-    manager.release()
-    manager.panic()
-    assert not manager.toggle_panic(), "whoever began it, the same fright"
-    assert manager.state.panic
-
-
-def test_panic_holds_over_a_restart(make: Make) -> None:
-    manager = make("one")
-    manager.panic()
-    os.kill(manager.state.picture.metrics["pid"], signal.SIGKILL)
-    assert until(lambda: manager.state.picture.restarts == 1 and manager.state.picture.metrics.get("panic") is True)
-    kinds: list[FrameKind] = []
-    manager.audience.subscribe(lambda picture: kinds.append(picture.kind))
-    assert until(lambda: len(kinds) > 3)
-    assert set(kinds) == {FrameKind.SAFE}
-
-
-# ---- restarts
-
-
-def test_a_killed_engine_is_back_on_its_cue_and_the_other_does_not_notice(make: Make) -> None:
-    manager = make("one", "two", "three")
-    assert until(lambda: all_settled(manager))
-    manager.go()
-    assert until(lambda: performs(manager, 1))
-    pid, sound = manager.state.picture.metrics["pid"], manager.state.sound.metrics["pid"]
-    os.kill(pid, signal.SIGKILL)
-    assert until(lambda: performs(manager, 1) and manager.state.picture.metrics["pid"] != pid)
-    (fault,) = manager.state.faults
-    assert fault.where == "picture engine"
-    assert fault.recovered_after_s is not None
-    assert fault.recovered_after_s < 2.0
-    assert manager.state.sound.metrics["pid"] == sound
-    assert manager.state.sound.restarts == 0
-    assert until(lambda: all_settled(manager)), "and preloads again"
-
-
-def test_one_that_crashes_tells_why(make: Make) -> None:
-    manager = make("one", "crash")
-    assert until(lambda: all_settled(manager))
-    manager.go()
-    assert until(lambda: manager.state.faults and manager.state.faults[0].recovered_after_s is not None, 3.0)
-    assert "RuntimeError: the driver fell over" in manager.state.faults[0].what
-    assert until(lambda: performs(manager, 1))
-
-
-def test_one_that_hangs_is_replaced(make: Make) -> None:
-    manager = make("one", "hang")
-    assert until(lambda: all_settled(manager))
-    manager.go()
-    assert until(lambda: bool(manager.state.faults), 2.5)
-    assert "no heartbeat" in manager.state.faults[0].what
-    assert until(lambda: manager.state.faults[0].recovered_after_s is not None, 3.0)
-    recovered_after_s = manager.state.faults[0].recovered_after_s
-    assert recovered_after_s is not None
-    assert recovered_after_s < 2.0
-    assert until(lambda: performs(manager, 1))
-
-
-def test_the_safe_picture_is_shown_while_nobody_performs(make: Make) -> None:
-    manager = make("one", settings="dies young", wait=False)
-    kinds: list[FrameKind] = []
-    manager.audience.subscribe(lambda picture: kinds.append(picture.kind))
-    assert until(lambda: FrameKind.SAFE in kinds, 3.0)
-    assert until(lambda: manager.state.picture.restarts >= 3, 8.0)
-    restarts = manager.state.picture.restarts
-    time.sleep(0.5)
-    assert manager.state.picture.restarts <= restarts + 1, "one that dies at once is restarted with pauses"
-    assert len(manager.state.faults) == 1
-
-
-def test_a_bad_source_ends_the_show(make: Make) -> None:
-    manager = make("one", settings="bad", wait=False)
-    assert until(lambda: manager.failure is not None)
-    assert manager.failure == "no such file"
-    assert manager.state.picture.health == "ended"
-
-
-def test_faults_of_devices_are_kept_with_their_recovery(make: Make) -> None:
-    manager = make("camera")
-    assert until(lambda: bool(manager.state.faults))
-    fault = manager.state.faults[0]
-    assert (fault.where, fault.what) == ("camera", "it is gone")
-    assert until(lambda: manager.state.faults[0].recovered_after_s == 1.5)
-
-
-# ---- shows and accounts
-
-
-def test_a_bad_show_leaves_the_old_one_on(make: Make, tmp_path: Path) -> None:
+def test_the_old_show_stays_when_a_bad_one_is_loaded(make: Make, tmp_path: Path) -> None:
     manager = make("one", "two")
     path = tmp_path / "show.toml"
     path.write_text("[[cue]]\nname = 'x'\nlook = 3\n")
@@ -357,7 +27,7 @@ def test_a_bad_show_leaves_the_old_one_on(make: Make, tmp_path: Path) -> None:
     assert manager.reload_show() is not None, "this one came from no file"
 
 
-def test_a_good_show_takes_over_by_name(make: Make, tmp_path: Path) -> None:
+def test_a_reloaded_show_finds_its_cues_by_name(make: Make, tmp_path: Path) -> None:
     manager = make("one", "two")
     path = tmp_path / "show.toml"
     path.write_text("".join(f"[[cue]]\nname = '{name}'\nlook = 'safe'\n" for name in ("zero", "one", "three", "two")))
@@ -383,9 +53,7 @@ def test_an_added_cue_is_prepared_and_performs_like_any_other(make: Make) -> Non
     assert manager.report()["switches"][1]["cue"] == "two"
 
 
-def test_an_added_cue_gets_a_name_of_its_own_and_is_gone_when_the_show_is_read_again(
-    make: Make, tmp_path: Path
-) -> None:
+def test_an_added_cue_gets_a_unique_name_and_is_gone_after_a_reload(make: Make, tmp_path: Path) -> None:
     manager = make("one", "two")
     assert [manager.add_cue(Cue("two", "safe")) for _ in range(2)] == [2, 3]
     assert [cue.name for cue in manager.state.cues] == ["one", "two", "two 2", "two 3"]
@@ -397,10 +65,10 @@ def test_an_added_cue_gets_a_name_of_its_own_and_is_gone_when_the_show_is_read_a
     assert (manager.state.on_stage, manager.state.standby) == (0, 1)
 
 
-def test_a_show_may_be_read_without_waiting_for_it(make: Make, tmp_path: Path) -> None:
+def test_begin_reload_does_not_wait_for_the_file(make: Make, tmp_path: Path) -> None:
     manager = make("one", "two")
     path = tmp_path / "show.toml"
-    os.mkfifo(path)  # a disk that answers when it likes
+    os.mkfifo(path)  # a disk that is slow to answer
     began = time.monotonic()
     assert manager.begin_reload(path)
     assert not manager.begin_reload(path), "one is being read"
@@ -412,7 +80,7 @@ def test_a_show_may_be_read_without_waiting_for_it(make: Make, tmp_path: Path) -
     assert until(lambda: "was not reloaded" in manager.state.notes[-1].text)
 
 
-def test_anybody_may_call_at_any_time(make: Make) -> None:
+def test_any_thread_may_call_at_any_time(make: Make) -> None:
     manager = make("one", "two", "slow", "refuse")
     failures: list[BaseException] = []
 
@@ -445,13 +113,13 @@ def test_anybody_may_call_at_any_time(make: Make) -> None:
     assert until(lambda: performs(manager, 1))
 
 
-def test_listeners_are_told_in_the_manager_s_thread(make: Make) -> None:
+def test_subscribers_are_called_in_the_stage_managers_thread(make: Make) -> None:
     manager = make("one", "two")
     names: list[str] = []
-    leave = manager.listen(lambda: names.append(threading.current_thread().name))
+    unsubscribe = manager.subscribe(lambda: names.append(threading.current_thread().name))
     assert until(lambda: len(names) > 2)
     assert set(names) == {"stage-manager"}
-    leave()
+    unsubscribe()
     time.sleep(0.1)
     count = len(names)
     manager.go()
@@ -459,7 +127,7 @@ def test_listeners_are_told_in_the_manager_s_thread(make: Make) -> None:
     assert len(names) == count
 
 
-def test_a_state_stays_as_it_was(make: Make) -> None:
+def test_a_snapshot_does_not_change(make: Make) -> None:
     manager = make("one", "two")
     before: StageState = manager.state
     manager.go()
@@ -467,7 +135,7 @@ def test_a_state_stays_as_it_was(make: Make) -> None:
     assert until(lambda: manager.state.on_stage == 1)
 
 
-def test_parameters_reach_their_engine_and_stopping_leaves_nothing(make: Make) -> None:
+def test_parameters_reach_their_engine_and_stop_removes_the_shared_memory(make: Make) -> None:
     manager = make("one")
     manager.set_parameter("sound/gain", -3.0)
     manager.set_parameter("picture/latency_s", 0.1)
@@ -488,7 +156,7 @@ def test_parameters_reach_their_engine_and_stopping_leaves_nothing(make: Make) -
     assert not Path("/dev/shm", name.lstrip("/")).exists()
 
 
-def test_a_mute_holds_through_cues_and_a_restart_and_what_shapes_the_voice_does_not(make: Make) -> None:
+def test_mute_lasts_through_cues_and_restarts_and_a_voices_parameters_do_not(make: Make) -> None:
     manager = make("one", "two")
     assert until(lambda: all_settled(manager))
     manager.set_parameter("sound/mute", 1.0)
@@ -496,7 +164,7 @@ def test_a_mute_holds_through_cues_and_a_restart_and_what_shapes_the_voice_does_
     manager.set_parameter("sound/source", 2.0)
     manager.go()
     assert until(lambda: performs(manager, 1))
-    assert manager._road._parameters == {"sound/mute": 1.0}
+    assert manager._scheduler._parameters == {"sound/mute": 1.0}
     pid = manager._sound.process.pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
@@ -506,8 +174,8 @@ def test_a_mute_holds_through_cues_and_a_restart_and_what_shapes_the_voice_does_
     assert manager._sound.report["commands"].count("SetParameter") == 1
 
 
-def test_stopping_does_not_wait_for_engines_that_are_being_started(tmp_path: Path) -> None:
-    """The fork server imports for as long as it likes; Ctrl-C in the first second is answered all the same."""
+def test_stop_does_not_wait_for_engines_that_are_being_started(tmp_path: Path) -> None:
+    """However long the fork server imports, Ctrl-C in the first second ends the program."""
     stop_forkserver()
     (tmp_path / "slow_import.py").write_text("import time\ntime.sleep(60)\n")
     before = os.environ.get("PYTHONPATH")

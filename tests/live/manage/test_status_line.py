@@ -16,14 +16,14 @@ from live.manage.status_line import status_text, summary
 def state(**metrics: Any) -> StageState:
     cue = SimpleNamespace(name="porcelain")
     return StageState(
-        "show", Path("show.toml"), None, (cue,), 0, None, None, False, None,
+        "show", Path("show.toml"), None, (cue,), 0, None, None, False,
         EngineState("picture", "performing", 0.1, 0, {}), EngineState("sound", "performing", 0.1, 0, metrics),
         (), (), None, 3.0,
     )  # type: ignore[arg-type]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("metrics", "said"),
+    ("metrics", "expected"),
     [
         ({"voice": "child", "latency": 68.83, "xruns": 0, "deadline_misses": 0}, "child 69 ms"),
         ({"voice": "/show/voices/lj.onnx", "latency": 71.0}, "lj 71 ms"),
@@ -32,17 +32,17 @@ def state(**metrics: Any) -> StageState:
         ({"voice": None, "latency": 70.0}, "no voice 70 ms"),
     ],
 )
-def test_the_sound_is_one_short_part(metrics: dict[str, Any], said: str) -> None:
-    assert status_text(state(**metrics)).endswith(f"porcelain  {said}")
+def test_the_sound_is_one_short_part_of_the_line(metrics: dict[str, Any], expected: str) -> None:
+    assert status_text(state(**metrics)).endswith(f"porcelain  {expected}")
 
 
 @pytest.mark.parametrize("metrics", [{}, {"voice": "bypass", "latency": None, "xruns": 0}])
-def test_without_a_microphone_nothing_is_said(metrics: dict[str, Any]) -> None:
+def test_without_a_microphone_there_is_no_sound_part(metrics: dict[str, Any]) -> None:
     assert status_text(state(**metrics)).endswith("porcelain")
 
 
-def test_the_summary_tells_the_sound_where_there_was_one() -> None:
+def test_the_summary_has_the_sound_where_there_was_one() -> None:
     silent = build_report() | {"start": {"first_frame": 2000.0}}
     assert "sound" not in summary(silent)
-    heard = build_report(sound={"audio": {"latency": 68.8, "xruns": 1, "deadline_misses": 0}})
-    assert "sound 68.8 ms late, 1 xruns, 0 blocks missed" in summary(heard | {"start": {"first_frame": 2000.0}})
+    report = build_report(sound={"audio": {"latency": 68.8, "xruns": 1, "deadline_misses": 0}})
+    assert "sound 68.8 ms late, 1 xruns, 0 blocks missed" in summary(report | {"start": {"first_frame": 2000.0}})

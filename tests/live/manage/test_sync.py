@@ -14,13 +14,14 @@ import av
 import numpy as np
 import pytest
 
-from live.app import _from_one_movie
+from live.app import _synchronized
 from live.manage.stage_manager import StageManager
 from live.manage.sync import LOWERED_AFTER_S, RAISED_AFTER_S, Sync, SyncTargets
 from live.movie.render import render
 from live.outputs.recorder import Recorder
 from live.picture.settings import PictureSettings
-from live.process.engine_process import EngineLink, start_forkserver
+from live.process.engine_link import EngineLink
+from live.process.fork_server import start_forkserver
 from live.process.frames import now
 from live.process.messages import AudioChunk, Finished, Heartbeat, Note, Panic, SetParameter, Stop
 from live.process.shared_frames import SharedPicture
@@ -42,7 +43,7 @@ def agreed_after(
 ) -> SyncTargets:
     for beat in range(round(seconds / 0.25) + 1):
         sync.update(begin_s + beat * 0.25, sound_s, picture_s)
-    return sync.agreed
+    return sync.targets
 
 
 def test_the_picture_waits_for_the_sound() -> None:
@@ -76,7 +77,7 @@ def test_what_is_slow_only_while_it_begins_counts_little() -> None:
     sync = Sync()
     for beat in range(80):
         sync.update(beat * 0.25, 0.030, max(0.4 - beat * 0.04, 0.038))
-    assert sync.agreed.sound_wait_s == pytest.approx(0.010)
+    assert sync.targets.sound_wait_s == pytest.approx(0.010)
 
 
 def test_the_sound_waits_less_only_after_a_minute_and_at_a_cue() -> None:
@@ -85,22 +86,22 @@ def test_the_sound_waits_less_only_after_a_minute_and_at_a_cue() -> None:
     assert waiting == pytest.approx(0.040)
     early_s = SETTLED_S + LOWERED_AFTER_S
     agreed_after(sync, LOWERED_AFTER_S - 5, 0.030, 0.035, begin_s=SETTLED_S)
-    sync.at_cue(early_s - 4)
+    sync.on_cue(early_s - 4)
     assert sync.update(early_s - 4, 0.030, 0.035).sound_wait_s == waiting
     assert agreed_after(sync, 20, 0.030, 0.035, begin_s=early_s - 4).sound_wait_s == waiting
-    sync.at_cue(early_s + 17)
+    sync.on_cue(early_s + 17)
     agreed = sync.update(early_s + 17, 0.030, 0.035)
     assert agreed.sound_wait_s == pytest.approx(0.010)
     assert agreed.picture_latency_s == pytest.approx(0.040)
 
 
 def test_without_sound_or_by_the_show_s_wish_nobody_waits() -> None:
-    assert agreed_after(Sync(), SETTLED_S, None, 0.2) == Sync().agreed
-    assert agreed_after(Sync(together=False), SETTLED_S, 0.1, 0.2) == Sync().agreed
+    assert agreed_after(Sync(), SETTLED_S, None, 0.2) == Sync().targets
+    assert agreed_after(Sync(enabled=False), SETTLED_S, 0.1, 0.2) == Sync().targets
     sync = Sync()
     assert agreed_after(sync, SETTLED_S, 0.1, 0.2).sound_wait_s > 0
-    sync.together = False
-    assert agreed_after(sync, 0, 0.1, 0.2) == Sync().agreed
+    sync.enabled = False
+    assert agreed_after(sync, 0, 0.1, 0.2) == Sync().targets
     assert Sync().state().skew is None
 
 
@@ -262,11 +263,11 @@ class Late:
     """A voice that says the same, later."""
 
     name = "late"
-    latency = 4321
+    latency_samples = 4321
     context = 4321
 
     def __init__(self) -> None:
-        self._said = np.zeros(self.latency, np.float32)
+        self._said = np.zeros(self.latency_samples, np.float32)
 
     def process(self, samples: Mono) -> Mono:
         self._said = np.concatenate([self._said, samples])
@@ -336,7 +337,7 @@ def performed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Taken, Path, di
     source = flash_and_sound(folder / "in.mov", IRREGULAR)
     show = Show("flashes", (Cue("own", "bypass", "bypass"), Cue("other", "bypass", VOICE)))
     sound = replace(SoundSettings.of_show(show, str(source), "none"), recorded=True)
-    picture, sound = _from_one_movie(PictureSettings(camera=str(source)), sound)
+    picture, sound = _synchronized(PictureSettings(camera=str(source)), sound)
     manager = StageManager(show, picture, sound)
     taken = Taken([], [])
 
@@ -348,7 +349,7 @@ def performed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Taken, Path, di
 
     recorder = Recorder(folder / "out.mp4", manager, sound.sample_rate)
     manager.audience.subscribe(see)
-    manager.on_played(hear)
+    manager.subscribe_audio(hear)
     try:
         manager.start()
         end = now() + 15

@@ -1,4 +1,4 @@
-"""Movies: playable whatever happens, never in the way of the show."""
+"""Movies are playable whatever happens, and writing them never holds up the show."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_constant_frame_rate_is_made_of_what_was_newest(tmp_path: Path) -> Non
     with MovieWriter(path, 10, (64, 48)) as writer:
         for at_s, value in [(5.0, 10), (5.1, 60), (5.11, 100), (5.5, 200), (5.6, 240)]:
             writer.write(shade(value), at_s, wait=True)
-    assert writer.trouble == ""
+    assert writer.error == ""
     times = [t for t, _ in played(path)]
     shades = [s for _, s in played(path)]
     assert times == pytest.approx([i / 10 for i in range(7)], abs=1e-3)
@@ -77,7 +77,7 @@ def test_a_full_disk_ends_the_recording_and_nothing_else(tmp_path: Path) -> None
     path.symlink_to("/dev/full")
     random = np.random.default_rng(1)
     try:
-        writer = MovieWriter(path, 30, (64, 48), on_trouble=said.append)
+        writer = MovieWriter(path, 30, (64, 48), on_error=said.append)
     except OSError:
         return  # Said at once, which is as well.
     for i in range(400):
@@ -85,7 +85,7 @@ def test_a_full_disk_ends_the_recording_and_nothing_else(tmp_path: Path) -> None
     writer.close()
     assert len(said) == 1
     assert "No space left" in said[0]
-    assert writer.trouble == said[0]
+    assert writer.error == said[0]
     assert writer.write(shade(1), 99.0) is False
 
 
@@ -161,17 +161,17 @@ def test_aac_s_own_delay_is_no_skew(tmp_path: Path, rate: int) -> None:
         first = next(container.demux(audio=0))
         assert first.pts == 0
         container.seek(0)
-        heard = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+        sounds = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
     for begin in (rate // 4, rate):
         wanted = noise[begin : begin + rate // 8, 0]
-        found = np.correlate(heard[begin - 64 : begin + rate // 8 + 64], wanted, "valid")
+        found = np.correlate(sounds[begin - 64 : begin + rate // 8 + 64], wanted, "valid")
         assert abs(int(np.argmax(found)) - 64) <= 1
 
 
 def test_sound_that_the_encoder_cannot_take_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encode = MovieWriter._encode
     monkeypatch.setattr(MovieWriter, "_encode", lambda *a: (time.sleep(0.5), encode(*a)))
-    monkeypatch.setattr(MovieWriter, "MOST_SOUND_S", 1.0)
+    monkeypatch.setattr(MovieWriter, "MAX_QUEUED_SOUND_S", 1.0)
     with MovieWriter(tmp_path / "m.mp4", None, (64, 48), sound=SoundTrackSpec()) as writer:
         writer.write(shade(0), 0.0)
         time.sleep(0.1)  # It is being encoded.

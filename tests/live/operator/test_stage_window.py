@@ -14,9 +14,9 @@ from PyQt5.QtGui import QGuiApplication, QImage
 from PyQt5.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from live.operator.painting import ROTATIONS, Fit, Presentation, place
+from live.operator.painting import ROTATIONS, Fit, Presentation, fitted_rect
 from live.operator.stage import StageWindow, choose_screen
-from tests.live.operator.fake_stage import picture
+from tests.live.operator.fake_stage_manager import picture
 
 NOISE = np.random.default_rng(1).integers(0, 255, (240, 320, 3), np.uint8)
 
@@ -53,10 +53,10 @@ def presented() -> list[tuple[int, float]]:
 def stage(qtbot: QtBot, qapp: QApplication, clock: Clock, presented: list[tuple[int, float]]) -> Iterator[StageWindow]:
     made = StageWindow(lambda shown, at: presented.append((shown.index, at)), clock)
     made.resize(320, 240)
-    made.open_window()
+    made.show_as_window()
     qtbot.waitExposed(made)
     yield made
-    made.shut()
+    made.close_for_good()
     made.deleteLater()
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
@@ -95,8 +95,8 @@ def test_contain_leaves_black_cover_leaves_none_stretch_fills(stage: StageWindow
 
 
 def test_cover_keeps_the_proportions() -> None:
-    assert place(QSize(4, 3), QRect(0, 0, 160, 90), Fit.COVER) == QRect(0, -15, 160, 120)
-    assert place(QSize(4, 3), QRect(0, 0, 160, 90), Fit.CONTAIN) == QRect(20, 0, 120, 90)
+    assert fitted_rect(QSize(4, 3), QRect(0, 0, 160, 90), Fit.COVER) == QRect(0, -15, 160, 120)
+    assert fitted_rect(QSize(4, 3), QRect(0, 0, 160, 90), Fit.CONTAIN) == QRect(20, 0, 120, 90)
 
 
 def test_enlarged_smoothly(stage: StageWindow) -> None:
@@ -141,9 +141,9 @@ def test_before_the_first_picture_the_stage_is_safe(stage: StageWindow) -> None:
 
 def test_a_safe_picture_that_cannot_be_read_is_black_and_told(qtbot: QtBot, stage: StageWindow, tmp_path: Path) -> None:
     (tmp_path / "safe.png").write_bytes(b"not a picture")
-    with qtbot.waitSignal(stage.notice) as told:
+    with qtbot.waitSignal(stage.notice) as notice:
         stage.set_safe_picture(tmp_path / "safe.png")
-    assert "safe.png" in told.args[0]
+    assert "safe.png" in notice.args[0]
     assert pixels(stage).max() == 0
 
 
@@ -152,13 +152,13 @@ def test_the_stage_hides_when_its_screen_goes_and_returns_with_it(
 ) -> None:
     screen = QGuiApplication.primaryScreen()
     assert screen is not None
-    stage.fill(screen.name())
+    stage.fill_screen(screen.name())
     assert stage.isFullScreen()
     stage._screen_removed(Screen("another"))  # type: ignore[arg-type]
     assert stage.isVisible()
     with qtbot.waitSignal(stage.notice):
         stage._screen_removed(screen)
-    assert stage.lost
+    assert stage.unplugged
     assert not stage.isVisible()
     stage.show_picture(picture(0, pixels=NOISE))
     stage._screen_added(Screen("another"))  # type: ignore[arg-type]
@@ -167,13 +167,13 @@ def test_the_stage_hides_when_its_screen_goes_and_returns_with_it(
     stage._screen_added(screen)
     assert stage.isVisible()
     assert stage.isFullScreen()
-    assert not stage.lost
+    assert not stage.unplugged
 
 
 def test_a_screen_that_is_not_there_is_waited_for(qtbot: QtBot, stage: StageWindow) -> None:
     with qtbot.waitSignal(stage.notice):
-        stage.fill("HDMI-7")
-    assert stage.lost
+        stage.fill_screen("HDMI-7")
+    assert stage.unplugged
     assert not stage.isVisible()
     assert stage.on_screen == "HDMI-7"
 
@@ -181,7 +181,7 @@ def test_a_screen_that_is_not_there_is_waited_for(qtbot: QtBot, stage: StageWind
 def test_nothing_done_to_the_window_takes_the_picture_away(qtbot: QtBot, stage: StageWindow) -> None:
     screen = QGuiApplication.primaryScreen()
     assert screen is not None
-    stage.fill(screen.name())
+    stage.fill_screen(screen.name())
     assert stage.cursor().shape() == Qt.CursorShape.BlankCursor
     qtbot.mouseDClick(stage, Qt.MouseButton.LeftButton)
     for key in (Qt.Key.Key_F11, Qt.Key.Key_Escape, Qt.Key.Key_Q):

@@ -1,4 +1,4 @@
-"""Portraits of looks: made once, in a process of their own, and never at the window's expense."""
+"""Thumbnails of looks: made once, in a process of their own, without the window waiting."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pytestqt.qtbot import QtBot
 
 from export.artifact.manifest import Manifest
 from export.artifact.model_file import write
-from live.operator.library import Library, ThumbnailMaker, looks_at_hand
-from live.operator.thumbnails import THUMBNAIL_PX, portray
+from live.operator.library import Library, ThumbnailMaker, find_looks
+from live.operator.thumbnails import THUMBNAIL_PX, make_thumbnail
 from tests.export.tiny_look import look_fields, look_model
 
 
@@ -25,51 +25,51 @@ def look(tmp_path: Path) -> Path:
 
 
 def test_a_look_performs_its_own_neutral_face_once(look: Path, tmp_path: Path) -> None:
-    told = portray(look, tmp_path / "cache")
-    assert (told["kind"], told["name"], told["why"]) == ("look", "porcelain", "")
-    assert told["thumbnail"] is not None
-    made = cv2.imread(told["thumbnail"])
-    assert made is not None
-    assert made.shape == (THUMBNAIL_PX, THUMBNAIL_PX, 3)
-    assert made.std() > 5, "the neutral's lines are in it"
-    stamp = Path(told["thumbnail"]).stat().st_mtime_ns
-    assert portray(look, tmp_path / "cache") == told
-    assert Path(told["thumbnail"]).stat().st_mtime_ns == stamp
+    thumbnail = make_thumbnail(look, tmp_path / "cache")
+    assert (thumbnail["kind"], thumbnail["name"], thumbnail["why"]) == ("look", "porcelain", "")
+    assert thumbnail["thumbnail"] is not None
+    image = cv2.imread(thumbnail["thumbnail"])
+    assert image is not None
+    assert image.shape == (THUMBNAIL_PX, THUMBNAIL_PX, 3)
+    assert image.std() > 5, "the neutral's lines are in it"
+    stamp = Path(thumbnail["thumbnail"]).stat().st_mtime_ns
+    assert make_thumbnail(look, tmp_path / "cache") == thumbnail
+    assert Path(thumbnail["thumbnail"]).stat().st_mtime_ns == stamp
 
 
-def test_a_bad_file_is_told_and_not_shown(tmp_path: Path) -> None:
+def test_a_bad_file_is_thumbnail_and_not_shown(tmp_path: Path) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"no model")
-    told = portray(tmp_path / "bad.onnx", tmp_path / "cache")
-    assert told["thumbnail"] is None
-    assert told["why"]
+    thumbnail = make_thumbnail(tmp_path / "bad.onnx", tmp_path / "cache")
+    assert thumbnail["thumbnail"] is None
+    assert thumbnail["why"]
 
 
 def test_the_process_tells_about_each_file_and_ends(qtbot: QtBot, look: Path, tmp_path: Path) -> None:
     bad = tmp_path / "looks" / "bad.onnx"
     bad.write_bytes(b"no model")
-    portraits = ThumbnailMaker(tmp_path / "cache")
-    told = []
-    portraits.told.connect(told.append)
+    thumbnails = ThumbnailMaker(tmp_path / "cache")
+    made = []
+    thumbnails.ready.connect(made.append)
     began = time.perf_counter()
-    portraits.ask([look, bad])
+    thumbnails.request([look, bad])
     assert time.perf_counter() - began < 0.2, "asking waited"
-    qtbot.waitUntil(lambda: len(told) == 2, timeout=15000)
-    assert [portrait["file"] for portrait in told] == [str(look), str(bad)]
-    portraits.stop()
+    qtbot.waitUntil(lambda: len(made) == 2, timeout=15000)
+    assert [thumbnail["file"] for thumbnail in made] == [str(look), str(bad)]
+    thumbnails.stop()
 
 
 def test_stopping_ends_a_process_at_work(qtbot: QtBot, look: Path, tmp_path: Path) -> None:
-    portraits = ThumbnailMaker(tmp_path / "cache")
-    portraits.ask([look])
-    portraits.stop()
+    thumbnails = ThumbnailMaker(tmp_path / "cache")
+    thumbnails.request([look])
+    thumbnails.stop()
 
 
 def test_the_library_lists_each_look_once_and_no_voices(qtbot: QtBot, look: Path, tmp_path: Path) -> None:
-    assert looks_at_hand([tmp_path, tmp_path / "looks", tmp_path / "nowhere"], [look]) == [look.resolve()]
+    assert find_looks([tmp_path, tmp_path / "looks", tmp_path / "nowhere"], [look]) == [look.resolve()]
     library = Library(tmp_path / "cache")
     qtbot.addWidget(library)
     voice = tmp_path / "voice.onnx"
     library.show_looks([look, voice])
-    library._learn({"file": str(voice), "kind": "voice", "name": "v", "thumbnail": None, "why": ""})
+    library._show_thumbnail({"file": str(voice), "kind": "voice", "name": "v", "thumbnail": None, "why": ""})
     assert library.looks.files == [look]
     library.stop()

@@ -1,4 +1,4 @@
-"""From opening the windows to their end: what stops them, what they survive, what they leave behind."""
+"""The windows from opening to closing: what closes them, which errors they survive, what they leave behind."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from pytestqt.qtbot import QtBot
 from live.operator.application import WindowOptions, run_windows
 from live.operator.stage import StageWindow
 from live.operator.window import OperatorWindow
-from tests.live.operator.fake_stage import FakeStage, picture
+from tests.live.operator.fake_stage_manager import FakeStageManager, picture
+from tests.live.operator.ui import log_lines
 
 
 def options(folder: Path, seconds: float | None = None, fullscreen: str | None = None) -> WindowOptions:
@@ -28,12 +29,12 @@ def options(folder: Path, seconds: float | None = None, fullscreen: str | None =
     )
 
 
-def windows(kind: type) -> list[object]:
+def open_windows(kind: type) -> list[object]:
     return [window for window in QApplication.topLevelWidgets() if isinstance(window, kind)]
 
 
 def test_they_perform_and_end_by_themselves(qapp: QApplication, tmp_path: Path) -> None:
-    manager = FakeStage()
+    manager = FakeStageManager()
     manager.audience.perform(picture, 60)
     try:
         assert run_windows(manager, options(tmp_path, 0.6)) == 0
@@ -42,8 +43,8 @@ def test_they_perform_and_end_by_themselves(qapp: QApplication, tmp_path: Path) 
     assert len(manager.audience.presented_at) > 3
     assert manager.audience.subscribers == []
     assert manager.listeners == []
-    assert windows(OperatorWindow) == []
-    assert windows(StageWindow) == []
+    assert open_windows(OperatorWindow) == []
+    assert open_windows(StageWindow) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -54,22 +55,22 @@ def test_a_signal_ends_them_without_a_question(qapp: QApplication, tmp_path: Pat
     killer = threading.Timer(0.2, os.kill, (os.getpid(), number))
     QTimer.singleShot(0, killer.start)  # not before the loop runs: the signal would end the tests
     try:
-        assert run_windows(FakeStage(), options(tmp_path, 20.0, "1")) == 0
+        assert run_windows(FakeStageManager(), options(tmp_path, 20.0, "1")) == 0
     finally:
         killer.cancel()
         killer.join()
     assert signal.getsignal(number) is before
 
 
-def test_a_stumbling_window_does_not_end_the_show(
+def test_an_error_in_a_slot_does_not_end_the_show(
     qapp: QApplication, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    manager = FakeStage()
+    manager = FakeStageManager()
 
-    def stumble() -> None:
+    def fail() -> None:
         raise RuntimeError("a bad slot")
 
-    QTimer.singleShot(50, stumble)
+    QTimer.singleShot(50, fail)
     with caplog.at_level(logging.ERROR):
         assert run_windows(manager, options(tmp_path, 0.4)) == 0
     assert "a bad slot" in caplog.text
@@ -77,33 +78,35 @@ def test_a_stumbling_window_does_not_end_the_show(
 
 def test_the_place_of_the_window_is_remembered(qapp: QApplication, tmp_path: Path) -> None:
     def move() -> None:
-        for window in windows(OperatorWindow):
+        for window in open_windows(OperatorWindow):
             assert isinstance(window, OperatorWindow)
             window.resize(1201, 703)
 
     QTimer.singleShot(100, move)
-    run_windows(FakeStage(), options(tmp_path, 0.3))
+    run_windows(FakeStageManager(), options(tmp_path, 0.3))
     sizes = []
-    QTimer.singleShot(100, lambda: sizes.extend(window.size() for window in windows(OperatorWindow)))
-    run_windows(FakeStage(), options(tmp_path, 0.3))
+    QTimer.singleShot(100, lambda: sizes.extend(window.size() for window in open_windows(OperatorWindow)))
+    run_windows(FakeStageManager(), options(tmp_path, 0.3))
     assert [(size.width(), size.height()) for size in sizes] == [(1201, 703)]
 
 
 def test_a_bad_screen_is_told_and_the_stage_is_a_window(qapp: QApplication, tmp_path: Path) -> None:
-    said: list[str] = []
+    shown: list[str] = []
 
     def look() -> None:
-        for window in windows(OperatorWindow):
+        for window in open_windows(OperatorWindow):
             assert isinstance(window, OperatorWindow)
-            said.extend(window.log.lines())
-        said.extend("visible" for stage in windows(StageWindow) if isinstance(stage, StageWindow) and stage.isVisible())
+            shown.extend(log_lines(window.log))
+        shown.extend(
+            "visible" for stage in open_windows(StageWindow) if isinstance(stage, StageWindow) and stage.isVisible()
+        )
 
     QTimer.singleShot(100, look)
-    run_windows(FakeStage(), options(tmp_path, 0.3, "HDMI-9"))
-    assert any("no screen HDMI-9" in line for line in said)
-    assert "visible" in said
+    run_windows(FakeStageManager(), options(tmp_path, 0.3, "HDMI-9"))
+    assert any("no screen HDMI-9" in line for line in shown)
+    assert "visible" in shown
 
 
 def test_two_runs_one_after_the_other(qtbot: QtBot, tmp_path: Path) -> None:
     for _ in range(2):
-        assert run_windows(FakeStage(), options(tmp_path, 0.1)) == 0
+        assert run_windows(FakeStageManager(), options(tmp_path, 0.1)) == 0

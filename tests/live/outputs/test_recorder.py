@@ -1,9 +1,9 @@
-"""`--record`: pictures and sound on one time line, whatever becomes of either."""
+"""`--record`: pictures and sound on one time line, whatever happens to either."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 
 from live.manage.stage_manager import StageManager
 from live.outputs.recorder import Recorder
-from live.process.engine_process import EngineLink, start_forkserver
+from live.process.engine_link import EngineLink
 from live.process.frames import Samples, now
 from live.process.messages import AudioChunk, Finished, Heartbeat, Stop
 from live.process.shared_frames import FrameKind, SharedPicture
@@ -22,22 +22,9 @@ from live.show.show_file import Cue, Show
 RATE = 48_000
 
 
-@pytest.fixture(autouse=True, scope="module")
-def forkserver() -> None:
-    start_forkserver(["numpy"])
-
-
-@pytest.fixture
-def manager() -> Iterator[StageManager]:
-    """Never started."""
-    made = StageManager(Show("x", (Cue("one", "safe"),)), "", "", stage_bytes=3 * 64 * 64)
-    yield made
-    made.stop()
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Sets the time at which the recorder is handed pictures."""
+    """Sets the time at which the recorder is given pictures."""
     times = [0.0]
     monkeypatch.setattr("live.outputs.recorder.now", lambda: times[0])
 
@@ -56,10 +43,10 @@ def tone(seconds: float, hz: float = 440.0) -> Samples:
 
 
 def play(recorder: Recorder, samples: Samples, at: float) -> None:
-    """As the sound engine tells it: 40 ms at a time."""
+    """As the sound engine sends it: 40 ms at a time."""
     for first in range(0, len(samples), 1920):
         piece = samples[first : first + 1920]
-        recorder.hear(AudioChunk(at + first / RATE, piece.astype("<f4").tobytes(), RATE))
+        recorder.put_audio(AudioChunk(at + first / RATE, piece.astype("<f4").tobytes(), RATE))
 
 
 def heard_in(path: Path) -> Samples:
@@ -94,7 +81,7 @@ def test_pictures_and_sound_keep_their_times(
     play(recorder, noise[:RATE], 99.5)  # begins before the first picture, and is not over when that comes
     for at in times:
         clock(100.0 + at)
-        recorder.offer(picture(100))
+        recorder.put_picture(picture(100))
         if at == times[5]:
             play(recorder, noise[RATE:], 100.5)
     recorder.close()
@@ -112,12 +99,12 @@ def test_an_interruption_is_silence_and_what_never_came_too(
 ) -> None:
     recorder = Recorder(tmp_path / "out.mp4", manager, RATE)
     clock(0.0)
-    recorder.offer(picture(0))
+    recorder.put_picture(picture(0))
     play(recorder, tone(0.5), 0.0)
     play(recorder, tone(0.5), 0.75)
     for step in range(100):
         clock(0.05 * step)
-        recorder.offer(picture(0))
+        recorder.put_picture(picture(0))
     recorder.close()
     heard = heard_in(tmp_path / "out.mp4")
     loud = np.abs(heard[: len(heard) // 480 * 480]).reshape(-1, 480).max(1) > 0.1
@@ -134,7 +121,7 @@ def test_without_a_microphone_there_is_no_sound_track(
     recorder = Recorder(tmp_path / "out.mp4", manager)
     for step in range(5):
         clock(step / 30)
-        recorder.offer(picture(0))
+        recorder.put_picture(picture(0))
     play(recorder, tone(0.1), 0.0)
     recorder.close()
     with av.open(str(tmp_path / "out.mp4")) as movie:
@@ -148,7 +135,7 @@ def test_it_begins_with_the_first_picture_of_a_look(
     recorder = Recorder(tmp_path / "out.mp4", manager, RATE)
     for step in range(50):
         clock(step / 10)
-        recorder.offer(picture(0, FrameKind.SAFE if step < 30 else FrameKind.BYPASS))
+        recorder.put_picture(picture(0, FrameKind.SAFE if step < 30 else FrameKind.BYPASS))
         play(recorder, tone(0.1), step / 10)
     recorder.close()
     assert seen_in(tmp_path / "out.mp4")[-1] == pytest.approx(1.9, abs=1e-3)
@@ -173,7 +160,7 @@ def test_what_the_engine_plays_reaches_who_asked_in_its_order() -> None:
     show = Show("x", (Cue("one", "safe"),))
     manager = StageManager(show, "", "", picture_engine=engine, sound_engine=engine, stage_bytes=3 * 64 * 64)
     heard: list[AudioChunk] = []
-    leave = manager.on_played(heard.append)
+    leave = manager.subscribe_audio(heard.append)
     try:
         manager.start()
         end = now() + 10
@@ -182,5 +169,5 @@ def test_what_the_engine_plays_reaches_who_asked_in_its_order() -> None:
     finally:
         manager.stop()
     leave()
-    assert sorted(played.at for played in heard) == sorted(2 * [float(count) for count in range(10)])
-    assert all(np.frombuffer(played.samples, "<f4").tolist() == 4 * [played.at] for played in heard)
+    assert sorted(chunk.at for chunk in heard) == sorted(2 * [float(count) for count in range(10)])
+    assert all(np.frombuffer(chunk.samples, "<f4").tolist() == 4 * [chunk.at] for chunk in heard)

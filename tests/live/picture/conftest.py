@@ -1,11 +1,11 @@
-"""What the picture engine's tests share: footage, dlib, a drawn face, a small frozen look, a clock set by
-hand."""
+"""What the picture engine's tests share: an engine, dlib, a drawn face, a small frozen look, a clock set by hand."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,58 +14,14 @@ from numpy.typing import NDArray
 from export.artifact.fields import Lines, Port, Target, Training
 from export.artifact.manifest import Manifest
 from export.artifact.model_file import write
-from live.process.shared_frames import FrameKind
+from live.picture.sources.movie_frames import FileFrames
 from models.features.face_points import FacePoints, LandmarkFileMissing
 from models.features.retarget import target_facts
 from models.features.types import Picture, Points
 
+from .engine_rig import ManualClock, Rig, Shown
+
 SIZE = 64
-
-
-class ManualClock:
-    """A clock that stands until it is told."""
-
-    def __init__(self) -> None:
-        self.t_s = 100.0
-
-    def __call__(self) -> float:
-        return self.t_s
-
-    def pass_(self, seconds: float) -> float:
-        self.t_s += seconds
-        return self.t_s
-
-
-class Shown:
-    """An output that keeps what was written to it."""
-
-    def __init__(self) -> None:
-        self.pictures: list[Picture] = []
-        self.kinds: list[FrameKind] = []
-        self.indices: list[int] = []
-        self.captured_at: list[float] = []
-        self.ready_at: list[float] = []
-        self.points: list[Points | None] = []
-        self.broken = False
-
-    def write(
-        self,
-        picture: Picture,
-        *,
-        captured_at: float,
-        ready_at: float,
-        index: int,
-        kind: FrameKind,
-        points: Points | None = None,
-    ) -> None:
-        if self.broken:
-            raise OSError("the output is broken")
-        self.pictures.append(picture.copy())
-        self.kinds.append(kind)
-        self.indices.append(index)
-        self.captured_at.append(captured_at)
-        self.ready_at.append(ready_at)
-        self.points.append(points)
 
 
 @pytest.fixture
@@ -174,3 +130,27 @@ def make_look(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture(scope="module")
+def still(footage: Path) -> Picture:
+    return next(iter(FileFrames(footage / "talkerA_webcam_53s.mp4"))).picture
+
+
+@pytest.fixture
+def make_rig(face_points: FacePoints, still: Picture, shown: Shown, clock: ManualClock) -> Iterator[Callable[..., Rig]]:
+    rigs: list[Rig] = []
+
+    def make(**settings: Any) -> Rig:
+        rigs.append(Rig(face_points, still, shown, clock, **settings))
+        return rigs[-1]
+
+    yield make
+    for rig in rigs:
+        rig.gate.set()
+        rig.engine.close()
+
+
+@pytest.fixture
+def rig(make_rig: Callable[..., Rig]) -> Rig:
+    return make_rig()

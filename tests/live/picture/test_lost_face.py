@@ -1,4 +1,4 @@
-"""The lost-face policy is mathematics of time: no clock, no picture."""
+"""The fade of a lost face is a function of time: no clock, no picture."""
 
 from __future__ import annotations
 

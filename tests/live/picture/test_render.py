@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import guise
-from live.movie.render import LOOKING, PERFORMING, RenderFailed, clip_neutral, render
-from live.movie.render_sound import heard_in
+from live.movie.render import LOOKING, PERFORMING, RenderFailed, estimate_neutral, render
+from live.movie.render_sound import decode_sound
 from live.movie.writer import MovieWriter, SoundTrackSpec
 from live.picture.look import Look
 from live.picture.settings import PictureSettings
@@ -68,9 +68,14 @@ def test_the_first_frames_are_as_well_retargeted_as_the_last(
         looks.append(Asked(key))
         return looks[-1]
 
-    told: list[tuple[str, int, int | None]] = []
+    reported: list[tuple[str, int, int | None]] = []
     render(
-        take, tmp_path / "o.mp4", "look", face_points=face_points, load=load, progress=lambda *what: told.append(what)
+        take,
+        tmp_path / "o.mp4",
+        "look",
+        face_points=face_points,
+        load=load,
+        progress=lambda *what: reported.append(what),
     )
     (look,) = looks
     assert len(look.poses) == 36
@@ -79,13 +84,13 @@ def test_the_first_frames_are_as_well_retargeted_as_the_last(
     assert first[2] > 1.1, "nearer from the beginning, and not taken for at rest"
     assert np.abs(first - last).max() < 0.1
     assert np.abs(rest - [0, 0, 1, 0]).max() < 0.1, "what was there most is at rest"
-    assert [what for what, done, _ in told if done == 36] == [LOOKING, PERFORMING]
-    assert [done for what, done, _ in told if what == LOOKING] == list(range(1, 37))
+    assert [what for what, done, _ in reported if done == 36] == [LOOKING, PERFORMING]
+    assert [done for what, done, _ in reported if what == LOOKING] == list(range(1, 37))
 
 
 def test_a_profile_spares_the_first_pass(take: Path, tmp_path: Path, face_points: FacePoints) -> None:
     frames = FileFrames(take)
-    neutral = clip_neutral(frames, face_points)
+    neutral = estimate_neutral(frames, face_points)
     assert neutral is not None
     wanted = in_pixels(neutral + np.float32(0.01), *frames.size)
     looks: list[Asked] = []
@@ -94,7 +99,7 @@ def test_a_profile_spares_the_first_pass(take: Path, tmp_path: Path, face_points
         looks.append(Asked(key))
         return looks[-1]
 
-    told: set[str] = set()
+    reported: set[str] = set()
     settings = PictureSettings(neutral=neutral + np.float32(0.01))
     render(
         take,
@@ -103,9 +108,9 @@ def test_a_profile_spares_the_first_pass(take: Path, tmp_path: Path, face_points
         settings=settings,
         face_points=face_points,
         load=load,
-        progress=lambda what, *_: told.add(what),
+        progress=lambda what, *_: reported.add(what),
     )
-    assert told == {PERFORMING}
+    assert reported == {PERFORMING}
     assert looks[0].neutrals[0] == pytest.approx(wanted, abs=1e-3)
 
 
@@ -119,9 +124,9 @@ def test_the_neutral_is_the_performers_and_no_passers_by(take: Path, face_points
             beside = picture if index % 3 == 0 else np.zeros_like(picture)
             alone = picture if index % 5 else np.zeros_like(picture)
             writer.write(np.ascontiguousarray(np.hstack([alone, beside])), index / 30, wait=True)
-    neutral = clip_neutral(FileFrames(path), face_points)
+    neutral = estimate_neutral(FileFrames(path), face_points)
     assert neutral is not None
-    wanted = clip_neutral(FileFrames(take), face_points)
+    wanted = estimate_neutral(FileFrames(take), face_points)
     assert wanted is not None
     seen, known = in_pixels(neutral, 2 * width, height), in_pixels(wanted, width, height)
     assert np.abs(seen - known).mean() < 4
@@ -133,7 +138,7 @@ def test_nobody_in_the_movie_is_no_failure(tmp_path: Path, face_points: FacePoin
     with MovieWriter(path, None, (160, 120)) as writer:
         for index in range(3):
             writer.write(np.zeros((120, 160, 3), np.uint8), index / 30, wait=True)
-    assert clip_neutral(FileFrames(path), face_points) is None
+    assert estimate_neutral(FileFrames(path), face_points) is None
     report = render(path, tmp_path / "o.mp4", "look", face_points=face_points, load=Asked)
     assert report["video"]["face_lost_frames"] == 3
 
@@ -163,7 +168,7 @@ def heard(movie: Path, channels: int = 1) -> Samples:
     track = SoundTrackSpec(channels=channels)
     first_s = FileFrames(movie).first_s
     whole = np.zeros((round(8 * track.sample_rate), channels), np.float32)
-    for samples, at_s in heard_in(movie, track):
+    for samples, at_s in decode_sound(movie, track):
         first = round((at_s - first_s) * track.sample_rate)
         samples = samples[max(-first, 0) :]
         whole[max(first, 0) :][: len(samples)] = samples
@@ -257,7 +262,7 @@ def test_ctrl_c_says_what_there_is(
 
     monkeypatch.setattr("live.movie.render.render", interrupted)
     given = ["render", "--video", str(take), "--out", str(tmp_path / "out.mp4")]
-    for passes, told in (([LOOKING], "stopped\n"), ([LOOKING, PERFORMING], "out.mp4 is playable up to here\n")):
+    for passes, message in (([LOOKING], "stopped\n"), ([LOOKING, PERFORMING], "out.mp4 is playable up to here\n")):
         begun[:] = passes
         assert guise.main(given) == 130
-        assert capfd.readouterr().err.endswith(told)
+        assert capfd.readouterr().err.endswith(message)

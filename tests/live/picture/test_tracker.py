@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from live.picture.one_euro import OneEuro
+from live.picture.one_euro import OneEuroFilter
 from live.picture.sources.movie_frames import FileFrames
 from live.picture.tracker import GRACE_S, Tracker, shape_is_sane
 from live.process.frames import Frame, Landmarks
@@ -139,7 +139,7 @@ def test_shapes_that_are_no_face() -> None:
 def test_the_filter_leaves_a_still_alone_and_steadies_noise() -> None:
     face = drawn_points((200, 150), 120)
     unit = eye_distance(face)
-    smooth = OneEuro()
+    smooth = OneEuroFilter()
     for i in range(30):
         np.testing.assert_array_equal(smooth(face, i / 30, unit), face)
     random = np.random.default_rng(1)
@@ -153,7 +153,7 @@ def test_the_filter_leaves_a_still_alone_and_steadies_noise() -> None:
 def test_the_filter_lags_little_in_fast_motion() -> None:
     face = drawn_points((200, 150), 120)
     unit = eye_distance(face)
-    smooth = OneEuro()
+    smooth = OneEuroFilter()
     # Two eye distances to and fro within a second.
     at = [i / 30 for i in range(60)]
     path = [unit * np.sin(2 * np.pi * t) for t in at]
@@ -171,7 +171,7 @@ def test_the_filter_lags_little_in_fast_motion() -> None:
 
 
 def test_the_filter_starts_anew_after_a_gap() -> None:
-    smooth = OneEuro()
+    smooth = OneEuroFilter()
     face = drawn_points((100, 100), 80)
     smooth(face, 0.0, 30)
     np.testing.assert_array_equal(smooth(face + 50, 2.0, 30), face + 50)

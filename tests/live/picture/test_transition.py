@@ -1,4 +1,4 @@
-"""Cut, dissolve, taking turns, different sizes."""
+"""Cut, dissolve, alternating looks, different sizes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from live.picture.transition import Blender, Transition, place
+from live.picture.transition import Blender, Transition, letterbox
 from models.features.types import Picture
 
 
@@ -94,7 +94,7 @@ def test_blending_changes_neither_picture() -> None:
 
 def test_place_keeps_proportions() -> None:
     canvas = np.zeros((100, 100, 3), np.uint8)
-    place(plain(9, 20, 40), canvas)
+    letterbox(plain(9, 20, 40), canvas)
     assert canvas[:24].max() == 0
     assert canvas[26:74].min() == 9
     assert canvas[76:].max() == 0

@@ -1,8 +1,8 @@
-"""An engine for the StageManager's tests: a real process that answers like the real ones and misbehaves on
-command.
+"""An engine for the StageManager's tests: a process that answers like the real engines and misbehaves on command.
 
-What it does with a model is in the model's name: "refuse...", "slow..." (0.4 s), "crash..." (dies when it
-performs), "hang..." (stops its loop when it performs), "hold..." (stops while holding Python's lock).
+The model's name says what it does: "refuse...", "slow..." (loads for 0.4 s), "crash..." (dies when it performs),
+"hang..." (its loop stops when it performs), "hold..." (stops while it holds Python's lock), "camera..." (reports a
+fault and its recovery).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from live.process.engine_process import EngineLink
+from live.process.engine_link import EngineLink
 from live.process.frames import now
 from live.process.messages import Fault, Finished, Forget, Go, Heartbeat, Note, OnStage, Panic, Prepare, Recovered, Stop
 from live.process.shared_frames import FrameKind, SharedFrames, SharedFramesHandle
@@ -31,7 +31,7 @@ def load(key: str) -> str:
 
 
 def main(link: EngineLink, settings: Any, *handles: SharedFramesHandle) -> None:
-    """Performs 50 steps a second; writes its model's name length as grey into stage frames, if it has any."""
+    """Performs 50 steps a second. Pictures, if it has stage frames, are grey by the length of the model's name."""
     frames = [SharedFrames.attach(handle) for handle in handles]
     slot: Slot[str] = Slot(load)
     link.send(Note(f"fake engine in process {os.getpid()}"))
@@ -41,7 +41,7 @@ def main(link: EngineLink, settings: Any, *handles: SharedFramesHandle) -> None:
     if settings == "dies young":
         os._exit(7)
     commands: list[str] = []
-    panic, cue, beat_at, index, once = False, -1, 0.0, 0, Path(str(settings))
+    panic, cue, heartbeat_at, index, once = False, -1, 0.0, 0, Path(str(settings))
     while not link.closed:
         for command in link.poll():
             commands.append(type(command).__name__)
@@ -50,7 +50,7 @@ def main(link: EngineLink, settings: Any, *handles: SharedFramesHandle) -> None:
                 link.send(Finished("stopped", {"video": {"fps": 50.0}, "commands": commands}))
                 return
             if isinstance(command, Prepare):
-                slot.prepare(command.key)
+                slot.prepare(command.model)
             elif isinstance(command, Forget):
                 slot.forget(command.model)
             elif isinstance(command, Panic):
@@ -60,10 +60,10 @@ def main(link: EngineLink, settings: Any, *handles: SharedFramesHandle) -> None:
                 cue = command.cue_index
                 link.send(OnStage(cue, now(), 0.02))
                 misbehave(Path(command.model).stem, link, once)
-        for news in slot.news():
-            link.send(news)
-        if now() - beat_at > 0.25:
-            beat_at = now()
+        for answer in slot.answers():
+            link.send(answer)
+        if now() - heartbeat_at > 0.25:
+            heartbeat_at = now()
             metrics = {
                 "panic": panic,
                 "cue": cue,
@@ -71,7 +71,7 @@ def main(link: EngineLink, settings: Any, *handles: SharedFramesHandle) -> None:
                 "pid": os.getpid(),
                 "loaded": slot.loaded,
             }
-            link.send(Heartbeat(beat_at, metrics))
+            link.send(Heartbeat(heartbeat_at, metrics))
         if frames and slot.current is not None:
             index += 1
             picture = np.full((12, 16, 3), len(slot.current) % 256, np.uint8)
@@ -81,7 +81,7 @@ def main(link: EngineLink, settings: Any, *handles: SharedFramesHandle) -> None:
 
 
 def misbehave(name: str, link: EngineLink, once: Path) -> None:
-    """Only the first time, where the settings name a file to remember it by."""
+    """Do what the model's name says; crash, hang and hold only while the file `once` does not exist."""
     if name.startswith("camera"):
         link.send(Fault(now(), "camera", "it is gone"))
         link.send(Recovered(now(), "camera", 1.5))

@@ -1,4 +1,4 @@
-"""Real processes: messages both ways, and what becomes of them when somebody is killed."""
+"""Engine processes: messages both ways, and what happens when an engine or its parent is killed."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from live.process.engine_process import EngineLink, EngineProcess, start_forkserver
+from live.process.engine_link import EngineLink
+from live.process.engine_process import EngineProcess
+from live.process.fork_server import start_forkserver
 from live.process.messages import Event, Fault, Finished, Go, Heartbeat, Note, Panic, Prepare, Ready, Stop
 
-HOUSE = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -26,16 +28,16 @@ def forkserver() -> None:
 
 @pytest.fixture
 def engine() -> Iterator[Callable[..., EngineProcess]]:
-    made: list[EngineProcess] = []
+    started: list[EngineProcess] = []
 
-    def make(entry: str, *arguments: object) -> EngineProcess:
+    def start(entry: str, *arguments: object) -> EngineProcess:
         process = EngineProcess("test", f"tests.live.process.{entry}", arguments)
-        made.append(process)
+        started.append(process)
         process.start()
         return process
 
-    yield make
-    for process in made:
+    yield start
+    for process in started:
         process.kill()
 
 
@@ -49,22 +51,22 @@ def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> bool:
 
 
 def collect(process: EngineProcess, kind: type, timeout_s: float = 10.0) -> list[Event]:
-    """Events up to the first of this kind."""
+    """The events up to and with the first of this kind."""
     found: list[Event] = []
 
-    def there() -> bool:
+    def arrived() -> bool:
         found.extend(process.events())
         return any(isinstance(event, kind) for event in found)
 
-    assert until(there, timeout_s), found
+    assert until(arrived, timeout_s), found
     return found
 
 
-# ---- engines of this file
+# ---- engines that run in the processes
 
 
 def echo(link: EngineLink) -> None:
-    """Sends back what it gets, as notes; ends on Stop."""
+    """Sends every command back as a note; ends on Stop."""
     while not link.closed:
         for command in link.poll():
             link.send(Note(repr(command)))
@@ -75,7 +77,7 @@ def echo(link: EngineLink) -> None:
 
 
 def flood(link: EngineLink) -> None:
-    """Sends far more than a pipe holds, without ever waiting; tells how long its slowest send took."""
+    """Sends far more than a pipe holds without waiting, then a note with the time of its slowest send."""
     slowest = 0.0
     for number in range(5000):
         began = time.perf_counter()
@@ -85,50 +87,50 @@ def flood(link: EngineLink) -> None:
     link.flush(10.0)
 
 
-def deaf(link: EngineLink) -> None:
+def hang(link: EngineLink) -> None:
     """A loop that hangs and reads nothing."""
     link.send(Note("hanging"))
     time.sleep(300)
 
 
-def broken(link: EngineLink) -> None:
+def raise_error(link: EngineLink) -> None:
     raise KeyError("nothing\nthere")
 
 
-def dead(link: EngineLink) -> None:
+def die(link: EngineLink) -> None:
     link.send(Note("about to"))
     link.flush(1.0)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def holds_pythons_lock(link: EngineLink) -> None:
-    """A library that never gives Python's lock back, with the watchdog wound up for a few seconds."""
+def hold_pythons_lock(link: EngineLink) -> None:
+    """A library that never releases Python's lock, with the watchdog set to a few seconds."""
     import ctypes
 
-    import live.process.engine_process
+    import live.process.engine_link
 
-    live.process.engine_process._HANG_S = 2.5
-    time.sleep(2.2)  # it is wound up every two seconds
+    live.process.engine_link._MAX_HELD_LOCK_S = 2.5
+    time.sleep(2.2)  # the watchdog is restarted every two seconds
     link.send(Note("holding"))
     link.flush(1.0)
     ctypes.PyDLL(None).sleep(300)
 
 
-# ---- a parent that lives
+# ---- with a living parent
 
 
 def test_commands_and_events_cross_in_order(engine: Callable[..., EngineProcess]) -> None:
     process = engine("test_engine_process:echo")
-    commands = [Prepare("a.onnx", "look"), Go(1, "a.onnx", 0.5, {"sound/pitch": -3.0}), Panic(True)]
+    commands = [Prepare("a.onnx"), Go(1, "a.onnx", 0.5, {"sound/pitch": -3.0}), Panic(True)]
     for command in commands:
         process.send(command)
     notes: list[str] = []
 
-    def all_there() -> bool:
+    def all_arrived() -> bool:
         notes.extend(event.text for event in process.events() if isinstance(event, Note))
         return len(notes) >= 3
 
-    assert until(all_there)
+    assert until(all_arrived)
     assert notes == [repr(command) for command in commands]
     assert process.alive
     assert process.stop(5.0)
@@ -140,33 +142,33 @@ def test_sending_never_waits_for_a_reader(engine: Callable[..., EngineProcess]) 
     process = engine("test_engine_process:flood")
     events: list[Event] = []
 
-    def told() -> bool:
+    def note_arrived() -> bool:
         events.extend(process.events())
         return any(isinstance(event, Note) for event in events)
 
-    assert until(told, 20.0)
+    assert until(note_arrived, 20.0)
     (slowest,) = (float(event.text) for event in events if isinstance(event, Note))
     assert slowest < 0.2
-    beats = [event.at for event in events if isinstance(event, Heartbeat)]
-    assert beats == sorted(beats), "old heartbeats may be lost, their order not"
+    sent_at = [event.at for event in events if isinstance(event, Heartbeat)]
+    assert sent_at == sorted(sent_at), "old heartbeats may be lost, their order not"
 
 
-def test_sending_to_one_that_hangs_never_waits_and_it_is_killed(engine: Callable[..., EngineProcess]) -> None:
-    process = engine("test_engine_process:deaf")
+def test_sending_to_a_hanging_engine_never_waits_and_stop_kills_it(engine: Callable[..., EngineProcess]) -> None:
+    process = engine("test_engine_process:hang")
     collect(process, Note)
     began = time.monotonic()
     for _ in range(2000):
-        process.send(Prepare("x" * 2000, "look"))
+        process.send(Prepare("x" * 2000))
     assert time.monotonic() - began < 1.0
     assert not process.stop(0.3)
     assert time.monotonic() - began < 4.0
     assert not process.alive
 
 
-def test_an_exception_is_told_in_one_line(
+def test_an_exception_becomes_a_fault_of_one_line(
     engine: Callable[..., EngineProcess], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    process = engine("test_engine_process:broken")
+    process = engine("test_engine_process:raise_error")
     (fault,) = (event for event in collect(process, Fault) if isinstance(event, Fault))
     assert fault.what.startswith("KeyError: 'nothing\\nthere' (test_engine_process.py:")
     assert until(lambda: not process.alive)
@@ -174,58 +176,59 @@ def test_an_exception_is_told_in_one_line(
 
 
 def test_a_death_is_seen_at_once(engine: Callable[..., EngineProcess]) -> None:
-    process = engine("test_engine_process:dead")
+    process = engine("test_engine_process:die")
     collect(process, Note)
     assert until(lambda: not process.alive, 1.0)
     process.kill()
 
 
-def test_news_ring_a_bell(engine: Callable[..., EngineProcess]) -> None:
-    rung: list[float] = []
+def test_on_change_is_called_for_every_event_and_for_the_end() -> None:
+    called_at: list[float] = []
     process = EngineProcess(
-        "bell", "tests.live.process.test_engine_process:echo", (), lambda: rung.append(time.monotonic())
+        "test", "tests.live.process.test_engine_process:echo", (), lambda: called_at.append(time.monotonic())
     )
     process.start()
     process.send(Panic(True))
-    assert until(lambda: len(rung) == 1)
+    assert until(lambda: len(called_at) == 1)
     assert process.stop()
-    assert len(rung) >= 3  # Panic, Stop and Finished came, then the end
+    assert len(called_at) >= 3  # Panic's note, Stop's note and Finished, then the end
 
 
-def test_the_fake_engine_prepares_and_beats(engine: Callable[..., EngineProcess]) -> None:
+def test_the_fake_engine_prepares_and_sends_heartbeats(engine: Callable[..., EngineProcess]) -> None:
     process = engine("fake_engine:main", "")
-    process.send(Prepare("a", "look"))
+    process.send(Prepare("a"))
     events = collect(process, Ready) + collect(process, Heartbeat)
     assert Ready in map(type, events)
     assert process.last_heartbeat is not None
 
 
 def test_pythons_lock_held_for_ever_ends_the_engine(engine: Callable[..., EngineProcess]) -> None:
-    process = engine("test_engine_process:holds_pythons_lock")
+    process = engine("test_engine_process:hold_pythons_lock")
     collect(process, Note)
     assert until(lambda: not process.alive, 6.0)
 
 
-# ---- a parent that is killed
+# ---- with a parent that is killed
 
 PARENT = """
 import sys, time
-from live.process.engine_process import start_forkserver, EngineProcess
+from live.process.engine_process import EngineProcess
+from live.process.fork_server import start_forkserver
 def main():
     start_forkserver(["numpy"])
     from live.process.shared_frames import SharedFrames
     frames = SharedFrames.create(100)
     engines = [EngineProcess(e, "tests.live.process." + e, a) for e, a in (
-        ("test_engine_process:echo", ()), ("test_engine_process:deaf", ()), ("fake_engine:main", ("",
-        frames.handle)))]
+        ("test_engine_process:echo", ()), ("test_engine_process:hang", ()),
+        ("fake_engine:main", ("", frames.handle)))]
     for engine in engines: engine.start()
     try:
-        print(frames.handle.name, *(engine.pid for engine in engines), flush=True)  # From here on Ctrl-C may come.
+        print(frames.handle.name, *(engine.pid for engine in engines), flush=True)  # from here on Ctrl-C may come
         while True: time.sleep(0.1)
     except KeyboardInterrupt:
         for engine in engines: engine.stop(0.5)
         frames.close(); frames.unlink()
-        print("in order", flush=True)
+        print("stopped", flush=True)
 if __name__ == "__main__": main()
 """
 
@@ -234,7 +237,7 @@ if __name__ == "__main__": main()
 def parent(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
-    environment = dict(os.environ, PYTHONPATH=str(HOUSE))
+    environment = dict(os.environ, PYTHONPATH=str(ROOT))
     process = subprocess.Popen(
         [sys.executable, str(script)],
         stdout=subprocess.PIPE,
@@ -256,7 +259,7 @@ def running(pid: int) -> bool:
         return False
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="fork server and /dev/shm are Linux's")
+@pytest.mark.skipif(sys.platform != "linux", reason="the fork server and /dev/shm exist on Linux alone")
 def test_nothing_outlives_a_killed_parent(parent: subprocess.Popen[str]) -> None:
     assert parent.stdout is not None
     name, *pids = parent.stdout.readline().split()
@@ -272,13 +275,13 @@ def test_nothing_outlives_a_killed_parent(parent: subprocess.Popen[str]) -> None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups")
-def test_ctrl_c_reaches_the_parent_alone_and_nobody_prints(parent: subprocess.Popen[str]) -> None:
+def test_ctrl_c_reaches_the_parent_alone_and_nothing_is_printed(parent: subprocess.Popen[str]) -> None:
     assert parent.stdout is not None
     parent.stdout.readline()
     family = {child.pid for child in psutil.Process(parent.pid).children(recursive=True)}
     os.killpg(parent.pid, signal.SIGINT)
     out, err = parent.communicate(timeout=15)
-    assert "in order" in out
+    assert "stopped" in out
     assert err == ""
     assert parent.returncode == 0
     assert until(lambda: not any(running(pid) for pid in family), 5.0)

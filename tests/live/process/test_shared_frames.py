@@ -1,4 +1,4 @@
-"""Pictures cross between processes whole or not at all, and nobody waits."""
+"""Shared frames: pictures cross whole or not at all, and neither writer nor reader waits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from live.process.engine_process import EngineProcess, start_forkserver
+from live.process.engine_process import EngineProcess
+from live.process.fork_server import start_forkserver
 from live.process.frames import now
 from live.process.shared_frames import FrameKind, PictureTooLarge, SharedFrames
 from models.features.types import Picture
@@ -28,7 +29,7 @@ def write(frames: SharedFrames, picture: Picture, index: int = 0, kind: FrameKin
     frames.write(picture, captured_at=1.5, ready_at=2.5, index=index, kind=kind)
 
 
-def test_a_picture_arrives_as_it_was(frames: SharedFrames) -> None:
+def test_a_picture_arrives_unchanged(frames: SharedFrames) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
     points = np.arange(136, dtype=np.float32).reshape(68, 2)
     assert frames.newest() is None
@@ -49,7 +50,7 @@ def test_a_picture_arrives_as_it_was(frames: SharedFrames) -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (1, 64, 3), (47, 1, 3), (3, 5, 3), (48, 64, 3)])
-def test_sizes_down_to_one_pixel_and_changing_ones(frames: SharedFrames, shape: tuple[int, int, int]) -> None:
+def test_pictures_of_changing_sizes_down_to_one_pixel(frames: SharedFrames, shape: tuple[int, int, int]) -> None:
     write(frames, np.full((48, 64, 3), 9, np.uint8))
     picture = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
     write(frames, picture)
@@ -67,7 +68,7 @@ def test_a_view_that_is_not_contiguous(frames: SharedFrames) -> None:
     assert np.array_equal(read.picture, picture[::2, ::-1])
 
 
-def test_what_does_not_fit_is_refused_and_nothing_is_lost(frames: SharedFrames) -> None:
+def test_a_picture_that_does_not_fit_is_refused_and_the_last_one_stays(frames: SharedFrames) -> None:
     write(frames, np.full((2, 2, 3), 5, np.uint8))
     with pytest.raises(PictureTooLarge, match="65x48 needs 9360 bytes, the shared block takes 9216"):
         write(frames, np.zeros((48, 65, 3), np.uint8))
@@ -89,7 +90,7 @@ def test_what_does_not_fit_is_refused_and_nothing_is_lost(frames: SharedFrames) 
     assert read.picture[0, 0, 0] == 5
 
 
-def test_the_newest_wins_and_wakes_once(frames: SharedFrames) -> None:
+def test_the_newest_picture_wins_and_wakes_once(frames: SharedFrames) -> None:
     assert not frames.wait(0.0)
     for index in range(1000):
         write(frames, np.full((1, 1, 3), index % 256, np.uint8), index)
@@ -100,7 +101,7 @@ def test_the_newest_wins_and_wakes_once(frames: SharedFrames) -> None:
     assert (read.index, read.sequence) == (999, 1000)
 
 
-def test_a_writer_that_died_within_a_picture_is_repaired(frames: SharedFrames) -> None:
+def test_the_slot_of_a_writer_killed_while_writing_is_repaired(frames: SharedFrames) -> None:
     write(frames, np.full((1, 1, 3), 1, np.uint8))
     frames._heads[2][0] += 1  # the next slot's lock, as a killed writer leaves it
     read = frames.newest()
@@ -114,18 +115,18 @@ def test_a_writer_that_died_within_a_picture_is_repaired(frames: SharedFrames) -
 
 
 def test_no_torn_picture_under_a_fast_writer() -> None:
-    """The writer laps the reader all the time; each picture is of one colour, which is its index."""
+    """The writer overtakes the reader all the time; each picture has one colour, which is its index."""
     frames = SharedFrames.create(200 * 200 * 3, slots=3)
     stop = threading.Event()
 
-    def hurry() -> None:
+    def write_fast() -> None:
         index = 0
         while not stop.is_set():
             index += 1
             side = 100 + index % 100
             write(frames, np.full((side, side, 3), index % 251, np.uint8), index)
 
-    writer = threading.Thread(target=hurry)
+    writer = threading.Thread(target=write_fast)
     writer.start()
     seen, after, until = 0, 0, time.monotonic() + 8.0
     while seen < 30 and time.monotonic() < until:
@@ -143,14 +144,14 @@ def test_no_torn_picture_under_a_fast_writer() -> None:
     assert seen > 10
 
 
-def test_an_engine_writes_and_we_are_woken() -> None:
+def test_a_picture_of_an_engine_wakes_the_reader() -> None:
     start_forkserver(["numpy"])
     frames = SharedFrames.create(16 * 16 * 3)
     engine = EngineProcess("writer", "tests.live.process.fake_engine:main", ("", frames.handle))
     engine.start()
     from live.process.messages import Go, Prepare
 
-    engine.send(Prepare("abcd", "look"))
+    engine.send(Prepare("abcd"))
     until = time.monotonic() + 10
     sent = False
     read = None

@@ -1,4 +1,4 @@
-"""A slot changes its model in one assignment; the loader never touches what plays."""
+"""A slot changes its model in one assignment; the loader never touches the model that performs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from live.process.messages import Ready, Refused
 from live.process.slot import NotReady, Slot
 
 
-class Loads:
-    """A loader that can be held up, and remembers."""
+class FakeLoader:
+    """A loader that waits while `open` is cleared, and records its calls."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -31,23 +31,23 @@ class Loads:
 
 
 @pytest.fixture
-def loads() -> Loads:
-    return Loads()
+def loader() -> FakeLoader:
+    return FakeLoader()
 
 
 @pytest.fixture
-def slot(loads: Loads) -> Iterator[Slot[list[str]]]:
-    made: Slot[list[str]] = Slot(loads)
+def slot(loader: FakeLoader) -> Iterator[Slot[list[str]]]:
+    made: Slot[list[str]] = Slot(loader)
     yield made
-    loads.open.set()
+    loader.open.set()
     made.close()
 
 
-def news(slot: Slot[list[str]], count: int = 1) -> list[Ready | Refused]:
+def answers(slot: Slot[list[str]], count: int = 1) -> list[Ready | Refused]:
     found: list[Ready | Refused] = []
     until = time.monotonic() + 5
     while len(found) < count and time.monotonic() < until:
-        found += slot.news()
+        found += slot.answers()
         time.sleep(0.001)
     return found
 
@@ -55,94 +55,94 @@ def news(slot: Slot[list[str]], count: int = 1) -> list[Ready | Refused]:
 def test_prepare_then_go(slot: Slot[list[str]]) -> None:
     assert slot.current is None
     slot.prepare("a")
-    (answer,) = news(slot)
+    (answer,) = answers(slot)
     assert isinstance(answer, Ready)
     assert answer.model == "a"
     assert answer.seconds >= 0
-    assert slot.ready("a")
+    assert slot.is_ready("a")
     assert slot.current is None
     slot.go("a")
     assert slot.current == ["a"]
     assert slot.current_key == "a"
 
 
-def test_go_of_what_is_not_loaded_leaves_the_old_one(slot: Slot[list[str]], loads: Loads) -> None:
+def test_go_to_a_model_that_is_not_loaded_keeps_the_old_one(slot: Slot[list[str]], loader: FakeLoader) -> None:
     slot.prepare("a")
-    news(slot)
+    answers(slot)
     slot.go("a")
-    loads.open.clear()
+    loader.open.clear()
     slot.prepare("b")
     with pytest.raises(NotReady):
         slot.go("b")
     assert slot.current_key == "a"
 
 
-def test_a_refusal_is_one_line_and_may_be_tried_again(slot: Slot[list[str]], loads: Loads) -> None:
+def test_a_refusal_is_one_line_and_may_be_tried_again(slot: Slot[list[str]], loader: FakeLoader) -> None:
     slot.prepare("bad")
-    assert news(slot) == [Refused("bad", "two lines")]
+    assert answers(slot) == [Refused("bad", "two lines")]
     slot.prepare("bad")
-    assert news(slot) == [Refused("bad", "two lines")]
+    assert answers(slot) == [Refused("bad", "two lines")]
     slot.prepare("silent")
-    assert news(slot) == [Refused("silent", "RuntimeError")]
-    assert loads.calls == ["bad", "bad", "silent"]
+    assert answers(slot) == [Refused("silent", "RuntimeError")]
+    assert loader.calls == ["bad", "bad", "silent"]
 
 
-def test_asked_twice_loaded_once(slot: Slot[list[str]], loads: Loads) -> None:
-    loads.open.clear()
+def test_a_model_requested_twice_is_loaded_once(slot: Slot[list[str]], loader: FakeLoader) -> None:
+    loader.open.clear()
     slot.prepare("a")
     slot.prepare("a")
-    loads.open.set()
-    assert len(news(slot)) == 1
+    loader.open.set()
+    assert len(answers(slot)) == 1
     slot.prepare("a")
-    assert news(slot) == [Ready("a", 0.0)]
-    assert loads.calls == ["a"]
+    assert answers(slot) == [Ready("a", 0.0)]
+    assert loader.calls == ["a"]
 
 
-def test_what_performs_goes_on_when_forgotten(slot: Slot[list[str]], loads: Loads) -> None:
+def test_a_performing_model_goes_on_when_it_is_forgotten(slot: Slot[list[str]], loader: FakeLoader) -> None:
     slot.prepare("a")
-    news(slot)
+    answers(slot)
     slot.go("a")
     slot.forget("a")
     slot.forget("never seen")
     assert slot.current == ["a"]
-    assert not slot.ready("a")
+    assert not slot.is_ready("a")
     slot.prepare("a")
-    news(slot)
-    assert loads.calls == ["a", "a"]
+    answers(slot)
+    assert loader.calls == ["a", "a"]
     slot.go("a")
 
 
-def test_forgotten_while_it_loads_does_not_come_back(slot: Slot[list[str]], loads: Loads) -> None:
-    loads.open.clear()
+def test_a_model_forgotten_while_it_loads_is_not_added(slot: Slot[list[str]], loader: FakeLoader) -> None:
+    loader.open.clear()
     slot.prepare("a")
-    while not loads.calls:
+    while not loader.calls:
         time.sleep(0.001)
     slot.prepare("b")
     slot.forget("a")
     slot.forget("b")
-    loads.open.set()
+    loader.open.set()
     slot.prepare("c")
-    assert [answer.model for answer in news(slot)] == ["c"]
-    assert not slot.ready("a")
-    assert loads.calls == ["a", "c"]
+    assert [answer.model for answer in answers(slot)] == ["c"]
+    assert not slot.is_ready("a")
+    assert loader.calls == ["a", "c"]
 
 
-def test_nothing_waits_for_the_loader(slot: Slot[list[str]], loads: Loads) -> None:
+def test_the_loop_never_waits_for_the_loader(slot: Slot[list[str]], loader: FakeLoader) -> None:
     slot.prepare("a")
-    news(slot)
-    loads.open.clear()
+    answers(slot)
+    loader.open.clear()
     slot.prepare("b")
     began = time.monotonic()
     for _ in range(1000):
         slot.go("a")
-        slot.news()
+        slot.answers()
         assert slot.current is not None
     slot.forget("b")
     assert time.monotonic() - began < 0.5
 
 
-def test_put_holds_what_exists_already(slot: Slot[list[str]], loads: Loads) -> None:
+def test_put_adds_a_loaded_model(slot: Slot[list[str]], loader: FakeLoader) -> None:
     slot.put("bypass", ["here"])
     slot.go("bypass")
     assert slot.current == ["here"]
-    assert not loads.calls
+    assert not loader.calls

@@ -1,4 +1,4 @@
-"""The profile: what calibrate writes, live reads."""
+"""Profiles: live reads what calibrate writes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def profile() -> Profile:
     )
 
 
-def test_a_profile_survives_its_file(profile: Profile, tmp_path: Path) -> None:
+def test_a_profile_read_again_is_the_same(profile: Profile, tmp_path: Path) -> None:
     path = tmp_path / "anna.toml"
     path.write_text(profile.to_toml(), "utf-8")
     read = read_profile(path)
@@ -35,7 +35,7 @@ def test_a_profile_survives_its_file(profile: Profile, tmp_path: Path) -> None:
 
 
 def test_the_neutral_scales_with_the_frame_and_stays_in_its_middle(profile: Profile) -> None:
-    same = profile.neutral_in(640, 480)
+    same = in_pixels(profile.neutral, 640, 480)
     assert np.abs(same - (plain_face(480) + MIDDLE)).max() < 0.01
     double = in_pixels(profile.neutral, 1280, 960)
     assert np.abs((double + 0.5) / 2 - (same + 0.5)).max() < 0.01
@@ -65,6 +65,6 @@ def test_a_bad_profile_is_refused_in_one_line(profile: Profile, tmp_path: Path, 
     assert "\n" not in str(refused.value)
 
 
-def test_a_missing_profile_says_how_to_make_one(tmp_path: Path) -> None:
+def test_the_refusal_of_a_missing_profile_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(BadProfile, match="guise calibrate performer"):
         read_profile(tmp_path / "nobody.toml")

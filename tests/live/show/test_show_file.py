@@ -1,4 +1,4 @@
-"""A show is refused with its line and what was expected, or read whole."""
+"""A show is read whole, or refused with its line and what was expected."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def test_a_whole_show(folder: Path) -> None:
+def test_a_complete_show(folder: Path) -> None:
     show = read_show(written(folder, WHOLE))
     assert (show.name, show.sound_miss, show.sync, show.loop) == ("One minute", "silence", False, True)
     assert (show.lost_face.hold_s, show.lost_face.fade_s) == (2.0, 0.25)
@@ -61,20 +61,20 @@ def test_a_whole_show(folder: Path) -> None:
     assert (second.look, second.voice, second.follow_s) == ("safe", "bypass", None)
 
 
-def test_the_smallest_show_is_named_after_its_file(folder: Path) -> None:
+def test_a_show_without_a_name_is_named_after_its_file(folder: Path) -> None:
     show = read_show(written(folder, '[[cue]]\nname = "a"\nlook = "bypass"\n'))
     assert show.name == "show"
     assert show.cues[0].transition_s == 0.0
 
 
-def test_an_absolute_path_may_lie_anywhere(folder: Path) -> None:
+def test_an_absolute_path_may_be_anywhere(folder: Path) -> None:
     outside = (folder.parent / "outside.onnx").resolve()
     show = read_show(written(folder, f"[[cue]]\nname = 'a'\nlook = '{outside}'\n"))
     assert show.cues[0].look == outside
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "line", "said"),
+    ("old", "new", "line", "expected"),
     [
         ("sync = false", "snyc = false", 7, 'did you mean "sync"'),
         ("sync = false", "colour = 1", 7, "expected one of name"),
@@ -108,19 +108,19 @@ def test_an_absolute_path_may_lie_anywhere(folder: Path) -> None:
         ("[show]", "[shaw]", 2, 'did you mean "show"'),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(folder: Path, old: str, new: str, line: int, said: str) -> None:
+def test_an_error_is_refused_with_its_line(folder: Path, old: str, new: str, line: int, expected: str) -> None:
     assert WHOLE.count(old) >= 1
     path = written(folder, WHOLE.replace(old, new, 1))
     with pytest.raises(BadShow) as refused:
         read_show(path)
-    told = str(refused.value)
-    assert f"show.toml, line {line}: " in told
-    assert said in told
-    assert "\n" not in told
+    message = str(refused.value)
+    assert f"show.toml, line {line}: " in message
+    assert expected in message
+    assert "\n" not in message
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "said"),
+    ("text", "line", "expected"),
     [
         ("", None, "no cue"),
         ("cue = 1", 1, "expected entries headed [[cue]]"),
@@ -132,15 +132,15 @@ def test_what_is_wrong_is_told_with_its_line(folder: Path, old: str, new: str, l
         ("[[cue]]\nname = 'a'\nlook = 'safe'\n[cue.set]\n'sound/x' = []", 5, "a list"),
     ],
 )
-def test_what_is_no_show(folder: Path, text: str, line: int | None, said: str) -> None:
+def test_a_document_that_is_no_show_is_refused(folder: Path, text: str, line: int | None, expected: str) -> None:
     with pytest.raises(BadShow) as refused:
         read_show(written(folder, text))
-    assert said in str(refused.value)
+    assert expected in str(refused.value)
     assert ("line" in str(refused.value)) == (line is not None)
     assert line is None or f"line {line}:" in str(refused.value)
 
 
-def test_files_that_are_no_text(folder: Path, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_refused(folder: Path, tmp_path: Path) -> None:
     path = folder / "show.toml"
     path.write_bytes(b"[show]\nname = '\xff'\n")
     with pytest.raises(BadShow, match="line 2: not UTF-8"):
@@ -165,7 +165,7 @@ def test_a_byte_order_mark_and_windows_lines_are_no_error(folder: Path) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=200))
-def test_no_text_ends_in_anything_but_a_show_or_a_refusal(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.mktemp("fuzz", numbered=True) / "show.toml"
     path.write_text(text, encoding="utf-8", errors="surrogatepass")
     with pytest.raises(BadShow):

@@ -1,9 +1,10 @@
-"""Hands on what the microphone hears, through `Devices`, until its standard input closes: what test_portaudio.py runs.
+"""Passes microphone blocks to the loudspeaker, through `Devices`, until its standard input closes: test_portaudio.py
+runs it as a process.
 
     python dry_devices.py MICROPHONE SPEAKER RATE BLOCK FOLDER
 
-Keeps in FOLDER what the driver brought (heard.npy) and what was put into the loudspeaker's ring (laid.npy). Prints one
-JSON line for each thing that the Devices say ([what, text, when]), and at the end one with the figures.
+Saves in FOLDER what the driver delivered (heard.npy) and what was written to the loudspeaker's ring (laid.npy). Prints
+a JSON line for each status of the Devices ([status, text, when]), and at the end one with the metrics.
 """
 
 from __future__ import annotations
@@ -22,40 +23,40 @@ from live.sound.drift import Feed
 
 
 def main(mic: str, speaker: str, rate: str, block: str, folder: str) -> None:
-    said: list[str] = []
+    statuses: list[str] = []
 
-    def say(what: str, text: str) -> None:
-        said.append(what)
-        print(json.dumps([what, text, now()]), flush=True)
+    def on_status(status: str, text: str) -> None:
+        statuses.append(status)
+        print(json.dumps([status, text, now()]), flush=True)
 
-    devices = Devices(mic, speaker, int(rate), int(block), say)
+    devices = Devices(mic, speaker, int(rate), int(block), on_status)
     asleep_s = still_s = heard_while_lost_s = peak_while_lost = 0.0
-    in_hand: list[float] = []
-    heard: list[np.ndarray] = []
-    laid: list[np.ndarray] = []
-    lay = Feed.process
+    buffered: list[float] = []
+    captured: list[np.ndarray] = []
+    queued: list[np.ndarray] = []
+    process = Feed.process
 
-    def lay_and_keep(feed: Feed, samples: np.ndarray, excess_s: float) -> np.ndarray:
-        laid.append(lay(feed, samples, excess_s))
-        return laid[-1]
+    def process_and_keep(feed: Feed, samples: np.ndarray, excess_s: float) -> np.ndarray:
+        queued.append(process(feed, samples, excess_s))
+        return queued[-1]
 
-    Feed.process = lay_and_keep  # type: ignore[method-assign]
-    awake_at, heard_at = now(), None
+    Feed.process = process_and_keep  # type: ignore[method-assign]
+    loop_at, block_at = now(), None
     while not select.select([sys.stdin], [], [], 0)[0]:
         taken = devices.read()
         at = now()
-        asleep_s, awake_at = max(asleep_s, at - awake_at) if said else 0.0, at
+        asleep_s, loop_at = max(asleep_s, at - loop_at) if statuses else 0.0, at
         if taken is None:
             time.sleep(min(max(devices.due_in_s(), 0.001), 0.003))
             continue
-        if heard_at is not None:
-            still_s = max(still_s, at - heard_at)
-        heard_at = at
-        if "lost" in said and said[-1] == "lost":
+        if block_at is not None:
+            still_s = max(still_s, at - block_at)
+        block_at = at
+        if "lost" in statuses and statuses[-1] == "lost":
             heard_while_lost_s += len(taken[0]) / int(rate)
             peak_while_lost = max(peak_while_lost, float(np.abs(taken[0]).max()))
-        heard.append(taken[0][:, 0])
-        in_hand.append(devices.in_hand_s())
+        captured.append(taken[0][:, 0])
+        buffered.append(devices.buffered_s())
         devices.write(taken[0])
     metrics = {
         "mic_latency_s": devices.mic_latency_s,
@@ -63,15 +64,15 @@ def main(mic: str, speaker: str, rate: str, block: str, folder: str) -> None:
         "xruns": devices.mic_xruns + devices.speaker_xruns,
         "driver_xruns": devices.driver_xruns,
         "drift_ppm": devices.drift_ppm,
-        "in_hand_s": devices.in_hand_s(),
-        "least_in_hand_s": min(in_hand[20:], default=0.0),
+        "in_hand_s": devices.buffered_s(),
+        "least_in_hand_s": min(buffered[20:], default=0.0),
         "asleep_s": asleep_s,
         "still_s": still_s,
         "heard_while_lost_s": heard_while_lost_s,
         "peak_while_lost": peak_while_lost,
     }
     devices.close()
-    for name, blocks in (("heard", heard), ("laid", laid)):
+    for name, blocks in (("heard", captured), ("laid", queued)):
         np.save(Path(folder) / f"{name}.npy", np.concatenate([np.zeros(1, np.float32), *blocks]))
     print(json.dumps(metrics), flush=True)
 

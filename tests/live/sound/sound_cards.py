@@ -1,8 +1,8 @@
-"""Sound cards that this machine lacks: busy, of another rate, of many channels, unplugged, with a clock of their own.
+"""Fake sound cards: busy, of another rate, of many channels, unplugged, with a clock of their own.
 
-`System` stands where sounddevice and rtmixer stand: what of them `live.sound.device` and `live.sound.portaudio` use,
-with rtmixer's rules (an action is dropped when its ring runs dry or full), moved by a thread for each stream at real
-pace.
+`System` replaces sounddevice and rtmixer, as far as `live.sound.device` and `live.sound.portaudio` use them, with
+rtmixer's rules (an action is dropped when its ring runs dry or full); a thread for each stream moves the samples in
+real time.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class PortAudioError(Exception):
 
 
 class Card:
-    """One device. `says` gives the microphone's samples from the first one of a stream on; `heard` is what its
-    loudspeaker played."""
+    """One device. `says` returns the microphone's samples at positions counted from the start of the stream; `heard` is
+    what its loudspeaker played."""
 
     def __init__(self, name: str, ins: int = 1, outs: int = 2, rates: tuple[int, ...] = (48_000,)) -> None:
         self.name, self.ins, self.outs, self.rates = name, ins, outs, rates
@@ -65,7 +65,7 @@ class RingBuffer:
 
 
 class Stream:
-    """A running callback."""
+    """A stream, and the thread that stands for its callback."""
 
     def __init__(
         self, system: System, device: int | tuple[int, int], channels: Any, samplerate: float, **_: Any
@@ -169,12 +169,12 @@ class System:
         self.cards = list(cards)
         self.streams: list[Stream] = []
         self.looped_at: float | None = None
-        """When the loop of the test last went round; None: time goes without it."""
+        """When the test's loop last ran; None: time goes on without it."""
         self.default = SimpleNamespace(device=(0, len(cards) - 1))
         self._known = [card for card in cards if card.present]
 
     def wait(self) -> float:
-        """Time stands still for the cards while a busy machine lets the loop wait. Returns for how long."""
+        """Hold the cards' time while a busy machine keeps the loop waiting. Returns for how long."""
         began = time.perf_counter()
         while self.looped_at is not None and time.perf_counter() - self.looped_at > 0.005:
             time.sleep(0.001)

@@ -22,7 +22,7 @@ class Stage:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, system: System, mic: str, speaker: str) -> None:
         monkeypatch.setattr(device, "load_portaudio", lambda: (system, system))
-        monkeypatch.setattr(device, "look_from_outside", self._look)
+        monkeypatch.setattr(device, "probe_in_subprocess", self._look)
         for name, value in (("RETRY_S", 0.2), ("WATCH_S", 0.05), ("_SURVEYS", 3)):
             monkeypatch.setattr(device, name, value)
         self.system = system
@@ -95,7 +95,7 @@ def test_one_card_passes_every_sample(stage: Callable[..., Stage]) -> None:
     assert one.devices.speaker_latency_s == pytest.approx((2 * 480 + 256 - 32) / RATE + 0.008, abs=1e-4)
     assert one.devices.mic_latency_s == pytest.approx(0.008, abs=1e-4)
     assert np.ptp(np.diff(one.times[5:])) < 0.004, "time stamps do not jitter as callbacks do"
-    assert one.devices.in_hand_s() > 0.01
+    assert one.devices.buffered_s() > 0.01
 
 
 @pytest.mark.parametrize("least_channels", [1, 2])
@@ -149,7 +149,7 @@ def test_a_microphone_that_cannot_be_had_is_named_and_had_later(
     assert said in text
     assert "\n" not in text
     assert not one.devices.open
-    assert one.devices.in_hand_s() == pytest.approx(0.02), "nothing that could run dry"
+    assert one.devices.buffered_s() == pytest.approx(0.02), "nothing that could run dry"
     mic.busy, mic.present, mic.rates = False, True, (48_000, 22_050)
     one.until(lambda: one.said[-1][0] == "open")
     assert [what for what, _ in one.said] == ["lost", "open"], "each said once"
@@ -239,6 +239,6 @@ def test_the_engine_s_view_of_both_sides(stage: Callable[..., Stage]) -> None:
     one.until(lambda: one.devices.open)
     one.hand_on(0.2)
     assert microphone.latency_s + speaker.latency_s == pytest.approx(0.04066, abs=2e-4)
-    assert speaker.in_hand_s() > 0.01
+    assert speaker.buffered_s() > 0.01
     assert (speaker.xruns, microphone.xruns, speaker.drift_ppm) == (0, 0, None)
     assert microphone.due_in_s() <= 0.05

@@ -14,25 +14,25 @@ from live.sound.delay import Delay
 from live.sound.mixer import Dry, Silence, VoiceMixer
 from live.sound.presets import preset_voices
 from live.sound.voice import Voice
-from live.sound.voices import open_voice, voice_latency
+from live.sound.voices import open_voice, voice_latency_samples
 
 RATE, BLOCK = 48_000, 480
 
 
-class Marks:
-    """Says what it hears, late, and nothing but that; counts what it was fed."""
+class DelayedVoice:
+    """Returns its input, delayed; counts the samples it was fed."""
 
     def __init__(self, latency: int, context: int = 0, gain: float = 1.0) -> None:
         self.name = f"late by {latency}"
-        self.latency, self.context, self._gain = latency, context, gain
+        self.latency_samples, self.context, self._gain = latency, context, gain
         self.reset()
 
     def reset(self) -> None:
-        self._held = np.zeros(self.latency, np.float32)
-        self.heard = 0
+        self._held = np.zeros(self.latency_samples, np.float32)
+        self.fed = 0
 
     def process(self, samples: np.ndarray) -> np.ndarray:
-        self.heard += len(samples)
+        self.fed += len(samples)
         both = np.concatenate([self._held, samples])
         self._held = both[len(samples) :]
         return np.float32(self._gain) * both[: len(samples)]
@@ -54,60 +54,60 @@ def speech(data: Path, seconds: float) -> np.ndarray:
     return np.resize(whole, round(seconds * RATE) // BLOCK * BLOCK)
 
 
-def test_every_voice_has_the_show_s_latency() -> None:
+def test_every_voice_has_the_latency_of_the_show() -> None:
     rng = np.random.default_rng(0)
     sound = rng.normal(0, 0.1, 200 * BLOCK).astype(np.float32)
-    for voice in (Dry(), Marks(700, 3000), Marks(1500)):
-        mixer = VoiceMixer(RATE, BLOCK, 1500, hurry=False)
+    for voice in (Dry(), DelayedVoice(700, 3000), DelayedVoice(1500)):
+        mixer = VoiceMixer(RATE, BLOCK, 1500, real_time=False)
         mixer.change(voice, 0.0)
         played = run(mixer, sound)
         after = slice(60 * BLOCK, 200 * BLOCK)
         assert np.allclose(played[after], sound[60 * BLOCK - 1500 : 200 * BLOCK - 1500], atol=1e-6)
 
 
-def test_a_voice_comes_on_with_the_past_it_needs() -> None:
-    """It has heard its whole context when it is first heard, and nothing is missing meanwhile."""
+def test_voice_has_its_context_when_it_comes_on() -> None:
+    """It was fed its whole context before its fade begins, and no sound is missing meanwhile."""
     sound = np.random.default_rng(0).normal(0, 0.1, 400 * BLOCK).astype(np.float32)
-    mixer = VoiceMixer(RATE, BLOCK, 2000, hurry=False)
+    mixer = VoiceMixer(RATE, BLOCK, 2000, real_time=False)
     mixer.change(Dry(), 0.0)
     run(mixer, sound[: 200 * BLOCK])
-    late = Marks(2000, context=9000)
+    late = DelayedVoice(2000, context=9000)
     came = []
-    mixer.change(late, 0.0, lambda: came.append(late.heard))
+    mixer.change(late, 0.0, lambda: came.append(late.fed))
     played = run(mixer, sound[200 * BLOCK :])
     assert came[0] >= 9000
-    # Two voices that say the same add up to more in the middle of an equal-power fade; never to less.
-    said = sound[200 * BLOCK - 2000 : 400 * BLOCK - 2000]
-    assert (np.abs(played) >= np.abs(said) - 1e-6).all()
-    assert (np.abs(played) <= 1.5 * np.abs(said) + 1e-6).all()
+    # Two equal voices add up to more in the middle of an equal-power fade, never to less.
+    original = sound[200 * BLOCK - 2000 : 400 * BLOCK - 2000]
+    assert (np.abs(played) >= np.abs(original) - 1e-6).all()
+    assert (np.abs(played) <= 1.5 * np.abs(original) + 1e-6).all()
 
 
-def test_power_is_kept_through_a_fade() -> None:
-    """Two voices that have nothing in common: their power stays what it was, within 0.7 dB at every moment."""
+def test_power_is_constant_through_a_fade() -> None:
+    """Two uncorrelated voices: the power stays the same, within 0.7 dB at every moment."""
     rng = np.random.default_rng(3)
     sound = rng.normal(0, 0.1, 600 * BLOCK).astype(np.float32)
 
-    class Other(Dry):
+    class NoiseVoice(Dry):
         def process(self, samples: np.ndarray) -> np.ndarray:
             return rng.normal(0, 0.1, len(samples)).astype(np.float32)
 
-    mixer = VoiceMixer(RATE, BLOCK, 0, hurry=False)
+    mixer = VoiceMixer(RATE, BLOCK, 0, real_time=False)
     mixer.change(Dry(), 0.0)
     run(mixer, sound[: 10 * BLOCK])
-    mixer.change(Other("other"), 4.0)
+    mixer.change(NoiseVoice("noise"), 4.0)
     played = run(mixer, sound[10 * BLOCK :])
     power = np.square(played).reshape(-1, 10 * BLOCK).mean(axis=1)
     assert np.abs(10 * np.log10(power / 0.01)).max() < 0.7
 
 
-def test_the_newest_wish_wins() -> None:
+def test_newest_request_wins() -> None:
     sound = np.ones(300 * BLOCK, np.float32)
-    mixer = VoiceMixer(RATE, BLOCK, 0, hurry=False)
-    mixer.change(Marks(0, gain=0.2), 0.0)
+    mixer = VoiceMixer(RATE, BLOCK, 0, real_time=False)
+    mixer.change(DelayedVoice(0, gain=0.2), 0.0)
     run(mixer, sound[: 20 * BLOCK])
     came = []
     for name, gain in (("a", 0.4), ("b", 0.6), ("c", 0.8)):
-        mixer.change(Marks(0, gain=gain), 1.0, lambda name=name: came.append(name))
+        mixer.change(DelayedVoice(0, gain=gain), 1.0, lambda name=name: came.append(name))
         mixer.process(sound[:BLOCK])
     played = run(mixer, sound)
     assert came == ["a", "c"]
@@ -115,40 +115,40 @@ def test_the_newest_wish_wins() -> None:
     assert not mixer.fading
 
 
-def test_a_slower_voice_is_refused() -> None:
+def test_voice_slower_than_the_mixer_is_refused() -> None:
     with pytest.raises(ValueError, match="slower"):
-        VoiceMixer(RATE, BLOCK, 100).change(Marks(101), 0.0)
+        VoiceMixer(RATE, BLOCK, 100).change(DelayedVoice(101), 0.0)
 
 
 def test_latency_is_raised_and_never_lowered() -> None:
     sound = np.random.default_rng(0).normal(0, 0.1, 90 * BLOCK).astype(np.float32)
-    mixer = VoiceMixer(RATE, BLOCK, 1000, hurry=False)
-    mixer.change(Marks(1000), 0.0)
+    mixer = VoiceMixer(RATE, BLOCK, 1000, real_time=False)
+    mixer.change(DelayedVoice(1000), 0.0)
     played = []
     for latency, late in ((1000, 1000), (200, 1000), (1500, 1500)):
         mixer.raise_latency(latency)
-        assert mixer.latency == late
+        assert mixer.latency_samples == late
         begin = len(played) * 30 * BLOCK
         played.append(run(mixer, sound[begin : begin + 30 * BLOCK]))
         settled = slice(begin + 20 * BLOCK, begin + 30 * BLOCK)
-        said = sound[settled.start - late : settled.stop - late]
-        assert np.allclose(np.concatenate(played)[settled], said, atol=1e-6)
+        original = sound[settled.start - late : settled.stop - late]
+        assert np.allclose(np.concatenate(played)[settled], original, atol=1e-6)
 
 
-def test_a_voice_that_failed_is_gone_at_once() -> None:
+def test_cut_removes_a_failed_voice_at_once() -> None:
     mixer = VoiceMixer(RATE, BLOCK, 0)
-    mixer.change(Marks(0), 1.0)
+    mixer.change(DelayedVoice(0), 1.0)
     mixer.process(np.ones(BLOCK, np.float32))
     mixer.cut(Silence("silence"))
     assert not mixer.process(np.ones(BLOCK, np.float32)).any()
 
 
 def test_two_hundred_changes_on_real_speech(data: Path) -> None:
-    """Among bypass and presets, at any moment: no sample missing, and no jump that the speech round it has not."""
+    """Among bypass and presets, at random moments: no sample missing, and no jump larger than in the speech nearby."""
     names = ["bypass", "octave-down", "whisper", "child-quick", "giant-quick", "bypass", "robot", "octave-up-quick"]
     voices: list[Voice] = [open_voice(name, RATE, BLOCK) for name in names]
-    latency = max(voice.latency for voice in voices)
-    mixer = VoiceMixer(RATE, BLOCK, latency, hurry=False)
+    latency = max(voice.latency_samples for voice in voices)
+    mixer = VoiceMixer(RATE, BLOCK, latency, real_time=False)
     sound = speech(data, 48.0)
     rng = np.random.default_rng(7)
     changed, played, came = 0, [], []
@@ -160,20 +160,20 @@ def test_two_hundred_changes_on_real_speech(data: Path) -> None:
                 voices[changed % len(voices)], float(rng.choice([0.0, 0.0, 0.05])), lambda at=at: came.append(at)
             )
         played.append(mixer.process(sound[at : at + BLOCK]))
-    heard = np.concatenate(played)
+    output = np.concatenate(played)
     assert changed == 200
     assert len(came) >= 199
-    assert len(heard) == len(sound)
-    assert np.isfinite(heard).all()
+    assert len(output) == len(sound)
+    assert np.isfinite(output).all()
     # A click is a jump of the slope far beyond those of the 20 ms around it.
-    jumps = np.abs(np.diff(heard, 2))
+    jumps = np.abs(np.diff(output, 2))
     for at in came:
         here = jumps[at : at + 2 * BLOCK].max()
         around = np.concatenate([jumps[max(at - 6 * BLOCK, 0) : at], jumps[at + 2 * BLOCK : at + 8 * BLOCK]]).max()
         assert here < max(4.0 * around, 0.02), (at / RATE, here, around)
 
 
-def test_a_delay_moves_without_a_click() -> None:
+def test_delay_changes_without_a_click() -> None:
     delay = Delay(0, RATE)
     tone = 0.5 * np.sin(2 * np.pi * 200 * np.arange(100 * BLOCK) / RATE).astype(np.float32)
     played = []
@@ -181,10 +181,10 @@ def test_a_delay_moves_without_a_click() -> None:
         if at == 50 * BLOCK:
             delay.set(777)
         played.append(delay.process(tone[at : at + BLOCK]))
-    heard = np.concatenate(played)
-    assert np.array_equal(heard[: 50 * BLOCK], tone[: 50 * BLOCK])
-    assert np.allclose(heard[51 * BLOCK :], tone[51 * BLOCK - 777 : -777])
-    assert np.abs(np.diff(heard)).max() < 2.5 * np.abs(np.diff(tone)).max()
+    output = np.concatenate(played)
+    assert np.array_equal(output[: 50 * BLOCK], tone[: 50 * BLOCK])
+    assert np.allclose(output[51 * BLOCK :], tone[51 * BLOCK - 777 : -777])
+    assert np.abs(np.diff(output)).max() < 2.5 * np.abs(np.diff(tone)).max()
 
 
 def test_the_show_knows_every_preset() -> None:
@@ -193,15 +193,15 @@ def test_the_show_knows_every_preset() -> None:
 
 
 @pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
-def test_latencies_keep_their_promises(rate: int) -> None:
+def test_latencies_of_the_presets(rate: int) -> None:
     """Block, set point of two blocks and limiter included: WORLD within 100 ms, the quick ones within 40."""
     for name in PRESET_NAMES:
         block = rate // 100
-        assert (3 * block + voice_latency(name, rate, block)) / rate + 0.001 <= 0.100
+        assert (3 * block + voice_latency_samples(name, rate, block)) / rate + 0.001 <= 0.100
         block = rate // 200
-        assert (3 * block + voice_latency(f"{name}-quick", rate, block)) / rate + 0.001 <= 0.040
+        assert (3 * block + voice_latency_samples(f"{name}-quick", rate, block)) / rate + 0.001 <= 0.040
 
 
-def test_an_unknown_voice_is_refused_in_a_line() -> None:
+def test_unknown_voice_is_refused_in_one_line() -> None:
     with pytest.raises(ValueError, match='no voice "octave-sideways": choose one of bypass'):
         open_voice("octave-sideways", RATE, BLOCK)

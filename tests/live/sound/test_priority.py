@@ -1,4 +1,4 @@
-"""Who is urgent, and who is not: what the sound process starts must not be as urgent as itself."""
+"""Scheduling priority: processes that the sound process starts must not inherit its own."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import pytest
 
 from live.sound.priority import ROUND_ROBIN, reset_priority
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux is asked for urgency")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="priorities are set on Linux alone")
 
 
-def urgently(what: Callable[[], object], make_urgent: Callable[[], object]) -> None:
-    """In a thread that is urgent and ends with it; skips where the system does not allow one."""
+def at_priority(function: Callable[[], object], raise_thread: Callable[[], object]) -> None:
+    """Run the function in a thread of raised priority, which then ends; skips where the system does not allow one."""
     with ThreadPoolExecutor(1) as thread:
         try:
-            thread.submit(make_urgent).result()
+            thread.submit(raise_thread).result()
         except PermissionError:
-            pytest.skip("this system lets nobody here be urgent")
-        thread.submit(what).result()
+            pytest.skip("this system does not allow a raised priority")
+        thread.submit(function).result()
 
 
-def real_time() -> None:
+def make_real_time() -> None:
     os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(ROUND_ROBIN))
 
 
@@ -33,19 +33,19 @@ def sleeper() -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
 
 
-def test_a_child_of_real_time_is_as_any_other() -> None:
+def test_child_of_a_real_time_thread_gets_ordinary_priority() -> None:
     def start() -> None:
         with sleeper() as child:
             assert os.sched_getscheduler(child.pid) == os.SCHED_RR, "inherited"
             reset_priority(child.pid)
             assert os.sched_getscheduler(child.pid) == os.SCHED_OTHER
             child.kill()
-        assert os.sched_getscheduler(0) == os.SCHED_RR, "who started it stays urgent"
+        assert os.sched_getscheduler(0) == os.SCHED_RR, "the starting thread keeps its priority"
 
-    urgently(start, real_time)
+    at_priority(start, make_real_time)
 
 
-def test_a_child_of_the_raised_is_as_any_other() -> None:
+def test_child_of_a_raised_thread_gets_ordinary_priority() -> None:
     def start() -> None:
         with sleeper() as child:
             assert os.getpriority(os.PRIO_PROCESS, child.pid) == -5, "inherited"
@@ -53,10 +53,10 @@ def test_a_child_of_the_raised_is_as_any_other() -> None:
             assert os.getpriority(os.PRIO_PROCESS, child.pid) == 0
             child.kill()
 
-    urgently(start, lambda: os.setpriority(os.PRIO_PROCESS, 0, -5))
+    at_priority(start, lambda: os.setpriority(os.PRIO_PROCESS, 0, -5))
 
 
-def test_one_that_asks_for_less_keeps_it_and_one_that_is_over_is_no_trouble() -> None:
+def test_lower_priority_is_kept_and_an_ended_process_is_ignored() -> None:
     with sleeper() as child:
         os.setpriority(os.PRIO_PROCESS, child.pid, 19)
         reset_priority(child.pid)

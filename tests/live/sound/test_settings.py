@@ -1,4 +1,4 @@
-"""What a parameter's name says: whose it is, and whether it lasts; and which voices make a show quick."""
+"""Which parameters belong to the channel strip and which to a voice; which voices make a show quick."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from live.sound.channel_strip import ChannelStrip
 from live.sound.settings import is_quick
 
 
-def test_the_desk_knows_its_own_and_no_voice_s() -> None:
-    desk = ChannelStrip(48_000)
-    assert [desk.set(name.removeprefix("sound/"), 0.0) for name in STRIP_PARAMETERS] == [True] * len(STRIP_PARAMETERS)
-    assert [desk.set(name.removeprefix("sound/"), 0.0) for name in CUE_PARAMETERS] == [False] * len(CUE_PARAMETERS)
+def test_channel_strip_knows_its_own_parameters_and_no_voice_s() -> None:
+    strip = ChannelStrip(48_000)
+    assert [strip.set(name.removeprefix("sound/"), 0.0) for name in STRIP_PARAMETERS] == [True] * len(STRIP_PARAMETERS)
+    assert [strip.set(name.removeprefix("sound/"), 0.0) for name in CUE_PARAMETERS] == [False] * len(CUE_PARAMETERS)
 
 
-def test_a_show_is_quick_where_all_its_voices_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A frozen voice that filters is; one that goes by a vocoder, or cannot be read, is not."""
+def test_a_show_is_quick_if_all_its_voices_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frozen voice that is a filter is quick; one with a vocoder, or one that cannot be read, is not."""
     gives = {"filter.onnx": ("mcep_change", "converted_lf0"), "world.onnx": ("converted_mcep",)}
 
     def read_manifest(path: str) -> Mock:

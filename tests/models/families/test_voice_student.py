@@ -159,7 +159,8 @@ def test_it_is_frozen_without_its_teacher(run: Path, frozen: Path, folders: list
 def test_on_stage_the_latency_is_as_declared_and_blocks_do_not_matter(frozen: Path) -> None:
     sound = syllables("anna", 11)
     voice = BlockAdapter(open_frozen_voice(frozen, "cpu"), "ben", RATE, 160)
-    assert voice.latency == BlockAdapter(frozen_voice_outline(frozen), "ben", RATE, 160).latency == LOOKAHEAD
+    outline = BlockAdapter(frozen_voice_outline(frozen), "ben", RATE, 160)
+    assert voice.latency_samples == outline.latency_samples == LOOKAHEAD
     for block in (80, 240, 800):
         blocks = BlockAdapter(open_frozen_voice(frozen, "cpu"), "ben", RATE, block)
         inside = BlockAdapter(open_frozen_voice(frozen, "cpu"), "ben", RATE, block)

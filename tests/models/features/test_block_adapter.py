@@ -77,7 +77,7 @@ def test_in_blocks_it_is_what_it_is_whole(data: Path, rate: int, hop_frames: int
         whole = len(sound) // block * block
         played = in_blocks(voice(rate, block, hop_frames), sound, block)
         assert np.array_equal(played, voice(rate, block, hop_frames).process(sound[:whole]))
-        output[block] = played[voice(rate, block, hop_frames).latency :]
+        output[block] = played[voice(rate, block, hop_frames).latency_samples :]
     shortest = min(map(len, output.values()))
     assert shortest > rate // 4
     for block in BLOCKS:
@@ -94,8 +94,8 @@ def test_it_is_as_late_as_it_declares(data: Path, mapping: type) -> None:
         sound = sound[: len(sound) // 480 * 480]
         converter = voice(48_000, 480, mapping=mapping)
         played = in_blocks(converter, sound, 480)
-        errors.append((_lag(sound, played, 48_000) - converter.latency) / 48)
-        assert converter.latency <= 0.040 * 48_000 + mapping.lookahead * 240
+        errors.append((_lag(sound, played, 48_000) - converter.latency_samples) / 48)
+        assert converter.latency_samples <= 0.040 * 48_000 + mapping.lookahead * 240
     assert abs(np.median(errors)) < 1.0
 
 
@@ -105,14 +105,14 @@ def test_an_unvoiced_click_is_late_to_the_sample() -> None:
     sound[20_000] = 0.5
     converter = voice(48_000, 480)
     played = in_blocks(converter, sound, 480)
-    assert abs(int(np.argmax(np.abs(played))) - 20_000 - converter.latency) <= 1
+    assert abs(int(np.argmax(np.abs(played))) - 20_000 - converter.latency_samples) <= 1
 
 
 @pytest.mark.parametrize(("latency", "length"), [(0, 480), (0, 0), (700, 1000), (700, 740), (3000, 10)])
 def test_a_whole_recording_comes_out_as_long_as_it_was_and_where_it_was(latency: int, length: int) -> None:
     class Echo:
         def __init__(self) -> None:
-            self.latency = latency
+            self.latency_samples = latency
             self.held = np.zeros(latency, np.float32)
 
         def process(self, samples: np.ndarray) -> np.ndarray:

@@ -78,7 +78,7 @@ def played(says: Says, sound: Mono, block: int = HOP) -> Mono:
 
 def test_where_nothing_is_asked_the_sound_comes_as_it_was_and_as_late_as_declared(woman: Mono) -> None:
     voice = BlockAdapter(FilteredVoice(Scripted(nothing)), "test", SAMPLE_RATE, HOP)
-    assert voice.latency == LATE
+    assert voice.latency_samples == LATE
     output = voice.process(woman[: len(woman) // HOP * HOP])
     np.testing.assert_allclose(output[LATE:], woman[: len(output) - LATE], atol=1e-5)
 
@@ -164,7 +164,7 @@ def test_the_output_does_not_depend_on_the_blocks(woman: Mono, rate: int) -> Non
 def test_it_is_as_late_as_the_house_allows() -> None:
     """Block, two in hand, the limiter's millisecond and the voice: within 40 ms."""
     voice = BlockAdapter(FilteredVoice(Scripted(nothing)), "test", 48000, 240)
-    assert 1e3 * (3 * 240 + 48 + voice.latency) / 48000 <= 33.0
+    assert 1e3 * (3 * 240 + 48 + voice.latency_samples) / 48000 <= 33.0
 
 
 def test_no_click_however_the_filter_changes(woman: Mono) -> None:

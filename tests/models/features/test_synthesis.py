@@ -22,7 +22,7 @@ def buzz(pitch: float, seconds: float) -> np.ndarray:
 def moved(sound: np.ndarray, semitones: float) -> tuple[np.ndarray, int]:
     voice = BlockAdapter(FrameVoice(24_000, (VoiceLayer(Same()),)), "voice", RATE, 480)
     voice.set("pitch", semitones)
-    return in_blocks(voice, sound, 480), voice.latency
+    return in_blocks(voice, sound, 480), voice.latency_samples
 
 
 def test_above_a_microphone_s_band_nothing_roars() -> None:

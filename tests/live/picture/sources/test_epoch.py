@@ -1,4 +1,4 @@
-"""A movie as camera that keeps to an epoch: its pictures have the times that who plays its sound gives them."""
+"""A movie as camera that keeps to an epoch: its pictures have the times that the player of its sound uses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from live.app import _from_one_movie
+from live.app import _synchronized
 from live.picture.settings import PictureSettings
 from live.picture.sources.demo import DemoSource
 from live.picture.sources.movie_file import MovieFile
@@ -123,20 +123,20 @@ def test_the_period_is_the_longer_of_picture_and_sound(tmp_path: Path) -> None:
 def test_only_one_and_the_same_movie_is_kept_together(tmp_path: Path) -> None:
     path, other = (movie(tmp_path / name, TIMES_S, sound_s=0.5) for name in ("m.mp4", "o.mp4"))
     (tmp_path / "link.mp4").symlink_to(path)
-    picture, sound = _from_one_movie(PictureSettings(camera=str(path)), SoundSettings(mic=str(tmp_path / "link.mp4")))
+    picture, sound = _synchronized(PictureSettings(camera=str(path)), SoundSettings(mic=str(tmp_path / "link.mp4")))
     assert picture.epoch == sound.epoch
     assert picture.epoch == pytest.approx(now(), abs=1.0)
     assert picture.period_s == sound.period_s == playing_time(path)
     for mic in (str(other), "none", "demo", "default"):
-        picture, sound = _from_one_movie(PictureSettings(camera=str(path)), SoundSettings(mic=mic))
+        picture, sound = _synchronized(PictureSettings(camera=str(path)), SoundSettings(mic=mic))
         assert (picture.epoch, sound.mic) == (None, mic)
 
 
 def test_the_demos_performer_and_speech_begin_at_one_moment(watch: Watch) -> None:
-    picture, sound = _from_one_movie(PictureSettings(camera="demo"), SoundSettings(mic="demo"))
+    picture, sound = _synchronized(PictureSettings(camera="demo"), SoundSettings(mic="demo"))
     assert picture.epoch == sound.epoch
     assert picture.epoch is not None
-    assert _from_one_movie(PictureSettings(camera="demo"), SoundSettings(mic="none"))[0].epoch is None
+    assert _synchronized(PictureSettings(camera="demo"), SoundSettings(mic="none"))[0].epoch is None
     asked: list[float] = []
 
     class Performer:

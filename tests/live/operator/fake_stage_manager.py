@@ -1,4 +1,4 @@
-"""A StageManager that follows a script: the same surface as the real one, no engine, no process, no file."""
+"""A StageManager that follows a script: the interface of the real one without engine, process or file."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class FakeFrames:
 
 
 class FakeAudience:
-    """Hands pictures on in a thread of its own, and keeps what was presented."""
+    """Hands pictures to subscribers in a thread of its own, and records what was presented."""
 
     def __init__(self) -> None:
         self.subscribers: list[Callable[[SharedPicture], None]] = []
@@ -70,7 +70,7 @@ class FakeAudience:
         self.subscribers.append(subscriber)
         return lambda: self.subscribers.remove(subscriber)
 
-    def presented(self, shown: SharedPicture, at: float) -> None:
+    def on_drawn(self, shown: SharedPicture, at: float) -> None:
         self.presented_at.append((shown.index, at))
 
     def hand_on(self, shown: SharedPicture) -> None:
@@ -97,8 +97,8 @@ class FakeAudience:
             self._thread.join()
 
 
-class FakeStage:
-    """Does as told, writes down what it was told, and calls its listeners."""
+class FakeStageManager:
+    """Does what is asked, records each call, and calls its listeners."""
 
     def __init__(self, *cues: CueState) -> None:
         self.calls: list[tuple[Any, ...]] = []
@@ -116,7 +116,6 @@ class FakeStage:
             standby=1,
             waiting=None,
             panic=False,
-            follow_in_s=None,
             picture=EngineState("picture", "performing", 0.1, 0, {}),
             sound=EngineState("sound", "performing", 0.1, 0, {}),
             faults=(),
@@ -131,7 +130,7 @@ class FakeStage:
         return Show(self.state.show_name, tuple(cues))
 
     def become(self, **changes: Any) -> None:
-        """Another state, told to who listens."""
+        """Changes the state, and calls the listeners."""
         self.state = replace(self.state, **changes)
         for listener in list(self.listeners):
             listener()
@@ -182,13 +181,13 @@ class FakeStage:
         self.calls.append(("begin_reload", path))
         return True
 
-    def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         self.listeners.append(callback)
         return lambda: self.listeners.remove(callback)
 
 
 def sound(**changes: Any) -> EngineState:
-    """A sound engine that performs, with the figures it sends."""
+    """A sound engine that performs, with the metrics it sends."""
     metrics: dict[str, Any] = {
         "microphone": "USB microphone",
         "speaker": "Stage left",

@@ -1,0 +1,125 @@
+"""The engine's end of the pipe, and where an engine's process begins and ends. Runs in an engine's process.
+
+An engine ends itself when its pipe closes, so that nothing outlives a parent that was killed. Its loop sees
+`EngineLink.closed`; should the loop hang, the reading thread ends the process; should the loop hang while it holds
+Python's lock, a watchdog outside of Python ends it.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import importlib
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+import traceback
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from live.process.channel import Channel
+from live.process.messages import Command, Event, Fault
+
+_EXIT_GRACE_S = 1.0
+"""How long a loop has to end by itself after the pipe has closed."""
+_MAX_HELD_LOCK_S = 20.0
+"""Longest time Python's lock may be held in an engine; the StageManager has declared it hanging long before."""
+
+
+class EngineLink:
+    """The engine's end of the pipe. `poll` and `send` belong to its loop and never wait."""
+
+    def __init__(self, connection: Connection[Any, Any], *, guarded: bool = False) -> None:
+        """guarded: end the whole process soon after the pipe has closed. Only in a process of the engine's own."""
+        self._channel = Channel(connection, "link", on_end=_exit_process if guarded else None)
+        self._channel.start()
+
+    def poll(self) -> list[Command]:
+        """The commands that have arrived since the last call, oldest first."""
+        return self._channel.take()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Sleep until a command arrives; True when one has. `wake` and the link's closing end it, too."""
+        return self._channel.wait(timeout_s)
+
+    def wake(self) -> None:
+        """End the loop's `wait`; called by another thread of the engine that has something for the loop."""
+        self._channel.wake()
+
+    def send(self, event: Event) -> None:
+        self._channel.send(event)
+
+    @property
+    def closed(self) -> bool:
+        """The parent is gone: the loop must end."""
+        return self._channel.ended.is_set()
+
+    def flush(self, timeout_s: float) -> None:
+        """Wait until all events are written to the pipe."""
+        self._channel.flush(timeout_s)
+
+    def close(self, timeout_s: float = 1.0) -> None:
+        """End the threads of a link within one process (tests); the other end must be closed already."""
+        self._channel.flush(timeout_s)
+        self._channel.join(timeout_s)
+
+
+def _exit_process() -> None:
+    """Give the loop _EXIT_GRACE_S to end by itself, then end the process. Runs in the reading thread."""
+    time.sleep(_EXIT_GRACE_S)
+    _remove_orphaned_files()
+    os._exit(3)
+
+
+def _remove_orphaned_files() -> None:
+    """Remove the parent's temporary folder with the fork server's socket, which a killed parent leaves behind."""
+    parent = multiprocessing.parent_process()
+    folder = getattr(multiprocessing.current_process(), "_config", {}).get("tempdir")
+    if folder is not None and parent is not None and not parent.is_alive():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _guard_against_held_lock(link: EngineLink) -> None:
+    """Restart a watchdog outside of Python every 2 s. Runs in a thread of its own: should a library hold Python's lock
+    for ever, no thread runs any more, and the watchdog ends the process after _MAX_HELD_LOCK_S."""
+    with open(os.devnull, "w") as nowhere:
+        while not link.closed:
+            faulthandler.dump_traceback_later(_MAX_HELD_LOCK_S, exit=True, file=nowhere)
+            link._channel.ended.wait(2.0)
+        faulthandler.dump_traceback_later(_EXIT_GRACE_S * 2, exit=True, file=nowhere)
+        time.sleep(_EXIT_GRACE_S * 3)
+
+
+def engine_main(entry: str, connection: Connection[Any, Any], arguments: tuple[Any, ...]) -> None:
+    """The main function of an engine's process. `entry` is "module:function", called as function(link, *arguments)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C does
+    link = EngineLink(connection, guarded=True)
+    threading.Thread(target=_guard_against_held_lock, args=(link,), name="link-guard", daemon=True).start()
+    code = 0
+    try:
+        module, _, function = entry.partition(":")
+        getattr(importlib.import_module(module), function)(link, *arguments)
+    except Exception as error:
+        code = 1
+        link.send(Fault(time.perf_counter(), "engine", _one_line(error)))
+        if os.environ.get("GUISE_TRACEBACKS"):
+            traceback.print_exc()
+    link.flush(1.0)
+    _remove_orphaned_files()
+    faulthandler.cancel_dump_traceback_later()
+    # Graphics drivers and sound servers may hang or crash while a process exits; everything that matters is sent.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _one_line(error: BaseException) -> str:
+    """The exception's type, text, and the file and line that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"

@@ -1,0 +1,37 @@
+"""What the StageManager's tests wait for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from live.manage.stage_manager import DOUBLE_PRESS_S, StageManager
+
+
+def until(condition: Callable[[], object], timeout_s: float = 8.0) -> bool:
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.005)
+    return bool(condition())
+
+
+def performs(manager: StageManager, cue: int | None) -> bool:
+    """Both engines report that they perform this cue."""
+    state = manager.state
+    return cue is not None and all(engine.metrics.get("cue") == cue for engine in (state.picture, state.sound))
+
+
+def statuses(manager: StageManager) -> list[str]:
+    return [cue.status for cue in manager.state.cues]
+
+
+def all_settled(manager: StageManager) -> bool:
+    """Every cue is ready or refused."""
+    return all(status in ("ready", "refused") for status in statuses(manager))
+
+
+def pause() -> None:
+    """Wait until the next press counts as a press of its own."""
+    time.sleep(DOUBLE_PRESS_S + 0.05)

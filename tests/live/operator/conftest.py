@@ -1,0 +1,33 @@
+"""The windows, opened and closed for each test that asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PyQt5.QtCore import QCoreApplication, QEvent
+from PyQt5.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from live.operator import theme
+from tests.live.operator.fake_stage_manager import FakeStageManager
+from tests.live.operator.ui import Ui
+
+
+@pytest.fixture
+def ui(qtbot: QtBot, qapp: QApplication, tmp_path: Path) -> Iterator[Ui]:
+    theme.apply(qapp)
+    made = Ui(FakeStageManager(), tmp_path)
+    made.window.resize(1280, 720)
+    made.window.show()
+    made.stage.show_as_window()
+    made.window.activateWindow()
+    qtbot.waitUntil(made.window.isActiveWindow)
+    made.window.cue_list.setFocus()
+    yield made
+    made.window.close_without_asking()
+    made.stage.close_for_good()
+    made.window.deleteLater()
+    made.stage.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)

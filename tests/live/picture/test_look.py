@@ -1,0 +1,90 @@
+"""Real looks: where they draw, what they read, how they are laid into the frame."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from export.artifact.model_file import check
+from export.runtime.cuda import CudaSession
+from export.runtime.session import open_session
+from export.runtime.session_options import build, options
+from live.picture.look import ModelLook, face_square, open_look
+
+from .conftest import SIZE, drawn_points
+
+
+@pytest.mark.parametrize("style", ["smooth", "face2face"])
+@pytest.mark.parametrize("retarget", [True, False])
+def test_lines_are_drawn_in_the_target_s_place(make_look: Callable[..., Path], style: str, retarget: bool) -> None:
+    look = open_look(make_look(style=style, tint=0), "cpu", retarget)
+    assert look.size == (SIZE, SIZE)
+    assert look.provider == "CPU"
+    assert look.needs_face
+    frame = np.zeros((480, 640, 3), np.uint8)
+    points = drawn_points((450, 180), 160)
+    picture = look.perform(frame, points, points)
+    rows, columns = np.nonzero(picture[..., 1] > 100)
+    if retarget:  # At rest the performer is the target at rest.
+        assert (columns.min(), columns.max()) == pytest.approx((SIZE * 0.2, SIZE * 0.8), abs=3)
+        assert rows.max() == pytest.approx(SIZE * (0.42 + 0.62 * 0.6), abs=3)
+    else:
+        scale = SIZE / 480
+        assert (columns.min(), columns.max()) == pytest.approx((290 * scale, 450 * scale), abs=3)
+    look.close()
+
+
+def test_an_aligned_face_has_its_eyes_in_place() -> None:
+    for turn in (0.0, 0.4):
+        points = drawn_points((0, 0), 100)
+        spin = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+        points = (points @ spin + [300, 200]).astype(np.float32)
+        placed = face_square(points, 64)
+        inverse = np.linalg.inv(placed[:, :2])
+        eyes = [(points[s].mean(0) - placed[:, 2]) @ inverse.T for s in (slice(36, 42), slice(42, 48))]
+        assert eyes[1][0] - eyes[0][0] == pytest.approx(0.30 * 64, abs=0.1)
+        assert eyes[0][1] == pytest.approx(eyes[1][1], abs=0.01)
+        assert eyes[0][1] == pytest.approx(0.42 * 64, abs=0.1)
+
+
+@pytest.mark.parametrize("reads", ["face", "frame"])
+def test_a_look_with_a_mask_is_laid_into_the_frame(make_look: Callable[..., Path], reads: str) -> None:
+    look = open_look(make_look(reads=reads, tint=60, mask=True), "cpu")
+    frame = np.full((120, 160, 3), 90, np.uint8)
+    points = drawn_points((80, 60), 60)
+    picture = look.perform(frame, points, points)
+    assert picture.shape == frame.shape
+    assert look.size is None
+    assert picture[60, 80].tolist() == pytest.approx([150, 90, 90], abs=2)
+    assert picture[2, 2].tolist() == [90, 90, 90]
+    assert frame.max() == 90
+    look.close()
+
+
+def test_a_look_on_a_thread_of_its_own_gives_the_same(
+    make_look: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As on a graphics card, with the CPU in its place.
+    def on_its_thread(path: str, provider: str, **wanted: Any) -> CudaSession:
+        model = Path(path)
+        return CudaSession(
+            model, check(model), "CUDA", lambda graph: build(model, "CPU", {}, options(1)), "fp32", device="cpu"
+        )
+
+    path = make_look()
+    points = drawn_points((80, 60), 60)
+    frame = np.zeros((120, 160, 3), np.uint8)
+    with open_session(path, "cpu") as session:
+        plain = ModelLook(str(path), session).perform(frame, points, points).copy()
+    monkeypatch.setattr("live.picture.look.open_session", on_its_thread)
+    look = open_look(str(path), "auto")
+    assert look.provider == "CUDA"
+    np.testing.assert_array_equal(look.perform(frame, points, points), plain)
+    # What the slot forgets is freed by nobody's hand.
+    del look
+    gc.collect()

@@ -1,0 +1,82 @@
+"""The structure of the code: what docs/architecture.md promises and no linter checks."""
+
+from __future__ import annotations
+
+from configparser import ConfigParser
+
+from tests.bench.structure import (
+    LONGEST_FILE,
+    PACKAGES,
+    ROOT,
+    circles,
+    classes,
+    functions,
+    imports,
+    long_files,
+    relative,
+    sources,
+)
+
+TO_BE_CUT = {"live/manage/stage_manager.py", "live/sound/engine.py", "live/sound/device.py"}
+"""Files of more than one concern that are still to be taken apart."""
+DRAWINGS = ("live/demo/portrait.py", "live/demo_training/characters/")
+"""A drawing is one long description of one thing."""
+
+AT_THE_TOP = {"__init__", "app", "cli", "doctor"}
+"""Modules that may lie in a top-level package itself: they wire its packages together, and nothing imports them but the
+front door."""
+
+
+def _contracts() -> dict[str, set[str]]:
+    """Top-level package -> the packages within it that a layer contract names."""
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg", "utf-8")
+    layered = {}
+    for section in config.sections():
+        if section.startswith("importlinter:contract:") and config[section]["type"] == "layers":
+            layers = config[section]["layers"].replace("|", "\n").split()
+            for container in config[section].get("containers", "").split():
+                layered[container] = set(layers)
+    return layered
+
+
+def test_every_module_lies_in_a_package_that_a_contract_names() -> None:
+    layered = _contracts()
+    assert set(layered) == set(PACKAGES)
+    outside = []
+    for path in sources(*PACKAGES):
+        top, *within = path.relative_to(ROOT).with_suffix("").parts
+        named = within[0] in layered[top] if len(within) > 1 else within[0] in AT_THE_TOP
+        if not named:
+            outside.append(relative(path))
+    assert not outside
+
+
+def test_contracts_name_packages_that_are_there() -> None:
+    for top, layers in _contracts().items():
+        for layer in layers:
+            assert (ROOT / top / layer / "__init__.py").is_file(), f"{top}.{layer}"
+
+
+def test_no_two_classes_have_one_name() -> None:
+    assert {name: files for name, files in classes().items() if len(files) > 1} == {}
+
+
+def test_modules_do_not_import_each_other_in_a_circle() -> None:
+    assert circles(imports()) == []
+
+
+def test_circles_are_found() -> None:
+    graph: dict[str, set[str]] = {"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}
+    assert [sorted(circle) for circle in circles(graph)] == [["b", "c"]]
+
+
+def test_files_can_be_read_in_one_sitting() -> None:
+    long = {file: count for file, count in long_files().items() if not file.startswith(DRAWINGS)}
+    assert set(long) <= TO_BE_CUT, f"more than {LONGEST_FILE} lines: {long}"
+
+
+def test_functions_are_short() -> None:
+    lines = [function.lines for function in functions(*PACKAGES)]
+    assert lines[len(lines) // 2] <= 6
+    assert lines[len(lines) * 9 // 10] <= 20
