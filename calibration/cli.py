@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from calibration.bench import BENCHES, BenchOptions, CannotMeasure
+from calibration.bench.benchmark import BenchOptions, NotMeasured
+from calibration.bench.registry import BENCHMARKS, load_benchmark
 
 calibrate = typer.Typer(
     add_completion=False,
@@ -37,7 +37,7 @@ def calibrate_performer(
     """
     from rich.console import Console
 
-    from calibration.measure.performer import NotMeasured, measure_performer
+    from calibration.measure.performer import NotCalibrated, measure_performer
     from live.picture.sources.movie_frames import BadSource
     from models.features.face_points import LandmarkFileMissing
 
@@ -53,7 +53,7 @@ def calibrate_performer(
 
             profile = measure_performer(camera, seconds, tell)
         out.write_text(profile.to_toml(), "utf-8")
-    except (NotMeasured, BadSource, LandmarkFileMissing) as error:
+    except (NotCalibrated, BadSource, LandmarkFileMissing) as error:
         _refuse(error)
     except OSError as error:
         _refuse(f"{out} cannot be written: {error.strerror or error}")
@@ -71,7 +71,7 @@ evaluate = typer.Typer(
 
 
 @evaluate.command("face")
-def evaluate_face(
+def evaluate_look(
     look: Annotated[Path, typer.Option(metavar="FILE", help="The frozen look")],
     footage: Annotated[list[Path], typer.Option(metavar="VIDEO", help="Who drives it; give it again for more")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where figures.json, movies and contact sheets go")],
@@ -85,8 +85,8 @@ def evaluate_face(
     """
     from rich.console import Console
 
-    from calibration.evaluate.face import evaluate_face as run
-    from calibration.evaluate.look_on_footage import BadFootage
+    from calibration.evaluate.driven_look import BadFootage
+    from calibration.evaluate.evaluate_face import evaluate_look as run
     from export.artifact.bad_model import BadModel
     from live.picture.sources.movie_frames import BadSource
     from models.features.face_points import LandmarkFileMissing
@@ -105,7 +105,7 @@ def evaluate_face(
         _refuse(error)
     except OSError as error:
         _refuse(f"{out} cannot be written: {error.strerror or error}")
-    _show_faces(metrics, out)
+    _print_face(metrics, out)
 
 
 @evaluate.command("voice")
@@ -130,7 +130,7 @@ def evaluate_voice(
     """
     from rich.console import Console
 
-    from calibration.evaluate.voices import evaluate_voices as run
+    from calibration.evaluate.compare_voices import evaluate_voices as run
     from calibration.measure.recordings import BadRecording
     from export.artifact.bad_model import BadModel
     from live.sound.files import BadSound
@@ -150,10 +150,10 @@ def evaluate_voice(
     except OSError as error:
         _refuse(f"{out} cannot be written: {error.strerror or error}")
     for name, metrics in found.items():
-        _show_voice(metrics, out if len(found) == 1 else out / name)
+        _print_voice(metrics, out if len(found) == 1 else out / name)
 
 
-def _show_voice(metrics: dict[str, Any], out: Path) -> None:
+def _print_voice(metrics: dict[str, Any], out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -178,7 +178,7 @@ def _show_voice(metrics: dict[str, Any], out: Path) -> None:
     print(f"figures: {out / 'figures.json'}; sounds and spectrograms beside it")
 
 
-def _show_faces(metrics: dict[str, Any], out: Path) -> None:
+def _print_face(metrics: dict[str, Any], out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -217,26 +217,26 @@ def listen(
 
     Example: guise listen --result test
     """
-    from calibration.listening.listening_test import NoTest
+    from calibration.listening.listening_test import BadListeningTest
 
     if (result is None) == (out is None) or (result is None) == (not sounds):
         _refuse("name folders of sounds and --out FOLDER, or --result FOLDER alone")
     try:
         if result is not None:
-            _show_listening(result)
+            _print_listening(result)
         elif out is not None:
-            _listen(sounds or [], out, question)
-    except NoTest as error:
+            _serve_listening(sounds or [], out, question)
+    except BadListeningTest as error:
         _refuse(error)
     except OSError as error:
         _refuse(f"{out or result} cannot be written: {error.strerror or error}")
 
 
-def _listen(sounds: list[Path], out: Path, question: str) -> None:
-    from calibration.listening.listening_test import Listening
+def _serve_listening(sounds: list[Path], out: Path, question: str) -> None:
+    from calibration.listening.listening_test import ListeningTest
     from calibration.listening.server import serve
 
-    test = Listening(sounds, out)
+    test = ListeningTest(sounds, out)
     print(f"{len(test.trials)} trials of {len(test.systems)} sounds: {', '.join(test.systems)}")
     if test.left_out:
         print(f"left out, for not all have them: {', '.join(test.left_out)}")
@@ -248,11 +248,11 @@ def _listen(sounds: list[Path], out: Path, question: str) -> None:
     print(f"\nranks: {out / 'ranks.csv'}; next: guise listen --result {out}")
 
 
-def _show_listening(folder: Path) -> None:
-    from calibration.listening.result import counted, draw_result, listening_result
+def _print_listening(folder: Path) -> None:
+    from calibration.listening.result import count_text, draw_result, read_result
 
-    found = listening_result(folder)
-    print(counted(found))
+    found = read_result(folder)
+    print(count_text(found))
     for system, (mean, low, high) in found.ranks.items():
         print(f"  {system}: mean rank {mean:.2f}, 95 % within {low:.2f} to {high:.2f}")
     if found.listeners == 1:
@@ -319,44 +319,44 @@ def bench(
     metrics: dict[str, Any] = {}
     failed = []
     for name in chosen:
-        print(f"{name}: {BENCHES[name].what} (about {BENCHES[name].minutes:g} min) ...", file=sys.stderr)
-        module, function = BENCHES[name].where.split(":")
+        print(f"{name}: {BENCHMARKS[name].what} (about {BENCHMARKS[name].minutes:g} min) ...", file=sys.stderr)
         try:
-            metrics[name] = getattr(import_module(module), function)(options)
-        except CannotMeasure as error:
+            metrics[name] = load_benchmark(name).run(options)
+        except NotMeasured as error:
             failed.append(name)
             print(f"guise: {name} was not measured: {error}", file=sys.stderr)
         if json_out is not None:
             _write(json_out, metrics)
     if not names:
-        long = [f"`guise bench {name}` ({b.minutes:g} min: {b.what})" for name, b in BENCHES.items() if not b.quick]
+        long = [f"`guise bench {name}` ({b.minutes:g} min: {b.what})" for name, b in BENCHMARKS.items() if not b.quick]
         print(f"not run: {', '.join(long)}; all: `guise bench all`")
     if failed:
         raise typer.Exit(1)
 
 
 bench.__doc__ = f"{bench.__doc__}\n\nMeasurements:\n\n" + "\n\n".join(
-    f"{name}: {b.what}; about {b.minutes:g} min{'' if b.quick else ', only when named'}" for name, b in BENCHES.items()
+    f"{name}: {b.what}; about {b.minutes:g} min{'' if b.quick else ', only when named'}"
+    for name, b in BENCHMARKS.items()
 )
 
 
 def _chosen(names: list[str]) -> list[str]:
     if not names:
-        return [name for name, b in BENCHES.items() if b.quick]
+        return [name for name, b in BENCHMARKS.items() if b.quick]
     if names == ["all"]:
-        return list(BENCHES)
+        return list(BENCHMARKS)
     for name in names:
-        if name not in BENCHES:
-            _refuse(f"there is no measurement {name!r}: choose from {', '.join(BENCHES)}, or all")
+        if name not in BENCHMARKS:
+            _refuse(f"there is no measurement {name!r}: choose from {', '.join(BENCHMARKS)}, or all")
     return list(dict.fromkeys(names))
 
 
 def check_look(look: Path) -> None:
     from export.artifact.bad_model import BadModel
-    from export.artifact.model_file import check
+    from export.artifact.model_file import check_model
 
     try:
-        check(look, "look")
+        check_model(look, "look")
     except BadModel as error:
         _refuse(error)
 

@@ -273,11 +273,11 @@ def _landmarks() -> list[Finding]:
 
 def _providers() -> list[Finding]:
     # Imported here: asking for CUDA loads its libraries into this process.
-    from export.runtime.session import PROVIDERS, why_not
+    from export.runtime.session import PROVIDERS, unavailable_reason
 
     found = []
     for name in PROVIDERS:
-        reason = why_not(name)
+        reason = unavailable_reason(name)
         if reason is None:
             found.append(Finding(f"performs on {name}", "ok", "ready"))
         else:

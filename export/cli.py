@@ -26,20 +26,20 @@ def inspect(
     Example: guise inspect looks/porcelain.onnx
     """
     from export.artifact.bad_model import BadModel
-    from export.artifact.model_file import check, digest
+    from export.artifact.model_file import check_model, file_digest
 
     try:
-        manifest = check(model)
-        sha256 = digest(model)
+        manifest = check_model(model)
+        sha256 = file_digest(model)
     except (BadModel, OSError) as error:
-        _fail(str(error))
+        _refuse(str(error))
     if as_json:
         typer.echo(manifest.model_dump_json(indent=1, exclude_none=True))
         return
 
     from rich.console import Console
 
-    Console().print(_table(model, manifest, sha256))
+    Console().print(_manifest_table(model, manifest, sha256))
 
 
 def export(
@@ -86,16 +86,16 @@ def export(
     from export.artifact.fields import PRECISIONS
 
     if precision not in PRECISIONS:
-        _fail(f"--precision {precision} is not known: choose from {', '.join(PRECISIONS)}")
+        _refuse(f"--precision {precision} is not known: choose from {', '.join(PRECISIONS)}")
     if not subject or not all(_statement(text) for text in subject):
-        _fail("say whose likeness this is and on what consent: --subject fictional, --subject self, or a statement")
+        _refuse("say whose likeness this is and on what consent: --subject fictional, --subject self, or a statement")
 
     try:
         from export.freeze.freeze import NotFrozen, freeze
         from export.freeze.verify import NotFaithful
         from models.training.checkpoint import BadRun
     except ModuleNotFoundError as error:
-        _fail(f"exporting needs the train extra, and {error.name} is not installed: pip install 'guise[train]'")
+        _refuse(f"exporting needs the train extra, and {error.name} is not installed: pip install 'guise[train]'")
     from rich.console import Console
 
     from export.artifact.bad_model import BadModel
@@ -106,7 +106,7 @@ def export(
             statement = _statement_for(run, subject)
             manifest = freeze(run, out, statement, precision, name, licence, target, step)
     except (NotFrozen, NotFaithful, BadRun, BadModel, OSError) as error:
-        _fail(str(error))
+        _refuse(str(error))
     found = manifest.training.metrics["parity"]
     typer.echo(
         f"{out}: {manifest.name}, {out.stat().st_size / 1e6:.1f} MB, {manifest.precision}; differs from the network by "
@@ -140,9 +140,9 @@ def reduce(
     Example: guise reduce runs/anna --out looks/anna --subject self --student runs/anna16 --data data/anna
     """
     if not subject or not subject.strip():
-        _fail("say whose likeness this is and on what consent: --subject fictional, --subject self, or a statement")
+        _refuse("say whose likeness this is and on what consent: --subject fictional, --subject self, or a statement")
     if out.exists() and not out.is_dir():
-        _fail(f"--out {out} is a file: name a folder")
+        _refuse(f"--out {out} is a file: name a folder")
     try:
         from export.freeze.freeze import NotFrozen
         from export.freeze.reduce import reduce as run_it
@@ -150,7 +150,7 @@ def reduce(
         from models.prepare.data_error import DataError
         from models.training.checkpoint import BadRun
     except ModuleNotFoundError as error:
-        _fail(f"reducing needs the train extra, and {error.name} is not installed: pip install 'guise[train]'")
+        _refuse(f"reducing needs the train extra, and {error.name} is not installed: pip install 'guise[train]'")
     from rich.console import Console
 
     from export.artifact.bad_model import BadModel
@@ -168,12 +168,12 @@ def reduce(
                 tell=lambda what: status.update(f"{what} ..."),
             )
     except (NotFrozen, NotFaithful, BadRun, BadModel, DataError, LandmarkFileMissing, OSError) as error:
-        _fail(str(error))
-    _show_reduction(reduction)
+        _refuse(str(error))
+    _print_reduction(reduction)
     typer.echo(f"files and figures: {out}")
 
 
-def _show_reduction(reduction: Reduction) -> None:
+def _print_reduction(reduction: Reduction) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -191,7 +191,7 @@ def _show_reduction(reduction: Reduction) -> None:
         cells = [f"{file.megabytes:.1f}", f"{file.p50_ms:.1f}", f"{file.p95_ms:.1f}"]
         cells += [f"{file.difference_mean:.2f}", f"{file.difference_max:.0f}"]
         if file.quality is not None:
-            cells += ["-" if value is None else f"{value:.3f}" for value in file.quality.as_figures().values()]
+            cells += ["-" if value is None else f"{value:.3f}" for value in file.quality.as_dict().values()]
         table.add_row(Text(file.file), *cells)
     console = Console()
     (console if console.is_terminal else Console(width=140)).print(table)
@@ -207,17 +207,17 @@ def _build_engine(model: Path) -> None:
     """The engine of the frozen model just written, or why there is none and that the model is there nonetheless."""
     from rich.console import Console
 
-    from export.runtime.providers import why_not
+    from export.runtime.providers import unavailable_reason
     from export.runtime.tensorrt import NotBuilt, build_engine
 
-    reason = why_not("TensorRT")
+    reason = unavailable_reason("TensorRT")
     try:
         if reason is not None:
             raise NotBuilt(reason)
         with Console(stderr=True).status("building the TensorRT engine for this GPU, which takes minutes ..."):
             engine = build_engine(model)
     except (NotBuilt, OSError) as error:
-        _fail(f"{model} is written; its TensorRT engine is not built: {error}")
+        _refuse(f"{model} is written; its TensorRT engine is not built: {error}")
     typer.echo(
         f"{engine.key.folder}: the engine for {engine.key.gpu}, {engine.megabytes:.1f} MB, {engine.trial.arithmetic}, "
         f"built in {engine.build_s:.0f} s, loads in {engine.trial.load_s:.1f} s; differs from the model by at most "
@@ -251,7 +251,7 @@ def _statement_for(run: Path, subject: list[str]) -> str:
     return "; ".join(subject)
 
 
-def _table(path: Path, manifest: Manifest, sha256: str) -> Table:
+def _manifest_table(path: Path, manifest: Manifest, sha256: str) -> Table:
     from rich.table import Table
     from rich.text import Text
 
@@ -260,20 +260,20 @@ def _table(path: Path, manifest: Manifest, sha256: str) -> Table:
     # A cell that folds: a long statement of consent must be readable to its end.
     table.add_column(overflow="fold")
     # Text, not markup: what stands in a file must not be able to colour or hide anything.
-    for label, value in _rows(path, manifest, sha256):
+    for label, value in _manifest_rows(path, manifest, sha256):
         table.add_row(Text(label), Text(value))
     return table
 
 
-def _rows(path: Path, m: Manifest, sha256: str) -> list[tuple[str, str]]:
+def _manifest_rows(path: Path, m: Manifest, sha256: str) -> list[tuple[str, str]]:
     rows = [
         ("likeness of", m.subject),
         ("licence", m.licence),
         ("family", m.family),
         ("file", f"{path.stat().st_size / 1e6:.1f} MB, weights in {m.precision}"),
         ("sha256", sha256),
-        ("reads", ", ".join(f"{name} {_port(port)}" for name, port in m.inputs.items())),
-        ("gives", ", ".join(f"{name} {_port(port)}" for name, port in m.outputs.items())),
+        ("reads", ", ".join(f"{name} {_port_text(port)}" for name, port in m.inputs.items())),
+        ("gives", ", ".join(f"{name} {_port_text(port)}" for name, port in m.outputs.items())),
     ]
     if m.lines is not None:
         rows.append(("lines", m.lines.style))
@@ -298,10 +298,10 @@ def _rows(path: Path, m: Manifest, sha256: str) -> list[tuple[str, str]]:
     return rows
 
 
-def _port(port: Port) -> str:
+def _port_text(port: Port) -> str:
     return f"{port.dtype} {' x '.join(map(str, port.shape))}"
 
 
-def _fail(line: str) -> NoReturn:
+def _refuse(line: str) -> NoReturn:
     typer.echo(f"guise: {line}", err=True)
     raise typer.Exit(2)

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from calibration.bench import BenchOptions, CannotMeasure
+from calibration.bench.benchmark import BenchOptions, NotMeasured
 from calibration.bench.footage import FPS, webcam_movie
-from calibration.bench.table import Row, at_most, show
+from calibration.bench.table import Row, at_most, print_table
 from calibration.bench.unet import Colour, write_look
 from live.manage.engine_supervisor import loaded_size
 from live.manage.stage_manager import StageManager
@@ -34,8 +34,8 @@ LOADS = 6
 DISSOLVES = 6
 DISSOLVE_S = 0.5
 READY_WITHIN_S = 60.0
-QUIET_S = 5.0
-PIPE_S = 0.004
+UNDISTURBED_S = 5.0
+IN_FLIGHT_S = 0.004
 """A frame that was captured this soon after GO may be under way already when the command arrives."""
 COLOURS: dict[str, Colour] = {
     "red": (200, 40, 40),
@@ -48,7 +48,7 @@ COLOURS: dict[str, Colour] = {
 
 
 @dataclass(frozen=True)
-class _Shown:
+class _ShownPicture:
     """One picture that the audience saw."""
 
     at: float
@@ -59,11 +59,11 @@ class _Shown:
     generated: bool
 
 
-class _Watcher:
+class _AudienceRecorder:
     """Notes every picture handed to the audience, in the audience's thread."""
 
     def __init__(self) -> None:
-        self._shown: list[_Shown] = []
+        self._shown: list[_ShownPicture] = []
         self._lock = threading.Lock()
 
     def __call__(self, picture: SharedPicture) -> None:
@@ -73,7 +73,7 @@ class _Watcher:
         colour = near if float(np.abs(middle - near).max()) < 45 else None
         with self._lock:
             self._shown.append(
-                _Shown(
+                _ShownPicture(
                     at,
                     picture.captured_at,
                     picture.ready_at,
@@ -83,7 +83,7 @@ class _Watcher:
                 )
             )
 
-    def since(self, at: float) -> list[_Shown]:
+    def since(self, at: float) -> list[_ShownPicture]:
         with self._lock:
             return [shown for shown in self._shown if shown.at >= at]
 
@@ -100,9 +100,9 @@ def run(options: BenchOptions) -> dict[str, Any]:
         start_forkserver()
         try:
             three = dict(list(looks.items())[:3])
-            cuts = _performed(_show(three, 0.0), camera, budget_looks=8, task=_cuts)
-            loads = _performed(_show(looks, 0.0), camera, budget_looks=2, task=_loads)
-            dissolves = _performed(_show(three, DISSOLVE_S), camera, budget_looks=8, task=_dissolves)
+            cuts = _run_show(_show(three, 0.0), camera, budget_looks=8, task=_cuts)
+            loads = _run_show(_show(looks, 0.0), camera, budget_looks=2, task=_loads)
+            dissolves = _run_show(_show(three, DISSOLVE_S), camera, budget_looks=8, task=_dissolves)
         finally:
             stop_forkserver()
     metrics = {"filmed": who, "cut": cuts, "load": loads, "dissolve": dissolves}
@@ -115,7 +115,7 @@ def _show(looks: dict[str, Path], transition_s: float) -> Show:
     return Show(name="bench", cues=cues)
 
 
-def _performed(show: Show, camera: str, *, budget_looks: int, task: Any) -> dict[str, Any]:
+def _run_show(show: Show, camera: str, *, budget_looks: int, task: Any) -> dict[str, Any]:
     """The figures of `task`, run on a show that performs."""
     look_bytes = max(loaded_size(str(cue.look)) for cue in show.cues)
     settings = PictureSettings.of_show(show, camera)
@@ -125,20 +125,20 @@ def _performed(show: Show, camera: str, *, budget_looks: int, task: Any) -> dict
         SoundSettings(mic="none", speaker="none"),
         memory_budget_bytes=round(look_bytes * (budget_looks + 0.5)),
     )
-    watcher = _Watcher()
+    watcher = _AudienceRecorder()
     manager.audience.subscribe(watcher)
     manager.start()
     try:
-        _until(
+        _wait_until(
             manager,
             lambda: bool(watcher.since(now() - 1)) and watcher.since(now() - 1)[-1].generated,
             "the first frame",
         )
         if budget_looks >= len(show.cues):
-            _until(manager, lambda: all(cue.status == "ready" for cue in manager.state.cues), "the looks to load")
+            _wait_until(manager, lambda: all(cue.status == "ready" for cue in manager.state.cues), "the looks to load")
         time.sleep(1)
         quiet_from = now()
-        time.sleep(QUIET_S)
+        time.sleep(UNDISTURBED_S)
         quiet = _gaps(watcher.since(quiet_from))
         metrics: dict[str, Any] = task(manager, watcher)
         metrics["quiet_gap"] = {"median": float(np.median(quiet)), "worst": float(np.max(quiet))}
@@ -153,18 +153,18 @@ def _performed(show: Show, camera: str, *, budget_looks: int, task: Any) -> dict
     return metrics
 
 
-def _cuts(manager: StageManager, watcher: _Watcher) -> dict[str, Any]:
+def _cuts(manager: StageManager, watcher: _AudienceRecorder) -> dict[str, Any]:
     changes = []
     for number in range(CHANGES):
         # Not in step with the camera, so that GO comes at any moment of a frame.
         time.sleep(0.7 + (number * 0.618 % 1) / FPS)
         target = (number + 1) % len(manager.show.cues)
-        _until(manager, lambda t=target: manager.state.cues[t].status == "ready", "a look to load")
+        _wait_until(manager, lambda t=target: manager.state.cues[t].status == "ready", "a look to load")
         changes.append(_change(manager, watcher, target, 0.0))
     return _summary(changes)
 
 
-def _loads(manager: StageManager, watcher: _Watcher) -> dict[str, Any]:
+def _loads(manager: StageManager, watcher: _AudienceRecorder) -> dict[str, Any]:
     changes = []
     count = len(manager.show.cues)
     at = 0
@@ -173,24 +173,24 @@ def _loads(manager: StageManager, watcher: _Watcher) -> dict[str, Any]:
         # The standby cue is loaded already; the farthest one is not.
         unloaded = [i for i in range(count) if manager.state.cues[i].status == "unloaded"]
         if not unloaded:
-            raise CannotMeasure("every look was loaded, so none could load while performing")
+            raise NotMeasured("every look was loaded, so none could load while performing")
         target = min(unloaded, key=lambda i: (i - at) % count)
         changes.append(_change(manager, watcher, target, 0.0))
         at = target
     return _summary(changes)
 
 
-def _dissolves(manager: StageManager, watcher: _Watcher) -> dict[str, Any]:
+def _dissolves(manager: StageManager, watcher: _AudienceRecorder) -> dict[str, Any]:
     changes = []
     for number in range(DISSOLVES):
         time.sleep(1.0)
         target = (number + 1) % len(manager.show.cues)
-        _until(manager, lambda t=target: manager.state.cues[t].status == "ready", "a look to load")
+        _wait_until(manager, lambda t=target: manager.state.cues[t].status == "ready", "a look to load")
         changes.append(_change(manager, watcher, target, DISSOLVE_S))
     return _summary(changes)
 
 
-def _change(manager: StageManager, watcher: _Watcher, target: int, transition_s: float) -> dict[str, float]:
+def _change(manager: StageManager, watcher: _AudienceRecorder, target: int, transition_s: float) -> dict[str, float]:
     """Fires one cue and waits until it is on stage, in full where it dissolves.
 
     frames_late: pictures of the old look whose frame was captured after GO. longest_gap: from one presented picture to
@@ -199,8 +199,8 @@ def _change(manager: StageManager, watcher: _Watcher, target: int, transition_s:
     colour = COLOURS[manager.show.cues[target].name]
     asked_at = now()
     if not manager.go_to(target):
-        raise CannotMeasure("the StageManager took a cue for a double press")
-    _until(
+        raise NotMeasured("the StageManager took a cue for a double press")
+    _wait_until(
         manager,
         lambda: any(shown.colour == colour and shown.captured_at > asked_at for shown in watcher.since(asked_at)),
         f"cue {target + 1}",
@@ -208,7 +208,7 @@ def _change(manager: StageManager, watcher: _Watcher, target: int, transition_s:
     time.sleep(transition_s + 0.5)
     shown = watcher.since(asked_at - 2 / FPS)
     first = next(i for i, s in enumerate(shown) if s.colour == colour and s.captured_at > asked_at)
-    late = [s for s in shown[:first] if s.captured_at > asked_at + PIPE_S]
+    late = [s for s in shown[:first] if s.captured_at > asked_at + IN_FLIGHT_S]
     return {
         "frames_late": float(len(late)),
         "on_stage_after_s": shown[first].at - asked_at,
@@ -217,11 +217,11 @@ def _change(manager: StageManager, watcher: _Watcher, target: int, transition_s:
     }
 
 
-def _gaps(shown: list[_Shown]) -> list[float]:
+def _gaps(shown: list[_ShownPicture]) -> list[float]:
     """From one presented picture to the next, in frames of the camera."""
     gaps = [(after.at - before.at) * FPS for before, after in pairwise(shown)]
     if not gaps:
-        raise CannotMeasure("no pictures reached the audience")
+        raise NotMeasured("no pictures reached the audience")
     return gaps
 
 
@@ -233,16 +233,14 @@ def _summary(changes: list[dict[str, float]]) -> dict[str, Any]:
     return {"changes": len(changes)} | {key: of(key) for key in changes[0]}
 
 
-def _until(manager: StageManager, holds: Any, what: str) -> None:
+def _wait_until(manager: StageManager, holds: Any, what: str) -> None:
     deadline = now() + READY_WITHIN_S
     while not holds():
         if manager.failure is not None:
-            raise CannotMeasure(f"the show cannot go on: {manager.failure}")
+            raise NotMeasured(f"the show cannot go on: {manager.failure}")
         if now() > deadline:
             refused = [cue.why for cue in manager.state.cues if cue.status == "refused"]
-            raise CannotMeasure(
-                f"waited {READY_WITHIN_S:.0f} s for {what} in vain{': ' + refused[0] if refused else ''}"
-            )
+            raise NotMeasured(f"waited {READY_WITHIN_S:.0f} s for {what} in vain{': ' + refused[0] if refused else ''}")
         time.sleep(0.01)
 
 
@@ -269,4 +267,4 @@ def _print(metrics: dict[str, Any]) -> None:
         rows.append(Row(f"{name}: on stage after", pair(part["on_stage_after_s"], " s", 3)))
         rows.append(Row("  gaps with no change under way, here", pair(part["quiet_gap"], " frames")))
         rows.append(Row("  frames a second", f"{part['fps']:.2f}"))
-    show(f"cue: {metrics['filmed']}, random-weight looks, ngf 32; median / worst, one run", rows)
+    print_table(f"cue: {metrics['filmed']}, random-weight looks, ngf 32; median / worst, one run", rows)

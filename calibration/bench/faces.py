@@ -10,10 +10,10 @@ import cv2
 import dlib
 import numpy as np
 
-from calibration.bench import BenchOptions, CannotMeasure
-from calibration.bench.footage import TALKER_A, needed, videos
-from calibration.bench.speed import old_points
-from calibration.bench.table import Row, ms, show
+from calibration.bench.benchmark import BenchOptions, NotMeasured
+from calibration.bench.footage import TALKER_A, footage_folder, required_video
+from calibration.bench.speed import face2face_points
+from calibration.bench.table import Row, ms_text, print_table
 from live.picture.sources.movie_frames import FileFrames
 from live.picture.tracker import Tracker
 from live.process.frames import Frame, now
@@ -27,8 +27,8 @@ STILLS = 10
 
 def run(options: BenchOptions) -> dict[str, Any]:
     """Every frame of talkerA at 400x300, stills of him, dlib's own annotated pictures, and movies without a face."""
-    video = needed(options, TALKER_A)
-    folder = videos(options)
+    video = required_video(options, TALKER_A)
+    folder = footage_folder(options)
     assert folder is not None
     old_threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
@@ -53,7 +53,7 @@ def _kept(video: Path) -> dict[str, Any]:
         start = now()
         seen = tracker.update(frame)
         middle = now()
-        old = old_points(frame.picture, detector, predictor)
+        old = face2face_points(frame.picture, detector, predictor)
         took.append((middle - start) * 1e3)
         old_took.append((now() - middle) * 1e3)
         lost += seen is None
@@ -124,7 +124,7 @@ def _invented(video: Path) -> dict[str, Any]:
 def _read(path: Path) -> Picture:
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:
-        raise CannotMeasure(f"{path} cannot be read")
+        raise NotMeasured(f"{path} cannot be read")
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
 
@@ -135,8 +135,8 @@ def _print(metrics: dict[str, Any]) -> None:
         Row("face lost", f"{kept['lost_share']:.2%}", "<= 0.50%", kept["lost_share"] <= 0.005),
         Row("face lost, face2face-demo's way", f"{kept['face2face_lost_share']:.1%}"),
         Row("its longest loss", f"{kept['face2face_longest_loss']} frames in a row"),
-        Row("tracker p50 / p95 / p99", f"{ms(t['p50'])} / {ms(t['p95'])} / {ms(t['p99'])}"),
-        Row("face2face-demo's way, detection and points", ms(kept["face2face_ms"])),
+        Row("tracker p50 / p95 / p99", f"{ms_text(t['p50'])} / {ms_text(t['p95'])} / {ms_text(t['p99'])}"),
+        Row("face2face-demo's way, detection and points", ms_text(kept["face2face_ms"])),
         Row(
             "stills: points of a direct dlib call",
             f"{still['equal_when_rounded']} of {still['stills']}, at most {still['farthest_px']:.2f} px off",
@@ -152,4 +152,4 @@ def _print(metrics: dict[str, Any]) -> None:
         rows.append(
             Row(f"faces invented in {name}", f"{found['faces']} of {found['frames']}", "0", found["faces"] == 0)
         )
-    show(f"faces: {kept['video']}, {kept['frames']} frames at 400x300; one run", rows)
+    print_table(f"faces: {kept['video']}, {kept['frames']} frames at 400x300; one run", rows)

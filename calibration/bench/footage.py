@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from calibration.bench import BenchOptions, CannotMeasure
+from calibration.bench.benchmark import BenchOptions, NotMeasured
 from live.movie.writer import MovieWriter
 from live.picture.sources.movie_frames import FileFrames
 from models.features.types import Picture
@@ -20,7 +20,7 @@ FPS = 30
 SIZE = (640, 480)
 
 
-def videos(options: BenchOptions) -> Path | None:
+def footage_folder(options: BenchOptions) -> Path | None:
     """The folder of real footage, or None."""
     given = options.footage
     data = os.environ.get("GUISE_DATA")
@@ -29,15 +29,15 @@ def videos(options: BenchOptions) -> Path | None:
         if folder is not None and folder.is_dir():
             return folder
     if given is not None:
-        raise CannotMeasure(f"{given} is no folder of videos")
+        raise NotMeasured(f"{given} is no folder of videos")
     return None
 
 
-def needed(options: BenchOptions, name: str) -> Path:
-    """One video of the real footage. Raises CannotMeasure."""
-    folder = videos(options)
+def required_video(options: BenchOptions, name: str) -> Path:
+    """One video of the real footage. Raises NotMeasured."""
+    folder = footage_folder(options)
     if folder is None or not (folder / name).is_file():
-        raise CannotMeasure(
+        raise NotMeasured(
             f"{name} is not there: name the folder of real footage by --footage, or its parent in GUISE_DATA"
         )
     return folder / name
@@ -48,7 +48,7 @@ def webcam_movie(options: BenchOptions, path: Path, seconds: float) -> str:
 
     Every frame of the source once, whatever its own rate: a repeated frame would be less work than a webcam's.
     """
-    folder = videos(options)
+    folder = footage_folder(options)
     source = folder / TALKER_A_AGAIN if folder else None
     frames = round(seconds * FPS)
     with MovieWriter(path, FPS, SIZE, preset="ultrafast") as movie:
@@ -68,7 +68,7 @@ def webcam_movie(options: BenchOptions, path: Path, seconds: float) -> str:
                 movie.write(performer.picture(index / FPS), index / FPS, wait=True)
             who = "the demo performer"
     if movie.trouble:
-        raise CannotMeasure(movie.trouble)
+        raise NotMeasured(movie.trouble)
     return who
 
 

@@ -18,25 +18,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.bench import BenchOptions, CannotMeasure
-from calibration.bench.footage import TALKER_A, TALKER_A_AGAIN, needed, videos
-from calibration.bench.stage_run import FRONT_DOOR
-from calibration.bench.table import Row, at_most, show
-from calibration.evaluate.look_on_footage import (
+from calibration.bench.benchmark import BenchOptions, NotMeasured
+from calibration.bench.footage import TALKER_A, TALKER_A_AGAIN, footage_folder, required_video
+from calibration.bench.stage_run import GUISE_SCRIPT
+from calibration.bench.table import Row, at_most, print_table
+from calibration.evaluate.driven_look import (
     SAMPLES,
     BadFootage,
     Clip,
-    Drawn,
     Drive,
-    measure,
-    neutral_asked,
+    DrivenFrame,
+    describe_target,
+    measure_drives,
     open_look,
-    person_of,
-    retargeted,
-    track,
+    retargeted_drive,
+    target_neutral,
+    track_clip,
 )
 from export.artifact.bad_model import BadModel
-from export.metrics.face import FaceMeter, aligned_cut, aligned_points
+from export.metrics.face import FaceAnalyzer, aligned_crop, aligned_points
 from live.picture.look import ModelLook
 from live.process.frames import Frame
 from models.features.face_lines import to_square
@@ -54,26 +54,26 @@ DRIVERS = {
 }
 WANTED_IDENTITY = {"A, second take": 0.30, "C": 0.38, "F": 0.33, "G": 0.33, "H": 0.33}
 SUBJECT = "the man of the test footage; for measuring only, never shown"
-SAME_MAN = 0.31
+SECOND_TAKE_95 = 0.31
 """95 % of the man's own second take lies nearer to the mean of his first than this."""
 
 
 def run(options: BenchOptions) -> dict[str, Any]:
     """Every driver there is, with and without retargeting."""
-    clip_files = {name: file for name, file in DRIVERS.items() if _there(options, file)}
-    needed(options, TALKER_A_AGAIN)
-    work = options.work or _cache() / "likeness"
+    clip_files = {name: file for name, file in DRIVERS.items() if _is_available(options, file)}
+    required_video(options, TALKER_A_AGAIN)
+    work = options.work or _cache_folder() / "likeness"
     work.mkdir(parents=True, exist_ok=True)
     training: dict[str, Any] | None = None
     path = options.look
     if path is None:
-        path, training = _trained(options, work)
+        path, training = _train_look(options, work)
     old_threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
         with_it, without = open_look(path), open_look(path, retarget=False)
-        meter = FaceMeter()
-        person = person_of([track("A, first take", needed(options, TALKER_A))], with_it, meter)
+        analyzer = FaceAnalyzer()
+        person = describe_target([track_clip("A, first take", required_video(options, TALKER_A))], with_it, analyzer)
         metrics: dict[str, Any] = {
             "look": with_it.manifest.name,
             "training": training or with_it.manifest.training.model_dump(mode="json"),
@@ -82,12 +82,12 @@ def run(options: BenchOptions) -> dict[str, Any]:
         }
         for name, file in clip_files.items():
             print(f"driven by {name} ...", file=sys.stderr)
-            clip = track(name, needed(options, file))
-            modes = _modes(clip, with_it, without, own=name.startswith("A"))
-            measured = measure(clip, modes, person, meter, work)
+            clip = track_clip(name, required_video(options, file))
+            modes = _drives(clip, with_it, without, own=name.startswith("A"))
+            measured = measure_drives(clip, modes, person, analyzer, work)
             metrics["driven"][name] = {mode: one.metrics() for mode, one in measured.items()}
     except (BadModel, BadFootage) as error:
-        raise CannotMeasure(str(error)) from error
+        raise NotMeasured(str(error)) from error
     finally:
         cv2.setNumThreads(old_threads)
     (work / "figures.json").write_text(json.dumps(metrics, indent=1), "utf-8")
@@ -98,13 +98,13 @@ def run(options: BenchOptions) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------- the look
 
 
-def _trained(options: BenchOptions, work: Path) -> tuple[Path, dict[str, Any]]:
+def _train_look(options: BenchOptions, work: Path) -> tuple[Path, dict[str, Any]]:
     """A look made by the verbs; what is there already from an earlier run is kept."""
     minutes = options.minutes or TRAINING_MINUTES
     look, data, trained = work / "talkerA.onnx", work / "talkerA", work / "run"
     if not look.is_file():
         if not (data / "dataset.json").is_file():
-            _verb("prepare", "face", str(needed(options, TALKER_A)), "--out", str(data))
+            _verb("prepare", "face", str(required_video(options, TALKER_A)), "--out", str(data))
         if not (work / "trained").is_file():
             resume = ["--resume"] if trained.is_dir() and any(trained.iterdir()) else []
             _verb("train", "pix2pix", str(data), "--out", str(trained), "--minutes", f"{minutes:g}", *resume)
@@ -115,44 +115,44 @@ def _trained(options: BenchOptions, work: Path) -> tuple[Path, dict[str, Any]]:
 
 def _verb(*arguments: str) -> None:
     print(f"guise {' '.join(arguments[:2])} ...", file=sys.stderr)
-    ended = subprocess.run([sys.executable, str(FRONT_DOOR), *arguments], stdin=subprocess.DEVNULL, check=False)
+    ended = subprocess.run([sys.executable, str(GUISE_SCRIPT), *arguments], stdin=subprocess.DEVNULL, check=False)
     if ended.returncode != 0:
-        raise CannotMeasure(f"`guise {arguments[0]}` ended with code {ended.returncode}; what it made so far is kept")
+        raise NotMeasured(f"`guise {arguments[0]}` ended with code {ended.returncode}; what it made so far is kept")
 
 
 # ------------------------------------------------------------------------------------------------- driving
 
 
-def _modes(clip: Clip, with_it: ModelLook, without: ModelLook, *, own: bool) -> dict[str, Drive]:
+def _drives(clip: Clip, with_it: ModelLook, without: ModelLook, *, own: bool) -> dict[str, Drive]:
     """The ways a look can be driven.
 
     retargeted: the neutral is known, as from a profile. running: it is estimated while performing, as without one.
     centre square: no retargeting, face2face-demo's geometry. own square: no retargeting, the square that
     `guise prepare` would cut; only for the target's own footage.
     """
-    side, wanted = with_it.side, neutral_asked(with_it)
+    side, wanted = with_it.side, target_neutral(with_it)
     running = RunningNeutral()
     neutrals = [None if p is None else running.update(p, t) for p, t in zip(clip.points, clip.times, strict=True)]
 
-    def estimated(frame: Frame, points: Points) -> Drawn:
+    def estimated(frame: Frame, points: Points) -> DrivenFrame:
         neutral = neutrals[frame.index]
         mine = clip.neutral if neutral is None else neutral
         _, asked = with_it.lines(frame.picture, points, mine)
         made = with_it.perform(frame.picture, points, mine).copy()
-        real = aligned_cut(frame.picture, mine, wanted, side)
-        return Drawn(made, asked, real, aligned_points(points, mine, wanted), own)
+        real = aligned_crop(frame.picture, mine, wanted, side)
+        return DrivenFrame(made, asked, real, aligned_points(points, mine, wanted), own)
 
-    def squared(frame: Frame, points: Points, square: NDArray[np.float64]) -> Drawn:
+    def squared(frame: Frame, points: Points, square: NDArray[np.float64]) -> DrivenFrame:
         real = cut_picture(frame.picture, square, side)
         asked = to_square(points, square, side)
         # In a frame that is the look's own size, the centre square is the frame.
-        return Drawn(without.perform(real, asked, None).copy(), asked, real, asked, own)
+        return DrivenFrame(without.perform(real, asked, None).copy(), asked, real, asked, own)
 
     width, height = clip.size
     short = min(width, height)
     centre = np.array([(width - short) // 2, (height - short) // 2, short], np.float64)
     modes: dict[str, Drive] = {
-        "retargeted": retargeted(clip, with_it, own=own),
+        "retargeted": retargeted_drive(clip, with_it, own=own),
         "running": estimated,
         "centre square": lambda frame, points: squared(frame, points, centre),
     }
@@ -163,12 +163,12 @@ def _modes(clip: Clip, with_it: ModelLook, without: ModelLook, *, own: bool) -> 
     return modes
 
 
-def _there(options: BenchOptions, file: str) -> bool:
-    folder = videos(options)
+def _is_available(options: BenchOptions, file: str) -> bool:
+    folder = footage_folder(options)
     return folder is not None and (folder / file).is_file()
 
 
-def _cache() -> Path:
+def _cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "guise"
 
 
@@ -207,6 +207,6 @@ def _print(metrics: dict[str, Any], work: Path) -> None:
     own = metrics["target"]["own_identity_median"]
     note = (
         f"medians over up to {SAMPLES} frames a clip; trained {t.get('minutes', 0):g} minutes; his first take lies "
-        f"{own:.2f} from its own mean, 95 % of his second within {SAME_MAN}; see {work}"
+        f"{own:.2f} from its own mean, 95 % of his second within {SECOND_TAKE_95}; see {work}"
     )
-    show(f"likeness: {metrics['look']}", rows, note)
+    print_table(f"likeness: {metrics['look']}", rows, note)

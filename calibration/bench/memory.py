@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from calibration.bench import BenchOptions, CannotMeasure
+from calibration.bench.benchmark import BenchOptions, NotMeasured
 from calibration.bench.footage import webcam_movie
-from calibration.bench.stage_run import StageRun, shared_blocks
-from calibration.bench.table import Row, ms, show
+from calibration.bench.stage_run import StageProcess, shared_memory_names
+from calibration.bench.table import Row, ms_text, print_table
 from calibration.bench.unet import write_look
 from calibration.measure.estimate import robust_slope
 
@@ -22,7 +22,7 @@ SAMPLE_S = 1.0
 SETTLED_S = 60.0
 """Counted from the second minute."""
 FOLLOW_S = 7.0
-LEFTOVER_S = 8.0
+SHORT_S = 8.0
 """How long a short performance lasts before it is ended."""
 GONE_WITHIN_S = 10.0
 LOOKS = {"first": (200, 60, 60), "second": (60, 200, 60), "third": (60, 60, 200), "fourth": (200, 200, 60)}
@@ -38,9 +38,9 @@ def run(options: BenchOptions) -> dict[str, Any]:
         arguments = [str(show_file), "--headless", "--camera", str(folder / "webcam.mp4")]
         metrics = {"filmed": who, "soak": _soak(arguments, minutes)}
         metrics["left_behind"] = {
-            "after --seconds": _left_behind(arguments, "end"),
-            "after Ctrl-C": _left_behind(arguments, "interrupt"),
-            "after the parent was killed": _left_behind(arguments, "kill"),
+            "after --seconds": _leftovers(arguments, "end"),
+            "after Ctrl-C": _leftovers(arguments, "interrupt"),
+            "after the parent was killed": _leftovers(arguments, "kill"),
         }
     _print(metrics)
     return metrics
@@ -59,20 +59,20 @@ def _show(folder: Path) -> Path:
 
 def _soak(arguments: list[str], minutes: float) -> dict[str, Any]:
     seconds = minutes * 60
-    with StageRun([*arguments, "--seconds", f"{seconds:g}"], sample_s=SAMPLE_S) as stage:
+    with StageProcess([*arguments, "--seconds", f"{seconds:g}"], sample_s=SAMPLE_S) as stage:
         ran = stage.finish(seconds + 60)
     settled_s = min(SETTLED_S, seconds / 4)
     # The last seconds are the ending, in which processes go.
     kept = [(at, used) for at, used in ran.pss if settled_s <= at <= seconds - 2]
     if len(kept) < 10:
-        raise CannotMeasure(f"{len(kept)} samples of memory are too few: give it more --minutes")
+        raise NotMeasured(f"{len(kept)} samples of memory are too few: give it more --minutes")
     at, used = np.array(kept, np.float64).T
     middle = float(np.median(used))
     slope = robust_slope(list(at), list(used))
     an_hour = 3600 / middle * 100
     video = ran.report["video"]
     if not video["fps"]:
-        raise CannotMeasure(f"nothing was performed: {'; '.join(ran.report['warnings']) or 'no picture was generated'}")
+        raise NotMeasured(f"nothing was performed: {'; '.join(ran.report['warnings']) or 'no picture was generated'}")
     return {
         "minutes": minutes,
         "samples": len(kept),
@@ -89,14 +89,14 @@ def _soak(arguments: list[str], minutes: float) -> dict[str, Any]:
     }
 
 
-def _left_behind(arguments: list[str], how: str) -> dict[str, Any]:
-    before = shared_blocks()
-    with StageRun([*arguments, "--seconds", f"{LEFTOVER_S if how == 'end' else 600:g}"]) as stage:
+def _leftovers(arguments: list[str], how: str) -> dict[str, Any]:
+    before = shared_memory_names()
+    with StageProcess([*arguments, "--seconds", f"{SHORT_S if how == 'end' else 600:g}"]) as stage:
         began = time.monotonic()
-        while time.monotonic() - began < LEFTOVER_S - 1:
+        while time.monotonic() - began < SHORT_S - 1:
             stage.tree()
             if stage.process.poll() is not None:
-                raise CannotMeasure(f"`guise live` ended by itself: {stage.said()}")
+                raise NotMeasured(f"`guise live` ended by itself: {stage.said()}")
             time.sleep(0.2)
         processes = len(stage.members)
         if how == "interrupt":
@@ -105,9 +105,9 @@ def _left_behind(arguments: list[str], how: str) -> dict[str, Any]:
             stage.process.send_signal(signal.SIGKILL)
         asked = time.monotonic()
         code: int | None = None
-        while time.monotonic() - asked < GONE_WITHIN_S + (LEFTOVER_S if how == "end" else 0):
+        while time.monotonic() - asked < GONE_WITHIN_S + (SHORT_S if how == "end" else 0):
             code = stage.process.poll()
-            if code is not None and not stage.alive() and not shared_blocks() - before:
+            if code is not None and not stage.alive() and not shared_memory_names() - before:
                 break
             time.sleep(0.05)
         gone_s = time.monotonic() - asked
@@ -115,7 +115,7 @@ def _left_behind(arguments: list[str], how: str) -> dict[str, Any]:
             "code": code,
             "processes_seen": processes,
             "processes": sorted(_name(process) for process in stage.alive()),
-            "shared_memory": sorted(shared_blocks() - before),
+            "shared_memory": sorted(shared_memory_names() - before),
             "files": sorted(str(p.relative_to(stage.temporary)) for p in stage.temporary.rglob("*")),
             "gone_after_s": gone_s,
         }
@@ -141,7 +141,7 @@ def _print(metrics: dict[str, Any]) -> None:
         ),
         Row(
             "cue changes, frames a second, longest gap",
-            f"{soak['switches']}, {soak['fps']:.1f}, {ms(soak['longest_gap'], 0)}",
+            f"{soak['switches']}, {soak['fps']:.1f}, {ms_text(soak['longest_gap'], 0)}",
         ),
     ]
     for name, left in metrics["left_behind"].items():
@@ -152,7 +152,7 @@ def _print(metrics: dict[str, Any]) -> None:
         ]
         text = ", ".join(found) or f"nothing, after {left['gone_after_s']:.1f} s"
         rows.append(Row(f"left behind {name}", text, "nothing", not found))
-    show(
+    print_table(
         f"memory: {soak['minutes']:g} minutes, {soak['samples']} samples from the second minute; {metrics['filmed']}",
         rows,
         "Theil-Sen slope of the summed PSS; interval from the scatter of ten parts' medians: zero within it is noise.",

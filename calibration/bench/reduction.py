@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from calibration.bench import BenchOptions
-from calibration.bench.table import Row, at_most, ms, show
-from calibration.bench.unet import build, moving_face, write_look
+from calibration.bench.benchmark import BenchOptions
+from calibration.bench.table import Row, at_most, ms_text, print_table
+from calibration.bench.unet import build_unet, moving_face, write_look
 from export.artifact import model_file
 from export.freeze.quantise import to_int8
 from export.runtime.session import open_session, physical_cores
-from export.runtime.speed import interleaved
+from export.runtime.speed import time_interleaved
 from models.features.face_lines import draw_lines
 
 SIZE = 256
@@ -40,7 +40,7 @@ def run(options: BenchOptions) -> dict[str, Any]:
             what: opened.enter_context(open_session(path, "cpu")) for what, path in _looks(Path(name), inputs).items()
         }
         megabytes = {what: session.path.stat().st_size / 1e6 for what, session in sessions.items()}
-        taken = interleaved(sessions, inputs, rounds)
+        taken = time_interleaved(sessions, inputs, rounds)
     classic = float(np.percentile(taken[CLASSIC], 95))
     metrics: dict[str, Any] = {"rounds": rounds, "cores": physical_cores(), "looks": {}}
     for what, times in taken.items():
@@ -60,15 +60,15 @@ def _looks(folder: Path, inputs: list[dict[str, Any]]) -> dict[str, Path]:
     manifest = write_look(classic, 64, SIZE)
     found = {CLASSIC: classic}
     for ngf in (DEFAULT_NGF, SMALL_NGF):
-        whole = build(ngf, SIZE, phases=True)
+        whole = build_unet(ngf, SIZE, phases=True)
         models = {
             "fp32": whole,
-            "fp16 stored": build(ngf, SIZE, half=True, phases=True),
+            "fp16 stored": build_unet(ngf, SIZE, half=True, phases=True),
             "int8": to_int8(whole, inputs),
         }
         for precision, model in models.items():
             path = folder / f"{ngf}-{precision.split()[0]}.onnx"
-            model_file.write(path, model, manifest)
+            model_file.write_model(path, model, manifest)
             found[f"ngf {ngf}, {precision}"] = path
     return found
 
@@ -76,9 +76,10 @@ def _looks(folder: Path, inputs: list[dict[str, Any]]) -> dict[str, Path]:
 def _print(metrics: dict[str, Any]) -> None:
     rows = []
     for what, f in metrics["looks"].items():
-        text = f"{f['megabytes']:.1f} MB  p50 {ms(f['p50_ms'])}  p95 {ms(f['p95_ms'])}  x{f['of_classic_p95']:.2f}"
+        times = f"p50 {ms_text(f['p50_ms'])}  p95 {ms_text(f['p95_ms'])}"
+        text = f"{f['megabytes']:.1f} MB  {times}  x{f['of_classic_p95']:.2f}"
         reduced = what != CLASSIC
         held = at_most(f["of_classic_p95"], WANTED) if reduced else None
         rows.append(Row(what, text, f"p95 x{WANTED:g}" if reduced else "", held))
     title = f"reduction: {metrics['rounds']} runs of each in turn, CPU with {metrics['cores']} cores, random weights"
-    show(title, rows, "x: p95 against the classic one's; quality is told by `guise reduce`, of a trained look")
+    print_table(title, rows, "x: p95 against the classic one's; quality is told by `guise reduce`, of a trained look")

@@ -10,9 +10,9 @@ import numpy as np
 import pyworld
 from numpy.typing import NDArray
 
-from calibration.bench import BenchOptions, CannotMeasure
-from calibration.bench.speech import speakers
-from calibration.bench.table import Row, show
+from calibration.bench.benchmark import BenchOptions, NotMeasured
+from calibration.bench.speech import speech_by_speaker
+from calibration.bench.table import Row, print_table
 from live.process.frames import now
 from live.show.show_file import PRESET_NAMES
 from live.sound.level import Limiter
@@ -38,7 +38,7 @@ RATES = {16_000: 16_000, 44_100: 22_050, 48_000: 24_000}
 
 def run(options: BenchOptions) -> dict[str, Any]:
     """Every preset on every speaker; some minutes of one core."""
-    spoken = speakers(RATE, SECONDS)
+    spoken = speech_by_speaker(RATE, SECONDS)
     metrics = {
         "speakers": list(spoken),
         "shift of 0": {name: _unchanged(quick, spoken) for name, quick in (("WORLD", False), ("quick", True))},
@@ -68,7 +68,7 @@ def _world(rate: int, block: int, hop_frames: int = 4) -> BlockAdapter:
     )
 
 
-def _plain(quick: bool) -> Voice:
+def _unchanged_voice(quick: bool) -> Voice:
     return WaveformVoice("unchanged", RATE, _block(True)) if quick else _world(RATE, BLOCK)
 
 
@@ -85,11 +85,11 @@ def _unchanged(quick: bool, spoken: dict[str, Mono]) -> dict[str, Any]:
 
     kept, errors = {}, []
     for name, sound in spoken.items():
-        voice = _plain(quick)
+        voice = _unchanged_voice(quick)
         said = streamed(voice, sound, _block(quick))
         kept[name] = float(intelligibility(sound, said, RATE))
-        errors.append(1e3 * _lag(sound, said) / RATE)
-    voice = _plain(quick)
+        errors.append(1e3 * _lag_samples(sound, said) / RATE)
+    voice = _unchanged_voice(quick)
     return {
         "stoi": kept,
         "voice_ms": 1e3 * voice.latency / RATE,
@@ -99,7 +99,7 @@ def _unchanged(quick: bool, spoken: dict[str, Mono]) -> dict[str, Any]:
     }
 
 
-def _lag(said: Mono, heard: Mono) -> int:
+def _lag_samples(said: Mono, heard: Mono) -> int:
     """Samples by which the envelope of `heard` is late, within 20 ms either way."""
     window = np.hanning(RATE // 100)
 
@@ -120,7 +120,7 @@ def _pitch(quick: bool, spoken: dict[str, Mono]) -> dict[str, dict[str, float]]:
     for shift in SHIFTS:
         off[f"{shift:+d}"] = {}
         for name, sound in spoken.items():
-            voice = _plain(quick)
+            voice = _unchanged_voice(quick)
             voice.set("pitch", shift)
             factor = 2.0 ** (shift / 12.0)
             got = _f0(streamed(voice, sound, _block(quick)), F0_FLOOR_HZ * factor)
@@ -204,7 +204,7 @@ def _changes(sound: Mono) -> dict[str, Any]:
         played.append(mixer.process(sound[at : at + BLOCK]))
     heard = np.concatenate(played)
     if changed < CHANGES:
-        raise CannotMeasure(f"only {changed} changes of voice came in {len(sound) / RATE:.0f} s")
+        raise NotMeasured(f"only {changed} changes of voice came in {len(sound) / RATE:.0f} s")
     # A click is a kink far sharper than those of the speech around it.
     kinks = np.abs(np.diff(heard, 2))
     ratios = [
@@ -255,7 +255,7 @@ def _print(metrics: dict[str, Any]) -> None:
     for name, preset in metrics["presets"].items():
         kept = f"STOI {preset['stoi']:.2f}, {preset['level_db']:+.1f} dB"
         rows.append(Row(name, f"{preset['total_ms']:.1f} ms, {kept}, rtf {preset['rtf']:.3f}"))
-    show(f"sound: {len(metrics['speakers'])} speakers, {SECONDS:g} s each, 48 kHz, one core", rows)
+    print_table(f"sound: {len(metrics['speakers'])} speakers, {SECONDS:g} s each, 48 kHz, one core", rows)
 
 
 def _cost_text(cost: dict[str, float]) -> str:

@@ -15,10 +15,10 @@ import dlib
 import numpy as np
 import onnxruntime as ort
 
-from calibration.bench import BenchOptions, CannotMeasure
+from calibration.bench.benchmark import BenchOptions, NotMeasured
 from calibration.bench.footage import webcam_movie
-from calibration.bench.stage_run import demo_look, perform
-from calibration.bench.table import Row, at_most, ms, show
+from calibration.bench.stage_run import demo_look, run_stage
+from calibration.bench.table import Row, at_most, ms_text, print_table
 from calibration.bench.unet import write_look
 from export.artifact.model_file import read_manifest
 from live.picture.sources.movie_frames import FileFrames
@@ -53,15 +53,15 @@ def run(options: BenchOptions) -> dict[str, Any]:
         (folder / "show.toml").write_text(SHOW.format(look="look.onnx"), "utf-8")
         camera = str(folder / "webcam.mp4")
         arguments = [str(folder / "show.toml"), "--headless", "--camera", camera]
-        reports = [perform(arguments, SECONDS).report for _ in range(runs)]
-        old = old_way(Path(camera))
+        reports = [run_stage(arguments, SECONDS).report for _ in range(runs)]
+        old = measure_face2face(Path(camera))
         performed = (
             f"{read_manifest(folder / 'look.onnx').name} ({'random weights, ngf 32' if look is None else 'trained'})"
         )
     video = _medians([report["video"] for report in reports])
     if video.get("fps") is None:
         why = "; ".join(reports[0]["warnings"]) or "no picture was generated"
-        raise CannotMeasure(f"nothing was performed: {why}")
+        raise NotMeasured(f"nothing was performed: {why}")
     metrics = {
         "filmed": who,
         "look": performed,
@@ -75,7 +75,7 @@ def run(options: BenchOptions) -> dict[str, Any]:
     return metrics
 
 
-def old_way(movie: Path) -> dict[str, Any]:
+def measure_face2face(movie: Path) -> dict[str, Any]:
     """face2face-demo's loop on the movie's frames for 10 s: grey, a quarter of the size, `detector(grey, 1)`, points
     times 4, lines 3 pixels wide, and an ngf 64 generator in fp32 with ONNX Runtime's own settings; one after the other.
 
@@ -96,7 +96,7 @@ def old_way(movie: Path) -> dict[str, Any]:
     began = now()
     for picture in cycle(frames):
         start = now()
-        points = old_points(picture, detector, predictor)
+        points = face2face_points(picture, detector, predictor)
         if points is None:
             lost += 1
             lines = np.zeros((256, 256, 3), np.uint8)
@@ -119,7 +119,7 @@ def old_way(movie: Path) -> dict[str, Any]:
     }
 
 
-def old_points(picture: Picture, detector: Any, predictor: Any) -> np.ndarray | None:
+def face2face_points(picture: Picture, detector: Any, predictor: Any) -> np.ndarray | None:
     """face2face-demo's 68 points, float32 (68, 2): they jump in steps of 4 pixels. None: no face, as it sees it."""
     grey = cv2.cvtColor(cv2.resize(picture, None, fx=0.25, fy=0.25), cv2.COLOR_RGB2GRAY)
     faces = detector(grey, 1)
@@ -148,24 +148,27 @@ def _print(metrics: dict[str, Any]) -> None:
     stages = {name: part.get("p50") for name, part in (video.get("stages") or {}).items() if isinstance(part, dict)}
     rows = [
         Row("newly generated frames a second", f"{video['fps']:.2f}", "30 held", video["fps"] >= 29.5),
-        Row("capture to ready p50 / p95 / p99", " / ".join(ms(latency[p]) for p in ("p50", "p95", "p99"))),
+        Row("capture to ready p50 / p95 / p99", " / ".join(ms_text(latency[p]) for p in ("p50", "p95", "p99"))),
     ]
     if presented:
         p95 = presented.get("p95")
-        text = " / ".join(ms(presented.get(p)) for p in ("p50", "p95", "p99"))
+        text = " / ".join(ms_text(presented.get(p)) for p in ("p50", "p95", "p99"))
         rows.append(Row("capture to presented p50 / p95 / p99", text, "p95 <= 40 ms", at_most(p95, 40.0)))
     rows += [
-        Row("longest gap", ms(video["longest_gap"])),
+        Row("longest gap", ms_text(video["longest_gap"])),
         Row("captured / dropped", f"{video['frames_captured']:.0f} / {video['frames_dropped']:.0f}"),
-        Row("stages, median", ", ".join(f"{name} {ms(value)}" for name, value in stages.items())),
+        Row("stages, median", ", ".join(f"{name} {ms_text(value)}" for name, value in stages.items())),
         Row("provider", str(video.get("provider"))),
         Row("sound engine: xruns, misses", f"{audio.get('xruns')}, {audio.get('deadline_misses')}"),
         Row("face2face-demo's way: frames a second", f"{old['fps']:.2f}"),
-        Row("face2face-demo's way: a frame p50 / p95", f"{ms(old['frame_ms']['p50'])} / {ms(old['frame_ms']['p95'])}"),
-        Row("face2face-demo's way: its generator (ngf 64, fp32)", ms(old["generator_ms"])),
+        Row(
+            "face2face-demo's way: a frame p50 / p95",
+            f"{ms_text(old['frame_ms']['p50'])} / {ms_text(old['frame_ms']['p95'])}",
+        ),
+        Row("face2face-demo's way: its generator (ngf 64, fp32)", ms_text(old["generator_ms"])),
         Row("frames a second, Guise / face2face-demo's way", f"{metrics['ratio']['fps']:.1f} x (the camera gives 30)"),
     ]
-    show(
+    print_table(
         f"speed: {metrics['filmed']} at 640x480, 30 fps; {metrics['look']}; {metrics['runs']} run(s) of {SECONDS:g} s",
         rows,
     )

@@ -18,17 +18,17 @@ from typing import Any
 
 import psutil
 
-from calibration.bench import CannotMeasure
+from calibration.bench.benchmark import NotMeasured
 from live.process.frames import now
 
-FRONT_DOOR = Path(__file__).resolve().parents[2] / "guise.py"
+GUISE_SCRIPT = Path(__file__).resolve().parents[2] / "guise.py"
 SHARED_MEMORY = Path("/dev/shm")
 GRACE_S = 60.0
 """Beyond the seconds it was told to perform."""
 
 
 @dataclass
-class Ran:
+class Performance:
     """One performance, seen from outside. `started_at` is now() of the command."""
 
     started_at: float
@@ -39,7 +39,7 @@ class Ran:
     code: int = 0
 
 
-class StageRun:
+class StageProcess:
     """Starts `guise live` and samples its memory; `with` kills what is left of it."""
 
     def __init__(self, arguments: Sequence[str], *, sample_s: float | None = None) -> None:
@@ -51,7 +51,7 @@ class StageRun:
         """The run's own temporary folder: what lies in it afterwards was left behind."""
         self.temporary.mkdir()
         environment = os.environ | {"TMPDIR": str(self.temporary)}
-        if not display():
+        if not has_display():
             environment["QT_QPA_PLATFORM"] = "offscreen"
         self.pss: list[tuple[float, int]] = []
         self.members: dict[int, float] = {}
@@ -59,7 +59,7 @@ class StageRun:
         with self._errors.open("wb") as errors:
             self.started_at = now()
             self.process = subprocess.Popen(
-                [sys.executable, str(FRONT_DOOR), "live", *arguments, "--report", str(self._report)],
+                [sys.executable, str(GUISE_SCRIPT), "live", *arguments, "--report", str(self._report)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
@@ -72,7 +72,7 @@ class StageRun:
             self._sampler = threading.Thread(target=self._sample, args=(sample_s,), name="memory", daemon=True)
             self._sampler.start()
 
-    def __enter__(self) -> StageRun:
+    def __enter__(self) -> StageProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -85,21 +85,21 @@ class StageRun:
         self.process.wait()
         self._folder.cleanup()
 
-    def finish(self, timeout_s: float) -> Ran:
-        """Waits for the end and reads the report. Raises CannotMeasure with what it said when it failed."""
+    def finish(self, timeout_s: float) -> Performance:
+        """Waits for the end and reads the report. Raises NotMeasured with what it said when it failed."""
         try:
             code = self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            raise CannotMeasure(f"`guise live` did not end within {timeout_s:.0f} s; {self.said()}") from None
+            raise NotMeasured(f"`guise live` did not end within {timeout_s:.0f} s; {self.said()}") from None
         finally:
             self._stopping.set()
         if code != 0:
-            raise CannotMeasure(f"`guise live` ended with code {code}: {self.said()}")
+            raise NotMeasured(f"`guise live` ended with code {code}: {self.said()}")
         try:
             report = json.loads(self._report.read_text("utf-8"))
         except (OSError, ValueError) as error:
-            raise CannotMeasure(f"`guise live` wrote no report: {error}") from error
-        return Ran(self.started_at, report, list(self.pss), self.said(), code)
+            raise NotMeasured(f"`guise live` wrote no report: {error}") from error
+        return Performance(self.started_at, report, list(self.pss), self.said(), code)
 
     def said(self) -> str:
         """The last line it wrote on standard error."""
@@ -146,27 +146,27 @@ class StageRun:
             self._stopping.wait(due - time.monotonic())
 
 
-def perform(arguments: Sequence[str], seconds: float, *, sample_s: float | None = None) -> Ran:
+def run_stage(arguments: Sequence[str], seconds: float, *, sample_s: float | None = None) -> Performance:
     """`guise live ARGUMENTS --seconds ...` from start to end."""
-    with StageRun([*arguments, "--seconds", f"{seconds:g}"], sample_s=sample_s) as run:
+    with StageProcess([*arguments, "--seconds", f"{seconds:g}"], sample_s=sample_s) as run:
         return run.finish(seconds + GRACE_S)
 
 
-def display() -> bool:
+def has_display() -> bool:
     """Whether there is a screen to open a window on."""
     if sys.platform.startswith("linux"):
         return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     return True
 
 
-def shared_blocks() -> set[str]:
+def shared_memory_names() -> set[str]:
     """Names of the shared memory blocks of this machine (Linux); elsewhere they cannot be listed."""
     return {entry.name for entry in SHARED_MEMORY.iterdir()} if SHARED_MEMORY.is_dir() else set()
 
 
 def demo_look() -> Path | None:
     """A look that the demo ships, the first by name."""
-    looks = sorted((FRONT_DOOR.parent / "live" / "demo").rglob("*.onnx"))
+    looks = sorted((GUISE_SCRIPT.parent / "live" / "demo").rglob("*.onnx"))
     return looks[0] if looks else None
 
 

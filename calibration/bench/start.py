@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from calibration.bench import BenchOptions, CannotMeasure
-from calibration.bench.stage_run import Ran, display, perform
-from calibration.bench.table import Row, at_most, show
+from calibration.bench.benchmark import BenchOptions, NotMeasured
+from calibration.bench.stage_run import Performance, has_display, run_stage
+from calibration.bench.table import Row, at_most, print_table
 
 SECONDS = 8.0
 SAMPLE_S = 0.25
@@ -18,15 +18,15 @@ GIGABYTE = 1e9
 def run(options: BenchOptions) -> dict[str, Any]:
     """The demo show, three times with the window and three times without."""
     runs = options.runs or 3
-    metrics: dict[str, Any] = {"runs": runs, "display": display()}
+    metrics: dict[str, Any] = {"runs": runs, "display": has_display()}
     for name, arguments in (("window", []), ("headless", ["--headless"])):
         # The file cache is warm after the first start on a machine, and that one is printed apart.
-        metrics[name] = _figures([perform(arguments, SECONDS, sample_s=SAMPLE_S) for _ in range(runs)])
+        metrics[name] = _figures([run_stage(arguments, SECONDS, sample_s=SAMPLE_S) for _ in range(runs)])
     _print(metrics)
     return metrics
 
 
-def _figures(ran: list[Ran]) -> dict[str, Any]:
+def _figures(ran: list[Performance]) -> dict[str, Any]:
     seconds = [_first_frame_s(one) for one in ran]
     peaks = [max((used for _, used in one.pss), default=0) for one in ran]
     steady = [float(np.median([used for at, used in one.pss if at > SECONDS / 2] or [0])) for one in ran]
@@ -38,13 +38,13 @@ def _figures(ran: list[Ran]) -> dict[str, Any]:
     }
 
 
-def _first_frame_s(ran: Ran) -> float:
+def _first_frame_s(ran: Performance) -> float:
     first_at = ran.report["video"].get("first_frame_at")  # now() is one clock for all processes
     if first_at is not None:
         return float(first_at - ran.started_at)
     since_start_ms = (ran.report.get("start") or {}).get("first_frame")
     if since_start_ms is None:
-        raise CannotMeasure("`guise live` showed no generated frame")
+        raise NotMeasured("`guise live` showed no generated frame")
     return float(since_start_ms) / 1e3
 
 
@@ -61,7 +61,7 @@ def _print(metrics: dict[str, Any]) -> None:
         text = f"{peak / 1e6:.0f} MB (performing {f['pss_performing'] / 1e6:.0f})"
         rows.append(Row(f"{title}: memory of all processes, peak", text, "< 1 GB", peak < GIGABYTE))
     screen = "a screen" if metrics["display"] else "no screen, so Qt draws offscreen"
-    show(
+    print_table(
         f"start: the demo show, {metrics['runs']} runs each; {screen}",
         rows,
         "memory: PSS, summed over the process tree",

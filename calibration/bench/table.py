@@ -12,7 +12,7 @@ class Row(NamedTuple):
     held: bool | None = None
 
 
-def show(title: str, rows: list[Row], note: str = "") -> None:
+def print_table(title: str, rows: list[Row], note: str = "") -> None:
     """Prints the table on standard output, without colours where that is no terminal."""
     from rich.console import Console
     from rich.table import Table
@@ -32,7 +32,7 @@ def show(title: str, rows: list[Row], note: str = "") -> None:
     console.print(table)
 
 
-def ms(value: float | None, digits: int = 1) -> str:
+def ms_text(value: float | None, digits: int = 1) -> str:
     return "-" if value is None else f"{value:.{digits}f} ms"
 
 

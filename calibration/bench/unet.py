@@ -24,7 +24,7 @@ OPSET = 18
 Colour = tuple[int, int, int]
 
 
-class _Graph:
+class _GraphBuilder:
     """Collects nodes and weights."""
 
     def __init__(self, half: bool, seed: int, counting: bool) -> None:
@@ -98,7 +98,7 @@ class _Graph:
         return self.add("InstanceNormalization", [x, gain, shift], epsilon=1e-5)
 
 
-def build(
+def build_unet(
     ngf: int,
     size: int = 256,
     *,
@@ -108,20 +108,20 @@ def build(
     phases: bool = False,
 ) -> ModelProto:
     """uint8 `lines` (1, size, size, 3) -> uint8 `picture` of the same shape; `size` is a power of two."""
-    return _assembled(ngf, size, half, seed, colour, phases=phases)[0]
+    return _assemble(ngf, size, half, seed, colour, phases=phases)[0]
 
 
 def parameter_count(ngf: int, size: int = 256) -> int:
-    """Weights, biases, gains and shifts of the U-Net `build` makes."""
-    return _assembled(ngf, size, False, 0, (128, 128, 128), counting=True)[1]
+    """Weights, biases, gains and shifts of the U-Net `build_unet` makes."""
+    return _assemble(ngf, size, False, 0, (128, 128, 128), counting=True)[1]
 
 
-def _assembled(
+def _assemble(
     ngf: int, size: int, half: bool, seed: int, colour: Colour, *, counting: bool = False, phases: bool = False
 ) -> tuple[ModelProto, int]:
     if size < 16 or size & (size - 1):
         raise ValueError(f"size {size} is no power of two of 16 or more")
-    g = _Graph(half, seed, counting)
+    g = _GraphBuilder(half, seed, counting)
     depth = int(math.log2(size))
     widths = [ngf * min(2**level, 8) for level in range(depth)]
     x = g.add("Cast", ["lines"], to=TensorProto.FLOAT)
@@ -198,7 +198,7 @@ def write_look(
             "target": target_facts(moving_face(size)),
         }
     )
-    model_file.write(path, build(ngf, size, half=half, seed=seed, colour=colour), manifest)
+    model_file.write_model(path, build_unet(ngf, size, half=half, seed=seed, colour=colour), manifest)
     return manifest
 
 

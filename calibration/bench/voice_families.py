@@ -12,15 +12,15 @@ from itertools import combinations
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from calibration.bench import CannotMeasure
-from calibration.bench.stage_run import FRONT_DOOR
+from calibration.bench.benchmark import NotMeasured
+from calibration.bench.stage_run import GUISE_SCRIPT
 
 TRAINING_MINUTES = 24.0
 """Of each family, over all its runs."""
 SUBJECT = "LibriSpeech, CC BY 4.0; for measuring only"
 
 
-class Trained(NamedTuple):
+class TrainingSetup(NamedTuple):
     """How a family is trained here, in how many runs for all speakers, and with what beside its defaults: smaller where
     the defaults want hours of a processor."""
 
@@ -28,13 +28,15 @@ class Trained(NamedTuple):
     settings: tuple[str, ...] = ()
 
 
-SKIPPING = ("cycle=1", "identity=0.5", "learning_rate=3e-4", "critic_rate=3e-4", "average=0.995")
-FAMILIES: dict[str, Trained] = {
-    "gmm_vc": Trained("all"),
-    "cyclegan_vc": Trained("pairs", (*SKIPPING, "width=0.125", "critic=0.125", "settle=300")),
-    "stargan_vc": Trained("all", (*SKIPPING, "width=0.5", "critic=0.5", "batch=4", "settle=800")),
-    "stargan_vc2": Trained("all", (*SKIPPING, "width=0.25", "critic=0.25", "batch=4", "settle=800", "penalty=0")),
-    "ppg_vc": Trained("each"),
+ADVERSARIAL = ("cycle=1", "identity=0.5", "learning_rate=3e-4", "critic_rate=3e-4", "average=0.995")
+FAMILIES: dict[str, TrainingSetup] = {
+    "gmm_vc": TrainingSetup("all"),
+    "cyclegan_vc": TrainingSetup("pairs", (*ADVERSARIAL, "width=0.125", "critic=0.125", "settle=300")),
+    "stargan_vc": TrainingSetup("all", (*ADVERSARIAL, "width=0.5", "critic=0.5", "batch=4", "settle=800")),
+    "stargan_vc2": TrainingSetup(
+        "all", (*ADVERSARIAL, "width=0.25", "critic=0.25", "batch=4", "settle=800", "penalty=0")
+    ),
+    "ppg_vc": TrainingSetup("each"),
 }
 
 
@@ -49,7 +51,7 @@ def train_families(
     work: Path, minutes: float, speakers: Mapping[str, Sequence[Path]]
 ) -> Iterator[tuple[str, dict[tuple[int, int], FamilyVoice]]]:
     """Each family's name, and its voice for each (source, target) by their numbers in `speakers`, whose recordings it
-    learns from. Raises CannotMeasure."""
+    learns from. Raises NotMeasured."""
     work.mkdir(parents=True, exist_ok=True)
     for name, recordings in speakers.items():
         if not (work / name / "dataset.json").is_file():
@@ -92,7 +94,7 @@ def _voices(
 def _verb(*arguments: str) -> None:
     print(f"guise {' '.join(arguments[:2])} ...", file=sys.stderr)
     ended = subprocess.run(
-        [sys.executable, str(FRONT_DOOR), *arguments], stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False
+        [sys.executable, str(GUISE_SCRIPT), *arguments], stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False
     )
     if ended.returncode != 0:
-        raise CannotMeasure(f"`guise {arguments[0]}` ended with code {ended.returncode}; what it made so far is kept")
+        raise NotMeasured(f"`guise {arguments[0]}` ended with code {ended.returncode}; what it made so far is kept")

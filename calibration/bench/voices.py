@@ -20,12 +20,12 @@ import pyworld
 import soundfile
 from numpy.typing import NDArray
 
-from calibration.bench import BenchOptions, CannotMeasure
-from calibration.bench.table import Row, show
+from calibration.bench.benchmark import BenchOptions, NotMeasured
+from calibration.bench.table import Row, print_table
 from calibration.bench.voice_families import TRAINING_MINUTES, FamilyVoice, train_families
-from export.freeze.freeze import freeze_plan
-from export.metrics.voice import CannotJudge, f0_error_cents, intelligibility
-from export.pretrained.speaker_encoder import Embedding, SpeakerMeter, mean_embedding, similarity
+from export.freeze.freeze import freeze_from_plan
+from export.metrics.voice import MetricUnavailable, f0_error_cents, intelligibility
+from export.pretrained.speaker_encoder import Embedding, SpeakerEncoder, mean_embedding, similarity
 from export.runtime.frozen_voice import open_frozen_voice
 from export.runtime.session import FrozenSession, open_session
 from models.families.statistics import StatisticsFamily as Family
@@ -40,16 +40,16 @@ SPEAKERS = ("1688", "1998", "2414", "533")
 LEARNED = 8
 RATE = 16000
 BLOCK = 160
-FLOOR = {"target": 0.70, "nearer": 19, "stoi": 0.75}
+WANTED = {"target": 0.70, "nearer": 19, "stoi": 0.75}
 
 
-class TestSentence:
+class CorpusSentence:
     """A recording of the corpus, analysed once."""
 
     def __init__(self, path: Path) -> None:
         samples, rate = soundfile.read(path, dtype="float32")
         if rate != RATE:
-            raise CannotMeasure(f"{path} has {rate} Hz, where LibriSpeech has {RATE}")
+            raise NotMeasured(f"{path} has {rate} Hz, where LibriSpeech has {RATE}")
         self.sound: NDArray[np.float32] = samples
 
     @cached_property
@@ -66,10 +66,10 @@ class TestSentence:
 
 
 @dataclass(frozen=True)
-class Case:
+class Conversion:
     """One conversion: a sentence of speaker `source` to sound like speaker `target`, both numbers in SPEAKERS."""
 
-    sentence: TestSentence
+    sentence: CorpusSentence
     source: int
     target: int
     speakers: tuple[SpeakerStatistics, ...]
@@ -89,76 +89,76 @@ class Case:
         return np.where(self.sentence.frames.f0 > 0, moved, 0.0)
 
 
-def nothing(case: Case) -> Signal:
+def unconverted(case: Conversion) -> Signal:
     return np.asarray(case.sentence.sound, np.float64)
 
 
-def through_world(case: Case) -> Signal:
-    return _spoken(case, case.sentence.frames.f0, case.sentence.mcep)
+def through_world(case: Conversion) -> Signal:
+    return _synthesize(case, case.sentence.frames.f0, case.sentence.mcep)
 
 
-def f0(case: Case) -> Signal:
-    return _spoken(case, _hz(case.lf0_wanted), case.sentence.mcep)
+def f0_alone(case: Conversion) -> Signal:
+    return _synthesize(case, _hz(case.lf0_wanted), case.sentence.mcep)
 
 
-def f0_and_mean(case: Case) -> Signal:
+def f0_and_mean(case: Conversion) -> Signal:
     was, is_to_be = case.speakers[case.source], case.speakers[case.target]
     mcep = case.sentence.mcep
     mcep[:, 1:] += (is_to_be.mcep_mean - was.mcep_mean)[1:]
-    return _spoken(case, _hz(case.lf0_wanted), mcep)
+    return _synthesize(case, _hz(case.lf0_wanted), mcep)
 
 
-def f0_mean_and_spread(case: Case) -> Signal:
+def f0_mean_and_std(case: Conversion) -> Signal:
     was, is_to_be = case.speakers[case.source], case.speakers[case.target]
     mcep = case.sentence.mcep
     moved = (mcep - was.mcep_mean) / was.mcep_std * is_to_be.mcep_std + is_to_be.mcep_mean
     mcep[:, 1:] = moved[:, 1:]
-    return _spoken(case, _hz(case.lf0_wanted), mcep)
+    return _synthesize(case, _hz(case.lf0_wanted), mcep)
 
 
-def frozen_told(case: Case) -> Signal:
-    return _frozen(case, case.source + 1, [])
+def frozen_known_source(case: Conversion) -> Signal:
+    return _convert_by_hops(case, case.source + 1, [])
 
 
-def frozen_cold(case: Case) -> Signal:
-    return _frozen(case, 0, [])
+def frozen_unknown_cold(case: Conversion) -> Signal:
+    return _convert_by_hops(case, 0, [])
 
 
-def frozen_warm(case: Case) -> Signal:
-    return _frozen(case, 0, case.heard_before)
+def frozen_unknown_warm(case: Conversion) -> Signal:
+    return _convert_by_hops(case, 0, case.heard_before)
 
 
-def live_told(case: Case) -> Signal:
-    return _live(case, FamilyVoice(case.frozen.path, case.source + 1))
+def live_known_source(case: Conversion) -> Signal:
+    return _convert_live(case, FamilyVoice(case.frozen.path, case.source + 1))
 
 
-def live_warm(case: Case) -> Signal:
-    return _live(case, FamilyVoice(case.frozen.path, 0))
+def live_unknown_warm(case: Conversion) -> Signal:
+    return _convert_live(case, FamilyVoice(case.frozen.path, 0))
 
 
-def _trained(voices: Mapping[tuple[int, int], FamilyVoice], *, told: bool) -> Callable[[Case], Signal]:
-    def row(case: Case) -> Signal:
+def _trained_row(voices: Mapping[tuple[int, int], FamilyVoice], *, told: bool) -> Callable[[Conversion], Signal]:
+    def row(case: Conversion) -> Signal:
         voice = voices[case.source, case.target]
-        return _live(case, voice if told else voice._replace(source=0))
+        return _convert_live(case, voice if told else voice._replace(source=0))
 
     return row
 
 
-ROWS: dict[str, Callable[[Case], Signal]] = {
-    "nothing": nothing,
+ROWS: dict[str, Callable[[Conversion], Signal]] = {
+    "nothing": unconverted,
     "nothing, through WORLD": through_world,
-    "F0": f0,
+    "F0": f0_alone,
     "F0, mean of the MCEPs": f0_and_mean,
-    "F0, mean and spread of the MCEPs": f0_mean_and_spread,
-    "the frozen voice, told who speaks": frozen_told,
-    "not told, from his first word": frozen_cold,
-    "not told, after his other sentences": frozen_warm,
-    "live, block by block, told who speaks": live_told,
-    "live, not told, after his other sentences": live_warm,
+    "F0, mean and spread of the MCEPs": f0_mean_and_std,
+    "the frozen voice, told who speaks": frozen_known_source,
+    "not told, from his first word": frozen_unknown_cold,
+    "not told, after his other sentences": frozen_unknown_warm,
+    "live, block by block, told who speaks": live_known_source,
+    "live, not told, after his other sentences": live_unknown_warm,
 }
 """What is moved -> how: (samples,) at RATE, aligned with the sentence."""
 
-AT_LEAST_THE_FLOOR = (
+WITH_TARGET = (
     "F0, mean and spread of the MCEPs",
     "the frozen voice, told who speaks",
     "live, block by block, told who speaks",
@@ -167,28 +167,28 @@ AT_LEAST_THE_FLOOR = (
 
 def run(options: BenchOptions) -> dict[str, Any]:
     """All rows: similarity to the target and the source, how many are nearer the target, STOI, F0 error."""
-    folder = _speech()
+    folder = _speech_folder()
     try:
-        meter = SpeakerMeter()
-    except CannotJudge as error:
-        raise CannotMeasure(str(error)) from error
-    sentences = [[TestSentence(path) for path in sorted(folder.glob(f"{name}-*.flac"))] for name in SPEAKERS]
+        encoder = SpeakerEncoder()
+    except MetricUnavailable as error:
+        raise NotMeasured(str(error)) from error
+    sentences = [[CorpusSentence(path) for path in sorted(folder.glob(f"{name}-*.flac"))] for name in SPEAKERS]
     learned = [[sentence.features for sentence in own[:LEARNED]] for own in sentences]
-    persons = [mean_embedding(meter.embedding(s.sound, RATE) for s in own[:LEARNED]) for own in sentences]
+    persons = [mean_embedding(encoder.embed(s.sound, RATE) for s in own[:LEARNED]) for own in sentences]
     speakers = tuple(measure(features) for features in learned)
     metrics: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="guise-voices-") as name:
         sessions = [open_session(path, "cpu", 1) for path in freeze_statistics(Path(name), learned)]
         spoken = [np.concatenate([sentence.sound for sentence in own[:LEARNED]]) for own in sentences]
         cases = [
-            Case(sentence, source, target, speakers, sessions[target], learned[source], spoken[source])
+            Conversion(sentence, source, target, speakers, sessions[target], learned[source], spoken[source])
             for source, own in enumerate(sentences)
             for sentence in own[LEARNED:]
             for target in range(len(SPEAKERS))
             if target != source
         ]
         for row, convert in ROWS.items():
-            metrics[row] = _judged(cases, convert, meter, persons)
+            metrics[row] = _measure_row(cases, convert, encoder, persons)
         for session in sessions:
             session.close()
     if options.work is not None:
@@ -197,8 +197,10 @@ def run(options: BenchOptions) -> dict[str, Any]:
         for family, voices in train_families(options.work, minutes, recordings):
             if all(voice.source for voice in voices.values()):
                 told = f"{family}, live, told who speaks"
-                metrics[told] = _judged(cases, _trained(voices, told=True), meter, persons)
-            metrics[f"{family}, live, not told"] = _judged(cases, _trained(voices, told=False), meter, persons)
+                metrics[told] = _measure_row(cases, _trained_row(voices, told=True), encoder, persons)
+            metrics[f"{family}, live, not told"] = _measure_row(
+                cases, _trained_row(voices, told=False), encoder, persons
+            )
     _print(metrics, len(cases))
     return metrics
 
@@ -220,17 +222,17 @@ def freeze_statistics(folder: Path, learned: list[list[Features]]) -> list[Path]
         paths.append(folder / f"{name}.onnx")
         fields = {"kind": "voice", "family": family.name, "name": name, "training": training}
         fields |= {"subject": "LibriSpeech, CC BY 4.0", "licence": "CC BY 4.0"}
-        freeze_plan(family.freeze(networks, options, facts, name), paths[-1], fields)
+        freeze_from_plan(family.freeze(networks, options, facts, name), paths[-1], fields)
     return paths
 
 
-def _judged(
-    cases: list[Case], convert: Callable[[Case], Signal], meter: SpeakerMeter, persons: list[Embedding]
+def _measure_row(
+    cases: list[Conversion], convert: Callable[[Conversion], Signal], encoder: SpeakerEncoder, persons: list[Embedding]
 ) -> dict[str, Any]:
     rows, cents = [], []
     for case in cases:
         said = convert(case)
-        whose = meter.embedding(said, RATE)
+        whose = encoder.embed(said, RATE)
         to_target, to_source = similarity(whose, persons[case.target]), similarity(whose, persons[case.source])
         kept = intelligibility(case.sentence.sound, said, RATE)
         rows.append((to_target, to_source, to_target > to_source, kept))
@@ -246,7 +248,7 @@ def _judged(
     }
 
 
-def _frozen(case: Case, source: int, before: list[Features]) -> Signal:
+def _convert_by_hops(case: Conversion, source: int, before: list[Features]) -> Signal:
     """Hop by hop through the frozen voice, over frames that were analysed whole, after it has heard `before`."""
     states: dict[str, NDArray[Any]] = {
         name: np.zeros(port.shape, port.dtype)
@@ -254,12 +256,12 @@ def _frozen(case: Case, source: int, before: list[Features]) -> Signal:
         if name in case.frozen.manifest.states
     }
     for sentence in before:
-        _through(case.frozen, sentence, source, states)
-    mcep, lf0 = _through(case.frozen, case.sentence.features, source, states)
-    return _spoken(case, _hz(lf0), mcep)
+        _run_session(case.frozen, sentence, source, states)
+    mcep, lf0 = _run_session(case.frozen, case.sentence.features, source, states)
+    return _synthesize(case, _hz(lf0), mcep)
 
 
-def _live(case: Case, voice: FamilyVoice) -> Signal:
+def _convert_live(case: Conversion, voice: FamilyVoice) -> Signal:
     """As on stage: blocks of 10 ms, analysed as they come; who is not told who speaks has heard his other sentences."""
     played = BlockAdapter(open_frozen_voice(voice.path, "cpu"), "live", RATE, BLOCK)
     played.set("source", voice.source)
@@ -268,7 +270,7 @@ def _live(case: Case, voice: FamilyVoice) -> Signal:
     return np.asarray(streamed(played, case.sentence.sound, BLOCK), np.float64)
 
 
-def _through(
+def _run_session(
     session: FrozenSession, sentence: Features, source: int, states: dict[str, NDArray[Any]]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(t, 36) and (t,) converted; `states` are carried on. The last hop is filled up by its last frame."""
@@ -292,19 +294,19 @@ def _hz(lf0: NDArray[Any]) -> Signal:
     return np.where(lf0 > 0, np.exp(lf0), 0.0).astype(np.float64)
 
 
-def _spoken(case: Case, hz: Signal, mcep: NDArray[Any]) -> Signal:
+def _synthesize(case: Conversion, hz: Signal, mcep: NDArray[Any]) -> Signal:
     frames = len(hz)
     aperiodicity = np.ascontiguousarray(case.sentence.frames.aperiodicity[:frames])
     return np.asarray(pyworld.synthesize(hz, decode_envelope(mcep[:frames], RATE), aperiodicity, RATE, 5.0))
 
 
-def _speech() -> Path:
+def _speech_folder() -> Path:
     root = os.environ.get("GUISE_DATA")
     folder = (Path(root) if root else Path(__file__).resolve().parents[3] / "shared" / "data") / "speech"
     for found in (folder / "librispeech_test-other", folder):
         if all(len(list(found.glob(f"{name}-*.flac"))) > LEARNED for name in SPEAKERS):
             return found
-    raise CannotMeasure(f"no sentences of LibriSpeech {', '.join(SPEAKERS)} in {folder}: set GUISE_DATA")
+    raise NotMeasured(f"no sentences of LibriSpeech {', '.join(SPEAKERS)} in {folder}: set GUISE_DATA")
 
 
 def _print(metrics: Mapping[str, Any], conversions: int) -> None:
@@ -314,16 +316,16 @@ def _print(metrics: Mapping[str, Any], conversions: int) -> None:
             f"{found['to_target']:.3f}  {found['to_source']:.3f}  {found['nearer_target']:2d} of {conversions}  "
             f"{found['stoi']:.3f}  {found['f0_error_cents']:5.0f}"
         )
-        if name not in AT_LEAST_THE_FLOOR and ", live, " not in name:
+        if name not in WITH_TARGET and ", live, " not in name:
             rows.append(Row(name, said))
             continue
         held = (
-            round(found["to_target"], 2) >= FLOOR["target"]
-            and found["nearer_target"] >= FLOOR["nearer"]
-            and round(found["stoi"], 2) >= FLOOR["stoi"]
+            round(found["to_target"], 2) >= WANTED["target"]
+            and found["nearer_target"] >= WANTED["nearer"]
+            and round(found["stoi"], 2) >= WANTED["stoi"]
         )
-        rows.append(Row(name, said, "{target:.2f}, {nearer}, {stoi:.2f}".format(**FLOOR), held))
-    show(
+        rows.append(Row(name, said, "{target:.2f}, {nearer}, {stoi:.2f}".format(**WANTED), held))
+    print_table(
         f"voices: {', '.join(SPEAKERS)} of LibriSpeech, {LEARNED} sentences each to learn from",
         rows,
         "similarity to the target, to the source; nearer the target; STOI; cents from the F0 wanted (median)",

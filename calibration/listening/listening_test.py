@@ -25,11 +25,11 @@ COLUMNS = ("at", "listener", "trial", "system", "rank", "place")
 """Of ranks.csv, a row for each sound: rank 1 is the best, place where it stood when the trial was shown, from 1 on."""
 RANKS = "ranks.csv"
 _LEVEL_DBFS, _PEAK = -23.0, 0.98
-_MOST = 9
+_MAX_SYSTEMS = 9
 """Systems: each has a digit on the keyboard, and nobody ranks more."""
 
 
-class NoTest(Exception):
+class BadListeningTest(Exception):
     """These sounds are no listening test; the message is one line."""
 
 
@@ -50,16 +50,16 @@ class Listener:
     ranked: int = 0
 
 
-class Listening:
+class ListeningTest:
     """What is played, to whom, and what they said."""
 
     def __init__(self, folders: Sequence[Path], out: Path) -> None:
-        """Raises NoTest, OSError."""
+        """Raises BadListeningTest, OSError."""
         self.systems = _systems(folders)
         self.trials, self.left_out = _trials(self.systems)
         self._out = out / RANKS
         out.mkdir(parents=True, exist_ok=True)
-        _begin(self._out, set(self.systems))
+        _prepare_file(self._out, set(self.systems))
         self._listeners: dict[str, Listener] = {}
         self._paths: dict[str, Path] = {}
         self._gains = {name: _gains([folder / name for folder in self.systems.values()]) for name in self.trials}
@@ -125,18 +125,18 @@ class Listening:
 
 
 def read_ranks(folder: Path) -> list[dict[str, str]]:
-    """The rows of all trials that are whole. Raises NoTest."""
+    """The rows of all trials that are whole. Raises BadListeningTest."""
     path = folder / RANKS
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
             rows = [row for row in reader if None not in row.values() and row.keys() == set(COLUMNS)]
             if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise NoTest(f"{path} holds no ranks of a listening test")
+                raise BadListeningTest(f"{path} holds no ranks of a listening test")
     except OSError as error:
-        raise NoTest(f"{path} cannot be read: {error.strerror or error}") from error
+        raise BadListeningTest(f"{path} cannot be read: {error.strerror or error}") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise NoTest(f"{path} holds no ranks of a listening test: {error}") from error
+        raise BadListeningTest(f"{path} holds no ranks of a listening test: {error}") from error
     systems = {row["system"] for row in rows}
     wanted = [str(rank) for rank in range(1, len(systems) + 1)]
     trials: dict[tuple[str, str], list[dict[str, str]]] = {}
@@ -152,13 +152,13 @@ def read_ranks(folder: Path) -> list[dict[str, str]]:
 
 def _systems(folders: Sequence[Path]) -> dict[str, Path]:
     named = {folder.resolve().name: folder.resolve() for folder in folders}
-    if not 2 <= len(folders) <= _MOST:
-        raise NoTest(f"a listening test compares 2 to {_MOST} folders of sounds, not {len(folders)}")
+    if not 2 <= len(folders) <= _MAX_SYSTEMS:
+        raise BadListeningTest(f"a listening test compares 2 to {_MAX_SYSTEMS} folders of sounds, not {len(folders)}")
     if len(named) < len(folders):
-        raise NoTest("two of the folders are called alike, and nobody could tell them apart: rename one")
+        raise BadListeningTest("two of the folders are called alike, and nobody could tell them apart: rename one")
     for folder in named.values():
         if not folder.is_dir():
-            raise NoTest(f"{folder}: there is no such folder")
+            raise BadListeningTest(f"{folder}: there is no such folder")
     return named
 
 
@@ -167,35 +167,35 @@ def _trials(systems: Mapping[str, Path]) -> tuple[list[str], list[str]]:
     each = [{path.name for path in folder.glob("*.wav") if path.is_file()} for folder in systems.values()]
     common = set.intersection(*each)
     if not common:
-        raise NoTest(f"no .wav has one name in all of {', '.join(map(str, systems.values()))}")
+        raise BadListeningTest(f"no .wav has one name in all of {', '.join(map(str, systems.values()))}")
     return sorted(common), sorted(set.union(*each) - common)
 
 
 def _gains(paths: Sequence[Path]) -> dict[Path, np.float32]:
-    """What brings the sounds of a trial to one level, at which none of them clips. Raises NoTest."""
+    """What brings the sounds of a trial to one level, at which none of them clips. Raises BadListeningTest."""
     levels: dict[Path, float] = {}
     reach = 10 ** (_LEVEL_DBFS / 20)
     for path in paths:
         try:
             samples, _ = soundfile.read(path, dtype="float32")
         except soundfile.SoundFileError as error:
-            raise NoTest(f"{path} cannot be played: {str(error).rpartition(': ')[2]}") from error
+            raise BadListeningTest(f"{path} cannot be played: {str(error).rpartition(': ')[2]}") from error
         rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
         if not np.isfinite(rms) or rms < 1e-6:
-            raise NoTest(f"{path} is silent")
+            raise BadListeningTest(f"{path} is silent")
         levels[path] = rms
         reach = min(reach, rms * _PEAK / float(np.abs(samples).max()))
     return {path: np.float32(reach / rms) for path, rms in levels.items()}
 
 
-def _begin(path: Path, systems: set[str]) -> None:
+def _prepare_file(path: Path, systems: set[str]) -> None:
     """The head of a new file; after a row that a crash cut short, a line of its own for the next."""
     if not path.exists():
         path.write_text(",".join(COLUMNS) + "\n", "utf-8")
         return
     before = {row["system"] for row in read_ranks(path.parent)}
     if before and before != systems:
-        raise NoTest(f"{path} compares {', '.join(sorted(before))}: name another folder for these sounds")
+        raise BadListeningTest(f"{path} compares {', '.join(sorted(before))}: name another folder for these sounds")
     written = path.read_bytes()
     if not written.endswith(b"\n"):
         with path.open("ab") as file:

@@ -13,10 +13,10 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from calibration.listening.listening_test import Listening
+from calibration.listening.listening_test import ListeningTest
 from calibration.listening.page import PAGE
 
-_MOST_BYTES = 10_000
+_MAX_BODY_BYTES = 10_000
 _IDLE_S = 2
 """A browser opens connections ahead and says nothing on them: they must not hold up the end."""
 
@@ -27,7 +27,7 @@ class ListeningServer(ThreadingHTTPServer):
     daemon_threads = False
     block_on_close = True
 
-    def __init__(self, test: Listening, question: str) -> None:
+    def __init__(self, test: ListeningTest, question: str) -> None:
         """Raises OSError."""
         super().__init__(("127.0.0.1", 0), _Handler)
         self.test, self.question = test, question
@@ -41,7 +41,7 @@ class ListeningServer(ThreadingHTTPServer):
         """A listener who closes the page while it is sent is no error."""
 
 
-def serve(test: Listening, question: str, opened: Callable[[str], None]) -> None:
+def serve(test: ListeningTest, question: str, opened: Callable[[str], None]) -> None:
     """Until Ctrl-C; `opened` is told the page's address. Raises OSError."""
     with ListeningServer(test, question) as server:
         opened(server.url)
@@ -76,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not self._from_here() or self.headers.get("Content-Type") != "application/json":
             self._answer(HTTPStatus.FORBIDDEN)
-        elif kind != "rank" or not length.isdecimal() or int(length) > _MOST_BYTES:
+        elif kind != "rank" or not length.isdecimal() or int(length) > _MAX_BODY_BYTES:
             self._answer(HTTPStatus.BAD_REQUEST)
         else:
             self._rank(identity, self.rfile.read(int(length)))

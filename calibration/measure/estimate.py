@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from models.features.face_points import openings
 
 OPENINGS = ("mouth", "left_eye", "right_eye")
-MOST_SAMPLES = 500
+MAX_SAMPLES = 500
 PARTS = 10
-STUDENT = 2.306
+STUDENT_T_95 = 2.306
 """95 % of Student's t, both sides, with PARTS - 2 degrees of freedom."""
 
 
@@ -61,10 +61,10 @@ def robust_slope(x: Sequence[float], y: Sequence[float]) -> Slope:
     spread = at - at.mean()
     line = level.mean() + spread * (spread @ level) / (spread @ spread)
     error = np.sqrt(((level - line) ** 2).sum() / (PARTS - 2) / (spread @ spread))
-    if len(xs) > MOST_SAMPLES:  # Pairs grow with the square; medians of neighbours lose nothing of a slope.
-        xs, ys = _medians(xs, MOST_SAMPLES), _medians(ys, MOST_SAMPLES)
+    if len(xs) > MAX_SAMPLES:  # Pairs grow with the square; medians of neighbours lose nothing of a slope.
+        xs, ys = _medians(xs, MAX_SAMPLES), _medians(ys, MAX_SAMPLES)
     slope = theil_sen(xs, ys)
-    return Slope(slope, float(slope - STUDENT * error), float(slope + STUDENT * error))
+    return Slope(slope, float(slope - STUDENT_T_95 * error), float(slope + STUDENT_T_95 * error))
 
 
 def _medians(values: NDArray[np.float64], parts: int) -> NDArray[np.float64]:

@@ -23,25 +23,25 @@ from models.features.face_points import FacePoints
 from models.features.retarget import neutral_of
 from models.features.types import Points
 
-FEWEST_FACES = 30
+MIN_FACES = 30
 """Below a second's worth of faces a median says nothing."""
-FEWEST_SHARE = 0.5
+MIN_FACE_SHARE = 0.5
 """Of the pictures must show a face, else the light or the place is wrong."""
-SILENT_S = 8.0
+NO_PICTURE_S = 8.0
 """Without a picture for this long the measurement is given up: a network camera may take its time to open."""
 
 PerformerProgress = Callable[[float, int], None]
 """(seconds measured, faces seen)"""
 
 
-class NotMeasured(Exception):
+class NotCalibrated(Exception):
     """No profile came of it; the message is one line that says what to change."""
 
 
 def measure_performer(camera: str, seconds: float, progress: PerformerProgress | None = None) -> Profile:
     """Films for `seconds` and gives the profile.
 
-    Raises NotMeasured, live.picture.sources.movie_frames.BadSource, models.features.face_points.LandmarkFileMissing.
+    Raises NotCalibrated, live.picture.sources.movie_frames.BadSource, models.features.face_points.LandmarkFileMissing.
     """
     source = open_source(camera, SourceOptions(performer=stand_in_performer))
     tracker = Tracker(FacePoints())
@@ -55,15 +55,15 @@ def measure_performer(camera: str, seconds: float, progress: PerformerProgress |
             frame = source.mailbox.take(0.1)
             if frame is None:
                 source.watch()
-                if now() - newest_at > SILENT_S:
-                    raise NotMeasured(f"no picture from {source.name}: {source.trouble or 'it does not answer'}")
+                if now() - newest_at > NO_PICTURE_S:
+                    raise NotCalibrated(f"no picture from {source.name}: {source.trouble or 'it does not answer'}")
                 continue
             newest_at = now()
             if first is None:
                 first = newest_at
             shape = frame.picture.shape[1], frame.picture.shape[0]
             if size != (0, 0) and shape != size:
-                raise NotMeasured(f"the size of {source.name}'s picture changed while measuring: try again")
+                raise NotCalibrated(f"the size of {source.name}'s picture changed while measuring: try again")
             size = shape
             frames += 1
             seen = tracker.update(frame)
@@ -73,8 +73,8 @@ def measure_performer(camera: str, seconds: float, progress: PerformerProgress |
                 progress(now() - first, len(points))
     finally:
         source.close()
-    if len(points) < min(FEWEST_FACES, max(frames, 1)) or len(points) < FEWEST_SHARE * frames:
-        raise NotMeasured(
+    if len(points) < min(MIN_FACES, max(frames, 1)) or len(points) < MIN_FACE_SHARE * frames:
+        raise NotCalibrated(
             f"a face was seen in {len(points)} of {frames} pictures of {source.name}: "
             "sit alone before the camera, in even light, and look at it"
         )

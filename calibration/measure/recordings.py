@@ -11,7 +11,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from export.metrics.prdc import NEAREST, Prdc, prdc
+from export.metrics.prdc import NEIGHBOURS, Prdc, prdc
 from live.sound.files import SoundFile
 from models.features.speech import WorldFrames, analyse, encode_envelope
 from models.features.types import Mono
@@ -21,13 +21,13 @@ RATE = 48_000
 """Hz a voice is played at."""
 FEATURE_RATE = 16_000
 """Hz all that is measured is analysed at."""
-_FEWEST_S = 0.5
-_SILENT = 1e-4
+_MIN_S = 0.5
+_MIN_PEAK = 1e-4
 """-80 dBFS: a recording whose loudest sample is below holds nothing."""
-_APART = 10
+_FRAME_STEP = 10
 """Every so many frames are a point of the cloud (50 ms): nearer ones are so alike that each is the other's nearest
 neighbour, the balls shrink, and halves of one speaker's sentences no longer cover each other."""
-_FEWEST_POINTS, _MOST_POINTS = 20 * NEAREST, 2000
+_MIN_POINTS, _MAX_POINTS = 20 * NEIGHBOURS, 2000
 
 
 class BadRecording(Exception):
@@ -59,7 +59,7 @@ class AnalysedSound:
         """(points, MCEPS - 1) mel-cepstra without the level, of some of the loud frames."""
         level = self.mcep[:, 0]
         loud = np.percentile(level, LOUDEST_PERCENT) - level < LOUD_NEPERS
-        points: NDArray[np.float32] = self.mcep[loud][::_APART, 1:]
+        points: NDArray[np.float32] = self.mcep[loud][::_FRAME_STEP, 1:]
         return points
 
 
@@ -70,9 +70,9 @@ class Recording(AnalysedSound):
         """Raises BadSound; BadRecording when it is too short, or silent."""
         self.path = path
         super().__init__(np.concatenate([np.zeros(0, np.float32), *SoundFile(path, RATE).passages()]))
-        if len(self.sound) < _FEWEST_S * RATE:
-            raise BadRecording(f"{path} holds {len(self.sound) / RATE:.1f} s, and {_FEWEST_S:g} s are the least")
-        if float(np.abs(self.sound).max()) < _SILENT:
+        if len(self.sound) < _MIN_S * RATE:
+            raise BadRecording(f"{path} holds {len(self.sound) / RATE:.1f} s, and {_MIN_S:g} s are the least")
+        if float(np.abs(self.sound).max()) < _MIN_PEAK:
             raise BadRecording(f"{path} is silent")
 
     @property
@@ -81,12 +81,12 @@ class Recording(AnalysedSound):
         return self.path.stem.rpartition("_")[2] if "_" in self.path.stem else ""
 
 
-def likeness(real: Sequence[AnalysedSound], made: Sequence[AnalysedSound]) -> Prdc | None:
+def timbre_prdc(real: Sequence[AnalysedSound], made: Sequence[AnalysedSound]) -> Prdc | None:
     """Whether the frames of `made` lie where those of `real` do, by mel-cepstra: MCD's distance, with no need for the
     same words. None where either holds too little speech."""
     clouds = [_cloud(real), _cloud(made)]
-    count = min(_MOST_POINTS, *map(len, clouds))
-    if count < _FEWEST_POINTS:
+    count = min(_MAX_POINTS, *map(len, clouds))
+    if count < _MIN_POINTS:
         return None
     # As many of each, or density and coverage would tell of the lengths of the recordings.
     return prdc(*(cloud[np.linspace(0, len(cloud) - 1, count).astype(int)] for cloud in clouds))

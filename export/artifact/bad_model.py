@@ -20,15 +20,15 @@ class BadModel(Exception):
 
 def one_line(text: str) -> str:
     """`text` without control characters and line breaks, so that a hostile name cannot draw on a terminal."""
-    return "".join(" " if c in "\n\r\t" else c if printable(c) else "?" for c in text)
+    return "".join(" " if c in "\n\r\t" else c if is_printable(c) else "?" for c in text)
 
 
-def printable(character: str) -> bool:
+def is_printable(character: str) -> bool:
     # Cf are the invisible ones that turn the direction of writing; Cs the halves of surrogate pairs.
     category = unicodedata.category(character)
     return category not in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
-def short(thing: object) -> str:
+def shortened(thing: object) -> str:
     text = thing if isinstance(thing, str) else repr(thing)
     return f"{text[:60]}..." if len(text) > 60 else text

@@ -20,11 +20,11 @@ from pydantic import (
     model_validator,
 )
 
-from export.artifact.bad_model import printable
+from export.artifact.bad_model import is_printable
 
-LARGEST_PORT_BYTES = 2**26
+MAX_PORT_BYTES = 2**26
 """A port is allocated at its declared size: 64 MiB is a picture of 4096 x 4096, and no claim goes beyond."""
-LARGEST_PICTURE = 4096
+MAX_PICTURE_SIDE = 4096
 
 
 Kind = Literal["look", "voice"]
@@ -49,39 +49,39 @@ FILTER_RATE = 16000
 FILTER_LOOKAHEAD_MS = (10, 40)
 MCEPS = 36
 """As models.features.speech has it, which this file, free of numpy, may not ask."""
-FRAMES_A_SECOND = 200
+FRAMES_PER_S = 200
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 _ITEM_BYTES: dict[DType, int] = {"uint8": 1, "bool": 1, "int32": 4, "int64": 8, "float16": 2, "float32": 4}
 
 
-def _is_line(text: str) -> str:
+def _checked_line(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be empty")
-    if not all(map(printable, text)):
+    if not all(map(is_printable, text)):
         raise ValueError("must not hold control characters or line breaks")
     return text
 
 
-def _in_order(values: tuple[float, ...]) -> tuple[float, ...]:
+def _checked_order(values: tuple[float, ...]) -> tuple[float, ...]:
     if list(values) != sorted(values):
         raise ValueError("must not decrease")
     return values
 
 
-Line = Annotated[str, Field(max_length=200), AfterValidator(_is_line)]
-Statement = Annotated[str, Field(max_length=4000), AfterValidator(_is_line)]
+OneLine = Annotated[str, Field(max_length=200), AfterValidator(_checked_line)]
+Statement = Annotated[str, Field(max_length=4000), AfterValidator(_checked_line)]
 Point = tuple[FiniteFloat, FiniteFloat]
 Points68 = Annotated[tuple[Point, ...], Field(min_length=68, max_length=68)]
-Range = Annotated[tuple[FiniteFloat, FiniteFloat], AfterValidator(_in_order)]
-PercentileTriple = Annotated[tuple[FiniteFloat, FiniteFloat, FiniteFloat], AfterValidator(_in_order)]
+Range = Annotated[tuple[FiniteFloat, FiniteFloat], AfterValidator(_checked_order)]
+PercentileTriple = Annotated[tuple[FiniteFloat, FiniteFloat, FiniteFloat], AfterValidator(_checked_order)]
 
 
-class Part(BaseModel):
+class ManifestPart(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Port(Part):
+class Port(ManifestPart):
     """One input or output of the graph: its fixed shape and element type."""
 
     shape: Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=8)]
@@ -92,18 +92,18 @@ class Port(Part):
         size = _ITEM_BYTES[self.dtype]
         for dimension in self.shape:
             size *= dimension
-        if size > LARGEST_PORT_BYTES:
-            raise ValueError(f"would take {size} bytes, and {LARGEST_PORT_BYTES} are the most")
+        if size > MAX_PORT_BYTES:
+            raise ValueError(f"would take {size} bytes, and {MAX_PORT_BYTES} are the most")
         return self
 
 
-class Lines(Part):
+class LandmarkLines(ManifestPart):
     """How the landmark drawing is drawn that the generator learned from; see models.features.face_lines."""
 
     style: Literal["smooth", "face2face"]
 
 
-class Openings(Part):
+class Openings(ManifestPart):
     """How far mouth and eyes opened in training: 5th, 50th and 95th percentile, in eye distances."""
 
     mouth: PercentileTriple
@@ -111,7 +111,7 @@ class Openings(Part):
     right_eye: PercentileTriple
 
 
-class Target(Part):
+class Target(ManifestPart):
     """The target's face as training saw it, in pixels of the generator's picture; retargeting aims at it.
 
     `neutral` are its 68 points at rest; `residual_low` and `residual_high` how far each moved about them once the pose
@@ -128,7 +128,7 @@ class Target(Part):
     openings: Openings
 
 
-class Parameter(Part):
+class Parameter(ManifestPart):
     """Something a cue may set while the model performs; `name/parameter` is its OSC name."""
 
     low: FiniteFloat
@@ -143,54 +143,54 @@ class Parameter(Part):
         return self
 
 
-class SpeakerEntry(Part):
+class SpeakerEntry(ManifestPart):
     """One whom a voice knows: mean and standard deviation of ln F0 (Hz); `target` marks the one it becomes; `room` is
     what was heard under the voice, see models.features.room_tone: its densities, dBFS, or nothing."""
 
-    name: Line
+    name: OneLine
     lf0_mean: FiniteFloat
     lf0_std: Annotated[FiniteFloat, Field(gt=0)]
     target: bool = False
     room: tuple[()] | tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat] = ()
 
 
-class Training(Part):
+class Training(ManifestPart):
     """Where the weights come from. `data_digest` is the data set's; `minutes` the time training took."""
 
-    data_digest: Line
+    data_digest: OneLine
     steps: NonNegativeInt
     samples_seen: NonNegativeInt
     minutes: Annotated[NonNegativeFloat, Field(allow_inf_nan=False)]
-    revision: Line | None = None
-    metrics: dict[Line, JsonValue] = {}
-    options: dict[Line, JsonValue] = {}
+    revision: OneLine | None = None
+    metrics: dict[OneLine, JsonValue] = {}
+    options: dict[OneLine, JsonValue] = {}
 
 
-class ManifestFields(Part):
+class ManifestFields(ManifestPart):
     """The fields of a manifest; what they mean and which belong together is said by Manifest and the rules."""
 
     version: Literal[1] = 1
     kind: Kind
     family: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-    name: Line
+    name: OneLine
     subject: Statement
     licence: Statement
-    inputs: Annotated[dict[Line, Port], Field(min_length=1, max_length=64)]
-    outputs: Annotated[dict[Line, Port], Field(min_length=1, max_length=64)]
+    inputs: Annotated[dict[OneLine, Port], Field(min_length=1, max_length=64)]
+    outputs: Annotated[dict[OneLine, Port], Field(min_length=1, max_length=64)]
     precision: Precision
     training: Training
-    conditioning: dict[Line, JsonValue] = {}
-    parameters: dict[Line, Parameter] = {}
+    conditioning: dict[OneLine, JsonValue] = {}
+    parameters: dict[OneLine, Parameter] = {}
 
     reads: tuple[Reads, ...] = ()
     gives: tuple[Gives, ...] = ()
-    size: Annotated[int, Field(ge=16, le=LARGEST_PICTURE)] | None = None
-    lines: Lines | None = None
+    size: Annotated[int, Field(ge=16, le=MAX_PICTURE_SIDE)] | None = None
+    lines: LandmarkLines | None = None
     target: Target | None = None
 
     sample_rate: Annotated[int, Field(ge=8000, le=192_000)] | None = None
     hop: PositiveInt | None = None
     lookahead: NonNegativeInt | None = None
     context: NonNegativeInt | None = None
-    states: dict[Line, Line] = {}
+    states: dict[OneLine, OneLine] = {}
     speakers: tuple[SpeakerEntry, ...] = ()

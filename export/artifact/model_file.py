@@ -25,17 +25,17 @@ from pydantic import (
     ValidationError,
 )
 
-from export.artifact.outline import Malformed, Outline, TensorPort, outline
+from export.artifact.outline import Malformed, Outline, TensorPort, read_outline
 
 if TYPE_CHECKING:
     from onnx import ModelProto
-from export.artifact.bad_model import BadModel, short
+from export.artifact.bad_model import BadModel, shortened
 from export.artifact.fields import Kind, Port
 from export.artifact.manifest import MANIFEST_VERSION, Manifest
 
 MANIFEST_KEY = "guise"
 STANDARD_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
-_LARGEST_MANIFEST = 1 << 20
+_MAX_MANIFEST_BYTES = 1 << 20
 
 
 def read_manifest(path: str | os.PathLike[str]) -> Manifest:
@@ -43,16 +43,16 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest:
 
     Raises BadModel.
     """
-    return _manifest(path, _outline(path, metadata_only=True))
+    return _parse_manifest(path, _read_outline(path, metadata_only=True))
 
 
-def check(path: str | os.PathLike[str], kind: Kind | None = None) -> Manifest:
+def check_model(path: str | os.PathLike[str], kind: Kind | None = None) -> Manifest:
     """The manifest of the frozen model at `path`, held against its graph; with `kind`, refuses the other kind.
 
     Raises BadModel for whatever must not reach the stage: see the tests, one for each refusal.
     """
-    found = _outline(path)
-    manifest = _manifest(path, found)
+    found = _read_outline(path)
+    manifest = _parse_manifest(path, found)
     if kind is not None and manifest.kind != kind:
         raise BadModel(path, f"is a {manifest.kind}, where a {kind} is wanted: choose another file")
     if found.external:
@@ -63,17 +63,18 @@ def check(path: str | os.PathLike[str], kind: Kind | None = None) -> Manifest:
     foreign = [domain for domain in foreign if domain not in STANDARD_DOMAINS]
     if foreign:
         used = sorted(operator for domain, operator in found.operators if domain == foreign[0])
-        operator = f"the operator {short(used[0])} of " if used else ""
+        operator = f"the operator {shortened(used[0])} of " if used else ""
         raise BadModel(
             path,
-            f"uses {operator}the domain {short(foreign[0])}, and frozen models use ONNX's own alone: export it again",
+            f"uses {operator}the domain {shortened(foreign[0])}, "
+            "and frozen models use ONNX's own alone: export it again",
         )
-    _compare(path, "input", manifest.inputs, found.inputs)
-    _compare(path, "output", manifest.outputs, found.outputs)
+    _compare_ports(path, "input", manifest.inputs, found.inputs)
+    _compare_ports(path, "output", manifest.outputs, found.outputs)
     return manifest
 
 
-def write(path: Path, onnx_model: ModelProto, manifest: Manifest) -> None:
+def write_model(path: Path, onnx_model: ModelProto, manifest: Manifest) -> None:
     """Writes `onnx_model` (left as it is) with `manifest` inside to `path`, whole or not at all.
 
     An older file there is replaced in one step, so that a show which has it open keeps the old one. Raises BadModel
@@ -90,11 +91,11 @@ def write(path: Path, onnx_model: ModelProto, manifest: Manifest) -> None:
         with temporary.open("xb") as file:
             file.write(weights)
             # Two protobuf messages one after the other are their union: the model, and a model of one metadata entry.
-            file.write(_chunk(14, _chunk(1, MANIFEST_KEY.encode()) + _chunk(2, body)))
+            file.write(_length_delimited(14, _length_delimited(1, MANIFEST_KEY.encode()) + _length_delimited(2, body)))
             file.flush()
             os.fsync(file.fileno())
         try:
-            check(temporary)
+            check_model(temporary)
         except BadModel as error:
             raise BadModel(path, error.what) from None
         temporary.replace(path)
@@ -102,20 +103,20 @@ def write(path: Path, onnx_model: ModelProto, manifest: Manifest) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def digest(path: str | os.PathLike[str]) -> str:
+def file_digest(path: str | os.PathLike[str]) -> str:
     """The SHA-256 of the file, hexadecimal: what caches made from it are keyed by. Raises OSError."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _outline(path: str | os.PathLike[str], *, metadata_only: bool = False) -> Outline:
+def _read_outline(path: str | os.PathLike[str], *, metadata_only: bool = False) -> Outline:
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
             raise BadModel(path, "is a folder: name the .onnx file in it")
         if not stat.S_ISREG(mode):
             raise BadModel(path, "is not a file: name the .onnx file")
-        return outline(Path(path), metadata_only=metadata_only)
+        return read_outline(Path(path), metadata_only=metadata_only)
     except Malformed as error:
         raise BadModel(path, str(error)) from None
     except FileNotFoundError:
@@ -126,13 +127,13 @@ def _outline(path: str | os.PathLike[str], *, metadata_only: bool = False) -> Ou
         raise BadModel(path, f"is no path: {error}") from None
 
 
-def _manifest(path: str | os.PathLike[str], found: Outline) -> Manifest:
+def _parse_manifest(path: str | os.PathLike[str], found: Outline) -> Manifest:
     texts = [value for key, value in found.metadata if key == MANIFEST_KEY]
     if not texts:
         raise BadModel(path, "has no manifest: it is an ONNX model, but none that `guise export` wrote")
     if len(texts) > 1:
         raise BadModel(path, "has two manifests: export it again")
-    if len(texts[0]) > _LARGEST_MANIFEST:
+    if len(texts[0]) > _MAX_MANIFEST_BYTES:
         raise BadModel(path, "has a manifest of more than a megabyte: it is not one of ours")
     try:
         says = json.loads(texts[0])
@@ -145,16 +146,16 @@ def _manifest(path: str | os.PathLike[str], found: Outline) -> Manifest:
         known = f"manifest version {version}, this one reads {MANIFEST_VERSION}"
         raise BadModel(path, f"was made by a newer Guise ({known}): update Guise")
     if type(version) is not int or version != MANIFEST_VERSION:  # True equals 1.
-        raise BadModel(path, f"has a manifest without a version that is known ({short(version)}): export it again")
+        raise BadModel(path, f"has a manifest without a version that is known ({shortened(version)}): export it again")
     if not says.get("subject"):
         raise BadModel(path, "does not say whose likeness it is (no subject): export it again with --subject")
     try:
         return Manifest.model_validate_json(texts[0], strict=True)
     except ValidationError as error:
-        raise BadModel(path, f"has a manifest that does not hold: {first_complaint(error)}; export it again") from None
+        raise BadModel(path, f"has a manifest that does not hold: {first_error(error)}; export it again") from None
 
 
-def first_complaint(error: ValidationError) -> str:
+def first_error(error: ValidationError) -> str:
     """The first of pydantic's complaints, in one phrase."""
     all_of_them = error.errors(include_url=False, include_context=False)
     one = all_of_them[0]
@@ -164,27 +165,31 @@ def first_complaint(error: ValidationError) -> str:
     if one["type"] == "extra_forbidden":
         what = "is an unknown key"
     more = f" (and {len(all_of_them) - 1} more)" if len(all_of_them) > 1 else ""
-    return f"{short(where)} {what}{more}" if where else f"{what}{more}"
+    return f"{shortened(where)} {what}{more}" if where else f"{what}{more}"
 
 
-def _compare(path: str | os.PathLike[str], side: str, promised: dict[str, Port], found: dict[str, TensorPort]) -> None:
+def _compare_ports(
+    path: str | os.PathLike[str], side: str, promised: dict[str, Port], found: dict[str, TensorPort]
+) -> None:
     for name in [*promised, *found]:
         if name not in found:
-            raise BadModel(path, f"promises the {side} {short(name)}, and its graph has none: export it again")
+            raise BadModel(path, f"promises the {side} {shortened(name)}, and its graph has none: export it again")
         if name not in promised:
-            raise BadModel(path, f"has the {side} {short(name)}, of which its manifest knows nothing: export it again")
+            raise BadModel(
+                path, f"has the {side} {shortened(name)}, of which its manifest knows nothing: export it again"
+            )
         port, truth = promised[name], found[name]
         if None in truth.shape:
-            raise BadModel(path, f"has the {side} {short(name)} without a fixed shape: export it again")
+            raise BadModel(path, f"has the {side} {shortened(name)} without a fixed shape: export it again")
         if (port.dtype, port.shape) != (truth.dtype, truth.shape):
             raise BadModel(
                 path,
-                f"promises the {side} {short(name)} as {port.dtype} {port.shape}, and its graph has "
-                f"{truth.dtype} {short(truth.shape)}: export it again",
+                f"promises the {side} {shortened(name)} as {port.dtype} {port.shape}, and its graph has "
+                f"{truth.dtype} {shortened(truth.shape)}: export it again",
             )
 
 
-def _chunk(number: int, body: bytes) -> bytes:
+def _length_delimited(number: int, body: bytes) -> bytes:
     """A length-delimited protobuf field."""
     return _varint(number << 3 | 2) + _varint(len(body)) + body
 

@@ -5,7 +5,7 @@ window and skips the weights, so that it takes milliseconds, allocates by what t
 claims, and answers every damaged file with Malformed. `onnx.load` would read the whole file, and check no operator.
 Field numbers are those of onnx.proto3 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3).
 
-Thread: any; a file is open only while `outline` runs. Free of torch, onnx and numpy.
+Thread: any; a file is open only while `read_outline` runs. Free of torch, onnx and numpy.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-LARGEST_FILE = 2**31 - 1
+MAX_FILE_BYTES = 2**31 - 1
 """Bytes: protobuf, and so ONNX without external data, ends there."""
 
-_WINDOW = 16 * 1024
-_LONGEST_TEXT = 1 << 20
-_DEEPEST = 16
-_MOST_FIELDS = 500_000  # 5,000 operators have about 100,000; a forged file must not keep the loader busy for minutes.
-_MOST_DIMENSIONS = 32
+_WINDOW_BYTES = 16 * 1024
+_MAX_TEXT_BYTES = 1 << 20
+_MAX_DEPTH = 16
+_MAX_FIELDS = 500_000  # 5,000 operators have about 100,000; a forged file must not keep the loader busy for minutes.
+_MAX_DIMENSIONS = 32
 
-_VARINT, _EIGHT, _CHUNK, _FOUR = 0, 1, 2, 5
+_VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
 
 ELEMENT_TYPES = {
     1: "float32",
@@ -68,7 +68,7 @@ class Outline:
     """Names of tensors whose data lies in another file."""
 
 
-def outline(path: Path, *, metadata_only: bool = False) -> Outline:
+def read_outline(path: Path, *, metadata_only: bool = False) -> Outline:
     """The outline of the ONNX file at `path`; with `metadata_only` the graph is skipped unread.
 
     Raises Malformed; OSError when the file cannot be read.
@@ -79,14 +79,14 @@ def outline(path: Path, *, metadata_only: bool = False) -> Outline:
         size = os.fstat(descriptor).st_size
         if size == 0:
             raise Malformed("is empty: copy or export it again")
-        if size > LARGEST_FILE:
+        if size > MAX_FILE_BYTES:
             raise Malformed(f"has {size / 1e9:.1f} GB, and a frozen model has less than 2: it is not one of ours")
-        return _Walk(_Wire(descriptor, size)).model(metadata_only)
+        return _OutlineReader(_WireReader(descriptor, size)).model(metadata_only)
     finally:
         os.close(descriptor)
 
 
-class _Wire:
+class _WireReader:
     """Protobuf's wire format over an open file: every length is held against the end of what encloses it."""
 
     def __init__(self, descriptor: int, size: int) -> None:
@@ -100,12 +100,12 @@ class _Wire:
         """The byte at `position`."""
         offset = position - self._start
         if not 0 <= offset < len(self._window):
-            self._window = self._read(position, min(_WINDOW, self.size - position))
+            self._window = self._read(position, min(_WINDOW_BYTES, self.size - position))
             self._start, offset = position, 0
         return self._window[offset]
 
     def chunk(self, start: int, end: int) -> bytes:
-        if end - start > _LONGEST_TEXT:
+        if end - start > _MAX_TEXT_BYTES:
             raise Malformed(f"claims a text of {end - start} bytes: it is damaged, or not one of ours")
         offset = start - self._start
         if offset >= 0 and end - self._start <= len(self._window):
@@ -123,18 +123,18 @@ class _Wire:
         position = start
         while position < end:
             self._fields += 1
-            if self._fields > _MOST_FIELDS:
-                raise Malformed(f"has more than {_MOST_FIELDS} parts: it is not one of ours")
+            if self._fields > _MAX_FIELDS:
+                raise Malformed(f"has more than {_MAX_FIELDS} parts: it is not one of ours")
             key, position = self._varint(position, end)
             number, wire = key >> 3, key & 7
             if wire == _VARINT:
                 value, position = self._varint(position, end)
                 yield number, wire, value, 0
                 continue
-            if wire == _CHUNK:
+            if wire == _LENGTH_DELIMITED:
                 length, position = self._varint(position, end)
-            elif wire in (_EIGHT, _FOUR):
-                length = 8 if wire == _EIGHT else 4
+            elif wire in (_FIXED64, _FIXED32):
+                length = 8 if wire == _FIXED64 else 4
             else:
                 raise self._damaged(position)
             if length > end - position:
@@ -179,10 +179,10 @@ class _Wire:
         return Malformed(f"is truncated ({missing} of the bytes it claims are missing): copy or export it again")
 
 
-class _Walk:
+class _OutlineReader:
     """Walks the messages of onnx.proto3 that an outline needs; every other field is skipped."""
 
-    def __init__(self, wire: _Wire) -> None:
+    def __init__(self, wire: _WireReader) -> None:
         self.wire = wire
         self.found = Outline()
 
@@ -196,40 +196,40 @@ class _Walk:
         for number, kind, a, b in wire.fields(0, wire.size):
             if number == 7:
                 graphs += 1
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 if not metadata_only:
                     self.graph(a, b, 0)
             elif number == 8:
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 self.found.domains.add(self.text_field(a, b, 1))
             elif number == 14:
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 self.found.metadata.append((self.text_field(a, b, 1), self.text_field(a, b, 2)))
             elif number == 20:
                 raise Malformed("holds a training graph: it is not one of ours")
             elif number == 25 and not metadata_only:
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 self.function(a, b)
         if graphs != 1:
             raise Malformed("holds two graphs" if graphs else "holds no graph: it is truncated, or no ONNX model")
         return self.found
 
     def graph(self, start: int, end: int, depth: int) -> None:
-        if depth > _DEEPEST:
-            raise Malformed(f"nests graphs more than {_DEEPEST} deep: it is not one of ours")
+        if depth > _MAX_DEPTH:
+            raise Malformed(f"nests graphs more than {_MAX_DEPTH} deep: it is not one of ours")
         weights: set[str] = set()
         inputs: dict[str, TensorPort] = {}
         for number, kind, a, b in self.wire.fields(start, end):
             if number == 1:
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 self.node(a, b, depth)
             elif number == 5:
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 weights.add(self.tensor(a, b))
             elif number == 15:
-                raise _sparse()
+                raise _sparse_weights()
             elif number in (11, 12) and depth == 0:
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 name, port = self.value(a, b)
                 ports = inputs if number == 11 else self.found.outputs
                 if name in ports:
@@ -242,40 +242,40 @@ class _Walk:
         domain = operator = ""
         for number, kind, a, b in self.wire.fields(start, end):
             if number == 4:
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 operator = self.wire.text(a, b)
             elif number == 7:
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 domain = self.wire.text(a, b)
             elif number == 5:
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 self.attribute(a, b, depth)
         self.found.operators.add((domain, operator))
 
     def attribute(self, start: int, end: int, depth: int) -> None:
         for number, kind, a, b in self.wire.fields(start, end):
             if number in (5, 10):
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 self.tensor(a, b)
             elif number in (6, 11):
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 self.graph(a, b, depth + 1)
             elif number in (22, 23):
-                raise _sparse()
+                raise _sparse_weights()
 
     def function(self, start: int, end: int) -> None:
         for number, kind, a, b in self.wire.fields(start, end):
             if number == 7:
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 self.node(a, b, 1)
             elif number == 9:
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 self.found.domains.add(self.text_field(a, b, 1))
             elif number == 10:
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 self.found.domains.add(self.wire.text(a, b))
             elif number == 11:
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 self.attribute(a, b, 1)
 
     def tensor(self, start: int, end: int) -> str:
@@ -288,16 +288,16 @@ class _Walk:
                 # [a] or, packed, a chunk of several; both are allowed for the same field.
                 for size in [a] if kind == _VARINT else self.wire.numbers(a, b):
                     dims.append(size)
-                    if len(dims) > _MOST_DIMENSIONS:
+                    if len(dims) > _MAX_DIMENSIONS:
                         raise Malformed("holds a tensor of too many dimensions: it is not one of ours")
             elif number == 2:
-                _expect(kind, _VARINT)
+                _check_wire_type(kind, _VARINT)
                 element = a
             elif number == 8:
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 name = self.wire.text(a, b)
             elif number == 9:
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 raw = b - a
             elif number == 13 or (number == 14 and a != 0):
                 external = True
@@ -320,10 +320,10 @@ class _Walk:
         name, port = "", None
         for number, kind, a, b in self.wire.fields(start, end):
             if number == 1:
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 name = self.wire.text(a, b)
             elif number == 2:
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 port = self.port(a, b)
         if port is None:
             raise Malformed("has an input or output that is no tensor: it is not one of ours")
@@ -334,16 +334,20 @@ class _Walk:
         for number, kind, a, b in self.wire.fields(start, end):
             if number != 1:
                 continue
-            _expect(kind, _CHUNK)
+            _check_wire_type(kind, _LENGTH_DELIMITED)
             element = 0
             shape: list[int | None] = []
             for part, part_kind, c, d in self.wire.fields(a, b):
                 if part == 1:
-                    _expect(part_kind, _VARINT)
+                    _check_wire_type(part_kind, _VARINT)
                     element = c
                 elif part == 2:
-                    _expect(part_kind, _CHUNK)
-                    shape += [self.dimension(e, f) for n, k, e, f in self.wire.fields(c, d) if n == 1 and k == _CHUNK]
+                    _check_wire_type(part_kind, _LENGTH_DELIMITED)
+                    shape += [
+                        self.dimension(e, f)
+                        for n, k, e, f in self.wire.fields(c, d)
+                        if n == 1 and k == _LENGTH_DELIMITED
+                    ]
             return TensorPort(ELEMENT_TYPES.get(element, f"ONNX type {element}"), tuple(shape))
         return None
 
@@ -351,7 +355,7 @@ class _Walk:
         size = None
         for number, kind, a, _ in self.wire.fields(start, end):
             if number == 1:
-                _expect(kind, _VARINT)
+                _check_wire_type(kind, _VARINT)
                 size = a
             elif number == 2:
                 size = None
@@ -362,16 +366,16 @@ class _Walk:
         text = ""
         for number, kind, a, b in self.wire.fields(start, end):
             if number == wanted:
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 text = self.wire.text(a, b)
         return text
 
 
-def _expect(kind: int, wanted: int) -> None:
+def _check_wire_type(kind: int, wanted: int) -> None:
     if kind != wanted:
         raise Malformed("is damaged, or not an ONNX file: copy or export it again")
 
 
-def _sparse() -> Malformed:
+def _sparse_weights() -> Malformed:
     # A sparse tensor claims any size in a few bytes, and ONNX Runtime makes it dense when it loads.
     return Malformed("holds sparse weights, which Guise does not read: export it again without")

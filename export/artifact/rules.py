@@ -8,7 +8,7 @@ from export.artifact.fields import (
     FEATURES,
     FILTER_LOOKAHEAD_MS,
     FILTER_RATE,
-    FRAMES_A_SECOND,
+    FRAMES_PER_S,
     MCEPS,
     DType,
     ManifestFields,
@@ -65,7 +65,7 @@ def check_voice(m: ManifestFields) -> None:
 
 
 def _check_features(m: ManifestFields, sample_rate: int, hop: int, lookahead: int) -> None:
-    frame, rest = divmod(sample_rate, FRAMES_A_SECOND)
+    frame, rest = divmod(sample_rate, FRAMES_PER_S)
     if rest or hop % frame or lookahead % frame:
         raise ValueError("a voice of features needs frames of 5 ms in whole samples: in its hop, and in its lookahead")
     frames = hop // frame
@@ -80,7 +80,7 @@ def _check_features(m: ManifestFields, sample_rate: int, hop: int, lookahead: in
 
 
 def _check_filter(m: ManifestFields, sample_rate: int, hop: int, lookahead: int) -> None:
-    if sample_rate != FILTER_RATE or hop * FRAMES_A_SECOND != sample_rate:
+    if sample_rate != FILTER_RATE or hop * FRAMES_PER_S != sample_rate:
         raise ValueError(f"a voice of a filter is run every 5 ms, at {FILTER_RATE} Hz")
     least, most = FILTER_LOOKAHEAD_MS
     if not least * sample_rate <= 1000 * lookahead <= most * sample_rate:

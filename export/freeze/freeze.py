@@ -28,7 +28,7 @@ from export.artifact.manifest import Manifest
 from export.freeze.subpixel_conv import to_subpixel_conv
 from export.freeze.verify import parity, sample_inputs
 from export.runtime.session import open_session
-from export.runtime.speed import interleaved, ratio
+from export.runtime.speed import median_ratio, time_interleaved
 from models.training.checkpoint import LoadedRun, load_run
 from models.training.family import FreezePlan, WrongTarget, freeze_batch
 
@@ -43,9 +43,9 @@ DTYPES = {
     torch.float16: "float16",
     torch.float32: "float32",
 }
-_LARGEST_HALF = 65504.0
-CALIBRATION_DRAWINGS = 24
-ROUNDS = 40
+_MAX_FP16 = 65504.0
+CALIBRATION_SAMPLES = 24
+TIMED_ROUNDS = 40
 MAX_TIME_RATIO = 0.9
 """int8 must take less than this share of fp32's time: it costs a level of the picture, and noise is no gain."""
 
@@ -71,11 +71,11 @@ def freeze(
     """Freezes a checkpoint of the training run in folder `run` to the file `out`, and returns its manifest: the newest,
     or that of `step`.
 
-    Nothing is written unless it is whole, passes model_file.check, and says what the network says. `name` defaults to
-    the name of `target`, of the data's person, or of the file. Raises NotFrozen, models.training.checkpoint.BadRun,
-    export.freeze.verify.NotFaithful, BadModel, OSError.
+    Nothing is written unless it is whole, passes model_file.check_model, and says what the network says. `name`
+    defaults to the name of `target`, of the data's person, or of the file. Raises NotFrozen,
+    models.training.checkpoint.BadRun, export.freeze.verify.NotFaithful, BadModel, OSError.
     """
-    _refuse(out, subject, precision)
+    _check_request(out, subject, precision)
     loaded = load_run(run, step)
     try:
         plan = loaded.run.family.freeze(loaded.networks, loaded.run.options, loaded.run.facts, target)
@@ -87,46 +87,44 @@ def freeze(
         "name": name or target or loaded.run.facts.get("name") or out.stem,
         "subject": subject,
         "licence": licence or "not stated",
-        "training": _training(loaded),
+        "training": _training_fields(loaded),
     }
-    return freeze_plan(plan, out, fields, precision)
+    return freeze_from_plan(plan, out, fields, precision)
 
 
-def freeze_plan(plan: FreezePlan, out: Path, fields: Mapping[str, Any], precision: Precision = "fp32") -> Manifest:
+def freeze_from_plan(plan: FreezePlan, out: Path, fields: Mapping[str, Any], precision: Precision = "fp32") -> Manifest:
     """Freezes `plan` to `out`; `fields` are those of the manifest that the plan and the graph do not know.
 
     Raises as `freeze` does.
     """
-    _refuse(out, str(fields.get("subject", "")), precision)
+    _check_request(out, str(fields.get("subject", "")), precision)
     plan.module.eval()
-    ports = _ports(plan)
+    ports = _port_fields(plan)
     try:
         manifest = Manifest(**{**fields, **plan.manifest, **ports, "precision": precision})
     except ValidationError as error:
-        raise NotFrozen(
-            f"{out} would have a manifest that does not hold: {model_file.first_complaint(error)}"
-        ) from None
+        raise NotFrozen(f"{out} would have a manifest that does not hold: {model_file.first_error(error)}") from None
     model = to_onnx(replace(plan, module=to_subpixel_conv(plan.module)))
     if precision == "fp16":
-        store_half(model)
+        store_fp16(model)
     elif precision == "int8":
-        model = _sooner_in_int8(model, manifest)
+        model = _faster_int8(model, manifest)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".guise-", dir=out.parent) as folder:
         trial = Path(folder) / out.name
-        model_file.write(trial, model, manifest)
+        model_file.write_model(trial, model, manifest)
         with open_session(trial, "cpu") as session:
             found = parity(plan, session)
-    metrics = {**manifest.training.metrics, "parity": found.as_metrics()}
+    metrics = {**manifest.training.metrics, "parity": found.as_dict()}
     training = manifest.training.model_copy(update={"metrics": metrics})
     manifest = manifest.model_copy(update={"training": training})
-    model_file.write(out, model, manifest)
+    model_file.write_model(out, model, manifest)
     return manifest
 
 
 def to_onnx(plan: FreezePlan) -> ModelProto:
     """`plan.module` as an ONNX model in standard operators, its shapes fixed, nothing in it about this machine."""
-    with _quiet(), torch.no_grad():
+    with _quiet_export(), torch.no_grad():
         program = torch.export.export(plan.module, tuple(plan.inputs.values()), strict=False)
         exported = torch.onnx.export(
             program,
@@ -140,11 +138,11 @@ def to_onnx(plan: FreezePlan) -> ModelProto:
         )
     assert exported is not None  # None is the answer of the old exporter alone.
     model: ModelProto = exported.model_proto
-    _strip(model)
+    _strip_metadata(model)
     return model
 
 
-def store_half(model: ModelProto) -> None:
+def store_fp16(model: ModelProto) -> None:
     """Changes `model`'s float32 weights of two dimensions and more to float16 and a cast; raises NotFrozen.
 
     Biases and the gains of norms stay: they are a thousandth of the file.
@@ -155,7 +153,7 @@ def store_half(model: ModelProto) -> None:
         if tensor.data_type != TensorProto.FLOAT or len(tensor.dims) < 2:
             continue
         weights = numpy_helper.to_array(tensor)
-        if not np.abs(weights).max(initial=0) <= _LARGEST_HALF:
+        if not np.abs(weights).max(initial=0) <= _MAX_FP16:
             raise NotFrozen("the network has weights beyond what fp16 holds: export with --precision fp32")
         stored = f"{tensor.name}.half"
         casts.append(helper.make_node("Cast", [stored], [tensor.name], name=f"{stored}.cast", to=TensorProto.FLOAT))
@@ -165,34 +163,34 @@ def store_half(model: ModelProto) -> None:
     graph.node.extend(nodes)
 
 
-def _sooner_in_int8(model: ModelProto, manifest: Manifest) -> ModelProto:
+def _faster_int8(model: ModelProto, manifest: Manifest) -> ModelProto:
     """`model` in int8; raises NotFaster unless that gains something on this machine's CPU, and NotFrozen."""
     # Imported here: the quantiser is slow to load, and the other precisions do without.
     from export.freeze.quantise import to_int8
 
     # Another seed than parity's, so that nothing is judged on what it was calibrated by.
-    inputs = list(sample_inputs(manifest, np.random.default_rng(1), CALIBRATION_DRAWINGS))
+    inputs = list(sample_inputs(manifest, np.random.default_rng(1), CALIBRATION_SAMPLES))
     if not inputs:
         raise NotFrozen("int8 is calibrated on drawings, and this reads none: export with --precision fp16")
     quantised = to_int8(model, inputs)
-    _strip(quantised)
+    _strip_metadata(quantised)
     with tempfile.TemporaryDirectory(prefix="guise-int8-") as folder, ExitStack() as opened:
         sessions = {}
         for name, each in (("fp32", model), ("int8", quantised)):
             path = Path(folder) / f"{name}.onnx"
-            model_file.write(path, each, manifest)
+            model_file.write_model(path, each, manifest)
             sessions[name] = opened.enter_context(open_session(path, "cpu"))
-        taken = interleaved(sessions, inputs, ROUNDS)
-    if not ratio(taken["int8"], taken["fp32"]) < MAX_TIME_RATIO:
+        taken = time_interleaved(sessions, inputs, TIMED_ROUNDS)
+    if not median_ratio(taken["int8"], taken["fp32"]) < MAX_TIME_RATIO:
         raise NotFaster(
             f"int8 is not faster on this machine: {np.median(taken['int8']):.1f} ms against "
-            f"{np.median(taken['fp32']):.1f} ms in fp32 (medians of {ROUNDS} runs in turn); "
+            f"{np.median(taken['fp32']):.1f} ms in fp32 (medians of {TIMED_ROUNDS} runs in turn); "
             "export with --precision fp16"
         )
     return quantised
 
 
-def _refuse(out: Path, subject: str, precision: str) -> None:
+def _check_request(out: Path, subject: str, precision: str) -> None:
     if not subject.strip():
         raise NotFrozen(
             "say whose likeness this is and on what consent: --subject fictional, --subject self, or a statement"
@@ -203,20 +201,20 @@ def _refuse(out: Path, subject: str, precision: str) -> None:
         raise NotFrozen(f"{out} must end in .onnx: a frozen model is one .onnx file")
 
 
-def _ports(plan: FreezePlan) -> dict[str, Any]:
+def _port_fields(plan: FreezePlan) -> dict[str, Any]:
     """The manifest's inputs and outputs, as the module has them."""
     answer = freeze_batch(plan.inputs, plan.module)
     if len(answer) != len(plan.outputs):
         raise NotFrozen(f"the network gives {len(answer)} outputs, where the family names {len(plan.outputs)}")
     outputs = dict(zip(plan.outputs, answer, strict=True))
-    return {"inputs": _described(plan.inputs), "outputs": _described(outputs)}
+    return {"inputs": _as_port_fields(plan.inputs), "outputs": _as_port_fields(outputs)}
 
 
-def _described(tensors: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+def _as_port_fields(tensors: Mapping[str, torch.Tensor]) -> dict[str, Any]:
     return {name: {"shape": tuple(t.shape), "dtype": DTYPES.get(t.dtype, str(t.dtype))} for name, t in tensors.items()}
 
 
-def _training(loaded: LoadedRun) -> dict[str, Any]:
+def _training_fields(loaded: LoadedRun) -> dict[str, Any]:
     state, run = loaded.state, loaded.run
     return {
         "data_digest": str(run.facts.get("digest") or "not known"),
@@ -228,7 +226,7 @@ def _training(loaded: LoadedRun) -> dict[str, Any]:
     }
 
 
-def _strip(model: ModelProto) -> None:
+def _strip_metadata(model: ModelProto) -> None:
     """Takes out what the exporter notes down about this machine's files, and the shapes between the operators."""
     graph = model.graph
     del graph.value_info[:]
@@ -242,7 +240,7 @@ def _strip(model: ModelProto) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet_export() -> Iterator[None]:
     """Holds back two things that torch says while exporting, each by its name; all else is heard."""
     registry = logging.getLogger("torch.onnx._internal.exporter._registration")
     before = registry.level

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from export.metrics.face import FaceMeter, expression_error, flicker, l1, picture_change, sharpness, ssim
+from export.metrics.face import FaceAnalyzer, expression_error, flicker, l1, picture_change, sharpness, ssim
 from models.datasets.face_data import FaceData
 from models.features.face_lines import LineStyle
 from models.features.types import Picture, Points
 
-MOST_PAIRS = 80
+MAX_PAIRS = 80
 
 
 @dataclass(frozen=True)
-class Quality:
+class HeldOutMetrics:
     """Medians over the pairs, against film; None: no face was found again, or no two pictures were neighbours."""
 
     ssim: float
@@ -33,32 +33,32 @@ class Quality:
     flicker: float | None
     """How much it changes from frame to frame, of what film does."""
 
-    def as_figures(self) -> dict[str, float | None]:
+    def as_dict(self) -> dict[str, float | None]:
         return {name: None if value is None else round(value, 4) for name, value in asdict(self).items()}
 
 
-class HeldOut:
-    """The pairs kept from training, the first MOST_PAIRS of them; in their order, as flicker needs neighbours."""
+class HeldOutPairs:
+    """The pairs kept from training, the first MAX_PAIRS of them; in their order, as flicker needs neighbours."""
 
     def __init__(self, folder: Path, size: int, style: LineStyle) -> None:
         """Raises DataError, and models.features.face_points.LandmarkFileMissing."""
         data = FaceData(folder, size, style).held_out()
         self.digest = data.facts.get("digest")
         """Of the whole data, as runs know it."""
-        count = min(len(data), MOST_PAIRS)
+        count = min(len(data), MAX_PAIRS)
         self._points: list[Points] = [data.points[i] for i in range(count)]
         self.lines: list[Picture] = [data.lines(points) for points in self._points]
         self._film: list[Picture] = [data.picture(i) for i in range(count)]
         numbers = [int("".join(filter(str.isdigit, name)) or -1) for name in data.names[:count]]
         self._neighbours = [i for i in range(1, count) if numbers[i] == numbers[i - 1] + 1]
-        self._meter = FaceMeter()
+        self._analyzer = FaceAnalyzer()
 
-    def quality(self, painted: Sequence[Picture]) -> Quality:
+    def measure(self, painted: Sequence[Picture]) -> HeldOutMetrics:
         """Of what a look painted for `lines`, one picture each."""
-        found = [self._meter.points(picture) for picture in painted]
+        found = [self._analyzer.find_points(picture) for picture in painted]
         missed = [expression_error(p, asked) for p, asked in zip(found, self._points, strict=True) if p is not None]
         pairs = list(zip(painted, self._film, strict=True))
-        return Quality(
+        return HeldOutMetrics(
             ssim=float(np.median([ssim(made, real) for made, real in pairs])),
             l1=float(np.median([l1(made, real) for made, real in pairs])),
             expression=float(np.median(missed)) if missed else None,

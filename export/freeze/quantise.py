@@ -25,7 +25,7 @@ from onnx import ModelProto
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-LEFT_WHOLE = 2
+LAST_IN_FP32 = 2
 """Convolutions at the end that stay in fp32: what they err is seen, what the others err the norms even out."""
 
 
@@ -44,7 +44,7 @@ def to_int8(model: ModelProto, inputs: Sequence[Mapping[str, NDArray[Any]]]) -> 
             _CalibrationReader(inputs),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
-            nodes_to_exclude=convolutions[-LEFT_WHOLE:],
+            nodes_to_exclude=convolutions[-LAST_IN_FP32:],
             per_channel=True,
             reduce_range=True,
             activation_type=QuantType.QUInt8,

@@ -26,21 +26,21 @@ from numpy.typing import NDArray
 from export.artifact.fields import PRECISIONS, Precision
 from export.artifact.manifest import Manifest
 from export.freeze.freeze import NotFaster, NotFrozen, freeze
-from export.freeze.held_out import HeldOut, Quality
+from export.freeze.held_out import HeldOutMetrics, HeldOutPairs
 from export.freeze.verify import NotFaithful, sample_inputs
 from export.runtime.frozen_session import FrozenSession
 from export.runtime.session import open_session
-from export.runtime.speed import Inputs, interleaved
+from export.runtime.speed import Inputs, time_interleaved
 from models.training.checkpoint import Run, read_run
 
-ROUNDS = 60
-DRAWINGS = 16
+TIMED_ROUNDS = 60
+SAMPLES = 16
 
-Tell = Callable[[str], None]
+OnStep = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Reduced:
+class ReducedModel:
     """One file; differences are to the first, the full network, in 1/255."""
 
     file: str
@@ -50,7 +50,7 @@ class Reduced:
     p95_ms: float
     difference_mean: float
     difference_max: float
-    quality: Quality | None
+    quality: HeldOutMetrics | None
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,11 @@ class Reduction:
     """How many each painted; held-out ones, or drawings of the target's face in motion."""
     left_out: str | None
     """Why there is no int8; None when there is."""
-    files: tuple[Reduced, ...]
+    files: tuple[ReducedModel, ...]
 
-    def as_figures(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """As reduction.json holds it."""
-        files = [{**asdict(f), "quality": f.quality.as_figures() if f.quality else None} for f in self.files]
+        files = [{**asdict(f), "quality": f.quality.as_dict() if f.quality else None} for f in self.files]
         return {**asdict(self), "files": files}
 
 
@@ -80,18 +80,18 @@ def reduce(
     students: Sequence[Path] = (),
     data: Path | None = None,
     licence: str | None = None,
-    tell: Tell = lambda _: None,
+    tell: OnStep = lambda _: None,
 ) -> Reduction:
     """Writes the files and reduction.json into folder `out`, and measures them; `tell` hears what is being done.
 
     `students` are runs of smaller networks, of the data that `run` learned from. With `data`, which must be that too,
     each is held against film. Raises what export.freeze.freeze.freeze does, DataError, LandmarkFileMissing.
     """
-    full = _of_a_look(run)
+    full = _read_look_run(run)
     for student in students:
-        if _of_a_look(student).facts.get("digest") != full.facts.get("digest"):
+        if _read_look_run(student).facts.get("digest") != full.facts.get("digest"):
             raise NotFrozen(f"{student} did not learn from what {run} learned from: name a student of that run")
-    held_out = None if data is None else _held_out(data, run, full)
+    held_out = None if data is None else _read_held_out(data, run, full)
     name = str(full.facts.get("name") or run.name)
     stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "look"
     written: dict[Path, Manifest] = {}
@@ -108,30 +108,30 @@ def reduce(
             # One of an earlier machine or run would be taken for this one's.
             path.unlink(missing_ok=True)
     for student in students:
-        path = _unused(out / f"{stem}-ngf{read_run(student).options.model_dump().get('ngf', '')}.onnx", written)
+        path = _free_path(out / f"{stem}-ngf{read_run(student).options.model_dump().get('ngf', '')}.onnx", written)
         tell(f"freezing {path.name}")
         written[path] = freeze(student, path, subject, "fp16", licence=licence)
-    reduction = _measured(name, written, held_out, left_out, tell)
-    (out / "reduction.json").write_text(json.dumps(reduction.as_figures(), indent=1), "utf-8")
+    reduction = _measure(name, written, held_out, left_out, tell)
+    (out / "reduction.json").write_text(json.dumps(reduction.as_dict(), indent=1), "utf-8")
     return reduction
 
 
-def _of_a_look(run: Path) -> Run:
+def _read_look_run(run: Path) -> Run:
     found = read_run(run)
     if found.family.kind != "look":
         raise NotFrozen(f"{run} is a run of {found.family.name}: what is reduced are looks")
     return found
 
 
-def _held_out(data: Path, run: Path, full: Run) -> HeldOut:
+def _read_held_out(data: Path, run: Path, full: Run) -> HeldOutPairs:
     known: Mapping[str, Any] = {**full.facts.get("teacher", {}), **full.options.model_dump()}
-    found = HeldOut(data, known["size"], known["lines"])
+    found = HeldOutPairs(data, known["size"], known["lines"])
     if found.digest != full.facts.get("digest"):
         raise NotFrozen(f"{data} is not the data that {run} learned from: name that")
     return found
 
 
-def _unused(path: Path, written: Mapping[Path, Manifest]) -> Path:
+def _free_path(path: Path, written: Mapping[Path, Manifest]) -> Path:
     """`path`, or the first numbered one after it: two students may be of one size."""
     number, free = 2, path
     while free in written:
@@ -139,20 +139,20 @@ def _unused(path: Path, written: Mapping[Path, Manifest]) -> Path:
     return free
 
 
-def _measured(
-    name: str, written: Mapping[Path, Manifest], held_out: HeldOut | None, left_out: str | None, tell: Tell
+def _measure(
+    name: str, written: Mapping[Path, Manifest], held_out: HeldOutPairs | None, left_out: str | None, tell: OnStep
 ) -> Reduction:
     inputs: list[Inputs]
     if held_out is None:
-        inputs = list(sample_inputs(next(iter(written.values())), np.random.default_rng(2), DRAWINGS))
+        inputs = list(sample_inputs(next(iter(written.values())), np.random.default_rng(2), SAMPLES))
     else:
         inputs = [{"lines": lines[None]} for lines in held_out.lines]
     with ExitStack() as opened:
         sessions = {path.name: opened.enter_context(open_session(path)) for path in written}
-        tell(f"running each {ROUNDS} times, in turn")
-        taken = interleaved(sessions, inputs, ROUNDS)
+        tell(f"running each {TIMED_ROUNDS} times, in turn")
+        taken = time_interleaved(sessions, inputs, TIMED_ROUNDS)
         provider = next(iter(sessions.values())).provider
-        painted = {file: _painted(session, inputs) for file, session in sessions.items()}
+        painted = {file: _run_all(session, inputs) for file, session in sessions.items()}
     full = next(iter(painted.values()))
     files = []
     for path, manifest in written.items():
@@ -161,10 +161,10 @@ def _measured(
         quality = None
         if held_out is not None:
             tell(f"holding {path.name} against film")
-            quality = held_out.quality(list(pictures))
+            quality = held_out.measure(list(pictures))
         p50, p95 = np.percentile(taken[path.name], [50, 95])
         files.append(
-            Reduced(
+            ReducedModel(
                 file=path.name,
                 precision=manifest.precision,
                 megabytes=round(path.stat().st_size / 1e6, 3),
@@ -175,10 +175,10 @@ def _measured(
                 quality=quality,
             )
         )
-    return Reduction(name, provider, ROUNDS, len(inputs), left_out, tuple(files))
+    return Reduction(name, provider, TIMED_ROUNDS, len(inputs), left_out, tuple(files))
 
 
-def _painted(session: FrozenSession, inputs: Sequence[Inputs]) -> NDArray[np.uint8]:
+def _run_all(session: FrozenSession, inputs: Sequence[Inputs]) -> NDArray[np.uint8]:
     """(n, size, size, 3)."""
     pictures: NDArray[np.uint8] = np.concatenate([session.run(**given)["picture"].copy() for given in inputs])
     return pictures

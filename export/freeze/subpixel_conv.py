@@ -13,7 +13,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-_TAPS = ((3, 1), (2, 0))
+_KERNEL_ROWS = ((3, 1), (2, 0))
 """Rows (or columns) of the 4x4 kernel that an even and an odd output row take, for the input row before and at it."""
 
 
@@ -23,7 +23,9 @@ class SubpixelConv(nn.Module):
     def __init__(self, transposed: nn.ConvTranspose2d) -> None:
         super().__init__()
         weight = transposed.weight.detach()
-        kernels = [weight[:, :, rows][:, :, :, columns].transpose(0, 1) for rows in _TAPS for columns in _TAPS]
+        kernels = [
+            weight[:, :, rows][:, :, :, columns].transpose(0, 1) for rows in _KERNEL_ROWS for columns in _KERNEL_ROWS
+        ]
         has_bias = transposed.bias is not None
         self.four = nn.Conv2d(transposed.in_channels, 4 * transposed.out_channels, 2, padding=1, bias=has_bias)
         with torch.no_grad():
@@ -41,17 +43,17 @@ class SubpixelConv(nn.Module):
 
 def to_subpixel_conv(module: nn.Module) -> nn.Module:
     """A copy of `module` in which every such transposed convolution is its phases; others stay as they are."""
-    return _swapped(copy.deepcopy(module))
+    return _replace_transposed(copy.deepcopy(module))
 
 
-def _swapped(module: nn.Module) -> nn.Module:
+def _replace_transposed(module: nn.Module) -> nn.Module:
     if isinstance(module, nn.ConvTranspose2d):
-        return SubpixelConv(module) if _fits(module) else module
+        return SubpixelConv(module) if _is_replaceable(module) else module
     for name, child in module.named_children():
-        setattr(module, name, _swapped(child))
+        setattr(module, name, _replace_transposed(child))
     return module
 
 
-def _fits(module: nn.ConvTranspose2d) -> bool:
+def _is_replaceable(module: nn.ConvTranspose2d) -> bool:
     shape = (module.kernel_size, module.stride, module.padding, module.output_padding, module.dilation, module.groups)
     return shape == ((4, 4), (2, 2), (1, 1), (0, 0), (1, 1), 1)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from export.artifact.fields import FEATURES, FRAMES_A_SECOND, MCEPS, Port, Precision
+from export.artifact.fields import FEATURES, FRAMES_PER_S, MCEPS, Port, Precision
 from export.artifact.manifest import Manifest
 from export.runtime.comparison import Arrays
 from export.runtime.session import FrozenSession
@@ -24,7 +24,7 @@ from models.training.family import FreezePlan, freeze_batch
 
 SAMPLES = 6
 SILENT_HOPS, NOISY_HOPS = 4, 4
-SPOKEN_S = 1.5
+SPEECH_S = 1.5
 
 
 class NotFaithful(Exception):
@@ -32,22 +32,22 @@ class NotFaithful(Exception):
 
 
 @dataclass(frozen=True)
-class Bound:
+class ParityBound:
     """The largest differences allowed, in 1/255."""
 
     mean: float
     maximum: float
 
 
-BOUNDS: Mapping[Precision, Bound] = {
+BOUNDS: Mapping[Precision, ParityBound] = {
     # Rounding to levels alone moves a value by one where the two lie on either side of a half.
-    "fp32": Bound(mean=1.0, maximum=2.0),
+    "fp32": ParityBound(mean=1.0, maximum=2.0),
     # Weights lose 13 of 24 bits, and instance norm magnifies that where a channel hardly varies: single pixels may
     # move, the picture as a whole may not.
-    "fp16": Bound(mean=1.0, maximum=16.0),
+    "fp16": ParityBound(mean=1.0, maximum=16.0),
     # 8 bits of every activation but the last: the picture is grained by a level, as film is by several. Noise, which
     # lies outside of what was calibrated, is the worst of it; the target's own face differs by a third of that.
-    "int8": Bound(mean=2.0, maximum=64.0),
+    "int8": ParityBound(mean=2.0, maximum=64.0),
 }
 VOICE_BOUNDS: Mapping[Precision, Mapping[str, float]] = {
     # A tenth of what an ear can tell apart: 5 cents and 1 dB.
@@ -65,7 +65,7 @@ class Parity:
     maximum: float
     inputs: int
 
-    def as_metrics(self) -> dict[str, float]:
+    def as_dict(self) -> dict[str, float]:
         return {name: round(value, 4) for name, value in asdict(self).items()}
 
 
@@ -76,7 +76,7 @@ class VoiceParity:
     largest: Mapping[str, float]
     hops: int
 
-    def as_metrics(self) -> dict[str, float]:
+    def as_dict(self) -> dict[str, float]:
         return {unit: round(value, 4) for unit, value in self.largest.items()} | {"hops": self.hops}
 
 
@@ -87,11 +87,11 @@ def parity(plan: FreezePlan, session: FrozenSession, seed: int = 0) -> Parity | 
     totals: list[float] = []
     largest = 0.0
     count = 0
-    for inputs in _inputs(session.manifest, seed):
-        wanted = _asked(plan, inputs)
+    for inputs in _look_inputs(session.manifest, seed):
+        wanted = _network_outputs(plan, inputs)
         got = session.run(**inputs)
         for name in plan.outputs:
-            difference = _difference(wanted[name], got[name])
+            difference = _look_difference(wanted[name], got[name])
             totals.append(float(difference.mean()))
             largest = max(largest, float(difference.max()))
         count += 1
@@ -111,14 +111,14 @@ def _voice_parity(plan: FreezePlan, session: FrozenSession, seed: int) -> VoiceP
     manifest = session.manifest
     largest = dict.fromkeys(VOICE_BOUNDS[manifest.precision], 0.0)
     hops = 0
-    for passage in _passages(manifest, seed):
+    for passage in _hop_sequences(manifest, seed):
         ours = {name: np.zeros(p.shape, p.dtype) for name, p in manifest.inputs.items() if name in manifest.states}
         theirs = dict(ours)
         for inputs in passage:
-            wanted = _asked(plan, inputs | theirs)
+            wanted = _network_outputs(plan, inputs | theirs)
             got = session.run(**inputs, **ours)
             for name in plan.outputs:
-                unit, difference = _heard(name, wanted[name], got[name])
+                unit, difference = _voice_difference(name, wanted[name], got[name])
                 # fmax would drop a NaN; max keeps it, and the bound below refuses it.
                 largest[unit] = float(np.max([largest[unit], difference]))
             theirs = {state: wanted[after] for state, after in manifest.states.items()}
@@ -134,7 +134,7 @@ def _voice_parity(plan: FreezePlan, session: FrozenSession, seed: int) -> VoiceP
     return VoiceParity(largest, hops)
 
 
-def _asked(plan: FreezePlan, inputs: Arrays) -> dict[str, NDArray[Any]]:
+def _network_outputs(plan: FreezePlan, inputs: Arrays) -> dict[str, NDArray[Any]]:
     """What the network answers."""
     # Copies: torch would share the memory, and a module may answer with its own input.
     tensors = {name: torch.from_numpy(np.array(inputs[name])) for name in plan.inputs}
@@ -142,14 +142,14 @@ def _asked(plan: FreezePlan, inputs: Arrays) -> dict[str, NDArray[Any]]:
     return {name: tensor.numpy() for name, tensor in zip(plan.outputs, answer, strict=True)}
 
 
-def _difference(wanted: NDArray[Any], got: NDArray[Any]) -> NDArray[np.float64]:
+def _look_difference(wanted: NDArray[Any], got: NDArray[Any]) -> NDArray[np.float64]:
     difference = np.abs(wanted.astype(np.float64) - got.astype(np.float64))
     if wanted.dtype == np.uint8:
         return difference
     return difference * (255 / max(float(np.abs(wanted).max()), 1e-6))
 
 
-def _heard(name: str, wanted: NDArray[Any], got: NDArray[Any]) -> tuple[str, float]:
+def _voice_difference(name: str, wanted: NDArray[Any], got: NDArray[Any]) -> tuple[str, float]:
     """The unit an output is compared in, and the largest difference."""
     difference = np.abs(wanted.astype(np.float64) - got.astype(np.float64))
     if name == "converted_lf0":
@@ -160,7 +160,7 @@ def _heard(name: str, wanted: NDArray[Any], got: NDArray[Any]) -> tuple[str, flo
     return "of_255", float(difference.max() * 255 / loudest)
 
 
-def _inputs(manifest: Manifest, seed: int) -> Iterator[dict[str, NDArray[Any]]]:
+def _look_inputs(manifest: Manifest, seed: int) -> Iterator[dict[str, NDArray[Any]]]:
     """Black, noise, and drawings."""
     rng = np.random.default_rng(seed)
     noise = {name: _noise(port, rng) for name, port in manifest.inputs.items()}
@@ -175,7 +175,7 @@ def sample_inputs(manifest: Manifest, rng: np.random.Generator, count: int) -> I
     if "lines" not in manifest.inputs:
         return
     noise = {name: _noise(port, rng) for name, port in manifest.inputs.items()}
-    for lines in _drawings(manifest, rng, count):
+    for lines in _face_drawings(manifest, rng, count):
         yield noise | {"lines": lines}
 
 
@@ -188,7 +188,7 @@ def _noise(port: Port, rng: np.random.Generator) -> NDArray[Any]:
     return rng.integers(0, 2, port.shape).astype(port.dtype)
 
 
-def _passages(manifest: Manifest, seed: int) -> Iterator[list[dict[str, NDArray[Any]]]]:
+def _hop_sequences(manifest: Manifest, seed: int) -> Iterator[list[dict[str, NDArray[Any]]]]:
     """Hops in a row, one passage for each choice of each conditioning; the parameters at their defaults."""
     rng = np.random.default_rng(seed)
     fixed = {name: np.zeros(manifest.inputs[name].shape, manifest.inputs[name].dtype) for name in manifest.conditioning}
@@ -197,14 +197,14 @@ def _passages(manifest: Manifest, seed: int) -> Iterator[list[dict[str, NDArray[
         for name, p in manifest.parameters.items()
         if name in manifest.inputs
     }
-    yield [fixed | said for said in _said(manifest, rng)]
+    yield [fixed | said for said in _voice_inputs(manifest, rng)]
     for name, choices in manifest.conditioning.items():
         for choice in range(1, len(choices) if isinstance(choices, list) else 2):
             chosen = np.full_like(fixed[name], choice)
-            yield [fixed | {name: chosen} | said for said in _said(manifest, rng)]
+            yield [fixed | {name: chosen} | said for said in _voice_inputs(manifest, rng)]
 
 
-def _said(manifest: Manifest, rng: np.random.Generator) -> Iterator[dict[str, NDArray[Any]]]:
+def _voice_inputs(manifest: Manifest, rng: np.random.Generator) -> Iterator[dict[str, NDArray[Any]]]:
     """What the voice reads, hop by hop: silence, noise, something like speech, and silence again."""
     ports: dict[str, Port] = {name: manifest.inputs[name] for name in manifest.reads}
     features = set(manifest.reads) == set(FEATURES)
@@ -219,15 +219,15 @@ def _said(manifest: Manifest, rng: np.random.Generator) -> Iterator[dict[str, ND
             noise["voiced"] = (noise["lf0"] > 0).astype(np.float32)
             noise["lf0"] = (5 + noise["lf0"]) * noise["voiced"]
         yield noise
-    yield from _babble(manifest, rng) if features else _buzz(manifest, rng)
+    yield from _synthetic_features(manifest, rng) if features else _synthetic_sound(manifest, rng)
     yield silence
 
 
-def _babble(manifest: Manifest, rng: np.random.Generator) -> Iterator[dict[str, NDArray[Any]]]:
+def _synthetic_features(manifest: Manifest, rng: np.random.Generator) -> Iterator[dict[str, NDArray[Any]]]:
     """Syllables: an F0 that glides, cepstra that wander, a level that comes and goes, and frames without voice."""
     frames = manifest.inputs["lf0"].shape[1]
-    hops = max(1, round(SPOKEN_S * FRAMES_A_SECOND / frames))
-    time_s = np.arange(hops * frames) / FRAMES_A_SECOND
+    hops = max(1, round(SPEECH_S * FRAMES_PER_S / frames))
+    time_s = np.arange(hops * frames) / FRAMES_PER_S
     loud = np.sin(2 * np.pi * 2 * time_s)
     voiced = (loud > -0.3).astype(np.float32)
     lf0 = (4.9 + 0.3 * np.sin(2 * np.pi * 0.7 * time_s)) * voiced
@@ -244,10 +244,10 @@ def _babble(manifest: Manifest, rng: np.random.Generator) -> Iterator[dict[str, 
         }
 
 
-def _buzz(manifest: Manifest, rng: np.random.Generator) -> Iterator[dict[str, NDArray[Any]]]:
+def _synthetic_sound(manifest: Manifest, rng: np.random.Generator) -> Iterator[dict[str, NDArray[Any]]]:
     """A gliding pulse train with formants, and hiss between its syllables; and its ln F0, where that is read."""
     rate, hop = manifest.sample_rate or 16000, manifest.hop or 1
-    hops = max(1, round(SPOKEN_S * rate / hop))
+    hops = max(1, round(SPEECH_S * rate / hop))
     time_s = np.arange(hops * hop) / rate
     hz = 120 * 2 ** (0.4 * np.sin(2 * np.pi * 0.7 * time_s))
     phase = np.cumsum(hz) / rate
@@ -261,7 +261,7 @@ def _buzz(manifest: Manifest, rng: np.random.Generator) -> Iterator[dict[str, ND
         yield said
 
 
-def _drawings(manifest: Manifest, rng: np.random.Generator, count: int) -> Iterator[NDArray[np.uint8]]:
+def _face_drawings(manifest: Manifest, rng: np.random.Generator, count: int) -> Iterator[NDArray[np.uint8]]:
     """uint8 (1, size, size, 3): the target's face at rest, and moved within the ranges that training saw."""
     from models.features.face_lines import draw_lines
 

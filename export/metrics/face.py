@@ -1,7 +1,7 @@
 """What a look is worth on footage: measures over pictures and points, for `guise evaluate face` and the benchmark.
 
 Pictures are RGB uint8 (h, w, 3), points float (68, 2) in their picture's pixels. Everything here is a function of what
-it is given; FaceMeter alone holds dlib's networks and belongs to one thread. Free of torch.
+it is given; FaceAnalyzer alone holds dlib's networks and belongs to one thread. Free of torch.
 """
 
 from __future__ import annotations
@@ -21,44 +21,44 @@ Descriptor = NDArray[np.float64]
 """dlib's 128 numbers: two pictures of one person lie within 0.6 of each other, two takes of one person about 0.2."""
 
 OPENINGS = ("mouth", "left_eye", "right_eye")
-FEWEST_TO_CORRELATE = 10
+MIN_TO_CORRELATE = 10
 
 
-class FaceMeter:
+class FaceAnalyzer:
     """Finds the face on a picture and describes whose it is."""
 
     def __init__(self) -> None:
         """Raises models.features.face_points.LandmarkFileMissing."""
         self._faces = FacePoints()
-        self._describe = dlib.face_recognition_model_v1(str(descriptor_file()))
+        self._network = dlib.face_recognition_model_v1(str(descriptor_file()))
 
-    def points(self, picture: Picture) -> Points | None:
+    def find_points(self, picture: Picture) -> Points | None:
         """The surest face's 68 points, detected afresh; None when there is no face."""
-        found = self._found(picture)
+        found = self._find_box(picture)
         return None if found is None else self._faces.fine_points(picture, found)
 
-    def descriptor(self, picture: Picture) -> Descriptor | None:
+    def describe(self, picture: Picture) -> Descriptor | None:
         """Whose face it is; None when there is no face."""
-        found = self._found(picture)
+        found = self._find_box(picture)
         if found is None:
             return None
-        return self._described(picture, found)
+        return self._describe_box(picture, found)
 
-    def both(self, picture: Picture) -> tuple[Points, Descriptor] | None:
+    def find_and_describe(self, picture: Picture) -> tuple[Points, Descriptor] | None:
         """`points` and `descriptor` for the price of one detection."""
-        found = self._found(picture)
+        found = self._find_box(picture)
         if found is None:
             return None
-        return self._faces.fine_points(picture, found), self._described(picture, found)
+        return self._faces.fine_points(picture, found), self._describe_box(picture, found)
 
-    def _found(self, picture: Picture) -> Any:
+    def _find_box(self, picture: Picture) -> Any:
         faces = self._faces.detect(picture) or self._faces.detect(picture, 2.0)
         return faces[0].box if faces else None
 
-    def _described(self, picture: Picture, box: Any) -> Descriptor:
+    def _describe_box(self, picture: Picture, box: Any) -> Descriptor:
         places = [dlib.point(int(x), int(y)) for x, y in self._faces.points(picture, box)]
         shape = dlib.full_object_detection(dlib.rectangle(*box), places)
-        return np.array(self._describe.compute_face_descriptor(picture, shape), np.float64)
+        return np.array(self._network.compute_face_descriptor(picture, shape), np.float64)
 
 
 def mean_descriptor(descriptors: Iterable[Descriptor]) -> Descriptor:
@@ -80,7 +80,7 @@ def expression_error(found: Points, asked: Points) -> float:
     return float(np.linalg.norm(found - asked, axis=1).mean() / max(eye_distance(asked), 1e-6))
 
 
-def openings_agreement(found: Sequence[Points], performed: Sequence[Points]) -> dict[str, dict[str, float | None]]:
+def openings_fit(found: Sequence[Points], performed: Sequence[Points]) -> dict[str, dict[str, float | None]]:
     """For mouth and eyes: does the opening found follow the performer's (correlation), and how far (gain)?
 
     The gain is the slope of found over performed by least squares: 1 opens as far, 0.5 half as far. None where the
@@ -91,7 +91,7 @@ def openings_agreement(found: Sequence[Points], performed: Sequence[Points]) -> 
     wanted = np.array([openings(p) for p in performed], np.float64).reshape(-1, 3)
     for i, name in enumerate(OPENINGS):
         x, y = wanted[:, i], got[:, i]
-        if len(x) < FEWEST_TO_CORRELATE or x.std() < 1e-6:
+        if len(x) < MIN_TO_CORRELATE or x.std() < 1e-6:
             answer[name] = {"correlation": None, "gain": None}
             continue
         gain = float(np.cov(x, y, bias=True)[0, 1] / x.var())
@@ -140,13 +140,13 @@ def sharpness(picture: Picture) -> float:
     return float(cv2.Laplacian(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.CV_64F).var())
 
 
-def aligned_cut(picture: Picture, performer: Points, target: Points, size: int) -> Picture:
+def aligned_crop(picture: Picture, performer: Points, target: Points, size: int) -> Picture:
     """The part of a frame in which the performer's neutral lies on the target's neutral: a picture of `size`.
 
     What a perfect look of the performer himself would paint, once his points are retargeted. The similarity is the one
     of models.features.retarget; what lies outside the frame is mirrored in.
     """
-    turn, shift = _similarity(performer, target)
+    turn, shift = _similarity_transform(performer, target)
     scale = abs(turn)
     if scale < 1:  # averaged first: the warp below looks at four pixels only
         height, width = picture.shape[:2]
@@ -164,13 +164,13 @@ def aligned_cut(picture: Picture, performer: Points, target: Points, size: int) 
 
 
 def aligned_points(points: Points, performer: Points, target: Points) -> Points:
-    """Where points of the frame lie in `aligned_cut`."""
-    turn, shift = _similarity(performer, target)
+    """Where points of the frame lie in `aligned_crop`."""
+    turn, shift = _similarity_transform(performer, target)
     moved = (points[:, 0] + 1j * points[:, 1].astype(np.float64)) * turn + shift
     return np.stack([moved.real, moved.imag], 1).astype(np.float32)
 
 
-def _similarity(performer: Points, target: Points) -> tuple[complex, complex]:
+def _similarity_transform(performer: Points, target: Points) -> tuple[complex, complex]:
     """(turn, shift) of the complex plane that brings one neutral to the other, by pose_and_residual's fit."""
     a, b = performer[RIGID].astype(np.float64), target[RIGID].astype(np.float64)
     source, wanted = a[:, 0] + 1j * a[:, 1], b[:, 0] + 1j * b[:, 1]

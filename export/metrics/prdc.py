@@ -13,28 +13,28 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-NEAREST = 5
+NEIGHBOURS = 5
 """The neighbour whose distance is the radius of a point's ball: the paper's choice."""
-_BLOCK = 1000
+_BLOCK_ROWS = 1000
 
 Cloud = NDArray[np.float64]
 
 
 class Prdc(NamedTuple):
     """Two clouds of one distribution: precision and recall as the dimension has it, density 1, coverage
-    1 - 2 ** -NEAREST = 0.97."""
+    1 - 2 ** -NEIGHBOURS = 0.97."""
 
     precision: float
     """How many of the made lie in the ball of any real one."""
     recall: float
     """How many of the real lie in the ball of any made one."""
     density: float
-    """In how many of the real ones' balls a made one lies, over NEAREST; more than 1 where the real crowd."""
+    """In how many of the real ones' balls a made one lies, over NEIGHBOURS; more than 1 where the real crowd."""
     coverage: float
     """How many of the real have a made one in their ball."""
 
 
-def prdc(real: NDArray[Any], made: NDArray[Any], nearest: int = NEAREST) -> Prdc:
+def prdc(real: NDArray[Any], made: NDArray[Any], nearest: int = NEIGHBOURS) -> Prdc:
     """(n, d) and (m, d); n and m had better be alike, for density and coverage grow with m. Raises ValueError where one
     has `nearest` points or fewer."""
     if min(len(real), len(made)) <= nearest:
@@ -42,10 +42,10 @@ def prdc(real: NDArray[Any], made: NDArray[Any], nearest: int = NEAREST) -> Prdc
     # Squares are expanded below, which costs the digits that the clouds' distance from zero takes.
     middle = np.mean(real, axis=0, dtype=np.float64)
     true, false = np.asarray(real - middle, np.float64), np.asarray(made - middle, np.float64)
-    reach, made_reach = _radii(true, nearest), _radii(false, nearest)
+    reach, made_reach = _squared_radii(true, nearest), _squared_radii(false, nearest)
     balls = np.zeros(len(false), np.int64)
     reached, covered = 0, 0
-    for rows, squares in _squares(true, false):
+    for rows, squares in _squared_distances(true, false):
         own = reach[rows, None]
         balls += (squares < own).sum(0)
         covered += int((squares < own).any(1).sum())
@@ -58,17 +58,17 @@ def prdc(real: NDArray[Any], made: NDArray[Any], nearest: int = NEAREST) -> Prdc
     )
 
 
-def _radii(points: Cloud, nearest: int) -> Cloud:
+def _squared_radii(points: Cloud, nearest: int) -> Cloud:
     """(n,) squared distances of each to its `nearest`-th neighbour; the 0th is itself."""
     return np.concatenate(
-        [np.partition(squares, nearest, axis=1)[:, nearest] for _, squares in _squares(points, points)]
+        [np.partition(squares, nearest, axis=1)[:, nearest] for _, squares in _squared_distances(points, points)]
     )
 
 
-def _squares(some: Cloud, others: Cloud) -> Iterator[tuple[slice, Cloud]]:
+def _squared_distances(some: Cloud, others: Cloud) -> Iterator[tuple[slice, Cloud]]:
     """Rows of `some`, and their squared distances to all of `others`, (rows, m)."""
     lengths = (others**2).sum(1)
-    for begin in range(0, len(some), _BLOCK):
-        rows = slice(begin, begin + _BLOCK)
+    for begin in range(0, len(some), _BLOCK_ROWS):
+        rows = slice(begin, begin + _BLOCK_ROWS)
         block = some[rows]
         yield rows, np.maximum((block**2).sum(1)[:, None] + lengths - 2 * block @ others.T, 0)

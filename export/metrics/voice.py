@@ -13,22 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 Sound = NDArray[np.float32] | NDArray[np.float64]
-CENTS = 1200 / np.log(2)
+CENTS_PER_NEPER = 1200 / np.log(2)
 
 
-class CannotJudge(Exception):
+class MetricUnavailable(Exception):
     """A measure cannot be had here; the message is one line that says what to install."""
 
 
 def intelligibility(source: Sound, converted: Sound, sample_rate: int) -> float:
     """STOI (Taal et al. 2011) of the converted sound against what was said, both aligned: 1 is all words kept.
 
-    Raises CannotJudge without pystoi, ValueError when there are less than 0.4 s of speech.
+    Raises MetricUnavailable without pystoi, ValueError when there are less than 0.4 s of speech.
     """
     try:
         from pystoi import stoi
     except ModuleNotFoundError as error:
-        raise CannotJudge("words kept (STOI) need pystoi: pip install pystoi") from error
+        raise MetricUnavailable("words kept (STOI) need pystoi: pip install pystoi") from error
     length = min(len(source), len(converted))
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "Not enough STFT frames", RuntimeWarning)
@@ -43,7 +43,7 @@ def f0_errors_cents(wanted_hz: NDArray[Any], found_hz: NDArray[Any]) -> NDArray[
     frames = min(len(wanted_hz), len(found_hz))
     wanted, found = wanted_hz[:frames], found_hz[:frames]
     both = (wanted > 0) & (found > 0)
-    errors: NDArray[np.float64] = np.abs(np.log(found[both] / wanted[both])) * CENTS
+    errors: NDArray[np.float64] = np.abs(np.log(found[both] / wanted[both])) * CENTS_PER_NEPER
     return errors
 
 
@@ -68,12 +68,12 @@ def mcd_db(wanted: NDArray[Any], found: NDArray[Any]) -> float:
     mean over the path of 10 / ln 10 * sqrt(2 * sum over d >= 1 of squares).
 
     pyworld's codes are half-log powers on a mel scale, not SPTK's cepstra: compare figures with ours only. Raises
-    CannotJudge without librosa.
+    MetricUnavailable without librosa.
     """
     try:
         import librosa
     except ModuleNotFoundError as error:
-        raise CannotJudge("MCD needs librosa: pip install 'guise[train]'") from error
+        raise MetricUnavailable("MCD needs librosa: pip install 'guise[train]'") from error
     a, b = np.asarray(wanted, np.float64)[:, 1:], np.asarray(found, np.float64)[:, 1:]
     squares = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
     distances = np.sqrt(np.maximum(squares, 0))

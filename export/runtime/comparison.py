@@ -16,7 +16,7 @@ from export.artifact.fields import Port, Precision
 from export.artifact.manifest import Manifest
 from export.runtime.frozen_session import FrozenSession
 
-LARGEST: Mapping[Precision, float] = {"fp32": 2.0, "fp16": 16.0, "int8": 64.0}
+MAX_DIFFERENCE: Mapping[Precision, float] = {"fp32": 2.0, "fp16": 16.0, "int8": 64.0}
 """The largest difference allowed to the CPU's answer, in 1/255: what export.freeze.verify allows to the network's."""
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -25,7 +25,7 @@ Arrays = Mapping[str, NDArray[Any]]
 def largest_difference(truth: FrozenSession, other: FrozenSession) -> float:
     """Over black, noise and the target's own face, in levels of 1/255; NaN where an answer is none."""
     largest = 0.0
-    for inputs in _probes(truth.manifest):
+    for inputs in _test_inputs(truth.manifest):
         largest = _max_or_nan(largest, difference(truth.run(**inputs), other.run(**inputs)))
     return largest
 
@@ -43,10 +43,10 @@ def difference(wanted: Arrays, got: Arrays) -> float:
     return largest
 
 
-def noise(manifest: Manifest, seed: int = 0) -> dict[str, NDArray[Any]]:
+def noise_inputs(manifest: Manifest, seed: int = 0) -> dict[str, NDArray[Any]]:
     """Something for every input, the same for the same seed."""
     rng = np.random.default_rng(seed)
-    return {name: _noise(port, rng) for name, port in manifest.inputs.items()}
+    return {name: port_noise(port, rng) for name, port in manifest.inputs.items()}
 
 
 def _max_or_nan(a: float, b: float) -> float:
@@ -54,18 +54,18 @@ def _max_or_nan(a: float, b: float) -> float:
     return float(np.maximum(a, b))
 
 
-def _probes(manifest: Manifest) -> Iterator[dict[str, NDArray[Any]]]:
+def _test_inputs(manifest: Manifest) -> Iterator[dict[str, NDArray[Any]]]:
     yield {name: np.zeros(port.shape, port.dtype) for name, port in manifest.inputs.items()}
-    yield noise(manifest)
+    yield noise_inputs(manifest)
     if "lines" in manifest.inputs and manifest.target is not None and manifest.size is not None:
         # Imported here: it draws with OpenCV, which a voice's engine does without.
         from models.features.face_lines import draw_lines
 
         neutral = np.array(manifest.target.neutral, np.float32)
-        yield noise(manifest, 1) | {"lines": draw_lines(neutral, manifest.size)[None].astype(np.uint8)}
+        yield noise_inputs(manifest, 1) | {"lines": draw_lines(neutral, manifest.size)[None].astype(np.uint8)}
 
 
-def _noise(port: Port, rng: np.random.Generator) -> NDArray[Any]:
+def port_noise(port: Port, rng: np.random.Generator) -> NDArray[Any]:
     if port.dtype == "uint8":
         return rng.integers(0, 256, port.shape, np.uint8)
     if port.dtype in ("float16", "float32"):

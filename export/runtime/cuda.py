@@ -4,8 +4,8 @@ ONNX Runtime keeps a CUDA graph for each thread: one that a loader captured woul
 session has its thread, which makes all of them; `run` hands the work over and sleeps until it is done.
 
 A capture is global: while it lasts, memory that any other thread allocates or frees spoils it. Hence two locks. Who
-builds, warms, captures or frees holds _PREPARING, so none of these meets another's capture; who runs or captures
-holds _RUNNING, so a capture takes its place between two frames. A build holds no _RUNNING: it takes seconds, and the
+builds, warms, captures or frees holds _PREPARE_LOCK, so none of these meets another's capture; who runs or captures
+holds _RUN_LOCK, so a capture takes its place between two frames. A build holds no _RUN_LOCK: it takes seconds, and the
 look that performs goes on. What is slow about a first run (allocating, cuDNN's search) is done before, without a graph.
 
 Free of torch. Nothing here asks for CUDA until a session is built.
@@ -30,24 +30,24 @@ from export.artifact.manifest import Manifest
 from export.runtime import comparison
 from export.runtime.frozen_session import Arithmetic, FrozenSession
 from export.runtime.providers import Provider
-from export.runtime.session_options import build, first_line, options
+from export.runtime.session_options import build_session, first_line, session_options
 
-Build = Callable[[bool], ort.InferenceSession]
+SessionBuilder = Callable[[bool], ort.InferenceSession]
 """Makes the session, with or without a CUDA graph."""
 
 _GRAPH_ID = "gpu_graph_id"
 _NO_GRAPH = "-1"
 """ONNX Runtime's run option, and the number with which a run neither captures nor replays."""
-_PREPARING = threading.Lock()
-_RUNNING = threading.Lock()
-_END_S = 5.0
+_PREPARE_LOCK = threading.Lock()
+_RUN_LOCK = threading.Lock()
+_JOIN_S = 5.0
 
 
 def open_on_cuda(path: Path, manifest: Manifest) -> CudaSession:
     """On the CUDA provider. Raises whatever ONNX Runtime raises."""
 
     def on_cuda(graph: bool) -> ort.InferenceSession:
-        return build(path, "CUDA", provider_options(manifest.precision, graph=graph), options())
+        return build_session(path, "CUDA", provider_options(manifest.precision, graph=graph), session_options())
 
     return CudaSession(path, manifest, "CUDA", on_cuda, _arithmetic(manifest.precision))
 
@@ -77,7 +77,7 @@ class CudaSession(FrozenSession):
         path: Path,
         manifest: Manifest,
         provider: Provider,
-        build: Build,
+        build: SessionBuilder,
         arithmetic: Arithmetic,
         device: str = "cuda",
     ) -> None:
@@ -131,7 +131,7 @@ class _GpuSession:
     def __init__(
         self,
         manifest: Manifest,
-        build: Build,
+        build: SessionBuilder,
         device: str,
         inputs: Mapping[str, NDArray[Any]],
         outputs: Mapping[str, NDArray[Any]],
@@ -142,7 +142,7 @@ class _GpuSession:
         self._session: ort.InferenceSession | None = None
         self._on_device: dict[str, ort.OrtValue] = {}
         self._refused: str | None = None
-        with _PREPARING:
+        with _PREPARE_LOCK:
             try:
                 self._place(graph=True)
             except Exception as error:
@@ -150,7 +150,7 @@ class _GpuSession:
 
     def warm(self, runs: int) -> str | None:
         """Why there is no graph: said once, None when there is one."""
-        with _PREPARING:
+        with _PREPARE_LOCK:
             self._run_on_nothing(runs)
             if self._may_capture:
                 try:
@@ -162,11 +162,11 @@ class _GpuSession:
             return refused
 
     def run(self) -> None:
-        with _RUNNING:
+        with _RUN_LOCK:
             self._run()
 
     def free(self) -> None:
-        with _PREPARING:
+        with _PREPARE_LOCK:
             self._take_away()
 
     def _place(self, *, graph: bool) -> None:
@@ -210,11 +210,11 @@ class _GpuSession:
 
     def _capture(self) -> None:
         """Raises when ONNX Runtime refuses, or when the graph does not say what was said without it."""
-        noise = comparison.noise(self._manifest)
+        noise = comparison.noise_inputs(self._manifest)
         self._run_on(noise)
         wanted = {name: buffer.copy() for name, buffer in self._outputs.items()}
         self._options = _run_options("0")
-        with _RUNNING:
+        with _RUN_LOCK:
             self._run_on_nothing(1)
         self.captured = True
         self._may_capture = False
@@ -235,21 +235,21 @@ def _run_options(graph_id: str) -> ort.RunOptions:
     return chosen
 
 
-_Answer = SimpleQueue[tuple[bool, Any]]
-_Work = SimpleQueue[tuple[Callable[[], Any], _Answer] | None]
+_Reply = SimpleQueue[tuple[bool, Any]]
+_Queue = SimpleQueue[tuple[Callable[[], Any], _Reply] | None]
 
 
 class _SingleThreadExecutor:
     """Does one thing after another for whoever waits. Ends with `end`."""
 
     def __init__(self, name: str) -> None:
-        self._work: _Work = SimpleQueue()
-        self._thread = threading.Thread(target=_work_off, args=(self._work,), name=name, daemon=True)
+        self._work: _Queue = SimpleQueue()
+        self._thread = threading.Thread(target=_run_queue, args=(self._work,), name=name, daemon=True)
         self._thread.start()
 
     def call(self, work: Callable[[], Any]) -> Any:
         """Does `work` on the thread and waits for it; what it raises is raised here."""
-        answer: _Answer = SimpleQueue()
+        answer: _Reply = SimpleQueue()
         self._work.put((work, answer))
         done, value = answer.get()
         if not done:
@@ -263,14 +263,14 @@ class _SingleThreadExecutor:
 
     def end(self) -> None:
         self._work.put(None)
-        self._thread.join(_END_S)
+        self._thread.join(_JOIN_S)
 
 
 def _finalize(thread: _SingleThreadExecutor, card: _GpuSession) -> None:
     thread.leave(card.free)
 
 
-def _work_off(queue: _Work) -> None:
+def _run_queue(queue: _Queue) -> None:
     while (item := queue.get()) is not None:
         work, answer = item
         try:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.artifact.manifest import Manifest
-from export.artifact.model_file import check
+from export.artifact.model_file import check_model
 from export.runtime.session import FrozenSession, open_session
 from models.features.block_adapter import HopVoice
 from models.features.filtered_voice import FilteredVoice
@@ -29,10 +29,10 @@ from models.features.speech import (
 )
 from models.features.types import Mono, Signal
 
-LOUDEST_FRAME, LOUDEST_USUAL = 8.0, 2.0
+MAX_FRAME_GAIN, MAX_MEAN_GAIN = 8.0, 2.0
 """Power: a frame becomes 9 dB louder than it was spoken at most, and all of them together 3: a stranger's frames would
 else drive the limiter, a loud target the hall; less takes from what a target's own envelope has."""
-USUAL_FRAMES = 200.0
+MEAN_FRAMES = 200.0
 """A second: over so much, each frame counting less than the one after, it is known what is usual."""
 THREADS = 1
 """A hop is small: a second thread costs more than it brings, and the picture needs it."""
@@ -42,35 +42,35 @@ def open_frozen_voice(path: Path, provider: str = "auto") -> HopVoice:
     """The voice at `path`, opened and warmed. Raises BadModel, ValueError (provider)."""
     session = open_session(path, provider, THREADS, kind="voice")
     session.warm()
-    return _voice(session.manifest, session)
+    return _build_voice(session.manifest, session)
 
 
 def frozen_voice_outline(path: Path) -> HopVoice:
     """A voice that cannot speak but knows its latency: for reading a show. Raises BadModel."""
-    return _voice(check(path, "voice"), None)
+    return _build_voice(check_model(path, "voice"), None)
 
 
-def _voice(manifest: Manifest, session: FrozenSession | None) -> HopVoice:
+def _build_voice(manifest: Manifest, session: FrozenSession | None) -> HopVoice:
     if "mcep_change" in manifest.gives:
-        return FilteredVoice(FrozenFilter(manifest, session), _room(manifest))
+        return FilteredVoice(FrozenFilter(manifest, session), _room_tone_of(manifest))
     if "sound" in manifest.reads:
         return SoundVoice(manifest, session)
     assert manifest.sample_rate is not None
     assert manifest.hop is not None
     hop_frames = manifest.hop // frame_samples(manifest.sample_rate)
     return FrameVoice(
-        manifest.sample_rate, (VoiceLayer(FrozenMapping(manifest, session)),), hop_frames, _room(manifest)
+        manifest.sample_rate, (VoiceLayer(FrozenMapping(manifest, session)),), hop_frames, _room_tone_of(manifest)
     )
 
 
-def _room(manifest: Manifest) -> RoomTone | None:
+def _room_tone_of(manifest: Manifest) -> RoomTone | None:
     """What is heard under the target's voice, where it was measured."""
     assert manifest.sample_rate is not None
     heard = next((speaker.room for speaker in manifest.speakers if speaker.target), ())
     return RoomTone(manifest.sample_rate, heard) if heard else None
 
 
-class _Run:
+class _StatefulSession:
     """The session with its states and its conditioning."""
 
     def __init__(self, manifest: Manifest, session: FrozenSession | None) -> None:
@@ -116,7 +116,7 @@ class SoundVoice:
         assert manifest.hop is not None
         self.sample_rate, self.hop = manifest.sample_rate, manifest.hop
         self.latency, self.context = manifest.lookahead or 0, manifest.context or 0
-        self._run = _Run(manifest, session)
+        self._run = _StatefulSession(manifest, session)
 
     def hear(self, samples: Mono) -> Mono:
         given: Mono = self._run(sound=samples[None])["converted_sound"][0]
@@ -134,7 +134,7 @@ class FrozenFilter:
 
     def __init__(self, manifest: Manifest, session: FrozenSession | None) -> None:
         self.lookahead, self.context = manifest.lookahead or 0, manifest.context or 0
-        self._run = _Run(manifest, session)
+        self._run = _StatefulSession(manifest, session)
 
     def hear(self, samples: Mono, lf0: float) -> tuple[NDArray[np.float32], float]:
         given = self._run(sound=samples[None], lf0=np.full((1, 1), lf0, np.float32))
@@ -147,7 +147,7 @@ class FrozenFilter:
         return self._run.set(name, value)
 
 
-class _Loudness:
+class _EnvelopeLimiter:
     """Holds envelopes to what was spoken: the cepstra's level is a mean over logarithms, and a hiss that nobody was
     taught may have all above it."""
 
@@ -157,11 +157,11 @@ class _Loudness:
     def held(self, envelope: Signal, source: Signal) -> Signal:
         """(t, bins) each."""
         power, spoken = envelope.sum(1), source.sum(1)
-        gains = np.minimum(1.0, LOUDEST_FRAME * spoken / np.maximum(power, 1e-20))
+        gains = np.minimum(1.0, MAX_FRAME_GAIN * spoken / np.maximum(power, 1e-20))
         for frame, (said, was) in enumerate(zip(gains * power, spoken, strict=True)):
-            self._said += (said - self._said) / USUAL_FRAMES
-            self._spoken += (was - self._spoken) / USUAL_FRAMES
-            gains[frame] *= min(1.0, LOUDEST_USUAL * self._spoken / max(self._said, 1e-20))
+            self._said += (said - self._said) / MEAN_FRAMES
+            self._spoken += (was - self._spoken) / MEAN_FRAMES
+            gains[frame] *= min(1.0, MAX_MEAN_GAIN * self._spoken / max(self._said, 1e-20))
         return np.asarray(envelope * gains[:, None])
 
 
@@ -173,14 +173,14 @@ class FrozenMapping:
         self._sample_rate = manifest.sample_rate
         frame = frame_samples(manifest.sample_rate)
         self.lookahead, self.context = (manifest.lookahead or 0) // frame, -(-(manifest.context or 0) // frame)
-        self._run = _Run(manifest, session)
+        self._run = _StatefulSession(manifest, session)
         self._source = FrameDelay(self.lookahead)
-        self._loudness = _Loudness()
+        self._loudness = _EnvelopeLimiter()
 
     def reset(self) -> None:
         self._run.reset()
         self._source.reset()
-        self._loudness = _Loudness()
+        self._loudness = _EnvelopeLimiter()
 
     def set(self, name: str, value: float) -> bool:
         return self._run.set(name, value)

@@ -42,13 +42,13 @@ class Gpu:
 
 
 @cache
-def why_not(provider: Provider) -> str | None:
+def unavailable_reason(provider: Provider) -> str | None:
     """Why `provider` cannot be had on this machine, None when it can: asked once, because it loads libraries."""
     if provider == "CPU":
         return None
     if RUNTIME_NAMES[provider] not in ort.get_available_providers():
         return "this ONNX Runtime was built without it (install onnxruntime-gpu)"
-    reason = why_no_gpu()
+    reason = gpu_unavailable_reason()
     if reason is not None:
         return reason
     cuda = str(getattr(ort, "cuda_version", "") or "13").partition(".")[0]
@@ -56,7 +56,7 @@ def why_not(provider: Provider) -> str | None:
     libraries += ["libcurand.so.10", "libcudnn.so.9"]
     if provider == "TensorRT":
         libraries += ["libnvinfer.so.10", "libnvonnxparser.so.10"]
-    missing = [library for library in libraries if not _loads(library)]
+    missing = [library for library in libraries if not _load_library(library)]
     if missing:
         extra = "tensorrt-cu13" if provider == "TensorRT" else "onnxruntime-gpu[cuda,cudnn]"
         return f"{', '.join(missing)} cannot be loaded (install {extra})"
@@ -64,7 +64,7 @@ def why_not(provider: Provider) -> str | None:
 
 
 @cache
-def why_no_gpu() -> str | None:
+def gpu_unavailable_reason() -> str | None:
     """Why there is no GPU to ask for, None when there is one."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
@@ -77,7 +77,7 @@ def why_no_gpu() -> str | None:
 
 
 def gpu() -> Gpu:
-    """Only where `why_no_gpu` is None."""
+    """Only where `gpu_unavailable_reason` is None."""
     driver = ctypes.CDLL("libcuda.so.1")
     device, name = ctypes.c_int(0), ctypes.create_string_buffer(256)
     driver.cuDeviceGet(ctypes.byref(device), 0)
@@ -91,11 +91,11 @@ def gpu() -> Gpu:
 
 
 def tensorrt_version() -> int:
-    """As its library says it, 100900 for 10.9.0. Only where `why_not("TensorRT")` is None."""
+    """As its library says it, 100900 for 10.9.0. Only where `unavailable_reason("TensorRT")` is None."""
     return int(ctypes.CDLL("libnvinfer.so.10").getInferLibVersion())
 
 
-def _loads(library: str) -> bool:
+def _load_library(library: str) -> bool:
     """Loads a shared library from the system, or from NVIDIA's wheels, where the loader does not look by itself.
 
     Once loaded it stays, and ONNX Runtime finds it under its name.

@@ -21,10 +21,18 @@ from export.artifact.fields import Kind
 from export.artifact.manifest import Manifest
 from export.runtime import cuda, tensorrt
 from export.runtime.frozen_session import FrozenSession
-from export.runtime.providers import PROVIDERS, Provider, why_no_gpu, why_not
-from export.runtime.session_options import build, first_line, options, physical_cores
+from export.runtime.providers import PROVIDERS, Provider, gpu_unavailable_reason, unavailable_reason
+from export.runtime.session_options import build_session, first_line, physical_cores, session_options
 
-__all__ = ["PROVIDERS", "CpuSession", "FrozenSession", "Provider", "open_session", "physical_cores", "why_not"]
+__all__ = [
+    "PROVIDERS",
+    "CpuSession",
+    "FrozenSession",
+    "Provider",
+    "open_session",
+    "physical_cores",
+    "unavailable_reason",
+]
 
 
 class CpuSession(FrozenSession):
@@ -59,36 +67,36 @@ def open_session(
     `threads` counts the CPU's: at most the physical cores, and 4 unless told. Raises BadModel, ValueError (provider).
     """
     path = Path(path)
-    asked = _named(provider)
-    manifest = model_file.check(path, kind)
+    asked = _parse_provider(provider)
+    manifest = model_file.check_model(path, kind)
     reasons: list[str] = []
     for name in PROVIDERS[PROVIDERS.index(asked) if asked else 0 :]:
-        reason = why_not(name)
+        reason = unavailable_reason(name)
         if reason is None:
             try:
-                session = _opened(path, manifest, name, asked, threads)
+                session = _build_session(path, manifest, name, asked, threads)
             except Exception as error:  # ONNX Runtime's own exceptions derive from Exception alone.
                 reason = first_line(error)
                 if name == "CPU":
                     raise BadModel(path, f"cannot be run by ONNX Runtime: {reason}; export it again") from error
             else:
-                session.fallback = _fallback(asked, name, reasons)
+                session.fallback = _fallback_text(asked, name, reasons)
                 return session
         reasons.append(f"{name}: {reason}")
     raise AssertionError("the CPU provider is part of every ONNX Runtime")
 
 
-def _opened(
+def _build_session(
     path: Path, manifest: Manifest, name: Provider, asked: Provider | None, threads: int | None
 ) -> FrozenSession:
     if name == "TensorRT":
-        return tensorrt.open_built(path, manifest, may_build=asked == "TensorRT")
+        return tensorrt.open_or_build(path, manifest, may_build=asked == "TensorRT")
     if name == "CUDA":
         return cuda.open_on_cuda(path, manifest)
-    return CpuSession(path, manifest, build(path, "CPU", {}, options(threads)))
+    return CpuSession(path, manifest, build_session(path, "CPU", {}, session_options(threads)))
 
 
-def _named(provider: str) -> Provider | None:
+def _parse_provider(provider: str) -> Provider | None:
     for known in PROVIDERS:
         if provider.lower() == known.lower():
             return known
@@ -97,7 +105,7 @@ def _named(provider: str) -> Provider | None:
     raise ValueError(f"there is no provider {provider!r}: choose auto, {', '.join(p.lower() for p in PROVIDERS)}")
 
 
-def _fallback(asked: Provider | None, got: Provider, reasons: list[str]) -> str | None:
-    if not reasons or (asked is None and why_no_gpu() is not None):
+def _fallback_text(asked: Provider | None, got: Provider, reasons: list[str]) -> str | None:
+    if not reasons or (asked is None and gpu_unavailable_reason() is not None):
         return None
     return f"performing on {got} instead of {(asked or PROVIDERS[0])}: {'; '.join(reasons)}"

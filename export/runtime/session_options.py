@@ -15,19 +15,21 @@ import onnxruntime as ort
 from export.artifact.bad_model import one_line
 from export.runtime.providers import RUNTIME_NAMES, Provider
 
-MOST_THREADS = 4
+MAX_THREADS = 4
 """A picture engine shares the machine with a tracker, a sound engine and a window; more threads gain little at 256."""
 
-_SILENT = 4  # ONNX Runtime's severity "fatal": what goes wrong comes back as an exception, which we tell in our words.
+_LOG_FATAL = (
+    4  # ONNX Runtime's severity "fatal": what goes wrong comes back as an exception, which we tell in our words.
+)
 
 
-def options(threads: int | None = None) -> ort.SessionOptions:
-    """`threads` counts the CPU's: at most the physical cores, and MOST_THREADS unless told."""
+def session_options(threads: int | None = None) -> ort.SessionOptions:
+    """`threads` counts the CPU's: at most the physical cores, and MAX_THREADS unless told."""
     chosen = ort.SessionOptions()
-    chosen.log_severity_level = _SILENT
+    chosen.log_severity_level = _LOG_FATAL
     chosen.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     chosen.inter_op_num_threads = 1
-    chosen.intra_op_num_threads = threads if threads is not None else min(physical_cores(), MOST_THREADS)
+    chosen.intra_op_num_threads = threads if threads is not None else min(physical_cores(), MAX_THREADS)
     # Spinning takes a core for nothing between two frames, and is slower where the other core has work.
     chosen.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # A file called .ort would else be taken for another format, which artifact.check does not read.
@@ -37,7 +39,7 @@ def options(threads: int | None = None) -> ort.SessionOptions:
     return chosen
 
 
-def build(
+def build_session(
     path: Path, provider: Provider, provider_options: Mapping[str, str], chosen: ort.SessionOptions
 ) -> ort.InferenceSession:
     """A session on `provider`, the CPU behind it. Raises whatever ONNX Runtime raises, or RuntimeError."""

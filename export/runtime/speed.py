@@ -17,7 +17,7 @@ from export.runtime.frozen_session import FrozenSession
 Inputs = Mapping[str, NDArray[Any]]
 
 
-def interleaved(
+def time_interleaved(
     sessions: Mapping[str, FrozenSession], inputs: Sequence[Inputs], rounds: int
 ) -> dict[str, NDArray[np.float64]]:
     """Milliseconds of every run, (rounds,), by the sessions' names; all sessions read the same `inputs`."""
@@ -33,6 +33,6 @@ def interleaved(
     return {name: np.array(times, np.float64) for name, times in taken.items()}
 
 
-def ratio(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+def median_ratio(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     """How long `one` takes of what `other` takes: the median over the rounds, of which each compares neighbours."""
     return float(np.median(one / other))

@@ -3,8 +3,8 @@
 An engine belongs to one model, one kind of GPU and one version of TensorRT and of ONNX Runtime: these are its key, and
 with another key it is another engine. It lies there as ONNX Runtime's context model and the engine it names, which
 load in a second where building takes minutes; beside them what we know about it. It is a cache, never a frozen model:
-model_file.check refuses one, the folder may be deleted at any time, and a file that is not as it was written is thrown
-away with its engine before TensorRT reads it.
+model_file.check_model refuses one, the folder may be deleted at any time, and a file that is not as it was written is
+thrown away with its engine before TensorRT reads it.
 
     ~/.cache/guise/tensorrt/engines/KEY/     context.onnx, *.engine, facts.json
     ~/.cache/guise/tensorrt/timing/GPU/      how long kernels took: makes the next build shorter, whatever the model
@@ -34,11 +34,11 @@ from export.artifact.manifest import Manifest
 from export.runtime import providers
 from export.runtime.cuda import CudaSession
 from export.runtime.frozen_session import Arithmetic
-from export.runtime.session_options import build, options
+from export.runtime.session_options import build_session, session_options
 
 CONTEXT = "context.onnx"
 FACTS = "facts.json"
-_BROKEN_TIMES = re.compile("timing cache|ended with signal")
+_BROKEN_TIMING_CACHE = re.compile("timing cache|ended with signal")
 """What TensorRT's provider says of a timing cache it cannot read, and what a library that reads one may do."""
 
 
@@ -104,10 +104,10 @@ def cache_folder() -> Path:
 
 
 def engine_key(path: Path) -> EngineKey:
-    """Only where providers.why_not("TensorRT") is None."""
+    """Only where providers.unavailable_reason("TensorRT") is None."""
     card = providers.gpu()
     return EngineKey(
-        model=model_file.digest(path),
+        model=model_file.file_digest(path),
         gpu=card.name,
         capability=card.capability,
         tensorrt=providers.tensorrt_version(),
@@ -115,36 +115,38 @@ def engine_key(path: Path) -> EngineKey:
     )
 
 
-def find(key: EngineKey) -> Engine | None:
+def find_engine(key: EngineKey) -> Engine | None:
     """The engine for `key`, every byte of it as it was written; one that is not is thrown away, and None the answer."""
     folder = key.folder
     try:
         engine = Engine.model_validate_json((folder / FACTS).read_bytes())
-        whole = engine.key == key and all(model_file.digest(folder / name) == sha for name, sha in engine.files.items())
+        whole = engine.key == key and all(
+            model_file.file_digest(folder / name) == sha for name, sha in engine.files.items()
+        )
     except (OSError, ValidationError):
         whole = False
     if whole:
         return engine
-    throw_away(key)
+    remove_engine(key)
     return None
 
 
-def throw_away(key: EngineKey) -> None:
+def remove_engine(key: EngineKey) -> None:
     shutil.rmtree(key.folder, ignore_errors=True)
 
 
-def open_built(path: Path, manifest: Manifest, *, may_build: bool) -> CudaSession:
+def open_or_build(path: Path, manifest: Manifest, *, may_build: bool) -> CudaSession:
     """On TensorRT, from the cache; where there is nothing and it `may_build`, from what it builds, in minutes.
 
     Raises NotBuilt, or whatever ONNX Runtime raises.
     """
     key = engine_key(path)
-    engine = find(key)
+    engine = find_engine(key)
     if engine is not None:
         try:
             return open_engine(path, manifest, key.folder, engine.trial.arithmetic)
         except Exception:
-            throw_away(key)
+            remove_engine(key)
             if not may_build:
                 raise
     if not may_build:
@@ -157,10 +159,10 @@ def open_engine(path: Path, manifest: Manifest, folder: Path, arithmetic: Arithm
     """The engine in `folder`, in the place of the frozen model at `path`. Raises whatever ONNX Runtime raises."""
 
     def from_context(graph: bool) -> ort.InferenceSession:
-        chosen = options()
+        chosen = session_options()
         # The graph is one node, and ONNX Runtime itself advises to leave it alone.
         chosen.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        return build(folder / CONTEXT, "TensorRT", load_options(graph=graph), chosen)
+        return build_session(folder / CONTEXT, "TensorRT", load_options(graph=graph), chosen)
 
     return CudaSession(path, manifest, "TensorRT", from_context, arithmetic)
 
@@ -192,38 +194,38 @@ def build_engine(path: Path) -> Engine:
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix=".building-", dir=key.folder.parent) as workshop:
         folder = Path(workshop) / "engine"
-        trial = _built(path, folder, key.timing)
+        trial = _build_and_check(path, folder, key.timing)
         engine = Engine(
             key=key,
             build_s=round(time.perf_counter() - began, 1),
             trial=trial,
-            files={file.name: model_file.digest(file) for file in sorted(folder.iterdir())},
+            files={file.name: model_file.file_digest(file) for file in sorted(folder.iterdir())},
         )
         (folder / FACTS).write_text(engine.model_dump_json(indent=1), "utf-8")
-        throw_away(key)
+        remove_engine(key)
         folder.rename(key.folder)
     return engine
 
 
-def _built(path: Path, folder: Path, timing: Path) -> EngineTrial:
+def _build_and_check(path: Path, folder: Path, timing: Path) -> EngineTrial:
     known = timing.is_dir() and any(timing.iterdir())
     try:
-        return _in_a_process(path, folder, timing)
+        return _run_builder(path, folder, timing)
     except NotBuilt as error:
         # What is known about kernels may itself be what is broken: once more without, unless it was something else.
-        if not known or not _BROKEN_TIMES.search(str(error)):
+        if not known or not _BROKEN_TIMING_CACHE.search(str(error)):
             raise
     shutil.rmtree(timing, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
-    return _in_a_process(path, folder, timing)
+    return _run_builder(path, folder, timing)
 
 
-def _in_a_process(path: Path, folder: Path, timing: Path) -> EngineTrial:
+def _run_builder(path: Path, folder: Path, timing: Path) -> EngineTrial:
     """Runs export.runtime.tensorrt_build, and waits. Raises NotBuilt with what it says, or what it died of."""
     folder.mkdir(mode=0o700)
     timing.mkdir(mode=0o700, parents=True, exist_ok=True)
-    house = str(Path(__file__).resolve().parents[1])
-    paths = os.pathsep.join(filter(None, [house, os.environ.get("PYTHONPATH")]))
+    root = str(Path(__file__).resolve().parents[2])
+    paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     # -P: a folder called export where somebody happens to work is not ours.
     command = [
         sys.executable,

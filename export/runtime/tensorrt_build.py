@@ -22,9 +22,9 @@ from export.artifact.bad_model import BadModel
 from export.artifact.manifest import Manifest
 from export.runtime import comparison
 from export.runtime.frozen_session import Arithmetic
-from export.runtime.providers import why_not
+from export.runtime.providers import unavailable_reason
 from export.runtime.session import open_session
-from export.runtime.session_options import build, first_line, options
+from export.runtime.session_options import build_session, first_line, session_options
 from export.runtime.tensorrt import CONTEXT, EngineTrial, NotBuilt, build_options, open_engine
 
 if TYPE_CHECKING:
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str]) -> int:
     """Says one line and gives the exit code."""
-    threading.Thread(target=_end_with_the_parent, name="parent", daemon=True).start()
+    threading.Thread(target=_exit_with_parent, name="parent", daemon=True).start()
     path, folder, timing = map(Path, arguments)
     try:
-        print(try_out(path, folder, timing).model_dump_json())
+        print(build_and_check(path, folder, timing).model_dump_json())
     except (NotBuilt, BadModel) as error:
         print(error)
         return 1
@@ -46,17 +46,17 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def try_out(path: Path, folder: Path, timing: Path) -> EngineTrial:
+def build_and_check(path: Path, folder: Path, timing: Path) -> EngineTrial:
     """Builds into `folder`. Raises NotBuilt, BadModel, or whatever ONNX Runtime raises."""
-    manifest = model_file.check(path)
+    manifest = model_file.check_model(path)
     if manifest.precision == "fp32":
         # Before a library of NVIDIA's is loaded: they read it once. TensorRT takes tf32 for fp32 else, and ONNX
         # Runtime has no option against it.
         os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
-    reason = why_not("TensorRT")
+    reason = unavailable_reason("TensorRT")
     if reason is not None:
         raise NotBuilt(reason)
-    _build(path, manifest, folder, timing)
+    _build_engine(path, manifest, folder, timing)
     arithmetic: Arithmetic = "fp32" if manifest.precision == "fp32" else "fp16"
     began = time.perf_counter()
     with open_engine(path, manifest, folder, arithmetic) as engine:
@@ -64,7 +64,7 @@ def try_out(path: Path, folder: Path, timing: Path) -> EngineTrial:
         load_s = time.perf_counter() - began
         with open_session(path, "cpu") as truth:
             difference = comparison.largest_difference(truth, engine)
-    allowed = comparison.LARGEST[manifest.precision]
+    allowed = comparison.MAX_DIFFERENCE[manifest.precision]
     if not difference <= allowed:
         raise NotBuilt(
             f"the engine differs from the model by {difference:.1f}/255, where {manifest.precision} allows {allowed:g}"
@@ -72,22 +72,22 @@ def try_out(path: Path, folder: Path, timing: Path) -> EngineTrial:
     return EngineTrial(load_s=round(load_s, 2), difference=round(difference, 3), arithmetic=arithmetic)
 
 
-def _build(path: Path, manifest: Manifest, folder: Path, timing: Path) -> None:
+def _build_engine(path: Path, manifest: Manifest, folder: Path, timing: Path) -> None:
     import onnx
 
     model = onnx.load(path)
-    floats_first(model)
+    cast_before_transpose(model)
     # Beside the folder and not in it: what lies in there is the engine's.
     with tempfile.TemporaryDirectory(prefix="model-", dir=folder.parent) as name:
         rewritten = Path(name) / "model.onnx"
         onnx.save(model, rewritten)
         del model
-        build(rewritten, "TensorRT", build_options(manifest.precision, folder, timing), options())
+        build_session(rewritten, "TensorRT", build_options(manifest.precision, folder, timing), session_options())
     if not (folder / CONTEXT).is_file():
         raise NotBuilt("TensorRT takes a part of this model only, and an engine must be the whole of it")
 
 
-def floats_first(model: ModelProto) -> None:
+def cast_before_transpose(model: ModelProto) -> None:
     """Turns bytes into numbers before they are moved about, where a graph moves them first; the same answer.
 
     TensorRT takes bytes at the graph's doors alone, to be cast at once: a transposition of bytes would stay outside,
@@ -116,7 +116,7 @@ def _swap(move: NodeProto, cast: NodeProto) -> None:
     cast.input[:], cast.output[:] = [between], [after]
 
 
-def _end_with_the_parent() -> None:
+def _exit_with_parent() -> None:
     # Not sys.stdin: Python aborts when it ends while a thread waits in there.
     while os.read(0, 1):
         pass

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from export.artifact.bad_model import BadModel, one_line
 from export.artifact.manifest import Manifest
-from export.artifact.model_file import check, digest
+from export.artifact.model_file import check_model, file_digest
 
 if TYPE_CHECKING:
     from models.features.types import Picture
@@ -40,10 +40,10 @@ def portray(path: Path, cache: Path) -> Thumbnail:
     """The look's portrait, from the cache or rendered now (about a second on one core). Refusals are told in `why`."""
     told = Thumbnail(file=str(path), kind=None, name=path.stem, thumbnail=None, why="")
     try:
-        manifest = check(path)
+        manifest = check_model(path)
         told["kind"], told["name"] = manifest.kind, manifest.name
         if manifest.kind == "look":
-            kept = cache / f"{digest(path)}.png"
+            kept = cache / f"{file_digest(path)}.png"
             if not kept.is_file():
                 _keep(_perform_neutral(path, manifest), kept)
             told["thumbnail"] = str(kept)

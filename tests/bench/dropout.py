@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from calibration.evaluate.look_on_footage import track
-from export.metrics.face import aligned_cut, picture_change
+from calibration.evaluate.driven_look import track_clip
+from export.metrics.face import aligned_crop, picture_change
 from models.features.face_lines import draw_lines
 from models.features.retarget import Retarget
 from models.training.checkpoint import load_run
@@ -31,7 +31,7 @@ def main() -> None:
     loaded = load_run(asked.run)
     plan = loaded.run.family.freeze(loaded.networks, loaded.run.options, loaded.run.facts)
     target, size = plan.manifest["target"], plan.manifest["size"]
-    clip, retarget = track(asked.movie.stem, asked.movie), Retarget(target)
+    clip, retarget = track_clip(asked.movie.stem, asked.movie), Retarget(target)
     wanted = np.array(target["neutral"], np.float32)
 
     changes: dict[str, list[float]] = {"off": [], "on": [], "filmed": []}
@@ -40,7 +40,7 @@ def main() -> None:
         if number == asked.frames:
             break
         lines = torch.from_numpy(draw_lines(retarget(points, clip.neutral), size))[None]
-        shown = {"filmed": aligned_cut(frame.picture, clip.neutral, wanted, size)}
+        shown = {"filmed": aligned_crop(frame.picture, clip.neutral, wanted, size)}
         for name, on in (("off", False), ("on", True)):
             for module in plan.module.modules():
                 if isinstance(module, nn.Dropout):

@@ -36,13 +36,13 @@ from torch import Tensor, nn
 
 from calibration.bench.unet import moving_face, plain_face
 from export.artifact import model_file
-from export.freeze.freeze import freeze_plan
+from export.freeze.freeze import freeze_from_plan
 from export.runtime import tensorrt
 from export.runtime.cuda import CudaSession, provider_options
 from export.runtime.frozen_session import FrozenSession
-from export.runtime.providers import gpu, why_not
+from export.runtime.providers import gpu, unavailable_reason
 from export.runtime.session import open_session
-from export.runtime.session_options import build, first_line, options
+from export.runtime.session_options import build_session, first_line, session_options
 from models.families.pix2pix import Pix2Pix
 from models.features.face_lines import draw_lines
 from models.features.retarget import target_facts
@@ -90,7 +90,7 @@ class Figures:
 
 def main(arguments: list[str] | None = None) -> int:
     asked = _asked(arguments)
-    reason = why_not("CUDA")
+    reason = unavailable_reason("CUDA")
     if reason is not None or not torch.cuda.is_available():
         print(f"no GPU to measure: {reason or 'this torch finds none, install one with CUDA'}")
         return 2
@@ -220,25 +220,25 @@ def _of(session: FrozenSession) -> Candidate:
 
 
 def _without_graph(path: Path) -> CudaSession:
-    manifest = model_file.check(path)
+    manifest = model_file.check_model(path)
 
     def never(graph: bool) -> ort.InferenceSession:
         if graph:
             raise RuntimeError("not asked for")
-        return build(path, "CUDA", provider_options(manifest.precision, graph=False), options())
+        return build_session(path, "CUDA", provider_options(manifest.precision, graph=False), session_options())
 
     return CudaSession(path, manifest, "CUDA", never, "fp32" if manifest.precision == "fp32" else "tf32")
 
 
 def _on_tensorrt(path: Path) -> FrozenSession:
-    reason = why_not("TensorRT")
+    reason = unavailable_reason("TensorRT")
     if reason is not None:
         raise RuntimeError(reason)
     engine = tensorrt.build_engine(path)
     print(
         f"  engine built in {engine.build_s:.0f} s, loads in {engine.trial.load_s:.2f} s", file=sys.stderr, flush=True
     )
-    return tensorrt.open_built(path, model_file.check(path), may_build=False)
+    return tensorrt.open_or_build(path, model_file.check_model(path), may_build=False)
 
 
 class _Half(nn.Module):
@@ -295,7 +295,7 @@ def _frozen(plan: FreezePlan, folder: Path, precision: Any) -> Path:
     path = folder / f"{precision}.onnx"
     training = {"data_digest": "none", "steps": 0, "samples_seen": 0, "minutes": 0}
     fields = {"kind": "look", "family": "pix2pix", "name": "nobody", "subject": "fictional", "licence": "nobody's"}
-    freeze_plan(plan, path, {**fields, "training": training}, precision)
+    freeze_from_plan(plan, path, {**fields, "training": training}, precision)
     return path
 
 

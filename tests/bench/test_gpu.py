@@ -13,7 +13,7 @@ from tests.bench import gpu
 def test_without_a_gpu_it_says_so_in_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gpu, "why_not", lambda _: "there is no NVIDIA driver (libcuda.so.1)")
+    monkeypatch.setattr(gpu, "unavailable_reason", lambda _: "there is no NVIDIA driver (libcuda.so.1)")
     assert gpu.main([]) == 2
     assert capsys.readouterr() == ("no GPU to measure: there is no NVIDIA driver (libcuda.so.1)\n", "")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from calibration.bench import BenchOptions, reduction
+from calibration.bench import reduction
+from calibration.bench.benchmark import BenchOptions
 
 
 def test_every_look_is_measured_against_the_classic_one(

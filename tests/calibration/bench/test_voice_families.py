@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from calibration.bench import CannotMeasure, voice_families
+from calibration.bench import voice_families
+from calibration.bench.benchmark import NotMeasured
 from calibration.bench.voice_families import FAMILIES, FamilyVoice, train_families
 from models.training.registry import FAMILIES as REGISTERED
 
@@ -57,5 +58,5 @@ def test_what_is_there_is_kept_and_what_was_begun_is_gone_on_with(verbs: list[li
 
 
 def test_a_verb_that_refuses_ends_it_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(CannotMeasure, match="`guise prepare` ended with code 2"):
+    with pytest.raises(NotMeasured, match="`guise prepare` ended with code 2"):
         dict(train_families(tmp_path, 1.0, {"anna": [tmp_path / "nothing.flac"], "ben": [tmp_path / "none.flac"]}))

@@ -9,15 +9,15 @@ import pytest
 
 from calibration.bench.unet import moving_face, plain_face
 from export.metrics.face import (
-    FaceMeter,
-    aligned_cut,
+    FaceAnalyzer,
+    aligned_crop,
     aligned_points,
     expression_error,
     flicker,
     identity_distance,
     l1,
     mean_descriptor,
-    openings_agreement,
+    openings_fit,
     picture_change,
     points_change,
     sharpness,
@@ -63,7 +63,7 @@ def test_openings_are_followed_in_part() -> None:
             mouth = face.copy()
             mouth[[65, 66, 67]] += [0, share * (i % 10)]
             points.append(mouth)
-    agreed = openings_agreement(found, asked)
+    agreed = openings_fit(found, asked)
     assert agreed["mouth"]["correlation"] == pytest.approx(1, abs=1e-3)
     assert agreed["mouth"]["gain"] == pytest.approx(0.5, abs=1e-3)
     assert agreed["left_eye"] == {"correlation": None, "gain": None}, "the eyes kept still"
@@ -83,7 +83,7 @@ def test_the_aligned_cut_lays_neutral_on_neutral() -> None:
     frame = np.zeros((560, 640, 3), np.uint8)
     x, y = np.rint(performer[30]).astype(int)
     frame[y - 4 : y + 5, x - 4 : x + 5] = 255
-    cut = aligned_cut(frame, performer, target, 256)
+    cut = aligned_crop(frame, performer, target, 256)
     ys, xs = np.nonzero(cut[..., 0] > 60)
     assert np.abs([xs.mean(), ys.mean()] - target[30]).max() < 0.6
 
@@ -101,15 +101,15 @@ def test_retargeting_oneself_asks_for_what_the_aligned_cut_shows() -> None:
 def test_a_man_is_himself_and_nobody_is_nobody(footage: Path) -> None:
     from live.picture.sources.movie_frames import FileFrames
 
-    meter = FaceMeter()
+    analyzer = FaceAnalyzer()
     picture = next(iter(FileFrames(footage / "talkerF_man_glasses_8s.mp4"))).picture
     other = next(iter(FileFrames(footage / "talkerC_woman_expressions_33s.mp4"))).picture
-    his, hers = meter.descriptor(picture), meter.descriptor(other)
+    his, hers = analyzer.describe(picture), analyzer.describe(other)
     assert his is not None
     assert hers is not None
     assert identity_distance(his, mean_descriptor([his])) == 0
     assert identity_distance(his, hers) > 0.5
-    both = meter.both(picture)
+    both = analyzer.find_and_describe(picture)
     assert both is not None
-    assert expression_error(both[0], meter.points(picture)) == 0
-    assert meter.descriptor(np.zeros((200, 200, 3), np.uint8)) is None
+    assert expression_error(both[0], analyzer.find_points(picture)) == 0
+    assert analyzer.describe(np.zeros((200, 200, 3), np.uint8)) is None

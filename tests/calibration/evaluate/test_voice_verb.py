@@ -52,7 +52,7 @@ def targets(paths: list[str]) -> list[str]:
 def test_a_preset_on_two_sentences(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("calibration.measure.recordings._FEWEST_POINTS", 40)
+    monkeypatch.setattr("calibration.measure.recordings._MIN_POINTS", 40)
     said = [cut(path, tmp_path / Path(path).name, 3) for path in speech(data, "p226_0*.wav", 2)]
     whom = [cut(path, tmp_path / Path(path).name, 4) for path in speech(data, "p225_0*.wav", 4)]
     metrics = evaluated(tmp_path / "heard", "monotone", said, *targets(whom))
@@ -158,11 +158,11 @@ def test_several_voices_are_measured_and_drawn_together(data: Path, tmp_path: Pa
 
 def test_checkpoints_are_drawn_by_their_steps(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    from calibration.evaluate import voices as evaluate_voices
+    from calibration.evaluate import compare_voices
 
-    metrics = dict.fromkeys(evaluate_voices.PANELS, 0.5) | {"prdc_of_target": None}
+    metrics = dict.fromkeys(compare_voices.PANELS, 0.5) | {"prdc_of_target": None}
     for steps in ({"a": 100, "b": 900}, {"a": 100, "b": 100}, {"a": None, "b": 5}):
-        evaluate_voices.plot({name: metrics | {"steps": at} for name, at in steps.items()}, tmp_path / f"{steps}.png")
+        compare_voices.plot({name: metrics | {"steps": at} for name, at in steps.items()}, tmp_path / f"{steps}.png")
     pictures = [path.read_bytes() for path in tmp_path.iterdir()]
     assert len(set(pictures)) == 2, "by steps where they tell voices apart, else by name"
 
@@ -171,12 +171,12 @@ def test_checkpoints_kept_further_and_further_apart_are_drawn_as_far_apart() -> 
     pytest.importorskip("matplotlib")
     from matplotlib.figure import Figure
 
-    from calibration.evaluate import voices as evaluate_voices
+    from calibration.evaluate import compare_voices
 
     for steps, scale in (((100, 500), "linear"), ((100, 500, 2000), "log"), ((0, 500, 2000), "linear")):
         axes = Figure().subplots()
         found = {f"after {at}": {"stoi": 0.5, "steps": at, "prdc_of_target": None} for at in steps}
-        evaluate_voices._panel(axes, found, "stoi")
+        compare_voices._panel(axes, found, "stoi")
         assert axes.get_xscale() == scale
 
 

@@ -28,7 +28,7 @@ from export.artifact import outline as onnx_outline
 from export.artifact.bad_model import BadModel
 from export.artifact.fields import Kind
 from export.artifact.manifest import Manifest
-from export.artifact.model_file import check, read_manifest
+from export.artifact.model_file import check_model, read_manifest
 from tests.export.tiny_look import SIZE, look_fields, look_model
 
 Forge = Callable[[ModelProto, str | None], Path]
@@ -37,7 +37,7 @@ Forge = Callable[[ModelProto, str | None], Path]
 def refusal(path: str | os.PathLike[str], kind: Kind | None = None) -> str:
     """The line with which the file is refused; says the file, and is one line."""
     with pytest.raises(BadModel) as caught:
-        check(path, kind)
+        check_model(path, kind)
     line = str(caught.value)
     assert line.startswith(bad_model.one_line(str(path)))
     assert line.isprintable()
@@ -53,8 +53,8 @@ def manifest_text(**changes: Any) -> str:
 
 def test_what_was_written_is_read_again(look: Path) -> None:
     manifest = Manifest(**look_fields())
-    assert check(look) == manifest
-    assert check(look, "look") == manifest
+    assert check_model(look) == manifest
+    assert check_model(look, "look") == manifest
     assert read_manifest(look) == manifest
     assert list(look.parent.iterdir()) == [look]
 
@@ -87,7 +87,7 @@ def test_a_voice_is_read_too(forged: Forge) -> None:
         [helper.make_node("Neg", ["sound"], ["converted_sound"])], "voice", values[:1], values[1:]
     )
     path = forged(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), json.dumps(fields))
-    assert check(path, "voice").hop == 320
+    assert check_model(path, "voice").hop == 320
     assert "is a voice, where a look is wanted" in refusal(path, "look")
 
 
@@ -95,7 +95,7 @@ def test_writing_replaces_whole_or_not_at_all(look: Path) -> None:
     before = look.read_bytes()
     wrong = Manifest(**look_fields() | {"size": 32, "inputs": _ports("lines", 32), "outputs": _ports("picture", 32)})
     with pytest.raises(BadModel, match="promises the input lines") as caught:
-        model_file.write(look, look_model(), wrong)
+        model_file.write_model(look, look_model(), wrong)
     assert ".part" not in str(caught.value)
     assert look.read_bytes() == before
     assert list(look.parent.iterdir()) == [look]
@@ -104,7 +104,7 @@ def test_writing_replaces_whole_or_not_at_all(look: Path) -> None:
 def test_the_digest_is_sha256(look: Path) -> None:
     import hashlib
 
-    assert model_file.digest(look) == hashlib.sha256(look.read_bytes()).hexdigest()
+    assert model_file.file_digest(look) == hashlib.sha256(look.read_bytes()).hexdigest()
 
 
 def test_reading_imports_no_heavy_library() -> None:
@@ -118,11 +118,11 @@ def test_a_file_of_27_megabytes_is_checked_in_milliseconds(tmp_path: Path) -> No
     weights = np.zeros((13_600, 1000), np.float16)
     model.graph.initializer.append(numpy_helper.from_array(weights, "many"))
     path = tmp_path / "large.onnx"
-    model_file.write(path, model, Manifest(**look_fields()))
+    model_file.write_model(path, model, Manifest(**look_fields()))
     assert path.stat().st_size > 27e6
     tracemalloc.start()
     begun = time.perf_counter()
-    check(path)
+    check_model(path)
     took_s = time.perf_counter() - begun
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -148,7 +148,7 @@ def test_a_pipe_does_not_hang(tmp_path: Path) -> None:
 
 def test_a_path_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(BadModel, match="is no path"):
-        check("zero\0byte.onnx")
+        check_model("zero\0byte.onnx")
     assert "\n" not in refusal(tmp_path / "two\nlines\x1b[2J.onnx")
 
 
@@ -196,7 +196,7 @@ def test_truncated_in_the_weights_says_so(tmp_path: Path) -> None:
     model = look_model()
     model.graph.initializer.append(numpy_helper.from_array(np.zeros(100_000, np.float32), "many"))
     path = tmp_path / "large.onnx"
-    model_file.write(path, model, Manifest(**look_fields()))
+    model_file.write_model(path, model, Manifest(**look_fields()))
     os.truncate(path, 200_000)
     assert "is truncated" in refusal(path)
     with pytest.raises(BadModel, match="is truncated"):
@@ -430,7 +430,7 @@ def test_a_local_function_of_another_domain(forged: Forge) -> None:
 def test_the_domains_of_onnx_are_welcome(forged: Forge) -> None:
     model = look_model()
     model.opset_import.add(domain="ai.onnx.ml", version=3)
-    assert check(forged(model, manifest_text())).name == "porcelain"
+    assert check_model(forged(model, manifest_text())).name == "porcelain"
 
 
 @pytest.mark.parametrize(
@@ -497,7 +497,7 @@ def _mutated(whole: bytes, mutations: list[tuple[float, int, bytes, bool]]) -> b
 
 
 def _model_or_refusal(path: Path) -> None:
-    for reading in (check, read_manifest):
+    for reading in (check_model, read_manifest):
         tracemalloc.start()
         line = ""
         try:

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from export.artifact.manifest import Manifest
-from export.artifact.model_file import first_complaint
+from export.artifact.model_file import first_error
 from tests.export.voice_fields import voice_fields
 
 
@@ -76,7 +76,7 @@ def _ports(side: str, **changes: Any) -> dict[str, Any]:
 def test_a_promise_that_does_not_hold(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError) as refused:
         _read(voice_fields() | changes)
-    line = first_complaint(refused.value)
+    line = first_error(refused.value)
     assert said in line
     assert "\n" not in line
 
@@ -152,6 +152,6 @@ def test_sound_in_and_a_filter_out() -> None:
 def test_a_filter_that_promises_what_does_not_hold(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError) as refused:
         _read(_filter_fields() | changes)
-    line = first_complaint(refused.value)
+    line = first_error(refused.value)
     assert said in line
     assert "\n" not in line

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 import guise
 from export.artifact import model_file
 from export.freeze import verify
-from export.freeze.freeze import NotFrozen, freeze, freeze_plan, store_half, to_onnx
+from export.freeze.freeze import NotFrozen, freeze, freeze_from_plan, store_fp16, to_onnx
 from export.freeze.verify import NotFaithful
 from export.runtime.session import open_session
 from export.runtime.tensorrt import Engine, EngineKey, EngineTrial
@@ -96,7 +96,7 @@ def _lively(networks: nn.ModuleDict) -> nn.ModuleDict:
 def test_a_run_becomes_one_file_that_performs_alike(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "looks" / "anna.onnx"
     manifest = freeze(run, out, "self: Anna, signed", licence="all rights reserved")
-    assert model_file.check(out, "look") == manifest
+    assert model_file.check_model(out, "look") == manifest
     assert list(out.parent.iterdir()) == [out]
     assert (manifest.name, manifest.subject, manifest.size) == ("anna", "self: Anna, signed", 32)
     training = manifest.training
@@ -149,8 +149,8 @@ def test_exporting_is_quiet(
 @pytest.mark.usefixtures("exported_once")
 def test_fp16_halves_the_file_and_stays_faithful(plan: FreezePlan, fields: dict[str, Any], tmp_path: Path) -> None:
     whole, half = tmp_path / "whole.onnx", tmp_path / "half.onnx"
-    freeze_plan(plan, whole, fields)
-    manifest = freeze_plan(plan, half, fields, "fp16")
+    freeze_from_plan(plan, whole, fields)
+    manifest = freeze_from_plan(plan, half, fields, "fp16")
     assert manifest.precision == "fp16"
     assert half.stat().st_size < 0.65 * whole.stat().st_size
     assert manifest.training.metrics["parity"]["mean"] <= 1  # type: ignore[index,call-overload,operator]
@@ -164,7 +164,7 @@ def test_weights_beyond_fp16_are_refused(exported: onnx.ModelProto) -> None:
     weights = next(t for t in model.graph.initializer if len(t.dims) == 4)
     weights.CopyFrom(numpy_helper.from_array(np.full(weights.dims, 1e5, np.float32), weights.name))
     with pytest.raises(NotFrozen, match="beyond what fp16 holds"):
-        store_half(model)
+        store_fp16(model)
 
 
 def test_a_model_that_says_something_else_is_not_written(
@@ -179,7 +179,7 @@ def test_a_model_that_says_something_else_is_not_written(
     monkeypatch.setattr("export.freeze.freeze.to_onnx", another)
     out = tmp_path / "look.onnx"
     with pytest.raises(NotFaithful, match="differs from the network by"):
-        freeze_plan(plan, out, fields)
+        freeze_from_plan(plan, out, fields)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -210,8 +210,8 @@ def test_several_inputs_and_outputs_of_a_voice(fields: dict[str, Any], tmp_path:
     }
     plan = FreezePlan(_Voice().eval(), inputs, ("converted_sound", "next_state"), known)
     out = tmp_path / "voice.onnx"
-    manifest = freeze_plan(plan, out, fields | {"kind": "voice", "family": "stargan_vc"})
-    assert model_file.check(out, "voice") == manifest
+    manifest = freeze_from_plan(plan, out, fields | {"kind": "voice", "family": "stargan_vc"})
+    assert model_file.check_model(out, "voice") == manifest
     assert manifest.inputs["speaker"].dtype == "int64"
     assert list(manifest.outputs) == ["converted_sound", "next_state"]
     # Silence, noise and babble from each of the three.
@@ -221,7 +221,7 @@ def test_several_inputs_and_outputs_of_a_voice(fields: dict[str, Any], tmp_path:
 @pytest.mark.usefixtures("exported_once")
 def test_a_nan_is_not_faithful(plan: FreezePlan, fields: dict[str, Any], tmp_path: Path) -> None:
     out = tmp_path / "look.onnx"
-    freeze_plan(plan, out, fields)
+    freeze_from_plan(plan, out, fields)
 
     class Nothing(nn.Module):
         def forward(self, lines: Tensor) -> Tensor:
@@ -257,7 +257,7 @@ def test_a_checkpoint_kept_on_the_way_is_frozen_by_its_step(
     out = tmp_path / "anna.onnx"
     arguments = ("export", run, "--out", out, "--subject", "self", "--step")
     assert _guise(capfd, *arguments, 2)[0] == 0
-    assert model_file.check(out).training.steps == 2
+    assert model_file.check_model(out).training.steps == 2
     # The graph exported once has the kept weights: of others it would not be the network.
     with pytest.raises(NotFaithful):
         freeze(run, out, "self")
@@ -315,7 +315,7 @@ def test_persons_are_named_with_their_consent(
     out = tmp_path / "two.onnx"
     code, _, err = _guise(capfd, "export", run, "--out", out, "--subject", "anna=self", "--subject", "ben=signed")
     assert code == 0, err
-    assert model_file.check(out).subject == "anna=self; ben=signed"
+    assert model_file.check_model(out).subject == "anna=self; ben=signed"
 
 
 @pytest.mark.parametrize(
@@ -341,12 +341,14 @@ def test_export_refuses_in_one_line(
 def test_without_tensorrt_the_frozen_model_is_there_all_the_same(
     run: Path, exported_once: None, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("export.runtime.providers.why_not", lambda _: "there is no NVIDIA driver (libcuda.so.1)")
+    monkeypatch.setattr(
+        "export.runtime.providers.unavailable_reason", lambda _: "there is no NVIDIA driver (libcuda.so.1)"
+    )
     out = tmp_path / "look.onnx"
     code, _, err = _guise(capfd, "export", run, "--out", out, "--subject", "self", "--tensorrt")
     assert (code, err.count("\n")) == (2, 1)
     assert "is written; its TensorRT engine is not built: there is no NVIDIA driver" in err
-    assert model_file.check(out).name == "anna"
+    assert model_file.check_model(out).name == "anna"
 
 
 def test_with_tensorrt_its_engine_is_told(
@@ -356,7 +358,7 @@ def test_with_tensorrt_its_engine_is_told(
     trial = EngineTrial(load_s=0.8, difference=1.0, arithmetic="fp32")
     key = EngineKey(model="m", gpu="NVIDIA RTX 4090", capability="8.9", tensorrt=100900, runtime="1.31.1")
     engine = Engine(key=key, build_s=73.0, trial=trial, files={})
-    monkeypatch.setattr("export.runtime.providers.why_not", lambda _: None)
+    monkeypatch.setattr("export.runtime.providers.unavailable_reason", lambda _: None)
     monkeypatch.setattr("export.runtime.tensorrt.build_engine", lambda _: engine)
     out = tmp_path / "look.onnx"
     code, said, err = _guise(capfd, "export", run, "--out", out, "--subject", "self", "--tensorrt")

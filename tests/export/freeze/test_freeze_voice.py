@@ -17,7 +17,7 @@ import guise
 from export.artifact import model_file
 from export.freeze import verify
 from export.freeze.verify import NotFaithful
-from export.runtime.frozen_voice import LOUDEST_FRAME, LOUDEST_USUAL, open_frozen_voice
+from export.runtime.frozen_voice import MAX_FRAME_GAIN, MAX_MEAN_GAIN, open_frozen_voice
 from export.runtime.session import open_session
 from models.features.speech import MCEPS, WorldFrames
 from models.training.checkpoint import load_run
@@ -61,7 +61,7 @@ def plan(run: Path) -> FreezePlan:
 
 
 def test_the_manifest_tells_a_screen_what_it_needs(frozen: Path) -> None:
-    manifest = model_file.check(frozen, "voice")
+    manifest = model_file.check_model(frozen, "voice")
     assert (manifest.name, manifest.subject) == ("ben", "anna=self; ben=signed, 3 May")
     assert (manifest.sample_rate, manifest.hop, manifest.lookahead, manifest.context) == (16000, 320, 0, 0)
     assert manifest.conditioning == {"source": [WHOEVER, "anna", "ben"]}
@@ -103,7 +103,7 @@ def test_fp16_is_faithful_too(run: Path, frozen: Path, tmp_path: Path, monkeypat
     out = tmp_path / "half.onnx"
     arguments = ["--target", "ben", "--subject", "anna=self", "--subject", "ben=self", "--precision", "fp16"]
     assert guise.main(["export", str(run), "--out", str(out), *arguments]) == 0
-    assert model_file.check(out).precision == "fp16"
+    assert model_file.check_model(out).precision == "fp16"
 
 
 class _Off(nn.Module):
@@ -191,7 +191,7 @@ def test_a_hiss_that_nobody_was_taught_is_no_blast(frozen: Path) -> None:
         envelope = np.exp(tilt * (np.arange(513) - 256))[None].repeat(4, 0) * 1e-3
         for f0 in (0.0, 150.0):
             said = mapping.convert(WorldFrames(np.full(4, f0), envelope, np.full((4, 513), 0.5)))
-            assert (said.envelope.sum(1) < 1.001 * LOUDEST_FRAME * envelope.sum(1)).all()
+            assert (said.envelope.sum(1) < 1.001 * MAX_FRAME_GAIN * envelope.sum(1)).all()
 
 
 def test_speech_that_would_be_louder_throughout_is_not(frozen: Path) -> None:
@@ -202,5 +202,5 @@ def test_speech_that_would_be_louder_throughout_is_not(frozen: Path) -> None:
         envelope = np.full((4, 513), 1e-3 * (1 + hop % 7))
         heard = mapping.convert(WorldFrames(np.full(4, 150.0), envelope, np.full((4, 513), 0.5)))
         spoken, said = spoken + envelope.sum(), said + heard.envelope.sum()
-    assert 0.9 * LOUDEST_USUAL < said / spoken < 1.1 * LOUDEST_USUAL
-    assert LOUDEST_USUAL < LOUDEST_FRAME
+    assert 0.9 * MAX_MEAN_GAIN < said / spoken < 1.1 * MAX_MEAN_GAIN
+    assert MAX_MEAN_GAIN < MAX_FRAME_GAIN

@@ -18,7 +18,7 @@ from export.freeze.freeze import NotFaster, NotFrozen, freeze, to_onnx
 from export.freeze.reduce import reduce
 from export.freeze.verify import BOUNDS
 from export.runtime.session import open_session
-from export.runtime.speed import interleaved, ratio
+from export.runtime.speed import median_ratio, time_interleaved
 from models.families.pix2pix import Pix2Pix
 from models.training import checkpoint
 from models.training.checkpoint import Run
@@ -86,7 +86,7 @@ def exports() -> dict[int, onnx.ModelProto]:
 def sooner(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network of some kilobytes gains nothing by int8; whether a large one does is the machine's affair."""
     monkeypatch.setattr("export.freeze.freeze.MAX_TIME_RATIO", np.inf)
-    monkeypatch.setattr("export.freeze.reduce.ROUNDS", 5)
+    monkeypatch.setattr("export.freeze.reduce.TIMED_ROUNDS", 5)
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def never_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_int8_differs_by_what_is_stated(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "look.onnx"
     manifest = freeze(run, out, "fictional", "int8")
-    assert model_file.check(out, "look") == manifest
+    assert model_file.check_model(out, "look") == manifest
     assert manifest.precision == "int8"
     parity = manifest.training.metrics["parity"]
     assert 0 < parity["mean"] <= BOUNDS["int8"].mean  # type: ignore[index,call-overload,operator]
@@ -129,7 +129,7 @@ def test_the_table_says_what_the_files_are(
     assert [file["file"] for file in metrics["files"]] == names
     for file in metrics["files"]:
         path = out / file["file"]
-        assert model_file.check(path, "look").precision == file["precision"]
+        assert model_file.check_model(path, "look").precision == file["precision"]
         assert file["megabytes"] == pytest.approx(path.stat().st_size / 1e6, abs=1e-3)
         assert 0 < file["p50_ms"] <= file["p95_ms"]
         assert any(file["file"] in line and f"{file['difference_mean']:.2f}" in line for line in said.splitlines())
@@ -148,10 +148,10 @@ def test_held_against_film(
     class Blind:
         """Discs are no faces: what a meter finds on faces is tested with it."""
 
-        def points(self, picture: object) -> None:
+        def find_points(self, picture: object) -> None:
             return None
 
-    monkeypatch.setattr("export.freeze.held_out.FaceMeter", Blind)
+    monkeypatch.setattr("export.freeze.held_out.FaceAnalyzer", Blind)
     out = tmp_path / "sizes"
     out.mkdir()
     (out / "drawn-int8.onnx").write_bytes(b"of another machine")
@@ -216,14 +216,14 @@ def test_each_is_timed_as_often_and_in_turn(look: Path) -> None:
         def run(self, **inputs: object) -> None:
             asked.append(self.name)
 
-    taken = interleaved({"a": Heard("a"), "b": Heard("b")}, [{}], 3)  # type: ignore[dict-item]
+    taken = time_interleaved({"a": Heard("a"), "b": Heard("b")}, [{}], 3)  # type: ignore[dict-item]
     assert asked == ["a", "b"] * 3
     assert {name: times.shape for name, times in taken.items()} == {"a": (3,), "b": (3,)}
     # One round in which the machine was elsewhere does not tip the scales.
-    assert ratio(np.array([1.0, 1.0, 50.0]), np.array([2.0, 2.0, 2.0])) == 0.5
+    assert median_ratio(np.array([1.0, 1.0, 50.0]), np.array([2.0, 2.0, 2.0])) == 0.5
     with open_session(look, "cpu") as session:
         inputs = [{"lines": np.zeros((1, 16, 16, 3), np.uint8)}]
-        assert (interleaved({"one": session}, inputs, 2)["one"] > 0).all()
+        assert (time_interleaved({"one": session}, inputs, 2)["one"] > 0).all()
 
 
 def test_help_has_an_example(capfd: pytest.CaptureFixture[str]) -> None:

@@ -29,7 +29,7 @@ def by_definition(real: np.ndarray, made: np.ndarray, nearest: int) -> tuple[flo
 def test_it_is_the_papers_definition(n: int, m: int, nearest: int, monkeypatch: pytest.MonkeyPatch) -> None:
     chance = np.random.default_rng(3)
     real, made = 1000 + chance.normal(0, 1, (n, 4)), 1000.7 + chance.normal(0, 0.8, (m, 4))
-    monkeypatch.setattr(module, "_BLOCK", 7)
+    monkeypatch.setattr(module, "_BLOCK_ROWS", 7)
     found = prdc(real, made, nearest)
     np.testing.assert_allclose(found, by_definition(real, made, nearest), atol=1e-12)
     assert 0 < found.coverage < 1

@@ -8,8 +8,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from export.metrics.voice import CannotJudge, f0_correlation, f0_error_cents, f0_errors_cents, intelligibility, mcd_db
-from export.pretrained.speaker_encoder import SpeakerMeter, mean_embedding, similarity
+from export.metrics.voice import (
+    MetricUnavailable,
+    f0_correlation,
+    f0_error_cents,
+    f0_errors_cents,
+    intelligibility,
+    mcd_db,
+)
+from export.pretrained.speaker_encoder import SpeakerEncoder, mean_embedding, similarity
 
 RATE = 16000
 
@@ -60,20 +67,20 @@ def test_words_lost_are_seen(data: Path) -> None:
 
 def test_a_speaker_is_nearer_to_herself(data: Path) -> None:
     try:
-        meter = SpeakerMeter()
-    except CannotJudge as why:
+        encoder = SpeakerEncoder()
+    except MetricUnavailable as why:
         pytest.skip(str(why))
     woman, again, man = (_speech(data, name) for name in ("533-1066-0000", "533-1066-0004", "2414-128291-0001"))
-    person = mean_embedding([meter.embedding(woman, RATE)])
-    hers, his = similarity(meter.embedding(again, RATE), person), similarity(meter.embedding(man, RATE), person)
+    person = mean_embedding([encoder.embed(woman, RATE)])
+    hers, his = similarity(encoder.embed(again, RATE), person), similarity(encoder.embed(man, RATE), person)
     assert hers > 0.75 > 0.65 > his
     assert np.linalg.norm(person) == pytest.approx(1)
     # How loud, and at which rate, says nothing about who.
     import soxr
 
     quiet = 0.2 * soxr.resample(woman, RATE, 44100)
-    assert similarity(meter.embedding(quiet, 44100), person) > 0.98
+    assert similarity(encoder.embed(quiet, 44100), person) > 0.98
     with pytest.raises(ValueError, match="no sound"):
-        meter.embedding(np.zeros(RATE), RATE)
+        encoder.embed(np.zeros(RATE), RATE)
     with pytest.raises(ValueError, match="nobody"):
         mean_embedding([])

@@ -18,7 +18,7 @@ import pytest
 
 from export.artifact import model_file
 from export.runtime.cuda import CudaSession, provider_options
-from export.runtime.session_options import build, options
+from export.runtime.session_options import build_session, session_options
 from tests.export.tiny_look import SIZE
 
 Refuses = Callable[[str], None]
@@ -28,7 +28,7 @@ class Pretending:
     """A CPU session that keeps account of the graph's number in each run, and on which threads it lived."""
 
     def __init__(self, path: Path, before_run: Refuses, died_on: list[str]) -> None:
-        self._real = build(path, "CPU", {}, options(1))
+        self._real = build_session(path, "CPU", {}, session_options(1))
         self._before_run, self._died_on = before_run, died_on
         self.runs: list[str] = []
 
@@ -63,7 +63,7 @@ class Card:
             self.runs.append(session.runs)
             return session
 
-        return CudaSession(path, model_file.check(path), "CUDA", make, "fp32", device="cpu")
+        return CudaSession(path, model_file.check_model(path), "CUDA", make, "fp32", device="cpu")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from onnx import ModelProto
 
 from export.artifact.bad_model import BadModel
 from export.runtime import session as session_module
-from export.runtime.session import PROVIDERS, open_session, physical_cores, why_not
+from export.runtime.session import PROVIDERS, open_session, physical_cores, unavailable_reason
 from export.runtime.tensorrt import NotBuilt
 from tests.export.tiny_look import SIZE, look_fields, look_model
 
@@ -97,7 +97,7 @@ def test_what_onnx_runtime_cannot_run_is_a_bad_model(
 
 
 def test_providers_not_there_fall_back_and_say_so(look: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "why_not", lambda name: None if name == "CPU" else f"no {name} here")
+    monkeypatch.setattr(session_module, "unavailable_reason", lambda name: None if name == "CPU" else f"no {name} here")
     with open_session(look, "cuda") as session:
         assert session.provider == "CPU"
         assert session.fallback == "performing on CPU instead of CUDA: CUDA: no CUDA here"
@@ -109,11 +109,11 @@ def test_providers_not_there_fall_back_and_say_so(look: Path, monkeypatch: pytes
 
 
 def test_auto_falls_silently_only_where_there_is_no_gpu(look: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "why_not", lambda name: None if name == "CPU" else "broken")
-    monkeypatch.setattr(session_module, "why_no_gpu", lambda: "no driver")
+    monkeypatch.setattr(session_module, "unavailable_reason", lambda name: None if name == "CPU" else "broken")
+    monkeypatch.setattr(session_module, "gpu_unavailable_reason", lambda: "no driver")
     with open_session(look) as session:
         assert (session.provider, session.fallback) == ("CPU", None)
-    monkeypatch.setattr(session_module, "why_no_gpu", lambda: None)
+    monkeypatch.setattr(session_module, "gpu_unavailable_reason", lambda: None)
     with open_session(look) as session:
         assert session.provider == "CPU"
         assert "instead of TensorRT" in str(session.fallback)
@@ -123,7 +123,7 @@ def test_a_provider_that_breaks_when_built_falls_back(look: Path, monkeypatch: p
     def breaks(path: Path, manifest: object) -> object:
         raise RuntimeError("CUDA failure 2: out of memory\nand a page more")
 
-    monkeypatch.setattr(session_module, "why_not", lambda _: None)
+    monkeypatch.setattr(session_module, "unavailable_reason", lambda _: None)
     monkeypatch.setattr(session_module.cuda, "open_on_cuda", breaks)
     with open_session(look, "cuda") as session:
         assert session.provider == "CPU"
@@ -138,9 +138,9 @@ def test_tensorrt_builds_only_when_it_is_asked_for(look: Path, monkeypatch: pyte
         asked.append(may_build)
         raise NotBuilt("no engine")
 
-    monkeypatch.setattr(session_module, "why_not", lambda name: "no libcudnn" if name == "CUDA" else None)
-    monkeypatch.setattr(session_module, "why_no_gpu", lambda: None)
-    monkeypatch.setattr(session_module.tensorrt, "open_built", nothing_there)
+    monkeypatch.setattr(session_module, "unavailable_reason", lambda name: "no libcudnn" if name == "CUDA" else None)
+    monkeypatch.setattr(session_module, "gpu_unavailable_reason", lambda: None)
+    monkeypatch.setattr(session_module.tensorrt, "open_or_build", nothing_there)
     for provider in ("auto", "tensorrt"):
         with open_session(look, provider) as session:
             assert session.fallback == "performing on CPU instead of TensorRT: TensorRT: no engine; CUDA: no libcudnn"
@@ -163,7 +163,7 @@ def test_whatever_this_machine_has_performs_and_nothing_is_printed(
     for provider in ("auto", *PROVIDERS):
         with open_session(look, provider, threads=1) as session:
             session.warm()
-            assert why_not(session.provider) is None
+            assert unavailable_reason(session.provider) is None
             np.testing.assert_array_equal(session.run(lines=lines)["picture"], 255 - lines)
     assert capfd.readouterr() == ("", "")
 

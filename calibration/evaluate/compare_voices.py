@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calibration.evaluate.voice import evaluate_voice, known, read_material
+from calibration.evaluate.evaluate_voice import describe_voice, evaluate_one_voice, read_evaluation_data
 from calibration.measure.recordings import BadRecording
 from export.metrics.prdc import Prdc
 from models.features.types import Progress
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 INK, QUIET, PAPER = "#1f2d3d", "#8a97a6", "#fbfaf7"
-WIDE = 10
+LOG_FROM_RATIO = 10
 """Times as many steps from the first checkpoint to the last, and they are drawn on a logarithmic scale."""
 PANELS = {
     "precision": ("precision", "made frames that the target could have said"),
@@ -43,15 +43,15 @@ def evaluate_voices(
     names = {Path(voice).stem if voice.lower().endswith(".onnx") else voice: voice for voice in voices}
     if len(names) < len(voices):
         raise BadRecording("two voices are called alike, and would write into one folder: name them differently")
-    _one_place_each(speech, [out] if len(names) == 1 else [out / name for name in names])
-    steps = {name: known(voice).steps for name, voice in names.items()}
-    if _told_apart(steps):
+    _refuse_overwriting(speech, [out] if len(names) == 1 else [out / name for name in names])
+    steps = {name: describe_voice(voice).steps for name, voice in names.items()}
+    if _steps_differ(steps):
         names = dict(sorted(names.items(), key=lambda item: steps[item[0]] or 0))
-    material = read_material(speech, targets)
+    material = read_evaluation_data(speech, targets)
     if len(names) == 1:
         ((name, voice),) = names.items()
-        return {name: evaluate_voice(voice, material, out, source, progress)}
-    found = {name: evaluate_voice(voice, material, out / name, source, progress) for name, voice in names.items()}
+        return {name: evaluate_one_voice(voice, material, out, source, progress)}
+    found = {name: evaluate_one_voice(voice, material, out / name, source, progress) for name, voice in names.items()}
     (out / "figures.json").write_text(json.dumps({"voices": found}, indent=1, ensure_ascii=False) + "\n", "utf-8")
     plot(found, out / "voices.png")
     return found
@@ -78,7 +78,7 @@ def plot(found: dict[str, dict[str, Any]], path: Path) -> None:
 
 def _panel(axes: Axes, found: dict[str, dict[str, Any]], key: str) -> None:
     steps = {name: metrics["steps"] for name, metrics in found.items()}
-    by_steps = _told_apart(steps)
+    by_steps = _steps_differ(steps)
     at = [float(steps[name]) if by_steps else number for number, name in enumerate(found)]
     points = [(x, metrics[key]) for x, metrics in zip(at, found.values(), strict=True) if metrics[key] is not None]
     axes.plot([x for x, _ in points], [y for _, y in points], "o-" if by_steps else "o", color="#2f6f8f")
@@ -88,7 +88,7 @@ def _panel(axes: Axes, found: dict[str, dict[str, Any]], key: str) -> None:
         axes.legend(frameon=False, fontsize=8, labelcolor=QUIET)
     if by_steps:
         axes.set_xlabel("steps", color=QUIET, fontsize=8)
-        if min(at) > 0 and max(at) > WIDE * min(at):
+        if min(at) > 0 and max(at) > LOG_FROM_RATIO * min(at):
             # Kept checkpoints lie further and further apart.
             axes.set_xscale("log")
     else:
@@ -104,11 +104,11 @@ def _panel(axes: Axes, found: dict[str, dict[str, Any]], key: str) -> None:
     axes.set_facecolor(PAPER)
 
 
-def _told_apart(steps: dict[str, int | None]) -> bool:
+def _steps_differ(steps: dict[str, int | None]) -> bool:
     return None not in steps.values() and len(set(steps.values())) == len(steps) > 1
 
 
-def _one_place_each(speech: Sequence[Path], folders: Sequence[Path]) -> None:
+def _refuse_overwriting(speech: Sequence[Path], folders: Sequence[Path]) -> None:
     names = [path.stem for path in speech]
     for name in names:
         if names.count(name) > 1:

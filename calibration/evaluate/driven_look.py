@@ -16,15 +16,15 @@ import numpy as np
 
 from export.metrics.face import (
     Descriptor,
-    FaceMeter,
-    aligned_cut,
+    FaceAnalyzer,
+    aligned_crop,
     aligned_points,
     expression_error,
     flicker,
     identity_distance,
     l1,
     mean_descriptor,
-    openings_agreement,
+    openings_fit,
     picture_change,
     points_change,
     sharpness,
@@ -44,7 +44,7 @@ SAMPLES = 120
 """Frames of a clip that are measured, evenly spread."""
 MOVIE_S = 10.0
 SHEET_COLUMNS = 8
-FEWEST_FACES = 10
+MIN_FACES = 10
 _SIDE = 256
 """Of a picture in a movie or a sheet."""
 
@@ -78,7 +78,7 @@ class Clip(NamedTuple):
                 yield frame.index, frame, points
 
 
-class Drawn(NamedTuple):
+class DrivenFrame(NamedTuple):
     """One generated picture, the points it was asked for, and the performer at the same place and size."""
 
     picture: Picture
@@ -90,12 +90,12 @@ class Drawn(NamedTuple):
     """The performer is the target: `real` is what should have been painted."""
 
 
-Drive = Callable[[Frame, Points], Drawn]
+Drive = Callable[[Frame, Points], DrivenFrame]
 """A frame and its points -> what the look paints."""
 
 
 @dataclass(frozen=True)
-class Person:
+class TargetPerson:
     """Who a look is to show: the mean of his descriptors, and how sharp his pictures are at the look's scale."""
 
     descriptor: Descriptor
@@ -113,13 +113,13 @@ def open_look(path: Path, retarget: bool = True) -> ModelLook:
     return ModelLook(str(path), session, retarget)
 
 
-def neutral_asked(look: ModelLook) -> Points:
+def target_neutral(look: ModelLook) -> Points:
     """The target's face at rest, in the look's pixels."""
     assert look.manifest.target is not None
     return np.array(look.manifest.target.neutral, np.float32)
 
 
-def track(name: str, path: Path) -> Clip:
+def track_clip(name: str, path: Path) -> Clip:
     """The whole movie through the stage's tracker, every frame. Raises BadSource, BadFootage."""
     tracker = Tracker(FacePoints())
     points: list[Points | None] = []
@@ -130,53 +130,53 @@ def track(name: str, path: Path) -> Clip:
         times.append(frame.captured_at)
         points.append(None if seen is None else seen.points)
     known = [p for p in points if p is not None]
-    if len(known) < FEWEST_FACES:
-        raise BadFootage(f"{path} shows a face in {len(known)} frames only, and {FEWEST_FACES} are the least")
+    if len(known) < MIN_FACES:
+        raise BadFootage(f"{path} shows a face in {len(known)} frames only, and {MIN_FACES} are the least")
     return Clip(name, path, points, times, neutral_of(np.array(known)), movie.size, movie.fps)
 
 
-def person_of(clips: Iterable[Clip], look: ModelLook, meter: FaceMeter) -> Person:
+def describe_target(clips: Iterable[Clip], look: ModelLook, analyzer: FaceAnalyzer) -> TargetPerson:
     """The person of these clips, as the look is to show him. Raises BadFootage."""
-    wanted = neutral_asked(look)
+    wanted = target_neutral(look)
     descriptors, sharp = [], []
     names = []
     for clip in clips:
         names.append(clip.path.name)
-        chosen = spread(clip.seen)
+        chosen = evenly_chosen(clip.seen)
         for index, frame, _ in clip.frames():
             if index not in chosen:
                 continue
-            described = meter.descriptor(frame.picture)
+            described = analyzer.describe(frame.picture)
             if described is not None:
                 descriptors.append(described)
-            sharp.append(sharpness(aligned_cut(frame.picture, clip.neutral, wanted, look.side)))
+            sharp.append(sharpness(aligned_crop(frame.picture, clip.neutral, wanted, look.side)))
     try:
         person = mean_descriptor(descriptors)
     except ValueError as error:
         raise BadFootage(f"{', '.join(names)}: {error}") from error
     median, p95 = np.percentile([identity_distance(d, person) for d in descriptors], [50, 95])
-    return Person(person, float(np.median(sharp)), (float(median), float(p95)))
+    return TargetPerson(person, float(np.median(sharp)), (float(median), float(p95)))
 
 
-def retargeted(clip: Clip, look: ModelLook, *, own: bool) -> Drive:
+def retargeted_drive(clip: Clip, look: ModelLook, *, own: bool) -> Drive:
     """The performer's neutral is known, as from a profile. own: the footage is the target's."""
-    wanted = neutral_asked(look)
+    wanted = target_neutral(look)
 
-    def drive(frame: Frame, points: Points) -> Drawn:
+    def drive(frame: Frame, points: Points) -> DrivenFrame:
         _, asked = look.lines(frame.picture, points, clip.neutral)
         made = look.perform(frame.picture, points, clip.neutral).copy()
-        real = aligned_cut(frame.picture, clip.neutral, wanted, look.side)
-        return Drawn(made, asked, real, aligned_points(points, clip.neutral, wanted), own)
+        real = aligned_crop(frame.picture, clip.neutral, wanted, look.side)
+        return DrivenFrame(made, asked, real, aligned_points(points, clip.neutral, wanted), own)
 
     return drive
 
 
-def measure(
-    clip: Clip, drives: Mapping[str, Drive], person: Person | None, meter: FaceMeter, folder: Path
-) -> dict[str, Measured]:
+def measure_drives(
+    clip: Clip, drives: Mapping[str, Drive], person: TargetPerson | None, analyzer: FaceAnalyzer, folder: Path
+) -> dict[str, LookMetrics]:
     """Each way of driving, measured; FOLDER/CLIP.mp4 and .jpg show the performer and all of them side by side."""
-    measured = {name: Measured(person, meter) for name in drives}
-    chosen = spread(clip.seen)
+    measured = {name: LookMetrics(person, analyzer) for name in drives}
+    chosen = evenly_chosen(clip.seen)
     shown = set(sorted(chosen)[:: max(1, len(chosen) // SHEET_COLUMNS)])
     columns: list[Picture] = []
     first_s: float | None = None
@@ -205,12 +205,12 @@ def measure(
     return measured
 
 
-class Measured:
+class LookMetrics:
     """Collects what one way of driving gives."""
 
-    def __init__(self, person: Person | None, meter: FaceMeter) -> None:
+    def __init__(self, person: TargetPerson | None, analyzer: FaceAnalyzer) -> None:
         """person: who it is to be; None leaves identity and sharpness open."""
-        self._person, self._meter = person, meter
+        self._person, self._analyzer = person, analyzer
         self._identity: list[float] = []
         self._expression: list[float] = []
         self._found: list[Points] = []
@@ -225,12 +225,12 @@ class Measured:
         self._moved: list[float] = []
         self._real_moved: list[float] = []
         self._taken = 0
-        self._last: tuple[Drawn, Points | None, Points | None] | None = None
+        self._last: tuple[DrivenFrame, Points | None, Points | None] | None = None
 
-    def take(self, drawn: Drawn) -> None:
+    def take(self, drawn: DrivenFrame) -> None:
         """A chosen frame."""
         self._taken += 1
-        found, real_found = self._meter.both(drawn.picture), self._meter.points(drawn.real)
+        found, real_found = self._analyzer.find_and_describe(drawn.picture), self._analyzer.find_points(drawn.real)
         points = None if found is None else found[0]
         if self._last is not None:
             self._follow(drawn, points, real_found)
@@ -250,20 +250,20 @@ class Measured:
             self._ssim.append(ssim(drawn.picture, drawn.real))
             self._l1.append(l1(drawn.picture, drawn.real))
 
-    def follow(self, drawn: Drawn) -> None:
+    def follow(self, drawn: DrivenFrame) -> None:
         """The frame right after a chosen one: what changed in between."""
         if self._last is not None:
-            self._follow(drawn, self._meter.points(drawn.picture), self._meter.points(drawn.real))
+            self._follow(drawn, self._analyzer.find_points(drawn.picture), self._analyzer.find_points(drawn.real))
         self._last = None
 
-    def add(self, other: Measured) -> None:
+    def add(self, other: LookMetrics) -> None:
         """What the other has collected, too."""
         for name in self.__dict__:
             if isinstance(getattr(self, name), list):
                 getattr(self, name).extend(getattr(other, name))
         self._taken += other._taken
 
-    def _follow(self, drawn: Drawn, found: Points | None, real_found: Points | None) -> None:
+    def _follow(self, drawn: DrivenFrame, found: Points | None, real_found: Points | None) -> None:
         assert self._last is not None
         before, before_found, before_real = self._last
         self._last = None
@@ -281,8 +281,8 @@ class Measured:
             "identity": _median(self._identity),
             "identity_p95": float(np.percentile(self._identity, 95)) if self._identity else None,
             "expression": _median(self._expression),
-            "openings": openings_agreement(self._found, self._performed),
-            "openings_real": openings_agreement(self._real_found, self._real_performed),
+            "openings": openings_fit(self._found, self._performed),
+            "openings_real": openings_fit(self._real_found, self._real_performed),
             "ssim": _median(self._ssim),
             "ssim_mean": _mean(self._ssim),
             "l1": _median(self._l1),
@@ -295,7 +295,7 @@ class Measured:
         }
 
 
-def spread(indices: list[int]) -> set[int]:
+def evenly_chosen(indices: list[int]) -> set[int]:
     """At most SAMPLES of them, evenly."""
     if len(indices) <= SAMPLES:
         return set(indices)

@@ -17,10 +17,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from calibration.measure.recordings import FEATURE_RATE, RATE, AnalysedSound, BadRecording, Recording, likeness
+from calibration.measure.recordings import FEATURE_RATE, RATE, AnalysedSound, BadRecording, Recording, timbre_prdc
 from export.metrics.prdc import Prdc
-from export.metrics.voice import CannotJudge, f0_correlation, f0_error_cents, intelligibility, mcd_db
-from export.pretrained.speaker_encoder import Embedding, SpeakerMeter, mean_embedding, similarity
+from export.metrics.voice import MetricUnavailable, f0_correlation, f0_error_cents, intelligibility, mcd_db
+from export.pretrained.speaker_encoder import Embedding, SpeakerEncoder, mean_embedding, similarity
 from live.process.frames import now
 from live.sound.settings import BLOCK
 from live.sound.voice import Voice
@@ -28,16 +28,16 @@ from live.sound.voices import open_voice
 from models.features.block_adapter import streamed
 from models.features.types import Mono, Progress
 
-EACH = ("similarity_target", "similarity_source", "stoi", "f0_error_cents", "f0_correlation", "mcd_db", "rtf")
+CLIP_METRICS = ("similarity_target", "similarity_source", "stoi", "f0_error_cents", "f0_correlation", "mcd_db", "rtf")
 
 
 @dataclass(frozen=True)
-class Material:
+class EvaluationData:
     """What voices are measured on: read and analysed once, for all of them."""
 
     speech: Sequence[Recording]
     targets: Sequence[Recording]
-    meter: SpeakerMeter | None
+    encoder: SpeakerEncoder | None
     missing: str | None
     """Why there is no meter."""
     speaker: Embedding | None
@@ -49,7 +49,7 @@ class Material:
 
 
 @dataclass(frozen=True)
-class Known:
+class VoiceDescription:
     """What a voice says of itself. A preset knows nobody."""
 
     name: str
@@ -61,36 +61,38 @@ class Known:
     """Mean and spread of the target's ln F0."""
 
 
-def read_material(speech: Sequence[Path], targets: Sequence[Path]) -> Material:
+def read_evaluation_data(speech: Sequence[Path], targets: Sequence[Path]) -> EvaluationData:
     """Raises BadSound, BadRecording."""
     spoken, theirs = [Recording(path) for path in speech], [Recording(path) for path in targets]
-    best = likeness(theirs[::2], theirs[1::2])
+    best = timbre_prdc(theirs[::2], theirs[1::2])
     try:
-        meter = SpeakerMeter()
-    except CannotJudge as error:
-        return Material(spoken, theirs, None, str(error), None, None, best)
+        encoder = SpeakerEncoder()
+    except MetricUnavailable as error:
+        return EvaluationData(spoken, theirs, None, str(error), None, None, best)
     speaker, person = (
-        mean_embedding(meter.embedding(heard.low, FEATURE_RATE) for heard in sounds) if sounds else None
+        mean_embedding(encoder.embed(heard.low, FEATURE_RATE) for heard in sounds) if sounds else None
         for sounds in (spoken, theirs)
     )
-    return Material(spoken, theirs, meter, None, speaker, person, best)
+    return EvaluationData(spoken, theirs, encoder, None, speaker, person, best)
 
 
-def known(voice: str) -> Known:
+def describe_voice(voice: str) -> VoiceDescription:
     """Raises BadModel."""
     if not voice.lower().endswith(".onnx"):
-        return Known(voice)
-    from export.artifact.model_file import check
+        return VoiceDescription(voice)
+    from export.artifact.model_file import check_model
 
-    manifest = check(voice, "voice")
+    manifest = check_model(voice, "voice")
     for number, speaker in enumerate(manifest.speakers, 1):
         if speaker.target:
             lf0 = (speaker.lf0_mean, speaker.lf0_std)
-            return Known(manifest.name, manifest.training.steps, len(manifest.speakers), number, lf0)
-    return Known(manifest.name, manifest.training.steps)
+            return VoiceDescription(manifest.name, manifest.training.steps, len(manifest.speakers), number, lf0)
+    return VoiceDescription(manifest.name, manifest.training.steps)
 
 
-def evaluate_voice(voice: str, material: Material, out: Path, source: int, progress: Progress) -> dict[str, Any]:
+def evaluate_one_voice(
+    voice: str, material: EvaluationData, out: Path, source: int, progress: Progress
+) -> dict[str, Any]:
     """The figures, also written to OUT/figures.json: medians over the recordings, and `clips` one by one.
 
     voice: a frozen model's path or a preset. source: who speaks, for voices that know several. None stands for what
@@ -104,10 +106,10 @@ def evaluate_voice(voice: str, material: Material, out: Path, source: int, progr
     F0 moved to the target's mean and spread, for voices that say theirs; f0_correlation: of the melody with what was
     spoken. Raises BadModel, ValueError, BadRecording, OSError.
     """
-    mine = known(voice)
+    mine = describe_voice(voice)
     opened = open_voice(voice, RATE, BLOCK)
-    _tell_who_speaks(opened, voice, mine, source)
-    wanted_hz = _wanted(material.speech, mine.lf0)
+    _set_source(opened, voice, mine, source)
+    wanted_hz = _wanted_f0(material.speech, mine.lf0)
     out.mkdir(parents=True, exist_ok=True)
     again = material.targets[: len(material.speech)] if mine.target else ()
     steps = len(material.speech) + len(again)
@@ -116,16 +118,16 @@ def evaluate_voice(voice: str, material: Material, out: Path, source: int, progr
     for done, spoken in enumerate(material.speech):
         progress(f"{mine.name}: {spoken.path.name}", done, steps)
         began = now()
-        said = _played(opened, spoken)
+        said = _convert(opened, spoken)
         took_s = now() - began
         made.append(said)
         soundfile.write(out / f"{spoken.path.stem}.wav", said.sound, RATE, "PCM_16")
-        _draw(out / f"{spoken.path.stem}.png", spoken.sound, said.sound)
-        clips[spoken.path.name] = _judged(material, said) | {
-            "stoi": _words(spoken, said),
+        _draw_spectrograms(out / f"{spoken.path.stem}.png", spoken.sound, said.sound)
+        clips[spoken.path.name] = _similarities(material, said) | {
+            "stoi": _intelligibility(spoken, said),
             "f0_error_cents": None if wanted_hz is None else f0_error_cents(wanted_hz[done], said.frames.f0),
             "f0_correlation": f0_correlation(spoken.frames.f0, said.frames.f0),
-            "mcd_db": _distortion(_same_words(spoken, material.targets), said),
+            "mcd_db": _distortion(_same_sentence(spoken, material.targets), said),
             "rtf": took_s / (len(spoken.sound) / RATE),
         }
     if again and source:
@@ -133,15 +135,15 @@ def evaluate_voice(voice: str, material: Material, out: Path, source: int, progr
     lost: list[float | None] = []
     for done, theirs in enumerate(again, len(material.speech)):
         progress(f"{mine.name}: the target's own {theirs.path.name}", done, steps)
-        lost.append(_distortion(theirs, _played(opened, theirs)))
-    metrics: dict[str, Any] = {key: _median([clip[key] for clip in clips.values()]) for key in EACH}
+        lost.append(_distortion(theirs, _convert(opened, theirs)))
+    metrics: dict[str, Any] = {key: _median([clip[key] for clip in clips.values()]) for key in CLIP_METRICS}
     nearer = [clip["nearer_target"] for clip in clips.values() if clip["nearer_target"] is not None]
     metrics |= {
         "nearer_target": sum(nearer) if nearer else None,
         "of": len(clips),
         "reconstruction_db": _median(lost),
-        **_four(likeness(material.targets, [said for said in made if said.sound.any()])),
-        "prdc_of_target": None if material.best is None else _four(material.best),
+        **_prdc_fields(timbre_prdc(material.targets, [said for said in made if said.sound.any()])),
+        "prdc_of_target": None if material.best is None else _prdc_fields(material.best),
         "voice": mine.name,
         "steps": mine.steps,
         "latency_ms": 1e3 * opened.latency / RATE,
@@ -152,23 +154,23 @@ def evaluate_voice(voice: str, material: Material, out: Path, source: int, progr
     return metrics
 
 
-def _four(found: Prdc | None) -> dict[str, float | None]:
+def _prdc_fields(found: Prdc | None) -> dict[str, float | None]:
     return dict.fromkeys(Prdc._fields) if found is None else found._asdict()
 
 
-def _tell_who_speaks(opened: Voice, voice: str, mine: Known, source: int) -> None:
+def _set_source(opened: Voice, voice: str, mine: VoiceDescription, source: int) -> None:
     if source and not opened.set("source", source):
         raise BadRecording(f"{voice} does not ask who speaks: leave --source out")
     if source > mine.speakers:
         raise BadRecording(f"{voice} knows {mine.speakers} speakers: --source {source} is none of them")
 
 
-def _played(opened: Voice, spoken: AnalysedSound) -> AnalysedSound:
+def _convert(opened: Voice, spoken: AnalysedSound) -> AnalysedSound:
     opened.reset()
     return AnalysedSound(streamed(opened, spoken.sound, BLOCK))
 
 
-def _wanted(speech: Sequence[AnalysedSound], whom: tuple[float, float] | None) -> list[NDArray[np.float64]] | None:
+def _wanted_f0(speech: Sequence[AnalysedSound], whom: tuple[float, float] | None) -> list[NDArray[np.float64]] | None:
     """F0 as it should come out of each recording, Hz, 0 where unvoiced."""
     if whom is None:
         return None
@@ -184,12 +186,12 @@ def _wanted(speech: Sequence[AnalysedSound], whom: tuple[float, float] | None) -
     return [moved(heard.frames.f0) for heard in speech]
 
 
-def _judged(material: Material, said: AnalysedSound) -> dict[str, Any]:
+def _similarities(material: EvaluationData, said: AnalysedSound) -> dict[str, Any]:
     nothing = {"similarity_target": None, "similarity_source": None, "nearer_target": None}
-    if material.meter is None or material.speaker is None:
+    if material.encoder is None or material.speaker is None:
         return nothing
     try:
-        whose = material.meter.embedding(said.low, FEATURE_RATE)
+        whose = material.encoder.embed(said.low, FEATURE_RATE)
     except ValueError:  # the voice said nothing
         return nothing
     to_source = similarity(whose, material.speaker)
@@ -198,14 +200,14 @@ def _judged(material: Material, said: AnalysedSound) -> dict[str, Any]:
     return {"similarity_target": to_target, "similarity_source": to_source, "nearer_target": nearer}
 
 
-def _words(spoken: AnalysedSound, said: AnalysedSound) -> float | None:
+def _intelligibility(spoken: AnalysedSound, said: AnalysedSound) -> float | None:
     try:
         return intelligibility(spoken.sound, said.sound, RATE)
-    except (CannotJudge, ValueError):
+    except (MetricUnavailable, ValueError):
         return None
 
 
-def _same_words(spoken: Recording, targets: Sequence[Recording]) -> Recording | None:
+def _same_sentence(spoken: Recording, targets: Sequence[Recording]) -> Recording | None:
     same = [target for target in targets if target.words and target.words == spoken.words]
     return same[0] if len(same) == 1 else None
 
@@ -215,16 +217,16 @@ def _distortion(wanted: AnalysedSound | None, said: AnalysedSound) -> float | No
         return None
     try:
         return mcd_db(wanted.mcep, said.mcep)
-    except CannotJudge:
+    except MetricUnavailable:
         return None
 
 
 def _median(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.median(known)) if known else None
+    present = [value for value in values if value is not None]
+    return float(np.median(present)) if present else None
 
 
-def _draw(path: Path, *sounds: Mono) -> None:
+def _draw_spectrograms(path: Path, *sounds: Mono) -> None:
     """Spectrograms up to 10 kHz, one below the other: what was said, what came out."""
     pictures = []
     for sound in sounds:
