@@ -152,7 +152,7 @@ def _drives(clip: Clip, with_it: ModelLook, without: ModelLook, *, own: bool) ->
     short = min(width, height)
     centre = np.array([(width - short) // 2, (height - short) // 2, short], np.float64)
     modes: dict[str, Drive] = {
-        "retargeted": retargeted_drive(clip, with_it, own=own),
+        "retargeted": retargeted_drive(clip, with_it, is_target=own),
         "running": estimated,
         "centre square": lambda frame, points: squared(frame, points, centre),
     }

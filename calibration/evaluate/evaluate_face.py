@@ -1,7 +1,7 @@
-"""`guise evaluate face`: what a look is worth on footage: whose face it shows, and how well it follows.
+"""`guise evaluate face`: the metrics of a look on footage: whose face it shows, and how well it follows.
 
 Writes figures.json, and for each clip a movie and a contact sheet of performer and look side by side. Runs in the
-caller's thread.
+calling thread.
 """
 
 from __future__ import annotations
@@ -30,48 +30,48 @@ from export.metrics.face import OPENINGS, FaceAnalyzer, identity_distance, mean_
 from models.features.types import Progress
 
 SAME_PERSON = 0.45
-"""Footage nearer than this to the target shows the target himself: two takes of one man lie 0.2 apart, strangers 0.6
-and more."""
+"""Footage nearer than this to the target shows the target: two takes of one man are 0.2 apart, different people 0.6 and
+more."""
 IDENTITY_FRAMES = 12
-"""Frames of a clip that tell whose footage it is."""
+"""Frames of a clip from which it is decided whose footage it is."""
 
 
 def evaluate_look(
     look: Path, footage: Sequence[Path], targets: Sequence[Path], out: Path, progress: Progress
 ) -> dict[str, Any]:
-    """The figures, also written to OUT/figures.json: medians over all frames measured, and `clips` one by one.
+    """The metrics, also written to OUT/figures.json: medians over all frames measured, and `clips` one by one.
 
-    targets: footage of whoever the look is to show; without it identity, sharpness, ssim and l1 are None. Raises
-    BadModel, BadSource, BadFootage, LandmarkFileMissing, OSError.
+    targets: footage of the person whom the look is to show; without it identity, sharpness, ssim and l1 are None.
+    Raises BadModel, BadSource, BadFootage, LandmarkFileMissing, OSError.
     """
     _refuse_equal_names(footage)
     _refuse_overwriting(out, footage, targets)
-    opened = open_look(look)
+    look_model = open_look(look)
     analyzer = FaceAnalyzer()
     out.mkdir(parents=True, exist_ok=True)
     steps = len(targets) + len(footage)
-    before = cv2.getNumThreads()
+    threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        taken = []
+        target_clips = []
         for done, path in enumerate(targets):
             progress(f"the target in {path.name}", done, steps)
-            taken.append(track_clip(path.stem, path))
-        person = describe_target(taken, opened, analyzer) if taken else None
-        everything = LookMetrics(person, analyzer)
+            target_clips.append(track_clip(path.stem, path))
+        person = describe_target(target_clips, look_model, analyzer) if target_clips else None
+        all_clips = LookMetrics(person, analyzer)
         clips: dict[str, Any] = {}
         for done, path in enumerate(footage, len(targets)):
             progress(f"driven by {path.name}", done, steps)
             clip = track_clip(path.stem, path)
             own = person is not None and _shows_target(clip, person, analyzer)
-            measured = measure_drives(clip, {"look": retargeted_drive(clip, opened, own=own)}, person, analyzer, out)[
-                "look"
-            ]
+            measured = measure_drives(
+                clip, {"look": retargeted_drive(clip, look_model, is_target=own)}, person, analyzer, out
+            )["look"]
             clips[path.name] = {"own": own, **measured.metrics()}
-            everything.add(measured)
+            all_clips.merge(measured)
     finally:
-        cv2.setNumThreads(before)
-    metrics = {**everything.metrics(), "look": opened.manifest.name, "clips": clips}
+        cv2.setNumThreads(threads)
+    metrics = {**all_clips.metrics(), "look": look_model.manifest.name, "clips": clips}
     for openings in ("openings", "openings_real"):
         metrics[openings] = _median_over_clips([clip[openings] for clip in clips.values()])
     if person is not None:
@@ -83,15 +83,15 @@ def evaluate_look(
 def _median_over_clips(
     openings: Sequence[Mapping[str, Mapping[str, float | None]]],
 ) -> dict[str, dict[str, float | None]]:
-    """The median clip's. Not one line through all clips' frames: every performer's eyes are another size at rest, and
-    the target's are not."""
-    answer: dict[str, dict[str, float | None]] = {}
+    """The median over the clips. Not one fit over the frames of all clips: every performer's eyes have another size at
+    rest, while the target's do not change."""
+    medians: dict[str, dict[str, float | None]] = {}
     for part in OPENINGS:
-        answer[part] = {}
-        for figure in ("correlation", "gain"):
-            known = [value for clip in openings if (value := clip[part][figure]) is not None]
-            answer[part][figure] = median(known) if known else None
-    return answer
+        medians[part] = {}
+        for metric in ("correlation", "gain"):
+            known = [value for clip in openings if (value := clip[part][metric]) is not None]
+            medians[part][metric] = median(known) if known else None
+    return medians
 
 
 def _refuse_equal_names(footage: Sequence[Path]) -> None:
@@ -111,8 +111,8 @@ def _refuse_overwriting(out: Path, footage: Sequence[Path], targets: Sequence[Pa
 
 def _shows_target(clip: Clip, person: TargetPerson, analyzer: FaceAnalyzer) -> bool:
     """Whether the clip is the target's own footage."""
-    wanted = sorted(evenly_chosen(clip.seen))
-    chosen = set(wanted[:: max(1, len(wanted) // IDENTITY_FRAMES)])
+    measurable = sorted(evenly_chosen(clip.measurable))
+    chosen = set(measurable[:: max(1, len(measurable) // IDENTITY_FRAMES)])
     found = [analyzer.describe(frame.picture) for index, frame, _ in clip.frames() if index in chosen]
     described = [descriptor for descriptor in found if descriptor is not None]
     return bool(described) and identity_distance(mean_descriptor(described), person.descriptor) < SAME_PERSON

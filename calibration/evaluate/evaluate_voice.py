@@ -1,7 +1,7 @@
-"""`guise evaluate voice`, one voice: whose it sounds like, whether the words stay, and what is lost on the way.
+"""`guise evaluate voice`, one voice: whose voice it sounds like, whether the words are kept, and what is lost.
 
-The voice is played as on stage, block by block, its latency taken out. Writes figures.json and, for each recording,
-what the voice made of it and a picture of both spectrograms. Runs in the caller's thread; offline.
+The voice is run as on stage, block by block, its latency compensated. Writes figures.json and, for each recording, the
+converted sound and a picture of both spectrograms. Runs in the calling thread; offline.
 """
 
 from __future__ import annotations
@@ -39,45 +39,45 @@ class EvaluationData:
     targets: Sequence[Recording]
     encoder: SpeakerEncoder | None
     missing: str | None
-    """Why there is no meter."""
-    speaker: Embedding | None
-    """Who speaks."""
-    person: Embedding | None
-    """Whom it is to sound like."""
-    best: Prdc | None
-    """Every other of the target's recordings against the rest: nothing can be more like the target."""
+    """Why there is no encoder."""
+    source: Embedding | None
+    """The speaker of `speech`."""
+    target: Embedding | None
+    """The speaker whom the voice is to sound like."""
+    target_prdc: Prdc | None
+    """Every other of the target's recordings against the rest: the best value that can be reached."""
 
 
 @dataclass(frozen=True)
 class VoiceDescription:
-    """What a voice says of itself. A preset knows nobody."""
+    """What a voice says of itself. A preset has no speakers."""
 
     name: str
     steps: int | None = None
     speakers: int = 0
     target: int = 0
-    """Which of the speakers it becomes, from 1 on."""
+    """The index of the speaker it converts to, from 1 on."""
     lf0: tuple[float, float] | None = None
-    """Mean and spread of the target's ln F0."""
+    """Mean and standard deviation of the target's ln F0."""
 
 
 def read_evaluation_data(speech: Sequence[Path], targets: Sequence[Path]) -> EvaluationData:
-    """Raises BadSound, BadRecording."""
-    spoken, theirs = [Recording(path) for path in speech], [Recording(path) for path in targets]
-    best = timbre_prdc(theirs[::2], theirs[1::2])
+    """Decodes and analyses the recordings. Raises BadSound, BadRecording."""
+    speech_recordings, target_recordings = [Recording(path) for path in speech], [Recording(path) for path in targets]
+    best = timbre_prdc(target_recordings[::2], target_recordings[1::2])
     try:
         encoder = SpeakerEncoder()
     except MetricUnavailable as error:
-        return EvaluationData(spoken, theirs, None, str(error), None, None, best)
+        return EvaluationData(speech_recordings, target_recordings, None, str(error), None, None, best)
     speaker, person = (
-        mean_embedding(encoder.embed(heard.low, FEATURE_RATE) for heard in sounds) if sounds else None
-        for sounds in (spoken, theirs)
+        mean_embedding(encoder.embed(recording.resampled, FEATURE_RATE) for recording in sounds) if sounds else None
+        for sounds in (speech_recordings, target_recordings)
     )
-    return EvaluationData(spoken, theirs, encoder, None, speaker, person, best)
+    return EvaluationData(speech_recordings, target_recordings, encoder, None, speaker, person, best)
 
 
 def describe_voice(voice: str) -> VoiceDescription:
-    """Raises BadModel."""
+    """Of a frozen model by its path, or of a preset by its name. Raises BadModel."""
     if not voice.lower().endswith(".onnx"):
         return VoiceDescription(voice)
     from export.artifact.model_file import check_model
@@ -90,133 +90,133 @@ def describe_voice(voice: str) -> VoiceDescription:
     return VoiceDescription(manifest.name, manifest.training.steps)
 
 
-def evaluate_one_voice(
-    voice: str, material: EvaluationData, out: Path, source: int, progress: Progress
-) -> dict[str, Any]:
-    """The figures, also written to OUT/figures.json: medians over the recordings, and `clips` one by one.
+def evaluate_one_voice(voice: str, data: EvaluationData, out: Path, source: int, progress: Progress) -> dict[str, Any]:
+    """The metrics, also written to OUT/figures.json: medians over the recordings, and `clips` one by one.
 
-    voice: a frozen model's path or a preset. source: who speaks, for voices that know several. None stands for what
-    cannot be had:
+    voice: the path of a frozen model, or a preset. source: who speaks, for voices of several known speakers. None
+    stands for what cannot be measured:
 
     similarity_target, nearer_target, precision, recall, density, coverage, mcd_db: without recordings of the target;
-    mcd_db (what generation loses): also where none of them says the same words, told by the end of its name (p225_003,
-    p226_003). prdc_of_target: the same four of every other of the target's recordings against the rest, the best there
-    is to be had. reconstruction_db (what the voice loses though there is nothing to change): MCD of the target's own
-    recordings played through it, as many as there is speech, for voices that know their target. f0_error_cents: against
-    F0 moved to the target's mean and spread, for voices that say theirs; f0_correlation: of the melody with what was
-    spoken. Raises BadModel, ValueError, BadRecording, OSError.
+    mcd_db (the generation loss) also where none of them says the same words, which the end of its name tells (p225_003,
+    p226_003). prdc_of_target: the same four of every other of the target's recordings against the rest, the best values
+    that can be reached. reconstruction_db (what the voice loses where nothing is to be changed): MCD of the target's
+    own recordings run through it, as many as there is speech, for voices that know their target. f0_error_cents:
+    relative to F0 moved to the target's mean and standard deviation, for voices that state theirs; f0_correlation: of
+    the melody with that of the source. Raises BadModel, ValueError, BadRecording, OSError.
     """
-    mine = describe_voice(voice)
-    opened = open_voice(voice, RATE, BLOCK)
-    _set_source(opened, voice, mine, source)
-    wanted_hz = _wanted_f0(material.speech, mine.lf0)
+    description = describe_voice(voice)
+    player = open_voice(voice, RATE, BLOCK)
+    _set_source(player, voice, description, source)
+    wanted_hz = _wanted_f0(data.speech, description.lf0)
     out.mkdir(parents=True, exist_ok=True)
-    again = material.targets[: len(material.speech)] if mine.target else ()
-    steps = len(material.speech) + len(again)
+    target_recordings = data.targets[: len(data.speech)] if description.target else ()
+    steps = len(data.speech) + len(target_recordings)
     clips: dict[str, Any] = {}
-    made: list[AnalysedSound] = []
-    for done, spoken in enumerate(material.speech):
-        progress(f"{mine.name}: {spoken.path.name}", done, steps)
-        began = now()
-        said = _convert(opened, spoken)
-        took_s = now() - began
-        made.append(said)
-        soundfile.write(out / f"{spoken.path.stem}.wav", said.sound, RATE, "PCM_16")
-        _draw_spectrograms(out / f"{spoken.path.stem}.png", spoken.sound, said.sound)
-        clips[spoken.path.name] = _similarities(material, said) | {
-            "stoi": _intelligibility(spoken, said),
-            "f0_error_cents": None if wanted_hz is None else f0_error_cents(wanted_hz[done], said.frames.f0),
-            "f0_correlation": f0_correlation(spoken.frames.f0, said.frames.f0),
-            "mcd_db": _distortion(_same_sentence(spoken, material.targets), said),
-            "rtf": took_s / (len(spoken.sound) / RATE),
+    all_converted: list[AnalysedSound] = []
+    for done, recording in enumerate(data.speech):
+        progress(f"{description.name}: {recording.path.name}", done, steps)
+        started = now()
+        converted = _convert(player, recording)
+        took_s = now() - started
+        all_converted.append(converted)
+        soundfile.write(out / f"{recording.path.stem}.wav", converted.sound, RATE, "PCM_16")
+        _draw_spectrograms(out / f"{recording.path.stem}.png", recording.sound, converted.sound)
+        clips[recording.path.name] = _similarities(data, converted) | {
+            "stoi": _intelligibility(recording, converted),
+            "f0_error_cents": None if wanted_hz is None else f0_error_cents(wanted_hz[done], converted.frames.f0),
+            "f0_correlation": f0_correlation(recording.frames.f0, converted.frames.f0),
+            "mcd_db": _distortion(_same_sentence(recording, data.targets), converted),
+            "rtf": took_s / (len(recording.sound) / RATE),
         }
-    if again and source:
-        opened.set("source", mine.target)
-    lost: list[float | None] = []
-    for done, theirs in enumerate(again, len(material.speech)):
-        progress(f"{mine.name}: the target's own {theirs.path.name}", done, steps)
-        lost.append(_distortion(theirs, _convert(opened, theirs)))
+    if target_recordings and source:
+        player.set("source", description.target)
+    reconstruction: list[float | None] = []
+    for done, recording in enumerate(target_recordings, len(data.speech)):
+        progress(f"{description.name}: the target's own {recording.path.name}", done, steps)
+        reconstruction.append(_distortion(recording, _convert(player, recording)))
     metrics: dict[str, Any] = {key: _median([clip[key] for clip in clips.values()]) for key in CLIP_METRICS}
     nearer = [clip["nearer_target"] for clip in clips.values() if clip["nearer_target"] is not None]
     metrics |= {
         "nearer_target": sum(nearer) if nearer else None,
         "of": len(clips),
-        "reconstruction_db": _median(lost),
-        **_prdc_fields(timbre_prdc(material.targets, [said for said in made if said.sound.any()])),
-        "prdc_of_target": None if material.best is None else _prdc_fields(material.best),
-        "voice": mine.name,
-        "steps": mine.steps,
-        "latency_ms": 1e3 * opened.latency / RATE,
-        "missing": material.missing,
+        "reconstruction_db": _median(reconstruction),
+        **_prdc_fields(timbre_prdc(data.targets, [converted for converted in all_converted if converted.sound.any()])),
+        "prdc_of_target": None if data.target_prdc is None else _prdc_fields(data.target_prdc),
+        "voice": description.name,
+        "steps": description.steps,
+        "latency_ms": 1e3 * player.latency / RATE,
+        "missing": data.missing,
         "clips": clips,
     }
     (out / "figures.json").write_text(json.dumps(metrics, indent=1) + "\n", "utf-8")
     return metrics
 
 
-def _prdc_fields(found: Prdc | None) -> dict[str, float | None]:
-    return dict.fromkeys(Prdc._fields) if found is None else found._asdict()
+def _prdc_fields(prdc: Prdc | None) -> dict[str, float | None]:
+    return dict.fromkeys(Prdc._fields) if prdc is None else prdc._asdict()
 
 
-def _set_source(opened: Voice, voice: str, mine: VoiceDescription, source: int) -> None:
-    if source and not opened.set("source", source):
+def _set_source(player: Voice, voice: str, description: VoiceDescription, source: int) -> None:
+    if source and not player.set("source", source):
         raise BadRecording(f"{voice} does not ask who speaks: leave --source out")
-    if source > mine.speakers:
-        raise BadRecording(f"{voice} knows {mine.speakers} speakers: --source {source} is none of them")
+    if source > description.speakers:
+        raise BadRecording(f"{voice} knows {description.speakers} speakers: --source {source} is none of them")
 
 
-def _convert(opened: Voice, spoken: AnalysedSound) -> AnalysedSound:
-    opened.reset()
-    return AnalysedSound(streamed(opened, spoken.sound, BLOCK))
+def _convert(player: Voice, sound: AnalysedSound) -> AnalysedSound:
+    player.reset()
+    return AnalysedSound(streamed(player, sound.sound, BLOCK))
 
 
-def _wanted_f0(speech: Sequence[AnalysedSound], whom: tuple[float, float] | None) -> list[NDArray[np.float64]] | None:
-    """F0 as it should come out of each recording, Hz, 0 where unvoiced."""
-    if whom is None:
+def _wanted_f0(
+    speech: Sequence[AnalysedSound], target_lf0: tuple[float, float] | None
+) -> list[NDArray[np.float64]] | None:
+    """F0 as it should be after conversion, for each recording, Hz, 0 where unvoiced."""
+    if target_lf0 is None:
         return None
-    spoken = np.concatenate([np.log(heard.frames.f0[heard.frames.f0 > 0]) for heard in speech])
-    if len(spoken) < 2:
+    source_lf0 = np.concatenate([np.log(sound.frames.f0[sound.frames.f0 > 0]) for sound in speech])
+    if len(source_lf0) < 2:
         return None
-    mean, spread = float(spoken.mean()), max(float(spoken.std()), 1e-3)
+    mean, std = float(source_lf0.mean()), max(float(source_lf0.std()), 1e-3)
 
     def moved(f0: NDArray[np.float64]) -> NDArray[np.float64]:
-        lf0 = (np.log(np.maximum(f0, 1.0)) - mean) / spread * whom[1] + whom[0]
+        lf0 = (np.log(np.maximum(f0, 1.0)) - mean) / std * target_lf0[1] + target_lf0[0]
         return np.where(f0 > 0, np.exp(lf0), 0.0)
 
-    return [moved(heard.frames.f0) for heard in speech]
+    return [moved(sound.frames.f0) for sound in speech]
 
 
-def _similarities(material: EvaluationData, said: AnalysedSound) -> dict[str, Any]:
-    nothing = {"similarity_target": None, "similarity_source": None, "nearer_target": None}
-    if material.encoder is None or material.speaker is None:
-        return nothing
+def _similarities(data: EvaluationData, converted: AnalysedSound) -> dict[str, Any]:
+    unmeasured = {"similarity_target": None, "similarity_source": None, "nearer_target": None}
+    if data.encoder is None or data.source is None:
+        return unmeasured
     try:
-        whose = material.encoder.embed(said.low, FEATURE_RATE)
-    except ValueError:  # the voice said nothing
-        return nothing
-    to_source = similarity(whose, material.speaker)
-    to_target = None if material.person is None else similarity(whose, material.person)
+        embedding = data.encoder.embed(converted.resampled, FEATURE_RATE)
+    except ValueError:  # the voice gave silence
+        return unmeasured
+    to_source = similarity(embedding, data.source)
+    to_target = None if data.target is None else similarity(embedding, data.target)
     nearer = None if to_target is None else to_target > to_source
     return {"similarity_target": to_target, "similarity_source": to_source, "nearer_target": nearer}
 
 
-def _intelligibility(spoken: AnalysedSound, said: AnalysedSound) -> float | None:
+def _intelligibility(source: AnalysedSound, converted: AnalysedSound) -> float | None:
     try:
-        return intelligibility(spoken.sound, said.sound, RATE)
+        return intelligibility(source.sound, converted.sound, RATE)
     except (MetricUnavailable, ValueError):
         return None
 
 
-def _same_sentence(spoken: Recording, targets: Sequence[Recording]) -> Recording | None:
-    same = [target for target in targets if target.words and target.words == spoken.words]
-    return same[0] if len(same) == 1 else None
+def _same_sentence(recording: Recording, targets: Sequence[Recording]) -> Recording | None:
+    matches = [target for target in targets if target.words and target.words == recording.words]
+    return matches[0] if len(matches) == 1 else None
 
 
-def _distortion(wanted: AnalysedSound | None, said: AnalysedSound) -> float | None:
-    if wanted is None or not said.sound.any():
+def _distortion(wanted: AnalysedSound | None, converted: AnalysedSound) -> float | None:
+    if wanted is None or not converted.sound.any():
         return None
     try:
-        return mcd_db(wanted.mcep, said.mcep)
+        return mcd_db(wanted.mcep, converted.mcep)
     except MetricUnavailable:
         return None
 
@@ -227,7 +227,7 @@ def _median(values: list[float | None]) -> float | None:
 
 
 def _draw_spectrograms(path: Path, *sounds: Mono) -> None:
-    """Spectrograms up to 10 kHz, one below the other: what was said, what came out."""
+    """Spectrograms up to 10 kHz, one below the other: source and converted sound."""
     pictures = []
     for sound in sounds:
         hop, size = RATE // 200, 2048

@@ -1,4 +1,5 @@
-"""What a listening test found: mean ranks with 95 % confidence intervals, as figures and as a picture."""
+"""The result of a listening test: mean ranks with 95 % confidence intervals, as numbers and as a picture. Thread: the
+calling one."""
 
 from __future__ import annotations
 
@@ -26,10 +27,11 @@ class ListeningResult:
 
 
 def read_result(folder: Path) -> ListeningResult:
-    """Of FOLDER/ranks.csv. Raises BadListeningTest.
+    """The result of FOLDER/ranks.csv. Raises BadListeningTest.
 
     The intervals are percentiles of a bootstrap in two stages: listeners are drawn first, then trials of each, because
-    what one listener said is not as many opinions as he heard trials. A mean is over listeners, each weighing alike.
+    one listener's rankings are not as many independent opinions as there are trials. A mean is over listeners, all with
+    the same weight.
     """
     rows = read_ranks(folder)
     if not rows:
@@ -38,17 +40,17 @@ def read_result(folder: Path) -> ListeningResult:
     by_listener: dict[str, dict[str, dict[str, int]]] = {}
     for row in rows:
         by_listener.setdefault(row["listener"], {}).setdefault(row["trial"], {})[row["system"]] = int(row["rank"])
-    said = [
+    ranks_by_listener = [
         np.array([[trial[system] for system in systems] for trial in trials.values()], np.float64)
         for trials in by_listener.values()
     ]
-    means = np.mean([ranks.mean(0) for ranks in said], axis=0)
-    low, high = np.percentile(_bootstrap_means(said), [2.5, 97.5], axis=0)
+    means = np.mean([ranks.mean(0) for ranks in ranks_by_listener], axis=0)
+    low, high = np.percentile(_bootstrap_means(ranks_by_listener), [2.5, 97.5], axis=0)
     ranks = {
         system: (float(means[i]), float(low[i]), float(high[i]))
         for i, system in sorted(enumerate(systems), key=lambda item: (means[item[0]], item[1]))
     }
-    return ListeningResult(len(said), sum(map(len, said)), ranks)
+    return ListeningResult(len(ranks_by_listener), sum(map(len, ranks_by_listener)), ranks)
 
 
 def draw_result(result: ListeningResult, path: Path) -> None:
@@ -75,23 +77,23 @@ def draw_result(result: ListeningResult, path: Path) -> None:
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.set_facecolor(PAPER)
     with warnings.catch_warnings():
-        # A name in letters that matplotlib's own font lacks is drawn as boxes, and read in the figures printed.
+        # A name in a script that matplotlib's own font lacks is drawn as boxes; the printed result has it.
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         figure.savefig(path, format="png")
 
 
 def count_text(result: ListeningResult) -> str:
-    """Whose opinion it is."""
+    """How many listeners and trials the result comes from."""
     return f"{result.listeners} listener{'s' if result.listeners > 1 else ''}, {result.trials} trials ranked"
 
 
-def _bootstrap_means(said: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """(_RESAMPLES, systems) mean ranks. The same every time, so that a picture drawn twice is one picture."""
-    chance = np.random.default_rng(0)
-    drawn = chance.integers(len(said), size=(_RESAMPLES, len(said)))
-    means = np.zeros((_RESAMPLES, len(said), said[0].shape[1]))
-    for number, ranks in enumerate(said):
-        where = np.nonzero(drawn == number)
-        trials = chance.integers(len(ranks), size=(len(where[0]), len(ranks)))
-        means[where] = ranks[trials].mean(1)
+def _bootstrap_means(ranks_by_listener: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """(_RESAMPLES, systems) mean ranks; the same every time, so that the same result gives the same picture."""
+    rng = np.random.default_rng(0)
+    listeners = rng.integers(len(ranks_by_listener), size=(_RESAMPLES, len(ranks_by_listener)))
+    means = np.zeros((_RESAMPLES, len(ranks_by_listener), ranks_by_listener[0].shape[1]))
+    for number, ranks in enumerate(ranks_by_listener):
+        places = np.nonzero(listeners == number)
+        trials = rng.integers(len(ranks), size=(len(places[0]), len(ranks)))
+        means[places] = ranks[trials].mean(1)
     return np.asarray(means.mean(1))

@@ -1,6 +1,7 @@
-"""`guise calibrate performer`: some seconds before the camera -> the performer's face at rest, and how it opens.
+"""`guise calibrate performer`: some seconds in front of the camera -> the performer's face at rest, and how far it
+opens.
 
-Opens the camera as the picture engine does, follows the face with the same tracker, and keeps no picture. Runs in the
+Opens the camera as the picture engine does, tracks the face with the same tracker, and keeps no picture. Runs in the
 calling thread; the camera has its own.
 """
 
@@ -24,22 +25,22 @@ from models.features.retarget import neutral_of
 from models.features.types import Points
 
 MIN_FACES = 30
-"""Below a second's worth of faces a median says nothing."""
+"""With less than a second's worth of faces a median says nothing."""
 MIN_FACE_SHARE = 0.5
-"""Of the pictures must show a face, else the light or the place is wrong."""
+"""The share of pictures that must show a face; with less, the light or the place is wrong."""
 NO_PICTURE_S = 8.0
-"""Without a picture for this long the measurement is given up: a network camera may take its time to open."""
+"""After so long without a picture the measurement is given up: a network camera may take its time to open."""
 
 PerformerProgress = Callable[[float, int], None]
-"""(seconds measured, faces seen)"""
+"""(seconds measured, faces found)"""
 
 
 class NotCalibrated(Exception):
-    """No profile came of it; the message is one line that says what to change."""
+    """No profile could be measured; the message is one line that says what to change."""
 
 
 def measure_performer(camera: str, seconds: float, progress: PerformerProgress | None = None) -> Profile:
-    """Films for `seconds` and gives the profile.
+    """Records for `seconds` and returns the profile.
 
     Raises NotCalibrated, live.picture.sources.movie_frames.BadSource, models.features.face_points.LandmarkFileMissing.
     """
@@ -50,8 +51,8 @@ def measure_performer(camera: str, seconds: float, progress: PerformerProgress |
     source.start()
     try:
         newest_at = now()
-        first: float | None = None
-        while first is None or now() - first < seconds:
+        first_at: float | None = None
+        while first_at is None or now() - first_at < seconds:
             frame = source.mailbox.take(0.1)
             if frame is None:
                 source.watch()
@@ -59,18 +60,18 @@ def measure_performer(camera: str, seconds: float, progress: PerformerProgress |
                     raise NotCalibrated(f"no picture from {source.name}: {source.trouble or 'it does not answer'}")
                 continue
             newest_at = now()
-            if first is None:
-                first = newest_at
+            if first_at is None:
+                first_at = newest_at
             shape = frame.picture.shape[1], frame.picture.shape[0]
             if size != (0, 0) and shape != size:
                 raise NotCalibrated(f"the size of {source.name}'s picture changed while measuring: try again")
             size = shape
             frames += 1
-            seen = tracker.update(frame)
-            if seen is not None:
-                points.append(seen.points)
+            tracked = tracker.update(frame)
+            if tracked is not None:
+                points.append(tracked.points)
             if progress is not None:
-                progress(now() - first, len(points))
+                progress(now() - first_at, len(points))
     finally:
         source.close()
     if len(points) < min(MIN_FACES, max(frames, 1)) or len(points) < MIN_FACE_SHARE * frames:
@@ -78,11 +79,11 @@ def measure_performer(camera: str, seconds: float, progress: PerformerProgress |
             f"a face was seen in {len(points)} of {frames} pictures of {source.name}: "
             "sit alone before the camera, in even light, and look at it"
         )
-    clip = np.array(points, np.float32)
+    all_points = np.array(points, np.float32)
     return Profile.of_frame(
-        neutral_of(clip),
+        neutral_of(all_points),
         *size,
-        opening_ranges(clip),
+        opening_ranges(all_points),
         camera=Path(camera).name if "/" in camera else camera,
         faces=len(points),
         measured=datetime.date.today().isoformat(),

@@ -1,4 +1,5 @@
-"""What a manifest is made of: its words, and the parts that stand for themselves.
+"""The fields of a manifest, without the rules that hold between them: types, limits, and the parts that are objects of
+their own.
 
 Thread: any. Free of torch, onnx, onnxruntime and numpy.
 """
@@ -23,7 +24,7 @@ from pydantic import (
 from export.artifact.bad_model import is_printable
 
 MAX_PORT_BYTES = 2**26
-"""A port is allocated at its declared size: 64 MiB is a picture of 4096 x 4096, and no claim goes beyond."""
+"""A port is allocated at its declared size: 64 MiB holds a picture of 4096 x 4096, and no manifest may declare more."""
 MAX_PICTURE_SIDE = 4096
 
 
@@ -45,10 +46,11 @@ DType = Literal["uint8", "bool", "int32", "int64", "float16", "float32"]
 FEATURES: tuple[Reads, ...] = ("mcep", "lf0", "voiced")
 CONVERTED_FEATURES: tuple[Gives, ...] = ("converted_mcep", "converted_lf0", "converted_voiced")
 FILTER_RATE = 16000
-"""Hz: of a voice that says by what filter a sound is to go, as models.features.filtered_voice plays it."""
+"""Hz: the sample rate of a voice that gives a filter for the sound; models.features.filtered_voice plays it."""
 FILTER_LOOKAHEAD_MS = (10, 40)
 MCEPS = 36
-"""As models.features.speech has it, which this file, free of numpy, may not ask."""
+"""Mel-cepstral coefficients a frame; the same as in models.features.speech, which this module cannot import because it
+is free of numpy."""
 FRAMES_PER_S = 200
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -78,6 +80,8 @@ PercentileTriple = Annotated[tuple[FiniteFloat, FiniteFloat, FiniteFloat], After
 
 
 class ManifestPart(BaseModel):
+    """A part of a manifest: unknown keys are refused, and an instance never changes."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -88,7 +92,7 @@ class Port(ManifestPart):
     dtype: DType
 
     @model_validator(mode="after")
-    def _of_a_sane_size(self) -> Port:
+    def _within_largest_size(self) -> Port:
         size = _ITEM_BYTES[self.dtype]
         for dimension in self.shape:
             size *= dimension
@@ -98,7 +102,7 @@ class Port(ManifestPart):
 
 
 class LandmarkLines(ManifestPart):
-    """How the landmark drawing is drawn that the generator learned from; see models.features.face_lines."""
+    """How the landmark drawings were drawn that the generator was trained on; see models.features.face_lines."""
 
     style: Literal["smooth", "face2face"]
 
@@ -112,10 +116,11 @@ class Openings(ManifestPart):
 
 
 class Target(ManifestPart):
-    """The target's face as training saw it, in pixels of the generator's picture; retargeting aims at it.
+    """The target's face in the training data, in pixels of the generator's picture; retargeting maps a performer onto
+    it.
 
     `neutral` are its 68 points at rest; `residual_low` and `residual_high` how far each moved about them once the pose
-    was taken out. Pose is against neutral: `roll` in radians, `scale` a factor, shifts in eye distances.
+    was taken out. Pose is relative to neutral: `roll` in radians, `scale` a factor, shifts in eye distances.
     """
 
     neutral: Points68
@@ -129,7 +134,7 @@ class Target(ManifestPart):
 
 
 class Parameter(ManifestPart):
-    """Something a cue may set while the model performs; `name/parameter` is its OSC name."""
+    """Something that a cue may set while the model performs; `name/parameter` is its OSC name."""
 
     low: FiniteFloat
     high: FiniteFloat
@@ -144,8 +149,9 @@ class Parameter(ManifestPart):
 
 
 class SpeakerEntry(ManifestPart):
-    """One whom a voice knows: mean and standard deviation of ln F0 (Hz); `target` marks the one it becomes; `room` is
-    what was heard under the voice, see models.features.room_tone: its densities, dBFS, or nothing."""
+    """A speaker of a voice's training data: mean and standard deviation of ln F0 (Hz). `target` marks the one the voice
+    converts to. `room` is the noise of the room in the recordings, see models.features.room_tone: its densities in
+    dBFS, or nothing."""
 
     name: OneLine
     lf0_mean: FiniteFloat
@@ -155,7 +161,7 @@ class SpeakerEntry(ManifestPart):
 
 
 class Training(ManifestPart):
-    """Where the weights come from. `data_digest` is the data set's; `minutes` the time training took."""
+    """Where the weights come from. `data_digest` is that of the data set; `minutes` the duration of the training."""
 
     data_digest: OneLine
     steps: NonNegativeInt
@@ -167,7 +173,8 @@ class Training(ManifestPart):
 
 
 class ManifestFields(ManifestPart):
-    """The fields of a manifest; what they mean and which belong together is said by Manifest and the rules."""
+    """The fields of a manifest. Manifest says what they mean, and export.artifact.rules which of them belong
+    together."""
 
     version: Literal[1] = 1
     kind: Kind

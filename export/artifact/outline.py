@@ -1,6 +1,6 @@
-"""What an ONNX file says about itself, read without loading its weights and without believing its lengths.
+"""What an ONNX file says about itself, read without loading its weights and without trusting its lengths.
 
-An ONNX file is one protobuf message. This reader walks its skeleton (fields, lengths, names, shapes) through a small
+An ONNX file is one protobuf message. This reader walks its structure (fields, lengths, names, shapes) through a small
 window and skips the weights, so that it takes milliseconds, allocates by what the file holds and never by what it
 claims, and answers every damaged file with Malformed. `onnx.load` would read the whole file, and check no operator.
 Field numbers are those of onnx.proto3 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3).
@@ -10,13 +10,14 @@ Thread: any; a file is open only while `read_outline` runs. Free of torch, onnx 
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 MAX_FILE_BYTES = 2**31 - 1
-"""Bytes: protobuf, and so ONNX without external data, ends there."""
+"""The limit of protobuf, and so of ONNX without external data."""
 
 _WINDOW_BYTES = 16 * 1024
 _MAX_TEXT_BYTES = 1 << 20
@@ -57,7 +58,7 @@ class TensorPort:
 
 @dataclass
 class Outline:
-    """The skeleton of a model. `operators` are (domain, type), of subgraphs and local functions too."""
+    """The structure of a model. `operators` are (domain, type), those of subgraphs and local functions included."""
 
     metadata: list[tuple[str, str]] = field(default_factory=list)
     inputs: dict[str, TensorPort] = field(default_factory=dict)
@@ -65,7 +66,7 @@ class Outline:
     operators: set[tuple[str, str]] = field(default_factory=set)
     domains: set[str] = field(default_factory=set)
     external: list[str] = field(default_factory=list)
-    """Names of tensors whose data lies in another file."""
+    """Names of tensors whose data is in another file."""
 
 
 def read_outline(path: Path, *, metadata_only: bool = False) -> Outline:
@@ -73,7 +74,7 @@ def read_outline(path: Path, *, metadata_only: bool = False) -> Outline:
 
     Raises Malformed; OSError when the file cannot be read.
     """
-    # Not blocking, because a pipe that lies where a model should be would wait for a writer for ever.
+    # Not blocking, because a pipe in place of a model would wait for a writer for ever.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
         size = os.fstat(descriptor).st_size
@@ -81,13 +82,13 @@ def read_outline(path: Path, *, metadata_only: bool = False) -> Outline:
             raise Malformed("is empty: copy or export it again")
         if size > MAX_FILE_BYTES:
             raise Malformed(f"has {size / 1e9:.1f} GB, and a frozen model has less than 2: it is not one of ours")
-        return _OutlineReader(_WireReader(descriptor, size)).model(metadata_only)
+        return _OutlineReader(_WireReader(descriptor, size)).read_model(metadata_only)
     finally:
         os.close(descriptor)
 
 
 class _WireReader:
-    """Protobuf's wire format over an open file: every length is held against the end of what encloses it."""
+    """Protobuf's wire format over an open file: every length is compared with the end of the enclosing message."""
 
     def __init__(self, descriptor: int, size: int) -> None:
         self.size = size
@@ -96,7 +97,7 @@ class _WireReader:
         self._window = b""
         self._fields = 0
 
-    def at(self, position: int) -> int:
+    def byte(self, position: int) -> int:
         """The byte at `position`."""
         offset = position - self._start
         if not 0 <= offset < len(self._window):
@@ -104,7 +105,8 @@ class _WireReader:
             self._start, offset = position, 0
         return self._window[offset]
 
-    def chunk(self, start: int, end: int) -> bytes:
+    def bytes_of(self, start: int, end: int) -> bytes:
+        """The bytes from `start` to `end`; refuses more than a text may have."""
         if end - start > _MAX_TEXT_BYTES:
             raise Malformed(f"claims a text of {end - start} bytes: it is damaged, or not one of ours")
         offset = start - self._start
@@ -113,13 +115,15 @@ class _WireReader:
         return self._read(start, end - start)
 
     def text(self, start: int, end: int) -> str:
+        """The UTF-8 text from `start` to `end`."""
         try:
-            return self.chunk(start, end).decode()
+            return self.bytes_of(start, end).decode()
         except UnicodeDecodeError:
             raise Malformed("is damaged: a name in it is no text; copy or export it again") from None
 
     def fields(self, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-        """(number, wire type, a, b) of each field: a is a number's value; a to b is where a chunk lies."""
+        """(number, wire type, a, b) of each field: `a` is the value of a number; of any other field, `a` to `b` is its
+        place in the file."""
         position = start
         while position < end:
             self._fields += 1
@@ -142,7 +146,7 @@ class _WireReader:
             yield number, wire, position, position + length
             position += length
 
-    def numbers(self, start: int, end: int) -> Iterator[int]:
+    def packed_varints(self, start: int, end: int) -> Iterator[int]:
         """The numbers of a packed field."""
         position = start
         while position < end:
@@ -152,7 +156,7 @@ class _WireReader:
     def _varint(self, position: int, end: int) -> tuple[int, int]:
         value = shift = 0
         while position < end and shift < 70:
-            byte = self.at(position)
+            byte = self.byte(position)
             position += 1
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
@@ -180,17 +184,17 @@ class _WireReader:
 
 
 class _OutlineReader:
-    """Walks the messages of onnx.proto3 that an outline needs; every other field is skipped."""
+    """Reads the messages of onnx.proto3 that an outline needs; every other field is skipped."""
 
     def __init__(self, wire: _WireReader) -> None:
         self.wire = wire
         self.found = Outline()
 
-    def model(self, metadata_only: bool) -> Outline:
+    def read_model(self, metadata_only: bool) -> Outline:
         wire = self.wire
-        # Every writer puts the fields in their order, and the first, ir_version, is required: text, pictures and
-        # archives do not begin like this.
-        if wire.at(0) != 0x08:
+        # Every writer puts the fields in order, and the first, ir_version, is required: text, pictures and archives do
+        # not begin like this.
+        if wire.byte(0) != 0x08:
             raise Malformed("is not an ONNX file: a frozen model is what `guise export` writes")
         graphs = 0
         for number, kind, a, b in wire.fields(0, wire.size):
@@ -198,23 +202,23 @@ class _OutlineReader:
                 graphs += 1
                 _check_wire_type(kind, _LENGTH_DELIMITED)
                 if not metadata_only:
-                    self.graph(a, b, 0)
+                    self.read_graph(a, b, 0)
             elif number == 8:
                 _check_wire_type(kind, _LENGTH_DELIMITED)
-                self.found.domains.add(self.text_field(a, b, 1))
+                self.found.domains.add(self.read_text_field(a, b, 1))
             elif number == 14:
                 _check_wire_type(kind, _LENGTH_DELIMITED)
-                self.found.metadata.append((self.text_field(a, b, 1), self.text_field(a, b, 2)))
+                self.found.metadata.append((self.read_text_field(a, b, 1), self.read_text_field(a, b, 2)))
             elif number == 20:
                 raise Malformed("holds a training graph: it is not one of ours")
             elif number == 25 and not metadata_only:
                 _check_wire_type(kind, _LENGTH_DELIMITED)
-                self.function(a, b)
+                self.read_function(a, b)
         if graphs != 1:
             raise Malformed("holds two graphs" if graphs else "holds no graph: it is truncated, or no ONNX model")
         return self.found
 
-    def graph(self, start: int, end: int, depth: int) -> None:
+    def read_graph(self, start: int, end: int, depth: int) -> None:
         if depth > _MAX_DEPTH:
             raise Malformed(f"nests graphs more than {_MAX_DEPTH} deep: it is not one of ours")
         weights: set[str] = set()
@@ -222,15 +226,15 @@ class _OutlineReader:
         for number, kind, a, b in self.wire.fields(start, end):
             if number == 1:
                 _check_wire_type(kind, _LENGTH_DELIMITED)
-                self.node(a, b, depth)
+                self.read_node(a, b, depth)
             elif number == 5:
                 _check_wire_type(kind, _LENGTH_DELIMITED)
-                weights.add(self.tensor(a, b))
+                weights.add(self.read_tensor(a, b))
             elif number == 15:
                 raise _sparse_weights()
             elif number in (11, 12) and depth == 0:
                 _check_wire_type(kind, _LENGTH_DELIMITED)
-                name, port = self.value(a, b)
+                name, port = self.read_value(a, b)
                 ports = inputs if number == 11 else self.found.outputs
                 if name in ports:
                     raise Malformed("names an input or output twice: it is not one of ours")
@@ -238,7 +242,7 @@ class _OutlineReader:
         # Old writers list the weights among the inputs, too.
         self.found.inputs.update({name: port for name, port in inputs.items() if name not in weights})
 
-    def node(self, start: int, end: int, depth: int) -> None:
+    def read_node(self, start: int, end: int, depth: int) -> None:
         domain = operator = ""
         for number, kind, a, b in self.wire.fields(start, end):
             if number == 4:
@@ -249,44 +253,44 @@ class _OutlineReader:
                 domain = self.wire.text(a, b)
             elif number == 5:
                 _check_wire_type(kind, _LENGTH_DELIMITED)
-                self.attribute(a, b, depth)
+                self.read_attribute(a, b, depth)
         self.found.operators.add((domain, operator))
 
-    def attribute(self, start: int, end: int, depth: int) -> None:
+    def read_attribute(self, start: int, end: int, depth: int) -> None:
         for number, kind, a, b in self.wire.fields(start, end):
             if number in (5, 10):
                 _check_wire_type(kind, _LENGTH_DELIMITED)
-                self.tensor(a, b)
+                self.read_tensor(a, b)
             elif number in (6, 11):
                 _check_wire_type(kind, _LENGTH_DELIMITED)
-                self.graph(a, b, depth + 1)
+                self.read_graph(a, b, depth + 1)
             elif number in (22, 23):
                 raise _sparse_weights()
 
-    def function(self, start: int, end: int) -> None:
+    def read_function(self, start: int, end: int) -> None:
         for number, kind, a, b in self.wire.fields(start, end):
             if number == 7:
                 _check_wire_type(kind, _LENGTH_DELIMITED)
-                self.node(a, b, 1)
+                self.read_node(a, b, 1)
             elif number == 9:
                 _check_wire_type(kind, _LENGTH_DELIMITED)
-                self.found.domains.add(self.text_field(a, b, 1))
+                self.found.domains.add(self.read_text_field(a, b, 1))
             elif number == 10:
                 _check_wire_type(kind, _LENGTH_DELIMITED)
                 self.found.domains.add(self.wire.text(a, b))
             elif number == 11:
                 _check_wire_type(kind, _LENGTH_DELIMITED)
-                self.attribute(a, b, 1)
+                self.read_attribute(a, b, 1)
 
-    def tensor(self, start: int, end: int) -> str:
-        """Its name. Refuses a tensor that claims more elements than its bytes can hold."""
+    def read_tensor(self, start: int, end: int) -> str:
+        """The name of a tensor. Refuses one that claims more elements than its bytes can hold."""
         name, element, external = "", 0, False
         raw: int | None = None
         dims: list[int] = []
         for number, kind, a, b in self.wire.fields(start, end):
             if number == 1:
-                # [a] or, packed, a chunk of several; both are allowed for the same field.
-                for size in [a] if kind == _VARINT else self.wire.numbers(a, b):
+                # [a] or, packed, several in one field; both are allowed for the same field.
+                for size in [a] if kind == _VARINT else self.wire.packed_varints(a, b):
                     dims.append(size)
                     if len(dims) > _MAX_DIMENSIONS:
                         raise Malformed("holds a tensor of too many dimensions: it is not one of ours")
@@ -303,20 +307,12 @@ class _OutlineReader:
                 external = True
         if external:
             self.found.external.append(name)
-            return name
-        elements = 1
-        for size in dims:
-            elements *= size
-        # The densest element has four bits.
-        if elements > 2 * (end - start):
-            raise Malformed(f"claims a tensor of {elements} numbers in {end - start} bytes: it is damaged or forged")
-        width = _ELEMENT_BYTES.get(element)
-        if raw is not None and width is not None and raw != elements * width:
-            raise Malformed(f"claims {elements * width} bytes of weights where it holds {raw}: it is damaged or forged")
+        else:
+            _check_tensor_size(dims, element, raw, end - start)
         return name
 
-    def value(self, start: int, end: int) -> tuple[str, TensorPort]:
-        """Name and port of a graph's input or output."""
+    def read_value(self, start: int, end: int) -> tuple[str, TensorPort]:
+        """Name and port of an input or output of a graph."""
         name, port = "", None
         for number, kind, a, b in self.wire.fields(start, end):
             if number == 1:
@@ -324,12 +320,12 @@ class _OutlineReader:
                 name = self.wire.text(a, b)
             elif number == 2:
                 _check_wire_type(kind, _LENGTH_DELIMITED)
-                port = self.port(a, b)
+                port = self.read_port(a, b)
         if port is None:
             raise Malformed("has an input or output that is no tensor: it is not one of ours")
         return name, port
 
-    def port(self, start: int, end: int) -> TensorPort | None:
+    def read_port(self, start: int, end: int) -> TensorPort | None:
         """The tensor type in a TypeProto, None for a sequence or a map."""
         for number, kind, a, b in self.wire.fields(start, end):
             if number != 1:
@@ -344,14 +340,14 @@ class _OutlineReader:
                 elif part == 2:
                     _check_wire_type(part_kind, _LENGTH_DELIMITED)
                     shape += [
-                        self.dimension(e, f)
+                        self.read_dimension(e, f)
                         for n, k, e, f in self.wire.fields(c, d)
                         if n == 1 and k == _LENGTH_DELIMITED
                     ]
             return TensorPort(ELEMENT_TYPES.get(element, f"ONNX type {element}"), tuple(shape))
         return None
 
-    def dimension(self, start: int, end: int) -> int | None:
+    def read_dimension(self, start: int, end: int) -> int | None:
         size = None
         for number, kind, a, _ in self.wire.fields(start, end):
             if number == 1:
@@ -361,7 +357,7 @@ class _OutlineReader:
                 size = None
         return size
 
-    def text_field(self, start: int, end: int, wanted: int) -> str:
+    def read_text_field(self, start: int, end: int, wanted: int) -> str:
         """The text field `wanted` of the message there, "" when it has none."""
         text = ""
         for number, kind, a, b in self.wire.fields(start, end):
@@ -374,6 +370,17 @@ class _OutlineReader:
 def _check_wire_type(kind: int, wanted: int) -> None:
     if kind != wanted:
         raise Malformed("is damaged, or not an ONNX file: copy or export it again")
+
+
+def _check_tensor_size(dims: list[int], element: int, raw: int | None, held: int) -> None:
+    """Refuses a tensor that claims more than the `held` bytes of its message; `raw` are those of its raw data."""
+    elements = math.prod(dims)
+    # The densest element has four bits.
+    if elements > 2 * held:
+        raise Malformed(f"claims a tensor of {elements} numbers in {held} bytes: it is damaged or forged")
+    width = _ELEMENT_BYTES.get(element)
+    if raw is not None and width is not None and raw != elements * width:
+        raise Malformed(f"claims {elements * width} bytes of weights where it holds {raw}: it is damaged or forged")
 
 
 def _sparse_weights() -> Malformed:

@@ -1,9 +1,9 @@
-"""A checkpoint -> a frozen model: ONE .onnx file, checked against the network it comes from before it is there.
+"""A checkpoint -> a frozen model: ONE .onnx file, compared with the network it comes from before it is written.
 
-The graph is torch.export's, in standard operators with fixed shapes. Precision fp16 is fp16 STORAGE: weights lie in
-the file as float16 followed by a cast, which ONNX Runtime folds away when it loads, so the file is half as large and
-the arithmetic, on a CPU, is float32 all the same. Precision int8 is offered where it is sooner: both are run here, and
-one that is not is refused. Offline; uses torch.
+The graph is torch.export's, in standard operators with fixed shapes. Precision fp16 is fp16 STORAGE: weights are stored
+as float16 followed by a cast, which ONNX Runtime folds away when it loads, so the file is half as large and the
+arithmetic, on a CPU, is float32 all the same. Precision int8 is offered only where it is faster: both are timed here,
+and int8 that is not faster is refused. Offline; uses torch.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from models.training.checkpoint import LoadedRun, load_run
 from models.training.family import FreezePlan, WrongTarget, freeze_batch
 
 OPSET = 18
-"""The exporter's own: another would be reached by converting, and ONNX Runtime and TensorRT read this one."""
+"""The exporter's own: any other would be reached by conversion, and ONNX Runtime and TensorRT both read this one."""
 
 DTYPES = {
     torch.uint8: "uint8",
@@ -47,15 +47,16 @@ _MAX_FP16 = 65504.0
 CALIBRATION_SAMPLES = 24
 TIMED_ROUNDS = 40
 MAX_TIME_RATIO = 0.9
-"""int8 must take less than this share of fp32's time: it costs a level of the picture, and noise is no gain."""
+"""int8 must take less than this share of fp32's time: it costs up to a level of the picture, and a gain within the
+noise of timing is none."""
 
 
 class NotFrozen(Exception):
-    """A run that cannot be frozen as asked; one line with what to do."""
+    """A run cannot be frozen as requested; the message is one line with what to do."""
 
 
 class NotFaster(NotFrozen):
-    """int8 takes as long as fp32 on this machine; one line with both figures."""
+    """int8 takes as long as fp32 on this machine; the message is one line with both times."""
 
 
 def freeze(
@@ -68,11 +69,11 @@ def freeze(
     target: str | None = None,
     step: int | None = None,
 ) -> Manifest:
-    """Freezes a checkpoint of the training run in folder `run` to the file `out`, and returns its manifest: the newest,
-    or that of `step`.
+    """Freezes a checkpoint of the training run in folder `run` to the file `out` and returns its manifest: the newest
+    checkpoint, or that of `step`.
 
-    Nothing is written unless it is whole, passes model_file.check_model, and says what the network says. `name`
-    defaults to the name of `target`, of the data's person, or of the file. Raises NotFrozen,
+    The file is written only when it is complete, passes model_file.check_model, and gives the outputs of the network.
+    `name` defaults to the name of `target`, of the data's person, or of the file. Raises NotFrozen,
     models.training.checkpoint.BadRun, export.freeze.verify.NotFaithful, BadModel, OSError.
     """
     _check_request(out, subject, precision)
@@ -93,7 +94,7 @@ def freeze(
 
 
 def freeze_from_plan(plan: FreezePlan, out: Path, fields: Mapping[str, Any], precision: Precision = "fp32") -> Manifest:
-    """Freezes `plan` to `out`; `fields` are those of the manifest that the plan and the graph do not know.
+    """Freezes `plan` to `out`; `fields` are those of the manifest that neither the plan nor the graph provides.
 
     Raises as `freeze` does.
     """
@@ -104,26 +105,26 @@ def freeze_from_plan(plan: FreezePlan, out: Path, fields: Mapping[str, Any], pre
         manifest = Manifest(**{**fields, **plan.manifest, **ports, "precision": precision})
     except ValidationError as error:
         raise NotFrozen(f"{out} would have a manifest that does not hold: {model_file.first_error(error)}") from None
-    model = to_onnx(replace(plan, module=to_subpixel_conv(plan.module)))
+    onnx_model = to_onnx(replace(plan, module=to_subpixel_conv(plan.module)))
     if precision == "fp16":
-        store_fp16(model)
+        store_fp16(onnx_model)
     elif precision == "int8":
-        model = _faster_int8(model, manifest)
+        onnx_model = _faster_int8(onnx_model, manifest)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".guise-", dir=out.parent) as folder:
-        trial = Path(folder) / out.name
-        model_file.write_model(trial, model, manifest)
-        with open_session(trial, "cpu") as session:
-            found = parity(plan, session)
-    metrics = {**manifest.training.metrics, "parity": found.as_dict()}
+        temporary = Path(folder) / out.name
+        model_file.write_model(temporary, onnx_model, manifest)
+        with open_session(temporary, "cpu") as session:
+            parity_found = parity(plan, session)
+    metrics = {**manifest.training.metrics, "parity": parity_found.as_dict()}
     training = manifest.training.model_copy(update={"metrics": metrics})
     manifest = manifest.model_copy(update={"training": training})
-    model_file.write_model(out, model, manifest)
+    model_file.write_model(out, onnx_model, manifest)
     return manifest
 
 
 def to_onnx(plan: FreezePlan) -> ModelProto:
-    """`plan.module` as an ONNX model in standard operators, its shapes fixed, nothing in it about this machine."""
+    """`plan.module` as an ONNX model in standard operators, with fixed shapes and nothing about this machine in it."""
     with _quiet_export(), torch.no_grad():
         program = torch.export.export(plan.module, tuple(plan.inputs.values()), strict=False)
         exported = torch.onnx.export(
@@ -136,14 +137,14 @@ def to_onnx(plan: FreezePlan) -> ModelProto:
             external_data=False,
             verbose=False,
         )
-    assert exported is not None  # None is the answer of the old exporter alone.
+    assert exported is not None  # Only the old exporter returns None.
     model: ModelProto = exported.model_proto
     _strip_metadata(model)
     return model
 
 
 def store_fp16(model: ModelProto) -> None:
-    """Changes `model`'s float32 weights of two dimensions and more to float16 and a cast; raises NotFrozen.
+    """Changes float32 weights of two dimensions and more in `model` to float16 and a cast; raises NotFrozen.
 
     Biases and the gains of norms stay: they are a thousandth of the file.
     """
@@ -164,27 +165,27 @@ def store_fp16(model: ModelProto) -> None:
 
 
 def _faster_int8(model: ModelProto, manifest: Manifest) -> ModelProto:
-    """`model` in int8; raises NotFaster unless that gains something on this machine's CPU, and NotFrozen."""
-    # Imported here: the quantiser is slow to load, and the other precisions do without.
+    """`model` in int8. Raises NotFaster unless that is faster on this machine's CPU, and NotFrozen."""
+    # Imported here: the quantiser is slow to load, and the other precisions do not need it.
     from export.freeze.quantise import to_int8
 
-    # Another seed than parity's, so that nothing is judged on what it was calibrated by.
+    # Another seed than parity's, so that the test inputs are not those of the calibration.
     inputs = list(sample_inputs(manifest, np.random.default_rng(1), CALIBRATION_SAMPLES))
     if not inputs:
         raise NotFrozen("int8 is calibrated on drawings, and this reads none: export with --precision fp16")
     quantised = to_int8(model, inputs)
     _strip_metadata(quantised)
-    with tempfile.TemporaryDirectory(prefix="guise-int8-") as folder, ExitStack() as opened:
+    with tempfile.TemporaryDirectory(prefix="guise-int8-") as folder, ExitStack() as stack:
         sessions = {}
-        for name, each in (("fp32", model), ("int8", quantised)):
+        for name, candidate in (("fp32", model), ("int8", quantised)):
             path = Path(folder) / f"{name}.onnx"
-            model_file.write_model(path, each, manifest)
-            sessions[name] = opened.enter_context(open_session(path, "cpu"))
-        taken = time_interleaved(sessions, inputs, TIMED_ROUNDS)
-    if not median_ratio(taken["int8"], taken["fp32"]) < MAX_TIME_RATIO:
+            model_file.write_model(path, candidate, manifest)
+            sessions[name] = stack.enter_context(open_session(path, "cpu"))
+        times_ms = time_interleaved(sessions, inputs, TIMED_ROUNDS)
+    if not median_ratio(times_ms["int8"], times_ms["fp32"]) < MAX_TIME_RATIO:
         raise NotFaster(
-            f"int8 is not faster on this machine: {np.median(taken['int8']):.1f} ms against "
-            f"{np.median(taken['fp32']):.1f} ms in fp32 (medians of {TIMED_ROUNDS} runs in turn); "
+            f"int8 is not faster on this machine: {np.median(times_ms['int8']):.1f} ms against "
+            f"{np.median(times_ms['fp32']):.1f} ms in fp32 (medians of {TIMED_ROUNDS} runs in turn); "
             "export with --precision fp16"
         )
     return quantised
@@ -202,11 +203,11 @@ def _check_request(out: Path, subject: str, precision: str) -> None:
 
 
 def _port_fields(plan: FreezePlan) -> dict[str, Any]:
-    """The manifest's inputs and outputs, as the module has them."""
-    answer = freeze_batch(plan.inputs, plan.module)
-    if len(answer) != len(plan.outputs):
-        raise NotFrozen(f"the network gives {len(answer)} outputs, where the family names {len(plan.outputs)}")
-    outputs = dict(zip(plan.outputs, answer, strict=True))
+    """The manifest's inputs and outputs, from what the module takes and gives."""
+    outputs_given = freeze_batch(plan.inputs, plan.module)
+    if len(outputs_given) != len(plan.outputs):
+        raise NotFrozen(f"the network gives {len(outputs_given)} outputs, where the family names {len(plan.outputs)}")
+    outputs = dict(zip(plan.outputs, outputs_given, strict=True))
     return {"inputs": _as_port_fields(plan.inputs), "outputs": _as_port_fields(outputs)}
 
 
@@ -227,13 +228,13 @@ def _training_fields(loaded: LoadedRun) -> dict[str, Any]:
 
 
 def _strip_metadata(model: ModelProto) -> None:
-    """Takes out what the exporter notes down about this machine's files, and the shapes between the operators."""
+    """Removes what the exporter notes about files of this machine, and the shapes between the operators."""
     graph = model.graph
     del graph.value_info[:]
     del model.metadata_props[:]
     del graph.metadata_props[:]
-    described: Sequence[Any] = [*graph.node, *graph.input, *graph.output, *graph.initializer]
-    for part in described:
+    parts: Sequence[Any] = [*graph.node, *graph.input, *graph.output, *graph.initializer]
+    for part in parts:
         part.doc_string = ""
         del part.metadata_props[:]
     model.doc_string = graph.doc_string = ""
@@ -241,10 +242,10 @@ def _strip_metadata(model: ModelProto) -> None:
 
 @contextmanager
 def _quiet_export() -> Iterator[None]:
-    """Holds back two things that torch says while exporting, each by its name; all else is heard."""
+    """Suppresses two messages that torch emits while exporting, each by its name; all others pass."""
     registry = logging.getLogger("torch.onnx._internal.exporter._registration")
     before = registry.level
-    # It tells four times that torchvision, which nothing here needs, is not installed.
+    # It says four times that torchvision is not installed, which nothing here needs.
     registry.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():

@@ -1,9 +1,10 @@
-"""A transposed convolution as the one small convolution it is: the same numbers, sooner on a CPU.
+"""A transposed convolution as one small convolution and an interleaving (sub-pixel convolution): the same numbers,
+faster on a CPU.
 
 A 4x4 transposed convolution of stride 2 gives each pixel of its output from 2x2 pixels of its input, by one of four
-kernels, as the pixel's row and column are even or odd. One 2x2 convolution with four times the channels answers all
-four, and interleaving them gives the picture. ONNX Runtime's plain convolution is blocked for the processor's vectors,
-its transposed one is not: ngf 32 at 256 takes 16.2 ms instead of 18.2 on 2 cores. Uses torch; offline.
+kernels, as the pixel's row and column are even or odd. One 2x2 convolution with four times the channels computes all
+four, and interleaving them gives the picture. ONNX Runtime's plain convolution is blocked for the vectors of the
+processor, its transposed one is not: ngf 32 at 256 takes 16.2 ms instead of 18.2 on 2 cores. Uses torch; offline.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import torch
 from torch import Tensor, nn
 
 _KERNEL_ROWS = ((3, 1), (2, 0))
-"""Rows (or columns) of the 4x4 kernel that an even and an odd output row take, for the input row before and at it."""
+"""The rows (or columns) of the 4x4 kernel for an even and an odd output row, each for the input row before and at it.
+"""
 
 
 class SubpixelConv(nn.Module):
-    """(N, C, H, W) -> (N, D, 2H, 2W), as the transposed convolution it is made of."""
+    """(N, C, H, W) -> (N, D, 2H, 2W), like the transposed convolution it is built from."""
 
     def __init__(self, transposed: nn.ConvTranspose2d) -> None:
         super().__init__()
@@ -34,7 +36,8 @@ class SubpixelConv(nn.Module):
                 self.four.bias.copy_(transposed.bias.repeat(4))
 
     def forward(self, x: Tensor) -> Tensor:
-        # Over one row and column more than x has: even rows read the window that ends at them, odd ones the next.
+        # The convolution gives one row and column more than x has: even rows use the window that ends at them, odd ones
+        # the next.
         even_even, even_odd, odd_even, odd_odd = self.four(x).chunk(4, 1)
         even = torch.stack([even_even[..., :-1, :-1], even_odd[..., :-1, 1:]], -1).flatten(-2)
         odd = torch.stack([odd_even[..., 1:, :-1], odd_odd[..., 1:, 1:]], -1).flatten(-2)
@@ -42,7 +45,8 @@ class SubpixelConv(nn.Module):
 
 
 def to_subpixel_conv(module: nn.Module) -> nn.Module:
-    """A copy of `module` in which every such transposed convolution is its phases; others stay as they are."""
+    """A copy of `module` in which every transposed convolution of 4x4 and stride 2 is a SubpixelConv; others are
+    kept."""
     return _replace_transposed(copy.deepcopy(module))
 
 

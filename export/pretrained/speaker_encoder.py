@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from export.metrics.voice import MetricUnavailable, Sound
 
 Embedding = NDArray[np.float64]
-"""256 numbers of length 1: two sentences of one speaker lie at a cosine of about 0.9, of two speakers at 0.5 to 0.7."""
+"""256 numbers of length 1: two sentences of one speaker have a cosine of about 0.9, of two speakers 0.5 to 0.7."""
 
 RATE = 16000
-"""Hz that the speaker's network and STOI hear at."""
+"""Hz: the sample rate of the network and of STOI."""
 _WINDOW_FRAMES = 160
 _FRAME_SAMPLES = 160
 _WINDOWS_PER_S = 1.3
@@ -28,10 +28,11 @@ _LOUDNESS_DBFS = -30.0
 
 
 class SpeakerEncoder:
-    """Whose voice it is: the embedding of Resemblyzer 0.1.4 (Wan et al., "Generalized End-to-End Loss for Speaker
-    Verification", arXiv 1710.10467): mel powers, three LSTM layers, a linear one, windows of 1.6 s averaged.
+    """The embedding of Resemblyzer 0.1.4 (Wan et al., "Generalized End-to-End Loss for Speaker Verification", arXiv
+    1710.10467): mel powers, three LSTM layers, a linear one, averaged over windows of 1.6 s.
 
-    Its weights are read from the installed package, whose own code is left alone: it imports what Python no longer has.
+    Its weights are read from the installed package, whose own code is not imported: it needs modules that Python no
+    longer has.
     """
 
     def __init__(self) -> None:
@@ -49,38 +50,38 @@ class SpeakerEncoder:
         self._mel = librosa.filters.mel(sr=RATE, n_fft=400, n_mels=40)
 
     def embed(self, sound: Sound, sample_rate: int) -> Embedding:
-        """The speaker of a sentence. Raises ValueError for silence."""
+        """The embedding of a sentence. Raises ValueError for silence."""
         import torch
 
-        heard = _at_least_as_loud(_resampled(sound, sample_rate))
-        mels = self._mels(heard)
-        windows = np.stack([mels[start : start + _WINDOW_FRAMES] for start in _window_starts(len(heard))])
+        sound_16k = _at_least_as_loud(_at_network_rate(sound, sample_rate))
+        mels = self._mels(sound_16k)
+        windows = np.stack([mels[start : start + _WINDOW_FRAMES] for start in _window_starts(len(sound_16k))])
         with torch.no_grad():
             _, (hidden, _) = self._lstm(torch.from_numpy(windows))
             each = torch.relu(self._linear(hidden[-1])).double().numpy()
         each /= np.linalg.norm(each, axis=1, keepdims=True)
         return _unit_vector(each.mean(0))
 
-    def _mels(self, heard: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(frames, 40) mel powers, a frame every 10 ms, silence behind the end so that the last window is whole."""
+    def _mels(self, sound_16k: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(frames, 40) mel powers, a frame every 10 ms, padded with silence so that the last window is whole."""
         import librosa
 
-        length = (_window_starts(len(heard))[-1] + _WINDOW_FRAMES) * _FRAME_SAMPLES
-        padded = np.pad(heard, (0, max(0, length - len(heard))))
+        length = (_window_starts(len(sound_16k))[-1] + _WINDOW_FRAMES) * _FRAME_SAMPLES
+        padded = np.pad(sound_16k, (0, max(0, length - len(sound_16k))))
         power = np.abs(librosa.stft(padded, n_fft=400, hop_length=_FRAME_SAMPLES)) ** 2
         return np.ascontiguousarray((self._mel @ power).T, np.float32)
 
 
 def mean_embedding(embeddings: Iterable[Embedding]) -> Embedding:
-    """The middle of a speaker's sentences: what similarities are measured to. Raises ValueError for none."""
-    all_of_them = list(embeddings)
-    if not all_of_them:
+    """The mean of a speaker's sentences, to which similarities are measured. Raises ValueError for none."""
+    vectors = list(embeddings)
+    if not vectors:
         raise ValueError("no sentence was given, so nobody can be described")
-    return _unit_vector(np.mean(all_of_them, axis=0))
+    return _unit_vector(np.mean(vectors, axis=0))
 
 
 def similarity(sentence: Embedding, speaker: Embedding) -> float:
-    """Cosine of a sentence's embedding to a speaker's mean: 1 is the same, 0.5 to 0.7 is somebody else."""
+    """Cosine of a sentence's embedding to a speaker's mean: 1 is the same, 0.5 to 0.7 another speaker."""
     return float(sentence @ speaker)
 
 
@@ -92,9 +93,9 @@ def _weights_file() -> Path:
     raise MetricUnavailable("speaker similarity needs Resemblyzer's weights: pip install --no-deps resemblyzer")
 
 
-def _resampled(sound: Sound, sample_rate: int) -> NDArray[np.float32]:
-    heard = np.asarray(sound, np.float32)
-    return heard if sample_rate == RATE else np.asarray(soxr.resample(heard, sample_rate, RATE), np.float32)
+def _at_network_rate(sound: Sound, sample_rate: int) -> NDArray[np.float32]:
+    sound_16k = np.asarray(sound, np.float32)
+    return sound_16k if sample_rate == RATE else np.asarray(soxr.resample(sound_16k, sample_rate, RATE), np.float32)
 
 
 def _at_least_as_loud(sound: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -210,7 +210,7 @@ def _of(session: FrozenSession) -> Candidate:
     if session.provider == "CPU":
         raise RuntimeError(session.fallback)
     session.warm()
-    graph = "graph" if isinstance(session, CudaSession) and session.replays else "no graph"
+    graph = "graph" if isinstance(session, CudaSession) and session.uses_graph else "no graph"
     return Candidate(
         f"{session.provider}, {graph}, {session.manifest.precision} model",
         session.arithmetic,

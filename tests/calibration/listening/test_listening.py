@@ -63,7 +63,7 @@ def arrived(server: ListeningServer) -> dict:
     assert status == 200
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     assert page.count(b"</script>") == 1
-    found = re.search(rb"const told = (\{.*\});", page)
+    found = re.search(rb"const data = (\{.*\});", page)
     assert found
     return json.loads(found[1])
 
@@ -123,7 +123,7 @@ def test_nothing_but_the_test_is_served_and_nothing_but_its_ranks_are_taken(tmp_
 
 def test_each_listener_has_an_order_of_his_own(tmp_path: Path) -> None:
     test = ListeningTest(folders(tmp_path, "a", "b", "c"), tmp_path / "out")
-    listeners = [test.listener(test.arrive()) for _ in range(20)]
+    listeners = [test.listener(test.add_listener()) for _ in range(20)]
     assert len({tuple(t.name for t in someone.trials) for someone in listeners if someone}) > 1
     assert len({t.systems for someone in listeners if someone for t in someone.trials}) == 6
 
@@ -132,10 +132,10 @@ def test_a_row_that_a_crash_cut_short_costs_that_trial_alone(tmp_path: Path) -> 
     systems, out = folders(tmp_path, "a", "b"), tmp_path / "out"
     for _ in range(2):
         test = ListeningTest(systems, out)
-        someone = test.arrive()
+        someone = test.add_listener()
         listener = test.listener(someone)
         assert listener
-        assert test.rank(someone, 0, listener.trials[0].sounds)
+        assert test.save_ranking(someone, 0, listener.trials[0].sounds)
         with (out / "ranks.csv").open("a") as file:
             file.write("2026-01-01T00:00:00+00:00,xyz,one,a,1,1\n2026-01-01T00:00:00+00:00,xyz,on")
     rows = read_ranks(out)

@@ -196,7 +196,7 @@ def test_a_hiss_that_nobody_was_taught_is_no_blast(frozen: Path) -> None:
 
 def test_speech_that_would_be_louder_throughout_is_not(frozen: Path) -> None:
     mapping = open_frozen_voice(frozen, "cpu")._singers[0].mapping  # type: ignore[attr-defined]
-    mapping._change = lambda mcep, converted: 5.0
+    mapping._envelope_change = lambda mcep, converted: 5.0
     spoken, said = 0.0, 0.0
     for hop in range(300):
         envelope = np.full((4, 513), 1e-3 * (1 + hop % 7))

@@ -94,7 +94,7 @@ def test_it_performs_frame_after_frame_into_the_same_buffers(look: Path, card: C
     with card.open(look) as session:
         session.warm()
         assert session.fallback is None
-        assert session.replays
+        assert session.uses_graph
         first = session.run(lines=lines)["picture"]
         np.testing.assert_array_equal(first, 255 - lines)
         assert session.run(lines=255 - lines)["picture"] is first
@@ -122,7 +122,7 @@ def test_a_capture_that_is_refused_leaves_a_session_without_a_graph(look: Path, 
         session.fallback = "performing on CUDA instead of TensorRT: TensorRT: no engine"
         session.warm()
         session.warm()
-        assert not session.replays
+        assert not session.uses_graph
         assert session.fallback == (
             "performing on CUDA instead of TensorRT: TensorRT: no engine; CUDA performs without a CUDA graph: "
             "CUDA failure 900: operation not permitted when stream is capturing"
@@ -144,7 +144,7 @@ def test_a_graph_that_shows_the_past_is_not_used(
     monkeypatch.setattr(Pretending, "run_with_iobinding", frozen)
     with card.open(look) as session:
         session.warm()
-        assert not session.replays
+        assert not session.uses_graph
         assert "says something else, by 2" in str(session.fallback)
         np.testing.assert_array_equal(session.run(lines=lines)["picture"], 255 - lines)
 
@@ -243,7 +243,7 @@ def test_a_capture_waits_for_the_frame_that_is_being_made_and_for_who_builds(
         assert "0" not in other.runs[0]
         may_end.set()
         frame.join(5)
-        _until(lambda: warming.replays)
+        _until(lambda: warming.uses_graph)
 
         third = Card()
         third.before_build = lambda graph: _wait(may_build)

@@ -84,9 +84,9 @@ def test_a_model_frozen_anew_has_another_engine(look: Path, builder: list[Path])
 
 def test_kernels_times_are_shared_by_models_and_by_no_other_card(look: Path) -> None:
     key = tensorrt.engine_key(look)
-    assert key.model_copy(update={"model": "0" * 64, "runtime": "1.22.0"}).timing == key.timing
+    assert key.model_copy(update={"model": "0" * 64, "runtime": "1.22.0"}).timing_folder == key.timing_folder
     for other in ({"gpu": "NVIDIA H100"}, {"capability": "9.0"}, {"tensorrt": 101300}):
-        assert key.model_copy(update=other).timing != key.timing
+        assert key.model_copy(update=other).timing_folder != key.timing_folder
 
 
 def _cut(folder: Path) -> None:
@@ -143,7 +143,7 @@ def test_broken_times_of_kernels_are_forgotten(
     look: Path, builder: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = tensorrt._run_builder
-    timing = tensorrt.engine_key(look).timing
+    timing = tensorrt.engine_key(look).timing_folder
     timing.mkdir(parents=True)
     (timing / "kernels.timing").write_bytes(b"broken")
 
