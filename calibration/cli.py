@@ -1,4 +1,5 @@
-"""The verbs `guise calibrate`, `evaluate`, `listen`, `doctor` and `bench`. Each imports what it needs when called."""
+"""The verbs `guise calibrate`, `evaluate`, `listen`, `doctor` and `bench`. Each imports what it needs when it is
+called."""
 
 from __future__ import annotations
 
@@ -46,12 +47,12 @@ def calibrate_performer(
     try:
         with Console(stderr=True).status("looking for a face ...") as status:
 
-            def tell(at_s: float, faces: int) -> None:
+            def show_progress(at_s: float, faces: int) -> None:
                 status.update(
                     f"{max(seconds - at_s, 0):.0f} s left, {faces} faces measured; rest, then speak, laugh, blink"
                 )
 
-            profile = measure_performer(camera, seconds, tell)
+            profile = measure_performer(camera, seconds, show_progress)
         out.write_text(profile.to_toml(), "utf-8")
     except (NotCalibrated, BadSource, LandmarkFileMissing) as error:
         _refuse(error)
@@ -71,7 +72,7 @@ evaluate = typer.Typer(
 
 
 @evaluate.command("face")
-def evaluate_look(
+def evaluate_face(
     look: Annotated[Path, typer.Option(metavar="FILE", help="The frozen look")],
     footage: Annotated[list[Path], typer.Option(metavar="VIDEO", help="Who drives it; give it again for more")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where figures.json, movies and contact sheets go")],
@@ -86,7 +87,7 @@ def evaluate_look(
     from rich.console import Console
 
     from calibration.evaluate.driven_look import BadFootage
-    from calibration.evaluate.evaluate_face import evaluate_look as run
+    from calibration.evaluate.evaluate_face import evaluate_look as evaluate
     from export.artifact.bad_model import BadModel
     from live.picture.sources.movie_frames import BadSource
     from models.features.face_points import LandmarkFileMissing
@@ -97,10 +98,10 @@ def evaluate_look(
     try:
         with Console(stderr=True).status("opening the look ...") as status:
 
-            def tell(what: str, done: int, of: int) -> None:
+            def show_progress(what: str, done: int, of: int) -> None:
                 status.update(f"{what} ({done + 1} of {of}) ...")
 
-            metrics = run(look, footage, target or [], out, tell)
+            metrics = evaluate(look, footage, target or [], out, show_progress)
     except (BadModel, BadSource, BadFootage, LandmarkFileMissing) as error:
         _refuse(error)
     except OSError as error:
@@ -130,7 +131,7 @@ def evaluate_voice(
     """
     from rich.console import Console
 
-    from calibration.evaluate.compare_voices import evaluate_voices as run
+    from calibration.evaluate.compare_voices import evaluate_voices as evaluate
     from calibration.measure.recordings import BadRecording
     from export.artifact.bad_model import BadModel
     from live.sound.files import BadSound
@@ -141,16 +142,16 @@ def evaluate_voice(
     try:
         with Console(stderr=True).status("opening the voice ...") as status:
 
-            def tell(what: str, done: int, of: int) -> None:
+            def show_progress(what: str, done: int, of: int) -> None:
                 status.update(f"{what} ({done + 1} of {of}) ...")
 
-            found = run(voice, speech, target or [], out, source, tell)
+            metrics_by_voice = evaluate(voice, speech, target or [], out, source, show_progress)
     except (BadModel, BadSound, BadRecording, ValueError) as error:
         _refuse(error)
     except OSError as error:
         _refuse(f"{out} cannot be written: {error.strerror or error}")
-    for name, metrics in found.items():
-        _print_voice(metrics, out if len(found) == 1 else out / name)
+    for name, metrics in metrics_by_voice.items():
+        _print_voice(metrics, out if len(metrics_by_voice) == 1 else out / name)
 
 
 def _print_voice(metrics: dict[str, Any], out: Path) -> None:
@@ -167,10 +168,14 @@ def _print_voice(metrics: dict[str, Any], out: Path) -> None:
     if metrics["nearer_target"] is not None:
         print(f"nearer the target than the source: {metrics['nearer_target']} of {metrics['of']}")
     if metrics["coverage"] is not None:
-        four = ("precision", "recall", "density", "coverage")
-        best = metrics["prdc_of_target"]
-        of_best = "" if best is None else f" (the target's own: {', '.join(f'{best[name]:.2f}' for name in four)})"
-        print(f"{', '.join(four)}: {', '.join(f'{metrics[name]:.2f}' for name in four)}{of_best}")
+        fields = ("precision", "recall", "density", "coverage")
+        target_prdc = metrics["prdc_of_target"]
+        of_target = (
+            ""
+            if target_prdc is None
+            else f" (the target's own: {', '.join(f'{target_prdc[name]:.2f}' for name in fields)})"
+        )
+        print(f"{', '.join(fields)}: {', '.join(f'{metrics[name]:.2f}' for name in fields)}{of_target}")
     if metrics["reconstruction_db"] is not None:
         print(f"lost on the target's own voice: {metrics['reconstruction_db']:.1f} dB")
     if metrics["missing"]:
@@ -241,28 +246,28 @@ def _serve_listening(sounds: list[Path], out: Path, question: str) -> None:
     if test.left_out:
         print(f"left out, for not all have them: {', '.join(test.left_out)}")
 
-    def tell(url: str) -> None:
+    def show_progress(url: str) -> None:
         print(f"open {url} in a browser of this machine, again for each listener; Ctrl-C ends the test", flush=True)
 
-    serve(test, question, tell)
+    serve(test, question, show_progress)
     print(f"\nranks: {out / 'ranks.csv'}; next: guise listen --result {out}")
 
 
 def _print_listening(folder: Path) -> None:
     from calibration.listening.result import count_text, draw_result, read_result
 
-    found = read_result(folder)
-    print(count_text(found))
-    for system, (mean, low, high) in found.ranks.items():
+    result_found = read_result(folder)
+    print(count_text(result_found))
+    for system, (mean, low, high) in result_found.ranks.items():
         print(f"  {system}: mean rank {mean:.2f}, 95 % within {low:.2f} to {high:.2f}")
-    if found.listeners == 1:
+    if result_found.listeners == 1:
         print("one listener: the interval tells of his trials, not of other people")
-    draw_result(found, folder / "result.png")
+    draw_result(result_found, folder / "result.png")
     print(f"picture: {folder / 'result.png'}")
 
 
 def doctor(
-    json_too: Annotated[bool, typer.Option("--json", help="Print one JSON object instead")] = False,
+    as_json_object: Annotated[bool, typer.Option("--json", help="Print one JSON object instead")] = False,
 ) -> None:
     """What this machine has, and what to install. Ends with 1 when something essential is missing.
 
@@ -271,7 +276,7 @@ def doctor(
     from calibration.doctor import as_json, examine, healthy
 
     findings = examine()
-    if json_too:
+    if as_json_object:
         print(json.dumps(as_json(findings), indent=1))
     else:
         from rich.console import Console
@@ -328,21 +333,25 @@ def bench(
         if json_out is not None:
             _write(json_out, metrics)
     if not names:
-        long = [f"`guise bench {name}` ({b.minutes:g} min: {b.what})" for name, b in BENCHMARKS.items() if not b.quick]
-        print(f"not run: {', '.join(long)}; all: `guise bench all`")
+        not_run = [
+            f"`guise bench {name}` ({entry.minutes:g} min: {entry.what})"
+            for name, entry in BENCHMARKS.items()
+            if not entry.quick
+        ]
+        print(f"not run: {', '.join(not_run)}; all: `guise bench all`")
     if failed:
         raise typer.Exit(1)
 
 
 bench.__doc__ = f"{bench.__doc__}\n\nMeasurements:\n\n" + "\n\n".join(
-    f"{name}: {b.what}; about {b.minutes:g} min{'' if b.quick else ', only when named'}"
-    for name, b in BENCHMARKS.items()
+    f"{name}: {entry.what}; about {entry.minutes:g} min{'' if entry.quick else ', only when named'}"
+    for name, entry in BENCHMARKS.items()
 )
 
 
 def _chosen(names: list[str]) -> list[str]:
     if not names:
-        return [name for name, b in BENCHMARKS.items() if b.quick]
+        return [name for name, entry in BENCHMARKS.items() if entry.quick]
     if names == ["all"]:
         return list(BENCHMARKS)
     for name in names:

@@ -1,4 +1,5 @@
-"""Whether the tracker keeps a face, gives dlib's own points, and invents none; beside face2face-demo's way."""
+"""Whether the tracker keeps a face, gives dlib's own points, and finds none where there is none; beside
+face2face-demo's method."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ STILLS = 10
 
 
 def run(options: BenchOptions) -> dict[str, Any]:
-    """Every frame of talkerA at 400x300, stills of him, dlib's own annotated pictures, and movies without a face."""
+    """Every frame of talkerA at 400x300, stills of the same man, dlib's own annotated pictures, and movies without a
+    face."""
     video = required_video(options, TALKER_A)
     folder = footage_folder(options)
     assert folder is not None
@@ -47,33 +49,33 @@ def run(options: BenchOptions) -> dict[str, Any]:
 def _kept(video: Path) -> dict[str, Any]:
     tracker = Tracker(FacePoints())
     detector, predictor = dlib.get_frontal_face_detector(), dlib.shape_predictor(str(landmark_file()))
-    took, old_took = [], []
-    lost, old_lost, old_streak, longest_streak = 0, 0, 0, 0
+    times_ms, face2face_times_ms = [], []
+    lost, face2face_lost, streak, longest_streak = 0, 0, 0, 0
     for frame in FileFrames(video):
-        start = now()
-        seen = tracker.update(frame)
-        middle = now()
-        old = face2face_points(frame.picture, detector, predictor)
-        took.append((middle - start) * 1e3)
-        old_took.append((now() - middle) * 1e3)
-        lost += seen is None
-        old_lost += old is None
-        old_streak = old_streak + 1 if old is None else 0
-        longest_streak = max(longest_streak, old_streak)
-    p50, p95, p99 = np.percentile(took, [50, 95, 99])
+        started = now()
+        tracked = tracker.update(frame)
+        tracked_at = now()
+        face2face = face2face_points(frame.picture, detector, predictor)
+        times_ms.append((tracked_at - started) * 1e3)
+        face2face_times_ms.append((now() - tracked_at) * 1e3)
+        lost += tracked is None
+        face2face_lost += face2face is None
+        streak = streak + 1 if face2face is None else 0
+        longest_streak = max(longest_streak, streak)
+    p50, p95, p99 = np.percentile(times_ms, [50, 95, 99])
     return {
         "video": video.name,
-        "frames": len(took),
-        "lost_share": lost / len(took),
+        "frames": len(times_ms),
+        "lost_share": lost / len(times_ms),
         "tracker_ms": {"p50": float(p50), "p95": float(p95), "p99": float(p99)},
-        "face2face_lost_share": old_lost / len(took),
+        "face2face_lost_share": face2face_lost / len(times_ms),
         "face2face_longest_loss": longest_streak,
-        "face2face_ms": float(np.median(old_took)),
+        "face2face_ms": float(np.median(face2face_times_ms)),
     }
 
 
 def _still(video: Path) -> dict[str, Any]:
-    """A still, shown for some frames: the tracker's points against a direct dlib call on the box it names."""
+    """A still, shown for some frames: the points of the tracker against a direct call of dlib on the same box."""
     every = max((FileFrames(video).frames or 1000) // STILLS, 1)
     detector, predictor = dlib.get_frontal_face_detector(), dlib.shape_predictor(str(landmark_file()))
     equal, farthest, stills = 0, 0.0, 0
@@ -82,16 +84,16 @@ def _still(video: Path) -> dict[str, Any]:
         if frame.index % every or not detector(frame.picture, 0):
             continue
         tracker = Tracker(finder)
-        seen = None
+        tracked = None
         for i in range(STILL_FRAMES):
-            seen = tracker.update(Frame(frame.picture, i / 30, i))
-        if seen is None:
+            tracked = tracker.update(Frame(frame.picture, i / 30, i))
+        if tracked is None:
             continue
         stills += 1
-        shape = predictor(frame.picture, dlib.rectangle(*seen.box))
+        shape = predictor(frame.picture, dlib.rectangle(*tracked.box))
         direct = np.array([(p.x, p.y) for p in shape.parts()], np.float32)
-        equal += bool((np.rint(seen.points) == direct).all())
-        farthest = max(farthest, float(np.abs(seen.points - direct).max()))
+        equal += bool((np.rint(tracked.points) == direct).all())
+        farthest = max(farthest, float(np.abs(tracked.points - direct).max()))
     return {"stills": stills, "equal_when_rounded": equal, "farthest_px": farthest}
 
 

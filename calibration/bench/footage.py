@@ -1,4 +1,4 @@
-"""What the measurements film: real footage where there is some, else the demo performer."""
+"""What the benchmarks use as camera picture: real footage where there is some, else the demo performer."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ SIZE = (640, 480)
 
 
 def footage_folder(options: BenchOptions) -> Path | None:
-    """The folder of real footage, or None."""
-    given = options.footage
+    """The folder of real footage, or None. Raises NotMeasured for a --footage that is no folder."""
+    asked_for = options.footage
     data = os.environ.get("GUISE_DATA")
-    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
-    for folder in [given, Path(data) / "video" if data else None, beside / "video"]:
+    default = Path(__file__).resolve().parents[3] / "shared" / "data"
+    for folder in [asked_for, Path(data) / "video" if data else None, default / "video"]:
         if folder is not None and folder.is_dir():
             return folder
-    if given is not None:
-        raise NotMeasured(f"{given} is no folder of videos")
+    if asked_for is not None:
+        raise NotMeasured(f"{asked_for} is no folder of videos")
     return None
 
 
@@ -44,7 +44,7 @@ def required_video(options: BenchOptions, name: str) -> Path:
 
 
 def webcam_movie(options: BenchOptions, path: Path, seconds: float) -> str:
-    """Writes what a webcam would film, 640x480 at 30 frames a second, to `path`; says who is on it.
+    """Writes what a webcam would record, 640x480 at 30 frames a second, to `path`; returns a description of its source.
 
     Every frame of the source once, whatever its own rate: a repeated frame would be less work than a webcam's.
     """
@@ -57,7 +57,7 @@ def webcam_movie(options: BenchOptions, path: Path, seconds: float) -> str:
                 if frame.index >= frames:
                     break
                 movie.write(_fitted(frame.picture), frame.index / FPS, wait=True)
-            who = source.name
+            recorded_from = source.name
         else:
             from live.demo.performer import DemoPerformer
 
@@ -66,10 +66,10 @@ def webcam_movie(options: BenchOptions, path: Path, seconds: float) -> str:
                 if index >= frames:
                     break
                 movie.write(performer.picture(index / FPS), index / FPS, wait=True)
-            who = "the demo performer"
+            recorded_from = "the demo performer"
     if movie.trouble:
         raise NotMeasured(movie.trouble)
-    return who
+    return recorded_from
 
 
 def _fitted(picture: Picture) -> Picture:

@@ -1,4 +1,4 @@
-"""Memory of a long performance with cue changes, and what is left behind however it ends."""
+"""Memory of a long performance with cue changes, and what a performance leaves behind, whichever way it ends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SETTLED_S = 60.0
 """Counted from the second minute."""
 FOLLOW_S = 7.0
 SHORT_S = 8.0
-"""How long a short performance lasts before it is ended."""
+"""The duration of a short performance."""
 GONE_WITHIN_S = 10.0
 LOOKS = {"first": (200, 60, 60), "second": (60, 200, 60), "third": (60, 60, 200), "fourth": (200, 200, 60)}
 
@@ -33,10 +33,10 @@ def run(options: BenchOptions) -> dict[str, Any]:
     minutes = options.minutes or MINUTES
     with tempfile.TemporaryDirectory(prefix="guise-memory-") as name:
         folder = Path(name)
-        who = webcam_movie(options, folder / "webcam.mp4", 20)
+        recorded_from = webcam_movie(options, folder / "webcam.mp4", 20)
         show_file = _show(folder)
         arguments = [str(show_file), "--headless", "--camera", str(folder / "webcam.mp4")]
-        metrics = {"filmed": who, "soak": _soak(arguments, minutes)}
+        metrics = {"filmed": recorded_from, "soak": _soak(arguments, minutes)}
         metrics["left_behind"] = {
             "after --seconds": _leftovers(arguments, "end"),
             "after Ctrl-C": _leftovers(arguments, "interrupt"),
@@ -60,61 +60,63 @@ def _show(folder: Path) -> Path:
 def _soak(arguments: list[str], minutes: float) -> dict[str, Any]:
     seconds = minutes * 60
     with StageProcess([*arguments, "--seconds", f"{seconds:g}"], sample_s=SAMPLE_S) as stage:
-        ran = stage.finish(seconds + 60)
+        performance = stage.wait_for_report(seconds + 60)
     settled_s = min(SETTLED_S, seconds / 4)
-    # The last seconds are the ending, in which processes go.
-    kept = [(at, used) for at, used in ran.pss if settled_s <= at <= seconds - 2]
-    if len(kept) < 10:
-        raise NotMeasured(f"{len(kept)} samples of memory are too few: give it more --minutes")
-    at, used = np.array(kept, np.float64).T
+    # In the last seconds processes end.
+    settled = [(at, used) for at, used in performance.pss if settled_s <= at <= seconds - 2]
+    if len(settled) < 10:
+        raise NotMeasured(f"{len(settled)} samples of memory are too few: give it more --minutes")
+    at, used = np.array(settled, np.float64).T
     middle = float(np.median(used))
     slope = robust_slope(list(at), list(used))
-    an_hour = 3600 / middle * 100
-    video = ran.report["video"]
+    percent_an_hour_factor = 3600 / middle * 100
+    video = performance.report["video"]
     if not video["fps"]:
-        raise NotMeasured(f"nothing was performed: {'; '.join(ran.report['warnings']) or 'no picture was generated'}")
+        raise NotMeasured(
+            f"nothing was performed: {'; '.join(performance.report['warnings']) or 'no picture was generated'}"
+        )
     return {
         "minutes": minutes,
-        "samples": len(kept),
+        "samples": len(settled),
         "pss_median": int(middle),
         "pss_first": int(np.median(used[:10])),
         "pss_last": int(np.median(used[-10:])),
-        "percent_an_hour": slope.slope * an_hour,
-        "interval": [slope.low * an_hour, slope.high * an_hour],
+        "percent_an_hour": slope.slope * percent_an_hour_factor,
+        "interval": [slope.low * percent_an_hour_factor, slope.high * percent_an_hour_factor],
         "beyond_noise": slope.beyond_noise,
-        "switches": len(ran.report["switches"]),
+        "switches": len(performance.report["switches"]),
         "fps": video["fps"],
         "longest_gap": video["longest_gap"],
-        "pss": [(round(a, 1), int(u)) for a, u in ran.pss],
+        "pss": [(round(a, 1), int(u)) for a, u in performance.pss],
     }
 
 
 def _leftovers(arguments: list[str], how: str) -> dict[str, Any]:
     before = shared_memory_names()
     with StageProcess([*arguments, "--seconds", f"{SHORT_S if how == 'end' else 600:g}"]) as stage:
-        began = time.monotonic()
-        while time.monotonic() - began < SHORT_S - 1:
-            stage.tree()
+        started = time.monotonic()
+        while time.monotonic() - started < SHORT_S - 1:
+            stage.find_tree()
             if stage.process.poll() is not None:
-                raise NotMeasured(f"`guise live` ended by itself: {stage.said()}")
+                raise NotMeasured(f"`guise live` ended by itself: {stage.last_error_line()}")
             time.sleep(0.2)
         processes = len(stage.members)
         if how == "interrupt":
             stage.interrupt()
         elif how == "kill":
             stage.process.send_signal(signal.SIGKILL)
-        asked = time.monotonic()
+        stopped_at = time.monotonic()
         code: int | None = None
-        while time.monotonic() - asked < GONE_WITHIN_S + (SHORT_S if how == "end" else 0):
+        while time.monotonic() - stopped_at < GONE_WITHIN_S + (SHORT_S if how == "end" else 0):
             code = stage.process.poll()
-            if code is not None and not stage.alive() and not shared_memory_names() - before:
+            if code is not None and not stage.running_members() and not shared_memory_names() - before:
                 break
             time.sleep(0.05)
-        gone_s = time.monotonic() - asked
+        gone_s = time.monotonic() - stopped_at
         return {
             "code": code,
             "processes_seen": processes,
-            "processes": sorted(_name(process) for process in stage.alive()),
+            "processes": sorted(_name(process) for process in stage.running_members()),
             "shared_memory": sorted(shared_memory_names() - before),
             "files": sorted(str(p.relative_to(stage.temporary)) for p in stage.temporary.rglob("*")),
             "gone_after_s": gone_s,
@@ -124,7 +126,7 @@ def _leftovers(arguments: list[str], how: str) -> dict[str, Any]:
 def _name(process: Any) -> str:
     try:
         return " ".join(process.cmdline())[-80:]
-    except Exception:  # It went while we asked.
+    except Exception:  # It ended meanwhile.
         return str(process.pid)
 
 

@@ -1,4 +1,4 @@
-"""A long performance: speech file to file at real pace, the picture engine beside it, cues changing."""
+"""A long performance: speech from file to file in real time, the picture engine beside it, cues changing."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run(options: BenchOptions) -> dict[str, Any]:
         arguments = [str(_show(folder, options.look)), "--headless", "--camera", str(folder / "webcam.mp4")]
         arguments += ["--mic", str(folder / "speech.wav"), "--speaker", str(folder / "heard.wav")]
         with StageProcess([*arguments, "--seconds", f"{seconds:g}"], sample_s=SAMPLE_S) as stage:
-            ran = stage.finish(seconds + 60)
+            ran = stage.wait_for_report(seconds + 60)
         late = _click_delays_ms(folder / "heard.wav", clicks)
     settled = [(at, used) for at, used in ran.pss if 60 <= at <= seconds - 4] or ran.pss
     at, used = np.array(settled, np.float64).T
@@ -68,7 +68,8 @@ def run(options: BenchOptions) -> dict[str, Any]:
 
 
 def _speech(path: Path) -> NDArray[np.int64]:
-    """A minute of speech with a click every five seconds, each in a moment of silence; where they are, in samples."""
+    """A minute of speech with a click every five seconds, each in a moment of silence; returns the places of the
+    clicks, in samples."""
     spoken = speech_by_speaker(RATE, SPEECH_S)
     each = round(SPEECH_S * RATE / len(spoken))
     sound: Mono = np.resize(np.concatenate([part[:each] for part in spoken.values()]), round(SPEECH_S * RATE))
@@ -88,7 +89,7 @@ def _show(folder: Path, look: Path | None) -> Path:
     if chosen is None:
         chosen = folder / "look.onnx"
         write_look(chosen, 32, half=True, colour=(160, 120, 100))
-    # Each as fast as it can: it is the sound's own latency that is measured, not its waiting for a slow picture.
+    # Each as fast as it can: the latency of the sound itself is measured, not its waiting for a slow picture.
     lines = ["[show]", 'name = "soak"', "loop = true", "sync = false"]
     for number, voice in enumerate(VOICES):
         lines += ["", "[[cue]]", f'name = "{voice}"', f'look = "{chosen}"', f'voice = "{voice}"']
@@ -99,7 +100,7 @@ def _show(folder: Path, look: Path | None) -> Path:
 
 
 def _click_delays_ms(path: Path, clicks: NDArray[np.int64]) -> list[float]:
-    """How late each click was heard, ms, through the whole file. Raises NotMeasured when none was."""
+    """The delay of each click, ms, through the whole file. Raises NotMeasured when there was none."""
     period = round(SPEECH_S * RATE)
     late = []
     with soundfile.SoundFile(path) as file:

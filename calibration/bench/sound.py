@@ -73,7 +73,7 @@ def _unchanged_voice(quick: bool) -> Voice:
 
 
 def _total_ms(voice: Voice, quick: bool) -> float:
-    """What the screen says of a show of this voice, without devices."""
+    """The latency that the screen shows for a show of this voice, without devices."""
     block = _block(quick)
     samples = block * (1 + SET_POINT_BLOCKS) + Limiter(RATE).latency + voice.latency
     return 1e3 * samples / RATE
@@ -100,7 +100,7 @@ def _unchanged(quick: bool, spoken: dict[str, Mono]) -> dict[str, Any]:
 
 
 def _lag_samples(said: Mono, heard: Mono) -> int:
-    """Samples by which the envelope of `heard` is late, within 20 ms either way."""
+    """Samples by which the envelope of the second sound is late, within 20 ms either way."""
     window = np.hanning(RATE // 100)
 
     def envelope(sound: Mono) -> NDArray[np.float64]:
@@ -114,7 +114,7 @@ def _lag_samples(said: Mono, heard: Mono) -> int:
 
 
 def _pitch(quick: bool, spoken: dict[str, Mono]) -> dict[str, dict[str, float]]:
-    """Median cents between the F0 asked for and that of what was said, by shift and speaker."""
+    """Median cents between the F0 wanted and that of the converted sound, by shift and speaker."""
     asked = {name: _f0(sound, F0_FLOOR_HZ) for name, sound in spoken.items()}
     off: dict[str, dict[str, float]] = {}
     for shift in SHIFTS:
@@ -132,7 +132,7 @@ def _pitch(quick: bool, spoken: dict[str, Mono]) -> dict[str, dict[str, float]]:
 
 def _f0(sound: Mono, floor_hz: float) -> NDArray[np.float64]:
     """From `floor_hz` on: below, a recording's mains hum is taken for a voice in every pause."""
-    x = sound[::2].astype(np.float64)  # pitch needs no more; what aliases has none
+    x = sound[::2].astype(np.float64)  # enough for pitch; what aliases has none
     f0, times = pyworld.harvest(x, RATE // 2, floor_hz, 1200.0)
     return np.asarray(pyworld.stonemask(x, f0, times, RATE // 2))
 
@@ -156,7 +156,7 @@ def _preset(name: str, spoken: dict[str, Mono]) -> dict[str, Any]:
 
 
 def _cost(voice: Voice, spoken: dict[str, Mono], block: int) -> dict[str, float]:
-    """Computing time over the time of the sound, and the time of single blocks in ms."""
+    """Computing time over the duration of the sound, and the time of single blocks in ms."""
     took = []
     for sound in list(spoken.values())[:3]:
         for at in range(0, len(sound) // block * block, block):
@@ -168,7 +168,7 @@ def _cost(voice: Voice, spoken: dict[str, Mono], block: int) -> dict[str, float]
 
 
 def _blocks(sound: Mono) -> dict[str, Any]:
-    """Played in blocks against played whole: the largest difference, over all rates, blocks, hops and voices."""
+    """Processed in blocks against processed whole: the largest difference, over all rates, blocks, hops and voices."""
     import soxr
 
     worst, combinations = 0.0, 0

@@ -1,4 +1,4 @@
-"""What the measurements of sound are spoken by: real speech where there is some, else the demo's."""
+"""The speech that the benchmarks of sound use: real speech where there is some, else that of the demo."""
 
 from __future__ import annotations
 

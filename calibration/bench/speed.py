@@ -1,6 +1,5 @@
-"""Frames a second and latency of `guise live` on a webcam's movie; and, in the same run, face2face-demo's way of doing
-the same frames, so that the ratio says something on any machine.
-"""
+"""Frames a second and latency of `guise live` on a webcam's movie; and, in the same run, face2face-demo's method on the
+same frames, so that the ratio is meaningful on any machine."""
 
 from __future__ import annotations
 
@@ -40,11 +39,11 @@ look = "{look}"
 
 
 def run(options: BenchOptions) -> dict[str, Any]:
-    """`runs` performances of 20 s; medians of their figures."""
+    """`runs` performances of 20 s; medians of their metrics."""
     runs = options.runs or 1
     with tempfile.TemporaryDirectory(prefix="guise-speed-") as name:
         folder = Path(name)
-        who = webcam_movie(options, folder / "webcam.mp4", SECONDS)
+        recorded_from = webcam_movie(options, folder / "webcam.mp4", SECONDS)
         look = options.look or demo_look()
         if look is None:
             write_look(folder / "look.onnx", 32, half=True, colour=(160, 120, 100))
@@ -54,7 +53,7 @@ def run(options: BenchOptions) -> dict[str, Any]:
         camera = str(folder / "webcam.mp4")
         arguments = [str(folder / "show.toml"), "--headless", "--camera", camera]
         reports = [run_stage(arguments, SECONDS).report for _ in range(runs)]
-        old = measure_face2face(Path(camera))
+        face2face = measure_face2face(Path(camera))
         performed = (
             f"{read_manifest(folder / 'look.onnx').name} ({'random weights, ngf 32' if look is None else 'trained'})"
         )
@@ -63,12 +62,12 @@ def run(options: BenchOptions) -> dict[str, Any]:
         why = "; ".join(reports[0]["warnings"]) or "no picture was generated"
         raise NotMeasured(f"nothing was performed: {why}")
     metrics = {
-        "filmed": who,
+        "filmed": recorded_from,
         "look": performed,
         "runs": runs,
         "guise": video,
-        "face2face": old,
-        "ratio": {"fps": video["fps"] / old["fps"], "look_alone": _ratio(old["generator_ms"], video)},
+        "face2face": face2face,
+        "ratio": {"fps": video["fps"] / face2face["fps"], "look_alone": _ratio(face2face["generator_ms"], video)},
         "audio": _medians([report["audio"] for report in reports]),
     }
     _print(metrics)
@@ -79,7 +78,7 @@ def measure_face2face(movie: Path) -> dict[str, Any]:
     """face2face-demo's loop on the movie's frames for 10 s: grey, a quarter of the size, `detector(grey, 1)`, points
     times 4, lines 3 pixels wide, and an ngf 64 generator in fp32 with ONNX Runtime's own settings; one after the other.
 
-    The frames lie decoded in memory, which its camera's did not.
+    The frames are decoded into memory beforehand, which those of its camera were not.
     """
     frames: list[Picture] = []
     for frame in FileFrames(movie):
@@ -92,35 +91,35 @@ def measure_face2face(movie: Path) -> dict[str, Any]:
         write_look(path, 64)
         session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         session.run(None, {"lines": np.zeros((1, 256, 256, 3), np.uint8)})
-    took, generator, lost = [], [], 0
-    began = now()
+    frame_ms, generator_ms, lost = [], [], 0
+    started = now()
     for picture in cycle(frames):
-        start = now()
+        frame_started = now()
         points = face2face_points(picture, detector, predictor)
         if points is None:
             lost += 1
             lines = np.zeros((256, 256, 3), np.uint8)
         else:
             lines = draw_face2face_lines(points, picture.shape[:2], 256)
-        drawn = now()
+        drawn_at = now()
         session.run(None, {"lines": lines[None]})
-        end = now()
-        took.append((end - start) * 1e3)
-        generator.append((end - drawn) * 1e3)
-        if end - began > OLD_WAY_S:
+        done_at = now()
+        frame_ms.append((done_at - frame_started) * 1e3)
+        generator_ms.append((done_at - drawn_at) * 1e3)
+        if done_at - started > OLD_WAY_S:
             break
-    p50, p95 = np.percentile(took, [50, 95])
+    p50, p95 = np.percentile(frame_ms, [50, 95])
     return {
-        "frames": len(took),
-        "fps": len(took) / (end - began),
+        "frames": len(frame_ms),
+        "fps": len(frame_ms) / (done_at - started),
         "frame_ms": {"p50": float(p50), "p95": float(p95)},
-        "generator_ms": float(np.median(generator)),
-        "lost_share": lost / len(took),
+        "generator_ms": float(np.median(generator_ms)),
+        "lost_share": lost / len(frame_ms),
     }
 
 
 def face2face_points(picture: Picture, detector: Any, predictor: Any) -> np.ndarray | None:
-    """face2face-demo's 68 points, float32 (68, 2): they jump in steps of 4 pixels. None: no face, as it sees it."""
+    """face2face-demo's 68 points, float32 (68, 2), in steps of 4 pixels; None where it finds no face."""
     grey = cv2.cvtColor(cv2.resize(picture, None, fx=0.25, fy=0.25), cv2.COLOR_RGB2GRAY)
     faces = detector(grey, 1)
     if not faces:
@@ -129,12 +128,12 @@ def face2face_points(picture: Picture, detector: Any, predictor: Any) -> np.ndar
 
 
 def _ratio(old_generator_ms: float, video: dict[str, Any]) -> float | None:
-    mine = (video.get("stages") or {}).get("generate") or {}
-    return old_generator_ms / mine["p50"] if mine.get("p50") else None
+    generate = (video.get("stages") or {}).get("generate") or {}
+    return old_generator_ms / generate["p50"] if generate.get("p50") else None
 
 
 def _medians(parts: list[Any]) -> Any:
-    """The same shape, each number the median over the runs; the first run's word for what is no number."""
+    """The same structure, each number the median over the runs; for other values, that of the first run."""
     first = parts[0]
     if isinstance(first, dict):
         return {key: _medians([part[key] for part in parts if key in part]) for key in first}
@@ -143,7 +142,7 @@ def _medians(parts: list[Any]) -> Any:
 
 
 def _print(metrics: dict[str, Any]) -> None:
-    video, old, audio = metrics["guise"], metrics["face2face"], metrics["audio"]
+    video, face2face, audio = metrics["guise"], metrics["face2face"], metrics["audio"]
     latency, presented = video["latency"], video.get("presented_latency") or {}
     stages = {name: part.get("p50") for name, part in (video.get("stages") or {}).items() if isinstance(part, dict)}
     rows = [
@@ -160,12 +159,12 @@ def _print(metrics: dict[str, Any]) -> None:
         Row("stages, median", ", ".join(f"{name} {ms_text(value)}" for name, value in stages.items())),
         Row("provider", str(video.get("provider"))),
         Row("sound engine: xruns, misses", f"{audio.get('xruns')}, {audio.get('deadline_misses')}"),
-        Row("face2face-demo's way: frames a second", f"{old['fps']:.2f}"),
+        Row("face2face-demo's way: frames a second", f"{face2face['fps']:.2f}"),
         Row(
             "face2face-demo's way: a frame p50 / p95",
-            f"{ms_text(old['frame_ms']['p50'])} / {ms_text(old['frame_ms']['p95'])}",
+            f"{ms_text(face2face['frame_ms']['p50'])} / {ms_text(face2face['frame_ms']['p95'])}",
         ),
-        Row("face2face-demo's way: its generator (ngf 64, fp32)", ms_text(old["generator_ms"])),
+        Row("face2face-demo's way: its generator (ngf 64, fp32)", ms_text(face2face["generator_ms"])),
         Row("frames a second, Guise / face2face-demo's way", f"{metrics['ratio']['fps']:.1f} x (the camera gives 30)"),
     ]
     print_table(

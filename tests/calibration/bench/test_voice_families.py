@@ -28,7 +28,7 @@ def verbs(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         out.mkdir(parents=True, exist_ok=True)
         (out / ("dataset.json" if arguments[0] == "prepare" else "run.json")).touch()
 
-    monkeypatch.setattr(voice_families, "_verb", verb)
+    monkeypatch.setattr(voice_families, "run_verb", verb)
     return asked
 
 

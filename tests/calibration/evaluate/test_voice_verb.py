@@ -13,7 +13,7 @@ import soundfile
 import soxr
 
 import guise
-from calibration.bench import voices
+from calibration.bench.statistics_voices import freeze_statistics
 from models.prepare.voice import features_of
 
 
@@ -189,7 +189,7 @@ def test_a_voice_that_knows_its_target_is_also_heard_on_him(
     whom = speech(data, "p225_0*.wav", 2)
     said = cut(speech(data, "p226_003.wav", 1)[0], tmp_path / "p226_003.wav", 2)
     learned = [[features_of(soundfile.read(path)[0], 16_000)] for path in (*whom, said, said)]
-    frozen, *_ = voices.freeze_statistics(tmp_path, learned)
+    frozen, *_ = freeze_statistics(tmp_path, dict(zip(("1688", "1998", "2414", "533"), learned, strict=True)), 16_000)
     metrics = evaluated(tmp_path / "heard", str(frozen), [said], "--source", "3", *targets(whom))
     assert metrics["steps"] == 1
     assert 0 < metrics["reconstruction_db"] < metrics["mcd_db"]
