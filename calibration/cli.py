@@ -6,12 +6,15 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from calibration.bench.benchmark import BenchOptions, NotMeasured
 from calibration.bench.registry import BENCHMARKS, load_benchmark
+
+if TYPE_CHECKING:
+    from calibration.doctor import Finding
 
 calibrate = typer.Typer(
     add_completion=False,
@@ -168,19 +171,23 @@ def _print_voice(metrics: dict[str, Any], out: Path) -> None:
     if metrics["nearer_target"] is not None:
         print(f"nearer the target than the source: {metrics['nearer_target']} of {metrics['of']}")
     if metrics["coverage"] is not None:
-        fields = ("precision", "recall", "density", "coverage")
-        target_prdc = metrics["prdc_of_target"]
-        of_target = (
-            ""
-            if target_prdc is None
-            else f" (the target's own: {', '.join(f'{target_prdc[name]:.2f}' for name in fields)})"
-        )
-        print(f"{', '.join(fields)}: {', '.join(f'{metrics[name]:.2f}' for name in fields)}{of_target}")
+        print(_prdc_text(metrics))
     if metrics["reconstruction_db"] is not None:
         print(f"lost on the target's own voice: {metrics['reconstruction_db']:.1f} dB")
     if metrics["missing"]:
         print(f"not measured: {metrics['missing']}")
     print(f"figures: {out / 'figures.json'}; sounds and spectrograms beside it")
+
+
+def _prdc_text(metrics: dict[str, Any]) -> str:
+    fields = ("precision", "recall", "density", "coverage")
+
+    def values(of: dict[str, Any]) -> str:
+        return ", ".join(f"{of[name]:.2f}" for name in fields)
+
+    target_prdc = metrics["prdc_of_target"]
+    of_target = "" if target_prdc is None else f" (the target's own: {values(target_prdc)})"
+    return f"{', '.join(fields)}: {values(metrics)}{of_target}"
 
 
 def _print_face(metrics: dict[str, Any], out: Path) -> None:
@@ -279,21 +286,25 @@ def doctor(
     if as_json_object:
         print(json.dumps(as_json(findings), indent=1))
     else:
-        from rich.console import Console
-        from rich.text import Text
-
-        console = Console(soft_wrap=True)
-        width = max(len(finding.name) for finding in findings)
-        for finding in findings:
-            essential = finding.state == "missing" and finding.essential
-            colour = {"ok": "green", "note": "yellow", "missing": "bold red" if essential else "yellow"}[finding.state]
-            word = "MISSING" if essential else finding.state
-            line = Text.assemble(f"{finding.name:<{width}}  ", (f"{word:<7}", colour), f"  {finding.what}")
-            if finding.advice:
-                line.append(f"; to do: {finding.advice}" if finding.state == "missing" else f"; {finding.advice}")
-            console.print(line)
+        _print_findings(findings)
     if not healthy(findings):
         raise typer.Exit(1)
+
+
+def _print_findings(findings: list[Finding]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(soft_wrap=True)
+    width = max(len(finding.name) for finding in findings)
+    for finding in findings:
+        essential = finding.state == "missing" and finding.essential
+        colour = {"ok": "green", "note": "yellow", "missing": "bold red" if essential else "yellow"}[finding.state]
+        word = "MISSING" if essential else finding.state
+        line = Text.assemble(f"{finding.name:<{width}}  ", (f"{word:<7}", colour), f"  {finding.what}")
+        if finding.advice:
+            line.append(f"; to do: {finding.advice}" if finding.state == "missing" else f"; {finding.advice}")
+        console.print(line)
 
 
 def bench(
@@ -320,18 +331,7 @@ def bench(
         _refuse(f"--footage {footage}: there is no such folder")
     if json_out is not None and (json_out.is_dir() or not json_out.parent.is_dir()):
         _refuse(f"--json {json_out}: name a file in a folder that is there")
-    options = BenchOptions(look, footage, work, minutes, runs)
-    metrics: dict[str, Any] = {}
-    failed = []
-    for name in chosen:
-        print(f"{name}: {BENCHMARKS[name].what} (about {BENCHMARKS[name].minutes:g} min) ...", file=sys.stderr)
-        try:
-            metrics[name] = load_benchmark(name).run(options)
-        except NotMeasured as error:
-            failed.append(name)
-            print(f"guise: {name} was not measured: {error}", file=sys.stderr)
-        if json_out is not None:
-            _write(json_out, metrics)
+    failed = _run_benchmarks(chosen, BenchOptions(look, footage, work, minutes, runs), json_out)
     if not names:
         not_run = [
             f"`guise bench {name}` ({entry.minutes:g} min: {entry.what})"
@@ -341,6 +341,22 @@ def bench(
         print(f"not run: {', '.join(not_run)}; all: `guise bench all`")
     if failed:
         raise typer.Exit(1)
+
+
+def _run_benchmarks(names: list[str], options: BenchOptions, json_out: Path | None) -> list[str]:
+    """Runs them one after the other, their metrics so far in `json_out`; returns the names of those that failed."""
+    metrics: dict[str, Any] = {}
+    failed = []
+    for name in names:
+        print(f"{name}: {BENCHMARKS[name].what} (about {BENCHMARKS[name].minutes:g} min) ...", file=sys.stderr)
+        try:
+            metrics[name] = load_benchmark(name).run(options)
+        except NotMeasured as error:
+            failed.append(name)
+            print(f"guise: {name} was not measured: {error}", file=sys.stderr)
+        if json_out is not None:
+            _write(json_out, metrics)
+    return failed
 
 
 bench.__doc__ = f"{bench.__doc__}\n\nMeasurements:\n\n" + "\n\n".join(

@@ -198,11 +198,16 @@ def _sound() -> list[Finding]:
         return [
             Finding("PortAudio", "missing", " ".join(str(error).split()), f"{advice}; until then files and `none` work")
         ]
-    library = Finding("PortAudio", "ok", sounddevice.get_portaudio_version()[1])
+    return [Finding("PortAudio", "ok", sounddevice.get_portaudio_version()[1]), *_sound_devices()]
+
+
+def _sound_devices() -> list[Finding]:
+    import sounddevice
+
     devices = sounddevice.query_devices()
     microphones = [d["name"] for d in devices if d["max_input_channels"] > 0]
     speakers = [d["name"] for d in devices if d["max_output_channels"] > 0]
-    found = [library]
+    found = []
     for name, option, devices_found in (("microphones", "--mic", microphones), ("speakers", "--speaker", speakers)):
         if devices_found:
             found.append(Finding(name, "ok", ", ".join(dict.fromkeys(devices_found))))

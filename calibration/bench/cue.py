@@ -129,14 +129,7 @@ def _run_show(show: Show, camera: str, *, budget_looks: int, task: Any) -> dict[
     manager.audience.subscribe(recorder)
     manager.start()
     try:
-        _wait_until(
-            manager,
-            lambda: bool(recorder.since(now() - 1)) and recorder.since(now() - 1)[-1].generated,
-            "the first frame",
-        )
-        if budget_looks >= len(show.cues):
-            _wait_until(manager, lambda: all(cue.status == "ready" for cue in manager.state.cues), "the looks to load")
-        time.sleep(1)
+        _wait_until_performing(manager, recorder, all_looks=budget_looks >= len(show.cues))
         undisturbed_from = now()
         time.sleep(UNDISTURBED_S)
         undisturbed = _gaps(recorder.since(undisturbed_from))
@@ -151,6 +144,18 @@ def _run_show(show: Show, camera: str, *, budget_looks: int, task: Any) -> dict[
         s["audio_gap_samples"] for s in report["switches"] if s["audio_gap_samples"] is not None
     ]
     return metrics
+
+
+def _wait_until_performing(manager: StageManager, recorder: _AudienceRecorder, *, all_looks: bool) -> None:
+    """Until a generated picture is on stage and, with `all_looks`, every look is loaded; and a second more."""
+    _wait_until(
+        manager,
+        lambda: bool(recorder.since(now() - 1)) and recorder.since(now() - 1)[-1].generated,
+        "the first frame",
+    )
+    if all_looks:
+        _wait_until(manager, lambda: all(cue.status == "ready" for cue in manager.state.cues), "the looks to load")
+    time.sleep(1)
 
 
 def _cuts(manager: StageManager, recorder: _AudienceRecorder) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from calibration.bench.benchmark import BenchOptions, NotMeasured
 from calibration.bench.footage import TALKER_A, footage_folder, required_video
 from calibration.bench.speed import face2face_points
 from calibration.bench.table import Row, ms_text, print_table
+from calibration.evaluate.driven_look import one_opencv_thread
 from live.picture.sources.movie_frames import FileFrames
 from live.picture.tracker import Tracker
 from live.process.frames import Frame, now
@@ -32,16 +33,12 @@ def run(options: BenchOptions) -> dict[str, Any]:
     video = required_video(options, TALKER_A)
     folder = footage_folder(options)
     assert folder is not None
-    old_threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
+    with one_opencv_thread():
         metrics: dict[str, Any] = {"kept": _kept(video), "still": _still(video)}
         boxes = folder.parent / "faces" / "dlib_landmarks" / "training_with_face_landmarks.xml"
         if boxes.is_file():
             metrics["annotated"] = _annotated(boxes)
         metrics["invented"] = {name: _invented(folder / name) for name in NO_FACE if (folder / name).is_file()}
-    finally:
-        cv2.setNumThreads(old_threads)
     _print(metrics)
     return metrics
 

@@ -14,7 +14,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +29,7 @@ from calibration.evaluate.driven_look import (
     DrivenFrame,
     describe_target,
     measure_drives,
+    one_opencv_thread,
     open_look,
     retargeted_drive,
     target_neutral,
@@ -60,7 +60,6 @@ SECOND_TAKE_95 = 0.31
 
 def run(options: BenchOptions) -> dict[str, Any]:
     """Every driver there is, with and without retargeting."""
-    clip_files = {name: file for name, file in DRIVERS.items() if _is_available(options, file)}
     required_video(options, TALKER_A_AGAIN)
     work = options.work or _cache_folder() / "likeness"
     work.mkdir(parents=True, exist_ok=True)
@@ -68,32 +67,36 @@ def run(options: BenchOptions) -> dict[str, Any]:
     path = options.look
     if path is None:
         path, training = _train_look(options, work)
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
     try:
-        with_retargeting, without_retargeting = open_look(path), open_look(path, retarget=False)
-        analyzer = FaceAnalyzer()
-        person = describe_target(
-            [track_clip("A, first take", required_video(options, TALKER_A))], with_retargeting, analyzer
-        )
-        metrics: dict[str, Any] = {
-            "look": with_retargeting.manifest.name,
-            "training": training or with_retargeting.manifest.training.model_dump(mode="json"),
-            "target": {"own_identity_median": person.own_identity[0], "own_identity_p95": person.own_identity[1]},
-            "driven": {},
-        }
-        for name, file in clip_files.items():
-            print(f"driven by {name} ...", file=sys.stderr)
-            clip = track_clip(name, required_video(options, file))
-            drives = _drives(clip, with_retargeting, without_retargeting, is_target=name.startswith("A"))
-            measured = measure_drives(clip, drives, person, analyzer, work)
-            metrics["driven"][name] = {mode: metrics_of_mode.metrics() for mode, metrics_of_mode in measured.items()}
+        with one_opencv_thread():
+            metrics = _measure_drivers(options, path, work, training)
     except (BadModel, BadFootage) as error:
         raise NotMeasured(str(error)) from error
-    finally:
-        cv2.setNumThreads(threads)
     (work / "figures.json").write_text(json.dumps(metrics, indent=1), "utf-8")
     _print(metrics, work)
+    return metrics
+
+
+def _measure_drivers(options: BenchOptions, path: Path, work: Path, training: dict[str, Any] | None) -> dict[str, Any]:
+    """The metrics of the look at `path`. Raises BadModel, BadFootage."""
+    with_retargeting, without_retargeting = open_look(path), open_look(path, retarget=False)
+    analyzer = FaceAnalyzer()
+    first_take = track_clip("A, first take", required_video(options, TALKER_A))
+    person = describe_target([first_take], with_retargeting, analyzer)
+    metrics: dict[str, Any] = {
+        "look": with_retargeting.manifest.name,
+        "training": training or with_retargeting.manifest.training.model_dump(mode="json"),
+        "target": {"own_identity_median": person.own_identity[0], "own_identity_p95": person.own_identity[1]},
+        "driven": {},
+    }
+    for name, file in DRIVERS.items():
+        if not _is_available(options, file):
+            continue
+        print(f"driven by {name} ...", file=sys.stderr)
+        clip = track_clip(name, required_video(options, file))
+        drives = _drives(clip, with_retargeting, without_retargeting, is_target=name.startswith("A"))
+        measured = measure_drives(clip, drives, person, analyzer, work)
+        metrics["driven"][name] = {mode: one.metrics() for mode, one in measured.items()}
     return metrics
 
 
@@ -184,36 +187,12 @@ def _cache_folder() -> Path:
 
 
 def _print(metrics: dict[str, Any], work: Path) -> None:
-    def number(value: float | None, digits: int = 3) -> str:
-        return "-" if value is None else f"{value:.{digits}f}"
-
-    rows = []
-    for name, modes in metrics["driven"].items():
-        for mode, measured in modes.items():
-            wanted = WANTED_IDENTITY.get(name) if mode == "retargeted" else None
-            held = None if wanted is None else at_most(measured["identity"], wanted)
-            limit = "" if wanted is None else f"identity <= {wanted}"
-            text = "  ".join(
-                [
-                    *(number(measured[k]) for k in ("identity", "expression")),
-                    *(number(measured[k], 2) for k in ("flicker", "sharpness")),
-                ]
-            )
-            rows.append(Row(f"driven by {name}, {mode}: identity, expression, flicker, sharpness", text, limit, held))
-            if measured["ssim"] is not None:
-                change = f"{number(measured['change_generated'], 2)} / {number(measured['change_real'], 2)}"
-                rows.append(
-                    Row(
-                        "  SSIM, L1; change a frame generated / real",
-                        f"{number(measured['ssim'])}  {number(measured['l1'])}  {change}",
-                    )
-                )
-            openings_found = measured["openings"]
-            gains = "  ".join(
-                f"{key.replace('_', ' ')} {number(part['correlation'], 2)} x{number(part['gain'], 2)}"
-                for key, part in openings_found.items()
-            )
-            rows.append(Row("  openings, correlation x gain", gains))
+    rows = [
+        row
+        for name, modes in metrics["driven"].items()
+        for mode, measured in modes.items()
+        for row in _rows(name, mode, measured)
+    ]
     training = metrics["training"]
     own = metrics["target"]["own_identity_median"]
     note = (
@@ -221,3 +200,27 @@ def _print(metrics: dict[str, Any], work: Path) -> None:
         f"his first take lies {own:.2f} from its own mean, 95 % of his second within {SECOND_TAKE_95}; see {work}"
     )
     print_table(f"likeness: {metrics['look']}", rows, note)
+
+
+def _rows(name: str, mode: str, measured: dict[str, Any]) -> list[Row]:
+    """The rows of one driver, driving the look in one way."""
+    wanted = WANTED_IDENTITY.get(name) if mode == "retargeted" else None
+    held = None if wanted is None else at_most(measured["identity"], wanted)
+    limit = "" if wanted is None else f"identity <= {wanted}"
+    values = [_number(measured[key]) for key in ("identity", "expression")]
+    values += [_number(measured[key], 2) for key in ("flicker", "sharpness")]
+    title = f"driven by {name}, {mode}: identity, expression, flicker, sharpness"
+    rows = [Row(title, "  ".join(values), limit, held)]
+    if measured["ssim"] is not None:
+        change = f"{_number(measured['change_generated'], 2)} / {_number(measured['change_real'], 2)}"
+        text = f"{_number(measured['ssim'])}  {_number(measured['l1'])}  {change}"
+        rows.append(Row("  SSIM, L1; change a frame generated / real", text))
+    gains = "  ".join(
+        f"{key.replace('_', ' ')} {_number(part['correlation'], 2)} x{_number(part['gain'], 2)}"
+        for key, part in measured["openings"].items()
+    )
+    return [*rows, Row("  openings, correlation x gain", gains)]
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

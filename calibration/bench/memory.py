@@ -67,9 +67,9 @@ def _soak(arguments: list[str], minutes: float) -> dict[str, Any]:
     if len(settled) < 10:
         raise NotMeasured(f"{len(settled)} samples of memory are too few: give it more --minutes")
     at, used = np.array(settled, np.float64).T
-    middle = float(np.median(used))
+    median = float(np.median(used))
     slope = robust_slope(list(at), list(used))
-    percent_an_hour_factor = 3600 / middle * 100
+    to_percent_an_hour = 3600 / median * 100
     video = performance.report["video"]
     if not video["fps"]:
         raise NotMeasured(
@@ -78,11 +78,11 @@ def _soak(arguments: list[str], minutes: float) -> dict[str, Any]:
     return {
         "minutes": minutes,
         "samples": len(settled),
-        "pss_median": int(middle),
+        "pss_median": int(median),
         "pss_first": int(np.median(used[:10])),
         "pss_last": int(np.median(used[-10:])),
-        "percent_an_hour": slope.slope * percent_an_hour_factor,
-        "interval": [slope.low * percent_an_hour_factor, slope.high * percent_an_hour_factor],
+        "percent_an_hour": slope.slope * to_percent_an_hour,
+        "interval": [slope.low * to_percent_an_hour, slope.high * to_percent_an_hour],
         "beyond_noise": slope.beyond_noise,
         "switches": len(performance.report["switches"]),
         "fps": video["fps"],
@@ -92,26 +92,17 @@ def _soak(arguments: list[str], minutes: float) -> dict[str, Any]:
 
 
 def _leftovers(arguments: list[str], how: str) -> dict[str, Any]:
+    """What a short performance leaves behind; `how` it ends: end, interrupt or kill."""
     before = shared_memory_names()
     with StageProcess([*arguments, "--seconds", f"{SHORT_S if how == 'end' else 600:g}"]) as stage:
-        started = time.monotonic()
-        while time.monotonic() - started < SHORT_S - 1:
-            stage.find_tree()
-            if stage.process.poll() is not None:
-                raise NotMeasured(f"`guise live` ended by itself: {stage.last_error_line()}")
-            time.sleep(0.2)
+        _watch(stage, SHORT_S - 1)
         processes = len(stage.members)
         if how == "interrupt":
             stage.interrupt()
         elif how == "kill":
             stage.process.send_signal(signal.SIGKILL)
         stopped_at = time.monotonic()
-        code: int | None = None
-        while time.monotonic() - stopped_at < GONE_WITHIN_S + (SHORT_S if how == "end" else 0):
-            code = stage.process.poll()
-            if code is not None and not stage.running_members() and not shared_memory_names() - before:
-                break
-            time.sleep(0.05)
+        code = _wait_until_gone(stage, before, GONE_WITHIN_S + (SHORT_S if how == "end" else 0))
         gone_s = time.monotonic() - stopped_at
         return {
             "code": code,
@@ -121,6 +112,28 @@ def _leftovers(arguments: list[str], how: str) -> dict[str, Any]:
             "files": sorted(str(p.relative_to(stage.temporary)) for p in stage.temporary.rglob("*")),
             "gone_after_s": gone_s,
         }
+
+
+def _watch(stage: StageProcess, seconds: float) -> None:
+    """Collects the processes of a performance. Raises NotMeasured when it ends by itself."""
+    started = time.monotonic()
+    while time.monotonic() - started < seconds:
+        stage.find_tree()
+        if stage.process.poll() is not None:
+            raise NotMeasured(f"`guise live` ended by itself: {stage.last_error_line()}")
+        time.sleep(0.2)
+
+
+def _wait_until_gone(stage: StageProcess, before: set[str], seconds: float) -> int | None:
+    """The exit code, None while it runs; returns when nothing is left behind, or after `seconds`."""
+    started = time.monotonic()
+    code: int | None = None
+    while time.monotonic() - started < seconds:
+        code = stage.process.poll()
+        if code is not None and not stage.running_members() and not shared_memory_names() - before:
+            break
+        time.sleep(0.05)
+    return code
 
 
 def _name(process: Any) -> str:
@@ -146,16 +159,16 @@ def _print(metrics: dict[str, Any]) -> None:
             f"{soak['switches']}, {soak['fps']:.1f}, {ms_text(soak['longest_gap'], 0)}",
         ),
     ]
-    for name, left in metrics["left_behind"].items():
-        found = [
-            f"{len(left[kind])} {kind.replace('_', ' ')}"
-            for kind in ("processes", "shared_memory", "files")
-            if left[kind]
-        ]
-        text = ", ".join(found) or f"nothing, after {left['gone_after_s']:.1f} s"
-        rows.append(Row(f"left behind {name}", text, "nothing", not found))
+    rows += [_left_behind_row(name, left) for name, left in metrics["left_behind"].items()]
     print_table(
         f"memory: {soak['minutes']:g} minutes, {soak['samples']} samples from the second minute; {metrics['filmed']}",
         rows,
         "Theil-Sen slope of the summed PSS; interval from the scatter of ten parts' medians: zero within it is noise.",
     )
+
+
+def _left_behind_row(name: str, left: dict[str, Any]) -> Row:
+    kinds = ("processes", "shared_memory", "files")
+    found = [f"{len(left[kind])} {kind.replace('_', ' ')}" for kind in kinds if left[kind]]
+    text = ", ".join(found) or f"nothing, after {left['gone_after_s']:.1f} s"
+    return Row(f"left behind {name}", text, "nothing", not found)

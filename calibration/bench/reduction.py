@@ -18,7 +18,7 @@ from calibration.bench.benchmark import BenchOptions
 from calibration.bench.table import Row, at_most, ms_text, print_table
 from calibration.bench.unet import build_unet, moving_face, write_look
 from export.artifact import model_file
-from export.freeze.quantise import to_int8
+from export.graph.quantise import to_int8
 from export.runtime.session import open_session, physical_cores
 from export.runtime.speed import time_interleaved
 from models.features.face_lines import draw_lines

@@ -27,8 +27,8 @@ from models.features.face_points import landmark_file
 from models.features.types import Picture
 
 SECONDS = 20.0
-OLD_WAY_S = 10.0
-OLD_WAY_FRAMES = 150
+FACE2FACE_S = 10.0
+FACE2FACE_FRAMES = 150
 SHOW = """[show]
 name = "bench"
 
@@ -43,20 +43,12 @@ def run(options: BenchOptions) -> dict[str, Any]:
     runs = options.runs or 1
     with tempfile.TemporaryDirectory(prefix="guise-speed-") as name:
         folder = Path(name)
-        recorded_from = webcam_movie(options, folder / "webcam.mp4", SECONDS)
-        look = options.look or demo_look()
-        if look is None:
-            write_look(folder / "look.onnx", 32, half=True, colour=(160, 120, 100))
-        else:
-            shutil.copyfile(look, folder / "look.onnx")
-        (folder / "show.toml").write_text(SHOW.format(look="look.onnx"), "utf-8")
-        camera = str(folder / "webcam.mp4")
-        arguments = [str(folder / "show.toml"), "--headless", "--camera", camera]
+        movie = folder / "webcam.mp4"
+        recorded_from = webcam_movie(options, movie, SECONDS)
+        performed = _write_show(folder, options.look or demo_look())
+        arguments = [str(folder / "show.toml"), "--headless", "--camera", str(movie)]
         reports = [run_stage(arguments, SECONDS).report for _ in range(runs)]
-        face2face = measure_face2face(Path(camera))
-        performed = (
-            f"{read_manifest(folder / 'look.onnx').name} ({'random weights, ngf 32' if look is None else 'trained'})"
-        )
+        face2face = measure_face2face(movie)
     video = _medians([report["video"] for report in reports])
     if video.get("fps") is None:
         why = "; ".join(reports[0]["warnings"]) or "no picture was generated"
@@ -74,6 +66,17 @@ def run(options: BenchOptions) -> dict[str, Any]:
     return metrics
 
 
+def _write_show(folder: Path, look: Path | None) -> str:
+    """A show of `look`, or of one with random weights; returns what it is called in the table."""
+    if look is None:
+        write_look(folder / "look.onnx", 32, half=True, colour=(160, 120, 100))
+    else:
+        shutil.copyfile(look, folder / "look.onnx")
+    (folder / "show.toml").write_text(SHOW.format(look="look.onnx"), "utf-8")
+    weights = "random weights, ngf 32" if look is None else "trained"
+    return f"{read_manifest(folder / 'look.onnx').name} ({weights})"
+
+
 def measure_face2face(movie: Path) -> dict[str, Any]:
     """face2face-demo's loop on the movie's frames for 10 s: grey, a quarter of the size, `detector(grey, 1)`, points
     times 4, lines 3 pixels wide, and an ngf 64 generator in fp32 with ONNX Runtime's own settings; one after the other.
@@ -83,7 +86,7 @@ def measure_face2face(movie: Path) -> dict[str, Any]:
     frames: list[Picture] = []
     for frame in FileFrames(movie):
         frames.append(frame.picture)
-        if len(frames) == OLD_WAY_FRAMES:
+        if len(frames) == FACE2FACE_FRAMES:
             break
     detector, predictor = dlib.get_frontal_face_detector(), dlib.shape_predictor(str(landmark_file()))
     with tempfile.TemporaryDirectory(prefix="guise-speed-") as name:
@@ -106,7 +109,7 @@ def measure_face2face(movie: Path) -> dict[str, Any]:
         done_at = now()
         frame_ms.append((done_at - frame_started) * 1e3)
         generator_ms.append((done_at - drawn_at) * 1e3)
-        if done_at - started > OLD_WAY_S:
+        if done_at - started > FACE2FACE_S:
             break
     p50, p95 = np.percentile(frame_ms, [50, 95])
     return {

@@ -28,7 +28,7 @@ GRACE_S = 60.0
 
 
 @dataclass
-class Performance:
+class StagePerformance:
     """One performance, observed from outside. `started_at` is now() of the command."""
 
     started_at: float
@@ -50,15 +50,23 @@ class StageProcess:
         self.temporary = folder / "tmp"
         """The process's own temporary folder: what is in it afterwards was left behind."""
         self.temporary.mkdir()
-        environment = os.environ | {"TMPDIR": str(self.temporary)}
-        if not has_display():
-            environment["QT_QPA_PLATFORM"] = "offscreen"
         self.pss: list[tuple[float, int]] = []
         self.members: dict[int, float] = {}
         """Every process of the tree that was seen: pid and time of creation."""
+        self.started_at = now()
+        self.process = self._start(arguments)
+        self._stopping = threading.Event()
+        self._sampler: threading.Thread | None = None
+        if sample_s is not None:
+            self._sampler = threading.Thread(target=self._sample, args=(sample_s,), name="memory", daemon=True)
+            self._sampler.start()
+
+    def _start(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        environment = os.environ | {"TMPDIR": str(self.temporary)}
+        if not has_display():
+            environment["QT_QPA_PLATFORM"] = "offscreen"
         with self._errors.open("wb") as errors:
-            self.started_at = now()
-            self.process = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, str(GUISE_SCRIPT), "live", *arguments, "--report", str(self._report)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -66,11 +74,6 @@ class StageProcess:
                 env=environment,
                 start_new_session=True,
             )
-        self._stopping = threading.Event()
-        self._sampler: threading.Thread | None = None
-        if sample_s is not None:
-            self._sampler = threading.Thread(target=self._sample, args=(sample_s,), name="memory", daemon=True)
-            self._sampler.start()
 
     def __enter__(self) -> StageProcess:
         return self
@@ -85,7 +88,7 @@ class StageProcess:
         self.process.wait()
         self._folder.cleanup()
 
-    def wait_for_report(self, timeout_s: float) -> Performance:
+    def wait_for_report(self, timeout_s: float) -> StagePerformance:
         """Waits for the end and reads the report. Raises NotMeasured with the last line of its errors when it
         failed."""
         try:
@@ -100,7 +103,7 @@ class StageProcess:
             report = json.loads(self._report.read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise NotMeasured(f"`guise live` wrote no report: {error}") from error
-        return Performance(self.started_at, report, list(self.pss), self.last_error_line(), code)
+        return StagePerformance(self.started_at, report, list(self.pss), self.last_error_line(), code)
 
     def last_error_line(self) -> str:
         """The last line it wrote on standard error."""
@@ -147,7 +150,7 @@ class StageProcess:
             self._stopping.wait(due - time.monotonic())
 
 
-def run_stage(arguments: Sequence[str], seconds: float, *, sample_s: float | None = None) -> Performance:
+def run_stage(arguments: Sequence[str], seconds: float, *, sample_s: float | None = None) -> StagePerformance:
     """`guise live ARGUMENTS --seconds ...` from start to end."""
     with StageProcess([*arguments, "--seconds", f"{seconds:g}"], sample_s=sample_s) as run:
         return run.wait_for_report(seconds + GRACE_S)

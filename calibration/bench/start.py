@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from calibration.bench.benchmark import BenchOptions, NotMeasured
-from calibration.bench.stage_run import Performance, has_display, run_stage
+from calibration.bench.stage_run import StagePerformance, has_display, run_stage
 from calibration.bench.table import Row, at_most, print_table
 
 SECONDS = 8.0
@@ -27,7 +27,7 @@ def run(options: BenchOptions) -> dict[str, Any]:
     return metrics
 
 
-def _summary(performances: list[Performance]) -> dict[str, Any]:
+def _summary(performances: list[StagePerformance]) -> dict[str, Any]:
     seconds = [_first_frame_s(performance) for performance in performances]
     peaks = [max((used for _, used in performance.pss), default=0) for performance in performances]
     steady = [
@@ -42,7 +42,7 @@ def _summary(performances: list[Performance]) -> dict[str, Any]:
     }
 
 
-def _first_frame_s(performance: Performance) -> float:
+def _first_frame_s(performance: StagePerformance) -> float:
     first_at = performance.report["video"].get("first_frame_at")  # now() is one clock for all processes
     if first_at is not None:
         return float(first_at - performance.started_at)

@@ -185,12 +185,18 @@ def write_look(
     path: Path, ngf: int, size: int = 256, *, half: bool = False, seed: int = 0, colour: Colour = (128, 128, 128)
 ) -> Manifest:
     """Writes a frozen model that performs to `path`: the U-Net above, with a manifest whose subject is fictional."""
+    manifest = _manifest(path.stem, size, half)
+    model_file.write_model(path, build_unet(ngf, size, half=half, seed=seed, colour=colour), manifest)
+    return manifest
+
+
+def _manifest(name: str, size: int, half: bool) -> Manifest:
     port = {"shape": (1, size, size, 3), "dtype": "uint8"}
-    manifest = Manifest.model_validate(
+    return Manifest.model_validate(
         {
             "kind": "look",
             "family": "random_unet",
-            "name": path.stem,
+            "name": name,
             "subject": "fictional",
             "licence": "random weights: nobody's",
             "inputs": {"lines": port},
@@ -204,8 +210,6 @@ def write_look(
             "target": target_facts(moving_face(size)),
         }
     )
-    model_file.write_model(path, build_unet(ngf, size, half=half, seed=seed, colour=colour), manifest)
-    return manifest
 
 
 def plain_face(size: int) -> Points:

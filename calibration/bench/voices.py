@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -173,39 +173,45 @@ def run(options: BenchOptions) -> dict[str, Any]:
     except MetricUnavailable as error:
         raise NotMeasured(str(error)) from error
     sentences = [[CorpusSentence(path) for path in sorted(folder.glob(f"{name}-*.flac"))] for name in SPEAKERS]
-    learned = [[sentence.features for sentence in own[:LEARNED]] for own in sentences]
     speaker_embeddings = [mean_embedding(encoder.embed(s.sound, RATE) for s in own[:LEARNED]) for own in sentences]
-    speakers = tuple(measure(features) for features in learned)
     metrics: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="guise-voices-") as name:
-        frozen_paths = freeze_statistics(Path(name), dict(zip(SPEAKERS, learned, strict=True)), RATE)
-        sessions = [open_session(path, "cpu", 1) for path in frozen_paths]
-        learned_sounds = [np.concatenate([sentence.sound for sentence in own[:LEARNED]]) for own in sentences]
-        conversions = [
-            Conversion(sentence, source, target, speakers, sessions[target], learned[source], learned_sounds[source])
-            for source, own in enumerate(sentences)
-            for sentence in own[LEARNED:]
-            for target in range(len(SPEAKERS))
-            if target != source
-        ]
+        learned = {name: [s.features for s in own[:LEARNED]] for name, own in zip(SPEAKERS, sentences, strict=True)}
+        sessions = [open_session(path, "cpu", 1) for path in freeze_statistics(Path(name), learned, RATE)]
+        conversions = _conversions(sentences, sessions)
         for row, convert in ROWS.items():
             metrics[row] = _measure_row(conversions, convert, encoder, speaker_embeddings)
         for session in sessions:
             session.close()
-    if options.work is not None:
-        recordings = {name: sorted(folder.glob(f"{name}-*.flac"))[:LEARNED] for name in SPEAKERS}
-        minutes = options.minutes or TRAINING_MINUTES
-        for family, voices in train_families(options.work, minutes, recordings):
-            if all(voice.source for voice in voices.values()):
-                row_name = f"{family}, live, told who speaks"
-                metrics[row_name] = _measure_row(
-                    conversions, _trained_row(voices, known_source=True), encoder, speaker_embeddings
-                )
-            metrics[f"{family}, live, not told"] = _measure_row(
-                conversions, _trained_row(voices, known_source=False), encoder, speaker_embeddings
-            )
+    for row, convert in _family_rows(options, folder):
+        metrics[row] = _measure_row(conversions, convert, encoder, speaker_embeddings)
     _print(metrics, len(conversions))
     return metrics
+
+
+def _conversions(sentences: list[list[CorpusSentence]], sessions: list[FrozenSession]) -> list[Conversion]:
+    """Every sentence that was not learned from, to every other speaker; `sessions` by their targets."""
+    learned = [[sentence.features for sentence in own[:LEARNED]] for own in sentences]
+    sounds = [np.concatenate([sentence.sound for sentence in own[:LEARNED]]) for own in sentences]
+    speakers = tuple(measure(features) for features in learned)
+    return [
+        Conversion(sentence, source, target, speakers, sessions[target], learned[source], sounds[source])
+        for source, own in enumerate(sentences)
+        for sentence in own[LEARNED:]
+        for target in range(len(SPEAKERS))
+        if target != source
+    ]
+
+
+def _family_rows(options: BenchOptions, folder: Path) -> Iterator[tuple[str, Callable[[Conversion], Signal]]]:
+    """The rows of the families that are trained, where there is a folder for their runs. Raises NotMeasured."""
+    if options.work is None:
+        return
+    recordings = {name: sorted(folder.glob(f"{name}-*.flac"))[:LEARNED] for name in SPEAKERS}
+    for family, voices in train_families(options.work, options.minutes or TRAINING_MINUTES, recordings):
+        if all(voice.source for voice in voices.values()):
+            yield f"{family}, live, told who speaks", _trained_row(voices, known_source=True)
+        yield f"{family}, live, not told", _trained_row(voices, known_source=False)
 
 
 def _measure_row(

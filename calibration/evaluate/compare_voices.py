@@ -106,6 +106,10 @@ def _panel(axes: Axes, metrics_by_voice: dict[str, dict[str, Any]], key: str) ->
         axes.set_ylim(0, 1.02)
     if not points:
         axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, color=QUIET, ha="center")
+    _style(axes)
+
+
+def _style(axes: Axes) -> None:
     axes.tick_params(which="both", colors=QUIET, labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(QUIET)

@@ -7,6 +7,7 @@ real people: they are written where the caller says, and belong in no repository
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -101,6 +102,17 @@ class TargetPerson:
     sharpness: float
     own_identity: tuple[float, float]
     """Median and 95th percentile of the distances of their footage to its own mean."""
+
+
+@contextmanager
+def one_opencv_thread() -> Iterator[None]:
+    """OpenCV on one thread, as in the picture engine."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def open_look(path: Path, retarget: bool = True) -> ModelLook:

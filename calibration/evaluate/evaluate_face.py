@@ -12,8 +12,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import cv2
-
 from calibration.evaluate.driven_look import (
     BadFootage,
     Clip,
@@ -22,11 +20,13 @@ from calibration.evaluate.driven_look import (
     describe_target,
     evenly_chosen,
     measure_drives,
+    one_opencv_thread,
     open_look,
     retargeted_drive,
     track_clip,
 )
 from export.metrics.face import OPENINGS, FaceAnalyzer, identity_distance, mean_descriptor
+from live.picture.look import ModelLook
 from models.features.types import Progress
 
 SAME_PERSON = 0.45
@@ -50,9 +50,7 @@ def evaluate_look(
     analyzer = FaceAnalyzer()
     out.mkdir(parents=True, exist_ok=True)
     steps = len(targets) + len(footage)
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
+    with one_opencv_thread():
         target_clips = []
         for done, path in enumerate(targets):
             progress(f"the target in {path.name}", done, steps)
@@ -62,15 +60,9 @@ def evaluate_look(
         clips: dict[str, Any] = {}
         for done, path in enumerate(footage, len(targets)):
             progress(f"driven by {path.name}", done, steps)
-            clip = track_clip(path.stem, path)
-            own = person is not None and _shows_target(clip, person, analyzer)
-            measured = measure_drives(
-                clip, {"look": retargeted_drive(clip, look_model, is_target=own)}, person, analyzer, out
-            )["look"]
+            own, measured = _measure_clip(path, look_model, person, analyzer, out)
             clips[path.name] = {"own": own, **measured.metrics()}
             all_clips.merge(measured)
-    finally:
-        cv2.setNumThreads(threads)
     metrics = {**all_clips.metrics(), "look": look_model.manifest.name, "clips": clips}
     for openings in ("openings", "openings_real"):
         metrics[openings] = _median_over_clips([clip[openings] for clip in clips.values()])
@@ -78,6 +70,16 @@ def evaluate_look(
         metrics["target"] = {"own_identity_median": person.own_identity[0], "own_identity_p95": person.own_identity[1]}
     (out / "figures.json").write_text(json.dumps(metrics, indent=1) + "\n", "utf-8")
     return metrics
+
+
+def _measure_clip(
+    path: Path, look: ModelLook, person: TargetPerson | None, analyzer: FaceAnalyzer, out: Path
+) -> tuple[bool, LookMetrics]:
+    """Whether the footage is the target's own, and what was measured on it."""
+    clip = track_clip(path.stem, path)
+    own = person is not None and _shows_target(clip, person, analyzer)
+    drives = {"look": retargeted_drive(clip, look, is_target=own)}
+    return own, measure_drives(clip, drives, person, analyzer, out)["look"]
 
 
 def _median_over_clips(

@@ -7,7 +7,7 @@ converted sound and a picture of both spectrograms. Runs in the calling thread; 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,31 +107,16 @@ def evaluate_one_voice(voice: str, data: EvaluationData, out: Path, source: int,
     description = describe_voice(voice)
     player = open_voice(voice, RATE, BLOCK)
     _set_source(player, voice, description, source)
-    wanted_hz = _wanted_f0(data.speech, description.lf0)
     out.mkdir(parents=True, exist_ok=True)
-    target_recordings = data.targets[: len(data.speech)] if description.target else ()
-    steps = len(data.speech) + len(target_recordings)
-    clips: dict[str, Any] = {}
-    all_converted: list[AnalysedSound] = []
-    for done, recording in enumerate(data.speech):
-        progress(f"{description.name}: {recording.path.name}", done, steps)
-        started = now()
-        converted = _convert(player, recording)
-        took_s = now() - started
-        all_converted.append(converted)
-        soundfile.write(out / f"{recording.path.stem}.wav", converted.sound, RATE, "PCM_16")
-        _draw_spectrograms(out / f"{recording.path.stem}.png", recording.sound, converted.sound)
-        clips[recording.path.name] = _similarities(data, converted) | {
-            "stoi": _intelligibility(recording, converted),
-            "f0_error_cents": None if wanted_hz is None else f0_error_cents(wanted_hz[done], converted.frames.f0),
-            "f0_correlation": f0_correlation(recording.frames.f0, converted.frames.f0),
-            "mcd_db": _distortion(_same_sentence(recording, data.targets), converted),
-            "rtf": took_s / (len(recording.sound) / RATE),
-        }
-    if target_recordings and source:
+    own_recordings = data.targets[: len(data.speech)] if description.target else ()
+    steps = len(data.speech) + len(own_recordings)
+    clips, all_converted = _measure_clips(
+        player, data, description, out, lambda name, done: progress(f"{description.name}: {name}", done, steps)
+    )
+    if own_recordings and source:
         player.set("source", description.target)
     reconstruction: list[float | None] = []
-    for done, recording in enumerate(target_recordings, len(data.speech)):
+    for done, recording in enumerate(own_recordings, len(data.speech)):
         progress(f"{description.name}: the target's own {recording.path.name}", done, steps)
         reconstruction.append(_distortion(recording, _convert(player, recording)))
     metrics: dict[str, Any] = {key: _median([clip[key] for clip in clips.values()]) for key in CLIP_METRICS}
@@ -150,6 +135,36 @@ def evaluate_one_voice(voice: str, data: EvaluationData, out: Path, source: int,
     }
     (out / "figures.json").write_text(json.dumps(metrics, indent=1) + "\n", "utf-8")
     return metrics
+
+
+def _measure_clips(
+    player: Voice,
+    data: EvaluationData,
+    description: VoiceDescription,
+    out: Path,
+    progress: Callable[[str, int], None],
+) -> tuple[dict[str, dict[str, Any]], list[AnalysedSound]]:
+    """Converts every recording and writes sound and spectrograms; returns the metrics by file name, and the converted
+    sounds."""
+    wanted_hz = _wanted_f0(data.speech, description.lf0)
+    clips: dict[str, dict[str, Any]] = {}
+    all_converted: list[AnalysedSound] = []
+    for done, recording in enumerate(data.speech):
+        progress(recording.path.name, done)
+        started = now()
+        converted = _convert(player, recording)
+        took_s = now() - started
+        all_converted.append(converted)
+        soundfile.write(out / f"{recording.path.stem}.wav", converted.sound, RATE, "PCM_16")
+        _draw_spectrograms(out / f"{recording.path.stem}.png", recording.sound, converted.sound)
+        clips[recording.path.name] = _similarities(data, converted) | {
+            "stoi": _intelligibility(recording, converted),
+            "f0_error_cents": None if wanted_hz is None else f0_error_cents(wanted_hz[done], converted.frames.f0),
+            "f0_correlation": f0_correlation(recording.frames.f0, converted.frames.f0),
+            "mcd_db": _distortion(_same_sentence(recording, data.targets), converted),
+            "rtf": took_s / (len(recording.sound) / RATE),
+        }
+    return clips, all_converted
 
 
 def _prdc_fields(prdc: Prdc | None) -> dict[str, float | None]:

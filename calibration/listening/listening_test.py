@@ -128,17 +128,7 @@ class ListeningTest:
 
 def read_ranks(folder: Path) -> list[dict[str, str]]:
     """The rows of all complete trials. Raises BadListeningTest."""
-    path = folder / RANKS
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            rows = [row for row in reader if None not in row.values() and row.keys() == set(COLUMNS)]
-            if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise BadListeningTest(f"{path} holds no ranks of a listening test")
-    except OSError as error:
-        raise BadListeningTest(f"{path} cannot be read: {error.strerror or error}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise BadListeningTest(f"{path} holds no ranks of a listening test: {error}") from error
+    rows = _read_rows(folder / RANKS)
     systems = {row["system"] for row in rows}
     wanted = [str(rank) for rank in range(1, len(systems) + 1)]
     trials: dict[tuple[str, str], list[dict[str, str]]] = {}
@@ -150,6 +140,21 @@ def read_ranks(folder: Path) -> list[dict[str, str]]:
         if sorted(row["rank"] for row in trial) == wanted and {row["system"] for row in trial} == systems
         for row in trial
     ]
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    """All complete rows. Raises BadListeningTest."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            rows = [row for row in reader if None not in row.values() and row.keys() == set(COLUMNS)]
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise BadListeningTest(f"{path} holds no ranks of a listening test")
+    except OSError as error:
+        raise BadListeningTest(f"{path} cannot be read: {error.strerror or error}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadListeningTest(f"{path} holds no ranks of a listening test: {error}") from error
+    return rows
 
 
 def _systems(folders: Sequence[Path]) -> dict[str, Path]:

@@ -8,7 +8,7 @@ calling thread; the camera has its own.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,9 @@ import numpy as np
 from calibration.measure.estimate import opening_ranges
 from live.demo import stand_in_performer
 from live.picture.sources.registry import open_source
-from live.picture.sources.source import SourceOptions
+from live.picture.sources.source import Source, SourceOptions
 from live.picture.tracker import Tracker
-from live.process.frames import now
+from live.process.frames import Frame, now
 from live.show.profile import Profile
 from models.features.face_points import FacePoints
 from models.features.retarget import neutral_of
@@ -45,33 +45,9 @@ def measure_performer(camera: str, seconds: float, progress: PerformerProgress |
     Raises NotCalibrated, live.picture.sources.movie_frames.BadSource, models.features.face_points.LandmarkFileMissing.
     """
     source = open_source(camera, SourceOptions(performer=stand_in_performer))
-    tracker = Tracker(FacePoints())
-    points: list[Points] = []
-    frames, size = 0, (0, 0)
     source.start()
     try:
-        newest_at = now()
-        first_at: float | None = None
-        while first_at is None or now() - first_at < seconds:
-            frame = source.mailbox.take(0.1)
-            if frame is None:
-                source.watch()
-                if now() - newest_at > NO_PICTURE_S:
-                    raise NotCalibrated(f"no picture from {source.name}: {source.trouble or 'it does not answer'}")
-                continue
-            newest_at = now()
-            if first_at is None:
-                first_at = newest_at
-            shape = frame.picture.shape[1], frame.picture.shape[0]
-            if size != (0, 0) and shape != size:
-                raise NotCalibrated(f"the size of {source.name}'s picture changed while measuring: try again")
-            size = shape
-            frames += 1
-            tracked = tracker.update(frame)
-            if tracked is not None:
-                points.append(tracked.points)
-            if progress is not None:
-                progress(now() - first_at, len(points))
+        points, frames, size = _track(source, seconds, progress)
     finally:
         source.close()
     if len(points) < min(MIN_FACES, max(frames, 1)) or len(points) < MIN_FACE_SHARE * frames:
@@ -88,3 +64,41 @@ def measure_performer(camera: str, seconds: float, progress: PerformerProgress |
         faces=len(points),
         measured=datetime.date.today().isoformat(),
     )
+
+
+def _track(
+    source: Source, seconds: float, progress: PerformerProgress | None
+) -> tuple[list[Points], int, tuple[int, int]]:
+    """The points of every face found, the number of frames, and their width and height. Raises NotCalibrated."""
+    tracker = Tracker(FacePoints())
+    points: list[Points] = []
+    frames, size = 0, (0, 0)
+    for frame, first_at in _frames(source, seconds):
+        shape = frame.picture.shape[1], frame.picture.shape[0]
+        if size != (0, 0) and shape != size:
+            raise NotCalibrated(f"the size of {source.name}'s picture changed while measuring: try again")
+        size = shape
+        frames += 1
+        tracked = tracker.update(frame)
+        if tracked is not None:
+            points.append(tracked.points)
+        if progress is not None:
+            progress(now() - first_at, len(points))
+    return points, frames, size
+
+
+def _frames(source: Source, seconds: float) -> Iterator[tuple[Frame, float]]:
+    """Every frame for `seconds` from the first one on, and when the first one came. Raises NotCalibrated."""
+    newest_at = now()
+    first_at: float | None = None
+    while first_at is None or now() - first_at < seconds:
+        frame = source.mailbox.take(0.1)
+        if frame is None:
+            source.watch()
+            if now() - newest_at > NO_PICTURE_S:
+                raise NotCalibrated(f"no picture from {source.name}: {source.trouble or 'it does not answer'}")
+            continue
+        newest_at = now()
+        if first_at is None:
+            first_at = newest_at
+        yield frame, first_at

@@ -167,7 +167,7 @@ def store_fp16(model: ModelProto) -> None:
 def _faster_int8(model: ModelProto, manifest: Manifest) -> ModelProto:
     """`model` in int8. Raises NotFaster unless that is faster on this machine's CPU, and NotFrozen."""
     # Imported here: the quantiser is slow to load, and the other precisions do not need it.
-    from export.freeze.quantise import to_int8
+    from export.graph.quantise import to_int8
 
     # Another seed than parity's, so that the test inputs are not those of the calibration.
     inputs = list(sample_inputs(manifest, np.random.default_rng(1), CALIBRATION_SAMPLES))

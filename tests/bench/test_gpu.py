@@ -1,4 +1,4 @@
-"""The GPU's bench as far as no GPU is needed: that it says so, and what it takes for the arithmetic."""
+"""The GPU benchmark as far as no GPU is needed: its refusal, and its count of multiplications."""
 
 from __future__ import annotations
 

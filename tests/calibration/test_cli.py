@@ -1,4 +1,4 @@
-"""The verbs of the top floor: exit codes and one clear line, and the doctor's JSON."""
+"""The verbs of the top layer: exit codes and one clear line, and the doctor's JSON."""
 
 from __future__ import annotations
 

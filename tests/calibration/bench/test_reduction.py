@@ -1,4 +1,4 @@
-"""The reduction bench: every size and precision is there, held against the classic one of the same run."""
+"""The reduction benchmark: every size and precision is there, compared with the classic one of the same run."""
 
 from __future__ import annotations
 

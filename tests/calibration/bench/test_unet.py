@@ -1,4 +1,4 @@
-"""The random-weight U-Net is the one that training learns: its parameters counted, and it performs."""
+"""The random-weight U-Net is the one that training uses: its parameters are counted, and it performs."""
 
 from __future__ import annotations
 

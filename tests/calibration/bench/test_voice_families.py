@@ -1,4 +1,4 @@
-"""Which voice of which run speaks for whom, in the table of trained families."""
+"""Which voice of which run is used for which conversion, in the table of trained families."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ SPEAKERS = {name: [Path(f"{name}.flac")] for name in ("anna", "ben", "carl")}
 
 @pytest.fixture
 def verbs(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """What was asked of `guise`; nothing is done but that files are there."""
-    asked: list[list[str]] = []
+    """The verbs that were run; nothing is done but creating their files."""
+    calls: list[list[str]] = []
 
     def verb(*arguments: str) -> None:
-        asked.append(list(arguments))
+        calls.append(list(arguments))
         out = Path(arguments[arguments.index("--out") + 1])
         if arguments[0] == "export":
             out.touch()
@@ -29,7 +29,7 @@ def verbs(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         (out / ("dataset.json" if arguments[0] == "prepare" else "run.json")).touch()
 
     monkeypatch.setattr(voice_families, "run_verb", verb)
-    return asked
+    return calls
 
 
 def test_each_conversion_has_the_run_that_knows_both(verbs: list[list[str]], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a look is worth: each measure on pictures and points whose answer is known."""
+"""The metrics of a look on pictures and points with known results."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ def test_openings_are_followed_in_part() -> None:
     assert agreed["left_eye"] == {"correlation": None, "gain": None}, "the eyes kept still"
 
 
-def test_identity_with_oneself_is_nothing() -> None:
+def test_identity_distance_to_oneself_is_zero() -> None:
     own = np.arange(128.0)
     assert identity_distance(own, mean_descriptor([own, own])) == 0
     with pytest.raises(ValueError, match="no face"):
         mean_descriptor([])
 
 
-def test_the_aligned_cut_lays_neutral_on_neutral() -> None:
+def test_the_aligned_crop_maps_neutral_to_neutral() -> None:
     target = plain_face(256)
     performer = (plain_face(256) * 1.7 + [40, 12]).astype(np.float32)
     assert np.abs(aligned_points(performer, performer, target) - target).max() < 0.01
@@ -88,8 +88,8 @@ def test_the_aligned_cut_lays_neutral_on_neutral() -> None:
     assert np.abs([xs.mean(), ys.mean()] - target[30]).max() < 0.6
 
 
-def test_retargeting_oneself_asks_for_what_the_aligned_cut_shows() -> None:
-    """So that SSIM compares a generated picture with the real one it should have been."""
+def test_retargeting_to_oneself_gives_the_points_of_the_aligned_crop() -> None:
+    """So that SSIM compares a generated picture with the real one it should match."""
     clip = moving_face(256)
     retarget = Retarget(target_facts(clip))
     performer = (retarget.neutral * 1.3 + [30, 20]).astype(np.float32)
@@ -98,7 +98,7 @@ def test_retargeting_oneself_asks_for_what_the_aligned_cut_shows() -> None:
     assert np.abs(asked - aligned_points(points, performer, retarget.neutral)).mean() < 1.5
 
 
-def test_a_man_is_himself_and_nobody_is_nobody(footage: Path) -> None:
+def test_descriptors_of_two_people_and_of_no_face(footage: Path) -> None:
     from live.picture.sources.movie_frames import FileFrames
 
     analyzer = FaceAnalyzer()

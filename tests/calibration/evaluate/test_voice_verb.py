@@ -1,4 +1,4 @@
-"""`guise evaluate voice` on real speech, its files and figures; whatever is no speech is refused in one line."""
+"""`guise evaluate voice` on real speech, its files and metrics; input that is no speech is refused in one line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def evaluated(out: Path, voice: str, said: list[str], *more: str) -> dict[str, A
 
 
 def strictly(text: str) -> dict[str, Any]:
-    """JSON knows no NaN."""
+    """JSON has no NaN."""
 
     def refuse(what: str) -> None:
         raise AssertionError(f"{what} in figures.json")
@@ -108,7 +108,7 @@ def test_what_cannot_be_evaluated_is_refused_in_one_line(
 
 
 def test_recordings_of_any_kind_are_measured_alike(data: Path, tmp_path: Path) -> None:
-    """Stereo, a telephone's rate, a studio's; spaces and Korean letters; music gives figures, no nonsense."""
+    """Stereo, a telephone's rate, a studio's; spaces and Korean letters; music gives valid metrics."""
     (good,) = speech(data, "p226_003.wav", 1)
     where = tmp_path / "우리 녹음"
     said = [
@@ -131,7 +131,7 @@ def test_recordings_of_any_kind_are_measured_alike(data: Path, tmp_path: Path) -
     assert metrics["mcd_db"] is None, "no names that tell the words"
 
 
-def test_a_voice_that_says_nothing_is_measured(data: Path, tmp_path: Path) -> None:
+def test_a_silent_voice_is_measured(data: Path, tmp_path: Path) -> None:
     (good,) = speech(data, "p226_003.wav", 1)
     said = cut(good, tmp_path / "a_003.wav", 1.5)
     metrics = evaluated(tmp_path / "heard", "silence", [said], "--target", good)
@@ -167,7 +167,7 @@ def test_checkpoints_are_drawn_by_their_steps(tmp_path: Path) -> None:
     assert len(set(pictures)) == 2, "by steps where they tell voices apart, else by name"
 
 
-def test_checkpoints_kept_further_and_further_apart_are_drawn_as_far_apart() -> None:
+def test_checkpoints_further_and_further_apart_get_a_logarithmic_scale() -> None:
     pytest.importorskip("matplotlib")
     from matplotlib.figure import Figure
 
@@ -181,7 +181,7 @@ def test_checkpoints_kept_further_and_further_apart_are_drawn_as_far_apart() -> 
 
 
 @pytest.mark.slow
-def test_a_voice_that_knows_its_target_is_also_heard_on_him(
+def test_a_voice_with_a_known_target_is_also_measured_on_the_target(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Slow: `make slow PYTEST_ARGS=tests/calibration/evaluate/test_voice_verb.py`."""
@@ -201,7 +201,7 @@ def test_a_voice_that_knows_its_target_is_also_heard_on_him(
     assert "knows 4 speakers" in capsys.readouterr().err
 
 
-def test_nothing_is_written_over(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_overwritten(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (good,) = speech(data, "p226_003.wav", 1)
     mine = cut(good, tmp_path / "mine.wav", 1)
     twin = cut(good, tmp_path / "twin" / "mine.wav", 1)

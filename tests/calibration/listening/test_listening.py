@@ -1,4 +1,4 @@
-"""A listening test: what is asked of whom, what is kept, and the page that does it."""
+"""A listening test from the page to the ranks: what is served, what is kept, and what is refused."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def ask(
 
 
 def arrived(server: ListeningServer) -> dict:
-    """What a new listener's page is told."""
+    """The data of a new listener's page."""
     status, _, headers = ask(server, "/")
     assert status == 303
     status, page, headers = ask(server, headers["Location"])
@@ -121,7 +121,7 @@ def test_nothing_but_the_test_is_served_and_nothing_but_its_ranks_are_taken(tmp_
         assert read_ranks(tmp_path / "out") == []
 
 
-def test_each_listener_has_an_order_of_his_own(tmp_path: Path) -> None:
+def test_each_listener_has_another_order(tmp_path: Path) -> None:
     test = ListeningTest(folders(tmp_path, "a", "b", "c"), tmp_path / "out")
     listeners = [test.listener(test.add_listener()) for _ in range(20)]
     assert len({tuple(t.name for t in someone.trials) for someone in listeners if someone}) > 1

@@ -1,4 +1,4 @@
-"""What a listening test found: means, intervals that mean something, a picture."""
+"""The result of a listening test: means, valid intervals, a picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The measures of a voice, on sound and features of which the answer is known."""
+"""The metrics of a voice, on sound and features with known results."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def test_f0_correlation_is_of_the_melody() -> None:
     assert f0_correlation(melody[:5], melody[:5]) is None
 
 
-def test_mcd_follows_its_formula_and_time_may_bend() -> None:
+def test_mcd_follows_its_formula_and_warps_time() -> None:
     pytest.importorskip("librosa")
     rng = np.random.default_rng(0)
     one = np.cumsum(rng.standard_normal((60, 36)), 0)
     other = one.copy()
     other[:, 1] += 0.1
-    # No warping brings frames of a random walk so near: the path is the diagonal.
+    # No warping brings frames of a random walk so near to each other: the path is the diagonal.
     assert mcd_db(one, other) == pytest.approx(10 / np.log(10) * np.sqrt(2) * 0.1, rel=1e-6)
     louder = one + np.eye(36)[0] * 5
     assert mcd_db(one, louder) == pytest.approx(0, abs=1e-5)
@@ -55,7 +55,7 @@ def test_mcd_follows_its_formula_and_time_may_bend() -> None:
     assert mcd_db(one, np.roll(other, 7, axis=1)) > 1
 
 
-def test_words_lost_are_seen(data: Path) -> None:
+def test_lost_words_lower_the_intelligibility(data: Path) -> None:
     pytest.importorskip("pystoi")
     speech = _speech(data, "533-1066-0000")
     noise = np.random.default_rng(0).normal(0, np.std(speech) * 2, len(speech))
@@ -65,17 +65,20 @@ def test_words_lost_are_seen(data: Path) -> None:
         intelligibility(speech[:2000], speech[:2000], RATE)
 
 
-def test_a_speaker_is_nearer_to_herself(data: Path) -> None:
+def test_a_speaker_is_nearer_to_their_own_mean(data: Path) -> None:
     try:
         encoder = SpeakerEncoder()
     except MetricUnavailable as why:
         pytest.skip(str(why))
     woman, again, man = (_speech(data, name) for name in ("533-1066-0000", "533-1066-0004", "2414-128291-0001"))
     person = mean_embedding([encoder.embed(woman, RATE)])
-    hers, his = similarity(encoder.embed(again, RATE), person), similarity(encoder.embed(man, RATE), person)
-    assert hers > 0.75 > 0.65 > his
+    same_speaker, other_speaker = (
+        similarity(encoder.embed(again, RATE), person),
+        similarity(encoder.embed(man, RATE), person),
+    )
+    assert same_speaker > 0.75 > 0.65 > other_speaker
     assert np.linalg.norm(person) == pytest.approx(1)
-    # How loud, and at which rate, says nothing about who.
+    # Neither level nor sample rate changes the speaker.
     import soxr
 
     quiet = 0.2 * soxr.resample(woman, RATE, 44100)

@@ -1,4 +1,4 @@
-"""TensorRT's engines as far as no TensorRT is needed: what they are kept under, found again, thrown away, built by."""
+"""TensorRT engines as far as no TensorRT is needed: their keys, how they are found, removed and built."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Worker = Callable[[Path, Path, Path], EngineTrial]
 
 @pytest.fixture(autouse=True)
 def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cache folder of the test's own, and the GPU it is for."""
+    """A cache folder of the test, and the GPU it is for."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(providers, "gpu", lambda: providers.Gpu("NVIDIA GeForce RTX 4090", "8.9"))
     monkeypatch.setattr(providers, "tensorrt_version", lambda: 100900)
@@ -37,7 +37,7 @@ def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def builder(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Writes an engine that is none, as the building process would; the list grows with each build."""
+    """Writes a fake engine, as the building process would; the list grows with each build."""
     builds: list[Path] = []
 
     def work(path: Path, folder: Path, timing: Path) -> EngineTrial:
@@ -53,7 +53,7 @@ def builder(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return builds
 
 
-def test_an_engine_is_found_by_all_it_was_built_for(look: Path, builder: list[Path]) -> None:
+def test_an_engine_is_found_by_its_whole_key(look: Path, builder: list[Path]) -> None:
     key = tensorrt.engine_key(look)
     assert tensorrt.find_engine(key) is None
     built = tensorrt.build_engine(look)
@@ -82,7 +82,7 @@ def test_a_model_frozen_anew_has_another_engine(look: Path, builder: list[Path])
     assert tensorrt.engine_key(look).folder != before.folder
 
 
-def test_kernels_times_are_shared_by_models_and_by_no_other_card(look: Path) -> None:
+def test_the_timing_cache_is_shared_by_models_but_not_by_gpus(look: Path) -> None:
     key = tensorrt.engine_key(look)
     assert key.model_copy(update={"model": "0" * 64, "runtime": "1.22.0"}).timing_folder == key.timing_folder
     for other in ({"gpu": "NVIDIA H100"}, {"capability": "9.0"}, {"tensorrt": 101300}):
@@ -111,7 +111,7 @@ def _flip(folder: Path) -> None:
     ],
     ids=["cut short", "one byte", "no context", "no facts", "other facts", "another card's"],
 )
-def test_what_is_not_as_it_was_written_is_thrown_away_and_built_again(
+def test_a_changed_engine_is_removed_and_built_again(
     look: Path, builder: list[Path], spoil: Callable[[Path], object]
 ) -> None:
     key = tensorrt.build_engine(look).key
@@ -139,9 +139,7 @@ def test_a_build_that_fails_leaves_the_old_engine_and_nothing_else(
     assert list(old.key.folder.parent.iterdir()) == [old.key.folder]
 
 
-def test_broken_times_of_kernels_are_forgotten(
-    look: Path, builder: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_broken_timing_cache_is_removed(look: Path, builder: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     work = tensorrt._run_builder
     timing = tensorrt.engine_key(look).timing_folder
     timing.mkdir(parents=True)
@@ -158,9 +156,7 @@ def test_broken_times_of_kernels_are_forgotten(
     assert (timing / "kernels.timing").read_bytes() == b"times"
 
 
-def test_what_has_another_reason_is_not_tried_twice(
-    look: Path, builder: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_error_is_not_tried_twice(look: Path, builder: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     tensorrt.build_engine(look)
     tries = []
 
@@ -174,15 +170,15 @@ def test_what_has_another_reason_is_not_tried_twice(
     assert len(tries) == 1
 
 
-def test_only_who_may_build_builds(look: Path, builder: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_builds_only_when_it_may(look: Path, builder: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     opened = []
 
-    def performs(path: Path, manifest: Manifest, folder: Path, arithmetic: str) -> str:
+    def open_fake(path: Path, manifest: Manifest, folder: Path, arithmetic: str) -> str:
         opened.append(folder)
         return "session"
 
     manifest = model_file.check_model(look)
-    monkeypatch.setattr(tensorrt, "open_engine", performs)
+    monkeypatch.setattr(tensorrt, "open_engine", open_fake)
     with pytest.raises(NotBuilt, match="guise export --tensorrt builds it"):
         tensorrt.open_or_build(look, manifest, may_build=False)
     assert builder == []
@@ -192,7 +188,7 @@ def test_only_who_may_build_builds(look: Path, builder: list[Path], monkeypatch:
     assert opened == [tensorrt.engine_key(look).folder] * 3
 
 
-def test_an_engine_that_does_not_load_is_thrown_away(
+def test_an_engine_that_does_not_load_is_removed(
     look: Path, builder: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = tensorrt.build_engine(look).key
@@ -215,7 +211,7 @@ def test_an_engine_that_does_not_load_is_thrown_away(
     assert len(builder) == 3
 
 
-def test_options_are_text_and_the_engine_lies_beside_its_context(tmp_path: Path) -> None:
+def test_options_are_text_and_the_engine_is_beside_its_context(tmp_path: Path) -> None:
     asked = tensorrt.build_options("fp32", tmp_path, tmp_path / "timing")
     # An absolute path to the engine is refused by ONNX Runtime while it dumps a context model.
     assert "trt_engine_cache_path" not in asked
@@ -229,7 +225,7 @@ def test_options_are_text_and_the_engine_lies_beside_its_context(tmp_path: Path)
 # ---- the building process
 
 
-def test_the_process_says_why_it_cannot_build(look: Path, tmp_path: Path) -> None:
+def test_the_process_reports_why_it_cannot_build(look: Path, tmp_path: Path) -> None:
     reason = providers.unavailable_reason("TensorRT")
     if reason is None:
         assert tensorrt._run_builder(look, tmp_path / "engine", tmp_path / "timing").difference <= 2
@@ -247,7 +243,7 @@ def test_the_process_says_why_it_cannot_build(look: Path, tmp_path: Path) -> Non
         ("echo chatter; echo 'out of memory'; exit 1", "^out of memory$"),
     ],
 )
-def test_whatever_the_process_dies_of_is_told(
+def test_however_the_process_fails_is_reported(
     look: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, said: str
 ) -> None:
     program = tmp_path / "python"
@@ -264,28 +260,28 @@ def test_the_process_ends_with_its_parent() -> None:
         "tensorrt_build.build_and_check = lambda *_: time.sleep(30); tensorrt_build.main(['model', 'folder', 'timing'])"
     )
     with subprocess.Popen([sys.executable, "-c", waits], cwd=ROOT, stdin=subprocess.PIPE) as process:
-        began = time.monotonic()
+        started = time.monotonic()
     assert process.returncode == 1
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - started < 15
 
 
 @pytest.fixture
 def on_a_gpu(look: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """As if there were TensorRT: builds what `writes` says, and performs on the CPU."""
-    played: dict[str, Any] = {"writes": CONTEXT, "levels": 0}
+    """As if there were TensorRT: builds what `writes` says, and runs on the CPU."""
+    settings: dict[str, Any] = {"writes": CONTEXT, "levels": 0}
 
     def build(path: Path, provider: str, asked: dict[str, str], chosen: ort.SessionOptions) -> None:
         assert provider == "TensorRT"
-        (Path(asked["trt_ep_context_file_path"]).parent / played["writes"]).write_bytes(path.read_bytes())
+        (Path(asked["trt_ep_context_file_path"]).parent / settings["writes"]).write_bytes(path.read_bytes())
 
-    def performs(path: Path, manifest: Manifest, folder: Path, arithmetic: str) -> CpuSession:
+    def open_fake(path: Path, manifest: Manifest, folder: Path, arithmetic: str) -> CpuSession:
         session = ort.InferenceSession(str(folder / CONTEXT), providers=["CPUExecutionProvider"])
         opened = CpuSession(path, manifest, session)
         perform = opened._perform
 
         def off() -> None:
             perform()
-            opened._outputs["picture"] += np.uint8(played["levels"])
+            opened._outputs["picture"] += np.uint8(settings["levels"])
 
         monkeypatch.setattr(opened, "_perform", off)
         return opened
@@ -293,11 +289,11 @@ def on_a_gpu(look: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
     monkeypatch.setattr(tensorrt_build, "unavailable_reason", lambda _: None)
     monkeypatch.setattr(tensorrt_build, "build_session", build)
-    monkeypatch.setattr(tensorrt_build, "open_engine", performs)
-    return played
+    monkeypatch.setattr(tensorrt_build, "open_engine", open_fake)
+    return settings
 
 
-def test_an_engine_is_held_against_the_cpu(
+def test_an_engine_is_compared_with_the_cpu(
     look: Path, tmp_path: Path, on_a_gpu: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = tensorrt_build.build_and_check(look, tmp_path, tmp_path / "timing")
@@ -309,14 +305,14 @@ def test_an_engine_is_held_against_the_cpu(
         tensorrt_build.build_and_check(look, tmp_path, tmp_path / "timing")
 
 
-def test_an_engine_of_a_part_is_none(look: Path, tmp_path: Path, on_a_gpu: dict[str, Any]) -> None:
+def test_an_engine_of_a_part_of_the_model_is_refused(look: Path, tmp_path: Path, on_a_gpu: dict[str, Any]) -> None:
     on_a_gpu["writes"] = "part.engine"
     with pytest.raises(NotBuilt, match="a part of this model only"):
         tensorrt_build.build_and_check(look, tmp_path, tmp_path / "timing")
 
 
 @pytest.mark.parametrize("moved_first", [True, False])
-def test_bytes_become_numbers_at_the_door(moved_first: bool) -> None:
+def test_bytes_are_cast_before_they_are_transposed(moved_first: bool) -> None:
     model = _moves_and_casts(moved_first)
     lines = np.random.default_rng(0).integers(0, 256, (1, SIZE, SIZE, 3), np.uint8)
     before = _answer(model, lines)
