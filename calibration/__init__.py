@@ -1,1 +1,1 @@
-"""Measure the machine and the performer: the top floor, which may see all the others."""
+"""Measuring the performer, the machine and frozen models: the top layer, which may import all the others."""

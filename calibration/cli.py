@@ -1,16 +1,20 @@
-"""The verbs `guise calibrate`, `evaluate`, `listen`, `doctor` and `bench`. Each imports what it needs when called."""
+"""The verbs `guise calibrate`, `evaluate`, `listen`, `doctor` and `bench`. Each imports what it needs when it is
+called."""
 
 from __future__ import annotations
 
 import json
 import sys
-from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from calibration.bench import BENCHES, BenchOptions, CannotMeasure
+from calibration.bench.benchmark import BenchOptions, NotMeasured
+from calibration.bench.registry import BENCHMARKS, load_benchmark
+
+if TYPE_CHECKING:
+    from calibration.doctor import Finding
 
 calibrate = typer.Typer(
     add_completion=False,
@@ -37,7 +41,7 @@ def calibrate_performer(
     """
     from rich.console import Console
 
-    from calibration.measure.performer import NotMeasured, measure_performer
+    from calibration.measure.performer import NotCalibrated, measure_performer
     from live.picture.sources.movie_frames import BadSource
     from models.features.face_points import LandmarkFileMissing
 
@@ -46,14 +50,14 @@ def calibrate_performer(
     try:
         with Console(stderr=True).status("looking for a face ...") as status:
 
-            def tell(at_s: float, faces: int) -> None:
+            def show_progress(at_s: float, faces: int) -> None:
                 status.update(
                     f"{max(seconds - at_s, 0):.0f} s left, {faces} faces measured; rest, then speak, laugh, blink"
                 )
 
-            profile = measure_performer(camera, seconds, tell)
+            profile = measure_performer(camera, seconds, show_progress)
         out.write_text(profile.to_toml(), "utf-8")
-    except (NotMeasured, BadSource, LandmarkFileMissing) as error:
+    except (NotCalibrated, BadSource, LandmarkFileMissing) as error:
         _refuse(error)
     except OSError as error:
         _refuse(f"{out} cannot be written: {error.strerror or error}")
@@ -85,8 +89,8 @@ def evaluate_face(
     """
     from rich.console import Console
 
-    from calibration.evaluate.face import evaluate_face as run
-    from calibration.evaluate.look_on_footage import BadFootage
+    from calibration.evaluate.driven_look import BadFootage
+    from calibration.evaluate.evaluate_face import evaluate_look as evaluate
     from export.artifact.bad_model import BadModel
     from live.picture.sources.movie_frames import BadSource
     from models.features.face_points import LandmarkFileMissing
@@ -97,15 +101,15 @@ def evaluate_face(
     try:
         with Console(stderr=True).status("opening the look ...") as status:
 
-            def tell(what: str, done: int, of: int) -> None:
+            def show_progress(what: str, done: int, of: int) -> None:
                 status.update(f"{what} ({done + 1} of {of}) ...")
 
-            metrics = run(look, footage, target or [], out, tell)
+            metrics = evaluate(look, footage, target or [], out, show_progress)
     except (BadModel, BadSource, BadFootage, LandmarkFileMissing) as error:
         _refuse(error)
     except OSError as error:
         _refuse(f"{out} cannot be written: {error.strerror or error}")
-    _show_faces(metrics, out)
+    _print_face(metrics, out)
 
 
 @evaluate.command("voice")
@@ -130,7 +134,7 @@ def evaluate_voice(
     """
     from rich.console import Console
 
-    from calibration.evaluate.voices import evaluate_voices as run
+    from calibration.evaluate.compare_voices import evaluate_voices as evaluate
     from calibration.measure.recordings import BadRecording
     from export.artifact.bad_model import BadModel
     from live.sound.sound_file import BadSound
@@ -141,19 +145,19 @@ def evaluate_voice(
     try:
         with Console(stderr=True).status("opening the voice ...") as status:
 
-            def tell(what: str, done: int, of: int) -> None:
+            def show_progress(what: str, done: int, of: int) -> None:
                 status.update(f"{what} ({done + 1} of {of}) ...")
 
-            found = run(voice, speech, target or [], out, source, tell)
+            metrics_by_voice = evaluate(voice, speech, target or [], out, source, show_progress)
     except (BadModel, BadSound, BadRecording, ValueError) as error:
         _refuse(error)
     except OSError as error:
         _refuse(f"{out} cannot be written: {error.strerror or error}")
-    for name, metrics in found.items():
-        _show_voice(metrics, out if len(found) == 1 else out / name)
+    for name, metrics in metrics_by_voice.items():
+        _print_voice(metrics, out if len(metrics_by_voice) == 1 else out / name)
 
 
-def _show_voice(metrics: dict[str, Any], out: Path) -> None:
+def _print_voice(metrics: dict[str, Any], out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -167,10 +171,7 @@ def _show_voice(metrics: dict[str, Any], out: Path) -> None:
     if metrics["nearer_target"] is not None:
         print(f"nearer the target than the source: {metrics['nearer_target']} of {metrics['of']}")
     if metrics["coverage"] is not None:
-        four = ("precision", "recall", "density", "coverage")
-        best = metrics["prdc_of_target"]
-        of_best = "" if best is None else f" (the target's own: {', '.join(f'{best[name]:.2f}' for name in four)})"
-        print(f"{', '.join(four)}: {', '.join(f'{metrics[name]:.2f}' for name in four)}{of_best}")
+        print(_prdc_text(metrics))
     if metrics["reconstruction_db"] is not None:
         print(f"lost on the target's own voice: {metrics['reconstruction_db']:.1f} dB")
     if metrics["missing"]:
@@ -178,7 +179,18 @@ def _show_voice(metrics: dict[str, Any], out: Path) -> None:
     print(f"figures: {out / 'figures.json'}; sounds and spectrograms beside it")
 
 
-def _show_faces(metrics: dict[str, Any], out: Path) -> None:
+def _prdc_text(metrics: dict[str, Any]) -> str:
+    fields = ("precision", "recall", "density", "coverage")
+
+    def values(of: dict[str, Any]) -> str:
+        return ", ".join(f"{of[name]:.2f}" for name in fields)
+
+    target_prdc = metrics["prdc_of_target"]
+    of_target = "" if target_prdc is None else f" (the target's own: {values(target_prdc)})"
+    return f"{', '.join(fields)}: {values(metrics)}{of_target}"
+
+
+def _print_face(metrics: dict[str, Any], out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -217,52 +229,52 @@ def listen(
 
     Example: guise listen --result test
     """
-    from calibration.listening.listening_test import NoTest
+    from calibration.listening.listening_test import BadListeningTest
 
     if (result is None) == (out is None) or (result is None) == (not sounds):
         _refuse("name folders of sounds and --out FOLDER, or --result FOLDER alone")
     try:
         if result is not None:
-            _show_listening(result)
+            _print_listening(result)
         elif out is not None:
-            _listen(sounds or [], out, question)
-    except NoTest as error:
+            _serve_listening(sounds or [], out, question)
+    except BadListeningTest as error:
         _refuse(error)
     except OSError as error:
         _refuse(f"{out or result} cannot be written: {error.strerror or error}")
 
 
-def _listen(sounds: list[Path], out: Path, question: str) -> None:
-    from calibration.listening.listening_test import Listening
+def _serve_listening(sounds: list[Path], out: Path, question: str) -> None:
+    from calibration.listening.listening_test import ListeningTest
     from calibration.listening.server import serve
 
-    test = Listening(sounds, out)
+    test = ListeningTest(sounds, out)
     print(f"{len(test.trials)} trials of {len(test.systems)} sounds: {', '.join(test.systems)}")
     if test.left_out:
         print(f"left out, for not all have them: {', '.join(test.left_out)}")
 
-    def tell(url: str) -> None:
+    def show_progress(url: str) -> None:
         print(f"open {url} in a browser of this machine, again for each listener; Ctrl-C ends the test", flush=True)
 
-    serve(test, question, tell)
+    serve(test, question, show_progress)
     print(f"\nranks: {out / 'ranks.csv'}; next: guise listen --result {out}")
 
 
-def _show_listening(folder: Path) -> None:
-    from calibration.listening.result import counted, draw_result, listening_result
+def _print_listening(folder: Path) -> None:
+    from calibration.listening.result import count_text, draw_result, read_result
 
-    found = listening_result(folder)
-    print(counted(found))
-    for system, (mean, low, high) in found.ranks.items():
+    result_found = read_result(folder)
+    print(count_text(result_found))
+    for system, (mean, low, high) in result_found.ranks.items():
         print(f"  {system}: mean rank {mean:.2f}, 95 % within {low:.2f} to {high:.2f}")
-    if found.listeners == 1:
+    if result_found.listeners == 1:
         print("one listener: the interval tells of his trials, not of other people")
-    draw_result(found, folder / "result.png")
+    draw_result(result_found, folder / "result.png")
     print(f"picture: {folder / 'result.png'}")
 
 
 def doctor(
-    json_too: Annotated[bool, typer.Option("--json", help="Print one JSON object instead")] = False,
+    as_json_object: Annotated[bool, typer.Option("--json", help="Print one JSON object instead")] = False,
 ) -> None:
     """What this machine has, and what to install. Ends with 1 when something essential is missing.
 
@@ -271,24 +283,28 @@ def doctor(
     from calibration.doctor import as_json, examine, healthy
 
     findings = examine()
-    if json_too:
+    if as_json_object:
         print(json.dumps(as_json(findings), indent=1))
     else:
-        from rich.console import Console
-        from rich.text import Text
-
-        console = Console(soft_wrap=True)
-        width = max(len(finding.name) for finding in findings)
-        for finding in findings:
-            essential = finding.state == "missing" and finding.essential
-            colour = {"ok": "green", "note": "yellow", "missing": "bold red" if essential else "yellow"}[finding.state]
-            word = "MISSING" if essential else finding.state
-            line = Text.assemble(f"{finding.name:<{width}}  ", (f"{word:<7}", colour), f"  {finding.what}")
-            if finding.advice:
-                line.append(f"; to do: {finding.advice}" if finding.state == "missing" else f"; {finding.advice}")
-            console.print(line)
+        _print_findings(findings)
     if not healthy(findings):
         raise typer.Exit(1)
+
+
+def _print_findings(findings: list[Finding]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(soft_wrap=True)
+    width = max(len(finding.name) for finding in findings)
+    for finding in findings:
+        essential = finding.state == "missing" and finding.essential
+        colour = {"ok": "green", "note": "yellow", "missing": "bold red" if essential else "yellow"}[finding.state]
+        word = "MISSING" if essential else finding.state
+        line = Text.assemble(f"{finding.name:<{width}}  ", (f"{word:<7}", colour), f"  {finding.what}")
+        if finding.advice:
+            line.append(f"; to do: {finding.advice}" if finding.state == "missing" else f"; {finding.advice}")
+        console.print(line)
 
 
 def bench(
@@ -315,48 +331,57 @@ def bench(
         _refuse(f"--footage {footage}: there is no such folder")
     if json_out is not None and (json_out.is_dir() or not json_out.parent.is_dir()):
         _refuse(f"--json {json_out}: name a file in a folder that is there")
-    options = BenchOptions(look, footage, work, minutes, runs)
-    metrics: dict[str, Any] = {}
-    failed = []
-    for name in chosen:
-        print(f"{name}: {BENCHES[name].what} (about {BENCHES[name].minutes:g} min) ...", file=sys.stderr)
-        module, function = BENCHES[name].where.split(":")
-        try:
-            metrics[name] = getattr(import_module(module), function)(options)
-        except CannotMeasure as error:
-            failed.append(name)
-            print(f"guise: {name} was not measured: {error}", file=sys.stderr)
-        if json_out is not None:
-            _write(json_out, metrics)
+    failed = _run_benchmarks(chosen, BenchOptions(look, footage, work, minutes, runs), json_out)
     if not names:
-        long = [f"`guise bench {name}` ({b.minutes:g} min: {b.what})" for name, b in BENCHES.items() if not b.quick]
-        print(f"not run: {', '.join(long)}; all: `guise bench all`")
+        not_run = [
+            f"`guise bench {name}` ({entry.minutes:g} min: {entry.what})"
+            for name, entry in BENCHMARKS.items()
+            if not entry.quick
+        ]
+        print(f"not run: {', '.join(not_run)}; all: `guise bench all`")
     if failed:
         raise typer.Exit(1)
 
 
+def _run_benchmarks(names: list[str], options: BenchOptions, json_out: Path | None) -> list[str]:
+    """Runs them one after the other, their metrics so far in `json_out`; returns the names of those that failed."""
+    metrics: dict[str, Any] = {}
+    failed = []
+    for name in names:
+        print(f"{name}: {BENCHMARKS[name].what} (about {BENCHMARKS[name].minutes:g} min) ...", file=sys.stderr)
+        try:
+            metrics[name] = load_benchmark(name).run(options)
+        except NotMeasured as error:
+            failed.append(name)
+            print(f"guise: {name} was not measured: {error}", file=sys.stderr)
+        if json_out is not None:
+            _write(json_out, metrics)
+    return failed
+
+
 bench.__doc__ = f"{bench.__doc__}\n\nMeasurements:\n\n" + "\n\n".join(
-    f"{name}: {b.what}; about {b.minutes:g} min{'' if b.quick else ', only when named'}" for name, b in BENCHES.items()
+    f"{name}: {entry.what}; about {entry.minutes:g} min{'' if entry.quick else ', only when named'}"
+    for name, entry in BENCHMARKS.items()
 )
 
 
 def _chosen(names: list[str]) -> list[str]:
     if not names:
-        return [name for name, b in BENCHES.items() if b.quick]
+        return [name for name, entry in BENCHMARKS.items() if entry.quick]
     if names == ["all"]:
-        return list(BENCHES)
+        return list(BENCHMARKS)
     for name in names:
-        if name not in BENCHES:
-            _refuse(f"there is no measurement {name!r}: choose from {', '.join(BENCHES)}, or all")
+        if name not in BENCHMARKS:
+            _refuse(f"there is no measurement {name!r}: choose from {', '.join(BENCHMARKS)}, or all")
     return list(dict.fromkeys(names))
 
 
 def check_look(look: Path) -> None:
     from export.artifact.bad_model import BadModel
-    from export.artifact.model_file import check
+    from export.artifact.model_file import check_model
 
     try:
-        check(look, "look")
+        check_model(look, "look")
     except BadModel as error:
         _refuse(error)
 

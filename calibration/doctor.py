@@ -1,7 +1,7 @@
 """`guise doctor`: what this machine has for performing and training, and what to install where something is missing.
 
-Everything is looked at in its own try: one broken library hides none of the others. Qt is asked in a process of its
-own, because it ends the process when it finds no screen plugin.
+Each check runs in a try of its own: one broken library hides none of the others. Qt is checked in a process of its own,
+because it ends the process when it finds no screen plugin. Runs in the calling thread.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ESSENTIAL_PACKAGES = (
 
 
 class Finding(NamedTuple):
-    """One line. `advice` says what to install; `essential`: without it Guise cannot perform at all."""
+    """One line of the result. `advice` says what to install; `essential`: without it Guise cannot perform at all."""
 
     name: str
     state: State
@@ -50,7 +50,7 @@ class Finding(NamedTuple):
 
 
 def examine() -> list[Finding]:
-    """All findings, in the order in which they are told."""
+    """All findings, in the order in which they are printed."""
     findings: list[Finding] = []
     for check in CHECKS:
         try:
@@ -76,10 +76,10 @@ def as_json(findings: list[Finding]) -> dict[str, Any]:
 
 
 def _python() -> list[Finding]:
-    here = f"{platform.python_version()}, {platform.system()} {platform.machine()}"
+    version_and_system = f"{platform.python_version()}, {platform.system()} {platform.machine()}"
     if sys.version_info < LEAST_PYTHON:
-        return [Finding("python", "missing", here, "install Python 3.11 or newer", True)]
-    return [Finding("python", "ok", here, "", True)]
+        return [Finding("python", "missing", version_and_system, "install Python 3.11 or newer", True)]
+    return [Finding("python", "ok", version_and_system, "", True)]
 
 
 def _packages() -> list[Finding]:
@@ -138,20 +138,20 @@ def _screen() -> list[Finding]:
             screen,
             Finding("windows (Qt)", "missing", "PyQt5 is not installed", "pip install PyQt5; or use --headless"),
         ]
-    # Without a screen Qt is asked whether it would open; that its libraries load is worth knowing too.
-    trial = chosen or ("offscreen" if screen.state == "missing" else "")
-    return [screen, _qt(trial)]
+    # Without a screen only the libraries of Qt are checked, on its offscreen platform.
+    platform_name = chosen or ("offscreen" if screen.state == "missing" else "")
+    return [screen, _qt(platform_name)]
 
 
-def _qt(chosen: str) -> Finding:
+def _qt(platform_name: str) -> Finding:
     program = (
         "from PyQt5.QtWidgets import QApplication; a = QApplication(['guise']);"
         "screens = (f'{s.name()} {s.size().width()}x{s.size().height()}'.strip() for s in a.screens());"
         "print(a.platformName(), *screens, sep=', ')"
     )
-    environment = os.environ | ({"QT_QPA_PLATFORM": chosen} if chosen else {})
+    environment = os.environ | ({"QT_QPA_PLATFORM": platform_name} if platform_name else {})
     try:
-        asked = subprocess.run(
+        ended = subprocess.run(
             [sys.executable, "-c", program],
             capture_output=True,
             text=True,
@@ -161,11 +161,11 @@ def _qt(chosen: str) -> Finding:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return Finding("windows (Qt)", "missing", f"Qt does not answer: {type(error).__name__}", "use --headless")
-    if asked.returncode == 0:
-        return Finding("windows (Qt)", "ok", asked.stdout.strip())
-    said = next((line for line in asked.stderr.splitlines() if line.strip()), "it said nothing")
+    if ended.returncode == 0:
+        return Finding("windows (Qt)", "ok", ended.stdout.strip())
+    first_error = next((line for line in ended.stderr.splitlines() if line.strip()), "it said nothing")
     advice = f"apt-get install {XCB_PACKAGES} libgl1"
-    return Finding("windows (Qt)", "missing", said.strip(), f"{advice}; or use --headless")
+    return Finding("windows (Qt)", "missing", first_error.strip(), f"{advice}; or use --headless")
 
 
 # ---------------------------------------------------------------------------------------------- picture and sound
@@ -198,21 +198,27 @@ def _sound() -> list[Finding]:
         return [
             Finding("PortAudio", "missing", " ".join(str(error).split()), f"{advice}; until then files and `none` work")
         ]
-    library = Finding("PortAudio", "ok", sounddevice.get_portaudio_version()[1])
+    return [Finding("PortAudio", "ok", sounddevice.get_portaudio_version()[1]), *_sound_devices()]
+
+
+def _sound_devices() -> list[Finding]:
+    import sounddevice
+
     devices = sounddevice.query_devices()
     microphones = [d["name"] for d in devices if d["max_input_channels"] > 0]
     speakers = [d["name"] for d in devices if d["max_output_channels"] > 0]
-    found = [library]
-    for name, option, there in (("microphones", "--mic", microphones), ("speakers", "--speaker", speakers)):
-        if there:
-            found.append(Finding(name, "ok", ", ".join(dict.fromkeys(there))))
+    found = []
+    for name, option, devices_found in (("microphones", "--mic", microphones), ("speakers", "--speaker", speakers)):
+        if devices_found:
+            found.append(Finding(name, "ok", ", ".join(dict.fromkeys(devices_found))))
         else:
             found.append(Finding(name, "missing", "none is connected", f"connect one, or use {option} none"))
     return found
 
 
 def _real_time() -> list[Finding]:
-    """Whether the sound engine may ask to be run before the others; it works without, but a busy machine is late."""
+    """Whether the sound engine may use real-time priority; it works without, but on a busy machine the sound may be
+    late."""
     if not sys.platform.startswith("linux"):
         return []
     import resource
@@ -230,16 +236,16 @@ def _movies() -> list[Finding]:
     import av
 
     wanted = {"libx264": "w", "h264": "r", "aac": "r"}
-    lacking = []
+    missing = []
     for codec, mode in wanted.items():
         try:
             av.codec.Codec(codec, mode)  # type: ignore[arg-type]
         except Exception:  # PyAV raises a class of its own for an unknown codec.
-            lacking.append(codec)
+            missing.append(codec)
     text = f"PyAV {av.__version__}"
-    if lacking:
+    if missing:
         library = Finding(
-            "movies", "missing", f"{text} lacks {', '.join(lacking)}", "pip install --force-reinstall av", True
+            "movies", "missing", f"{text} lacks {', '.join(missing)}", "pip install --force-reinstall av", True
         )
     else:
         library = Finding("movies", "ok", f"{text}, records H.264", "", True)
@@ -272,12 +278,12 @@ def _landmarks() -> list[Finding]:
 
 
 def _providers() -> list[Finding]:
-    # Imported here: asking for CUDA loads its libraries into this process.
-    from export.runtime.session import PROVIDERS, why_not
+    # Imported here: checking for CUDA loads its libraries into this process.
+    from export.runtime.session import PROVIDERS, unavailable_reason
 
     found = []
     for name in PROVIDERS:
-        reason = why_not(name)
+        reason = unavailable_reason(name)
         if reason is None:
             found.append(Finding(f"performs on {name}", "ok", "ready"))
         else:
@@ -295,17 +301,17 @@ def _extra(package: str) -> str:
 
 
 def _training() -> list[Finding]:
-    lacking = [
+    missing = [
         name
         for name in ("torch", "lightning_fabric", "safetensors", "tensorboard", "onnxscript")
         if find_spec(name) is None
     ]
-    if lacking:
+    if missing:
         return [
             Finding(
                 "training",
                 "missing",
-                f"{', '.join(lacking)} not installed",
+                f"{', '.join(missing)} not installed",
                 "pip install 'guise[train]'; performing needs none of it",
             )
         ]

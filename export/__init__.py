@@ -1,4 +1,5 @@
-"""From a checkpoint to the stage: the frozen model, its session, and the offline verbs that make and judge it."""
+"""From a checkpoint to a frozen model and its session on the stage; the verbs that freeze a model and the metrics that
+measure it."""
 
 import os
 

@@ -26,20 +26,20 @@ def inspect(
     Example: guise inspect looks/porcelain.onnx
     """
     from export.artifact.bad_model import BadModel
-    from export.artifact.model_file import check, digest
+    from export.artifact.model_file import check_model, file_digest
 
     try:
-        manifest = check(model)
-        sha256 = digest(model)
+        manifest = check_model(model)
+        sha256 = file_digest(model)
     except (BadModel, OSError) as error:
-        _fail(str(error))
+        _refuse(str(error))
     if as_json:
         typer.echo(manifest.model_dump_json(indent=1, exclude_none=True))
         return
 
     from rich.console import Console
 
-    Console().print(_table(model, manifest, sha256))
+    Console().print(_manifest_table(model, manifest, sha256))
 
 
 def export(
@@ -86,16 +86,16 @@ def export(
     from export.artifact.fields import PRECISIONS
 
     if precision not in PRECISIONS:
-        _fail(f"--precision {precision} is not known: choose from {', '.join(PRECISIONS)}")
+        _refuse(f"--precision {precision} is not known: choose from {', '.join(PRECISIONS)}")
     if not subject or not all(_statement(text) for text in subject):
-        _fail("say whose likeness this is and on what consent: --subject fictional, --subject self, or a statement")
+        _refuse("say whose likeness this is and on what consent: --subject fictional, --subject self, or a statement")
 
     try:
         from export.freeze.freeze import NotFrozen, freeze
         from export.freeze.verify import NotFaithful
         from models.training.checkpoint import BadRun
     except ModuleNotFoundError as error:
-        _fail(f"exporting needs the train extra, and {error.name} is not installed: pip install 'guise[train]'")
+        _refuse(f"exporting needs the train extra, and {error.name} is not installed: pip install 'guise[train]'")
     from rich.console import Console
 
     from export.artifact.bad_model import BadModel
@@ -106,11 +106,11 @@ def export(
             statement = _statement_for(run, subject)
             manifest = freeze(run, out, statement, precision, name, licence, target, step)
     except (NotFrozen, NotFaithful, BadRun, BadModel, OSError) as error:
-        _fail(str(error))
-    found = manifest.training.metrics["parity"]
+        _refuse(str(error))
+    parity = manifest.training.metrics["parity"]
     typer.echo(
         f"{out}: {manifest.name}, {out.stat().st_size / 1e6:.1f} MB, {manifest.precision}; differs from the network by "
-        f"{json.dumps(found)}{' in 1/255' if manifest.kind == 'look' else ' at most'}"
+        f"{json.dumps(parity)}{' in 1/255' if manifest.kind == 'look' else ' at most'}"
     )
     if tensorrt:
         _build_engine(out)
@@ -140,17 +140,17 @@ def reduce(
     Example: guise reduce runs/anna --out looks/anna --subject self --student runs/anna16 --data data/anna
     """
     if not subject or not subject.strip():
-        _fail("say whose likeness this is and on what consent: --subject fictional, --subject self, or a statement")
+        _refuse("say whose likeness this is and on what consent: --subject fictional, --subject self, or a statement")
     if out.exists() and not out.is_dir():
-        _fail(f"--out {out} is a file: name a folder")
+        _refuse(f"--out {out} is a file: name a folder")
     try:
         from export.freeze.freeze import NotFrozen
-        from export.freeze.reduce import reduce as run_it
+        from export.freeze.reduce import reduce as write_reduction
         from export.freeze.verify import NotFaithful
         from models.prepare.data_error import DataError
         from models.training.checkpoint import BadRun
     except ModuleNotFoundError as error:
-        _fail(f"reducing needs the train extra, and {error.name} is not installed: pip install 'guise[train]'")
+        _refuse(f"reducing needs the train extra, and {error.name} is not installed: pip install 'guise[train]'")
     from rich.console import Console
 
     from export.artifact.bad_model import BadModel
@@ -158,22 +158,22 @@ def reduce(
 
     try:
         with Console(stderr=True).status("reading the run ...") as status:
-            reduction = run_it(
+            reduction = write_reduction(
                 run,
                 out,
                 subject,
                 students=student or (),
                 data=data,
                 licence=licence,
-                tell=lambda what: status.update(f"{what} ..."),
+                on_step=lambda what: status.update(f"{what} ..."),
             )
     except (NotFrozen, NotFaithful, BadRun, BadModel, DataError, LandmarkFileMissing, OSError) as error:
-        _fail(str(error))
-    _show_reduction(reduction)
+        _refuse(str(error))
+    _print_reduction(reduction)
     typer.echo(f"files and figures: {out}")
 
 
-def _show_reduction(reduction: Reduction) -> None:
+def _print_reduction(reduction: Reduction) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -182,8 +182,8 @@ def _show_reduction(reduction: Reduction) -> None:
     table = Table(title=Text(title), title_justify="left")
     table.add_column("file", overflow="fold")
     heads = ["MB", "p50, ms", "p95, ms", "differs, mean", "most"]
-    judged = reduction.files[0].quality is not None
-    if judged:
+    has_quality = reduction.files[0].quality is not None
+    if has_quality:
         heads += ["SSIM", "L1", "expression", "sharpness", "flicker"]
     for head in heads:
         table.add_column(head, justify="right")
@@ -191,11 +191,11 @@ def _show_reduction(reduction: Reduction) -> None:
         cells = [f"{file.megabytes:.1f}", f"{file.p50_ms:.1f}", f"{file.p95_ms:.1f}"]
         cells += [f"{file.difference_mean:.2f}", f"{file.difference_max:.0f}"]
         if file.quality is not None:
-            cells += ["-" if value is None else f"{value:.3f}" for value in file.quality.as_figures().values()]
+            cells += ["-" if value is None else f"{value:.3f}" for value in file.quality.as_dict().values()]
         table.add_row(Text(file.file), *cells)
     console = Console()
     (console if console.is_terminal else Console(width=140)).print(table)
-    if judged:
+    if has_quality:
         typer.echo(
             f"medians over {reduction.pictures} held-out pictures, against film; sharpness and flicker: film is 1"
         )
@@ -204,20 +204,21 @@ def _show_reduction(reduction: Reduction) -> None:
 
 
 def _build_engine(model: Path) -> None:
-    """The engine of the frozen model just written, or why there is none and that the model is there nonetheless."""
+    """Builds the engine of the frozen model just written; where it cannot, says why and that the model is there
+    nonetheless."""
     from rich.console import Console
 
-    from export.runtime.providers import why_not
+    from export.runtime.providers import unavailable_reason
     from export.runtime.tensorrt import NotBuilt, build_engine
 
-    reason = why_not("TensorRT")
+    reason = unavailable_reason("TensorRT")
     try:
         if reason is not None:
             raise NotBuilt(reason)
         with Console(stderr=True).status("building the TensorRT engine for this GPU, which takes minutes ..."):
             engine = build_engine(model)
     except (NotBuilt, OSError) as error:
-        _fail(f"{model} is written; its TensorRT engine is not built: {error}")
+        _refuse(f"{model} is written; its TensorRT engine is not built: {error}")
     typer.echo(
         f"{engine.key.folder}: the engine for {engine.key.gpu}, {engine.megabytes:.1f} MB, {engine.trial.arithmetic}, "
         f"built in {engine.build_s:.0f} s, loads in {engine.trial.load_s:.1f} s; differs from the model by at most "
@@ -227,31 +228,31 @@ def _build_engine(model: Path) -> None:
 
 def _statement(subject: str) -> str:
     """The TEXT of [NAME=]TEXT, without the spaces around it."""
-    before, equals, after = subject.partition("=")
-    return (after if equals and before.strip() else subject).strip()
+    name, equals, after = subject.partition("=")
+    return (after if equals and name.strip() else subject).strip()
 
 
 def _statement_for(run: Path, subject: list[str]) -> str:
-    """The persons of the run and their consents in one line; of a run that knows several, each must be named."""
+    """The persons of the run and their consents in one line; in a run of several persons, each must be named."""
     from export.freeze.freeze import NotFrozen
     from models.training.checkpoint import read_run
 
     persons = [str(speaker["name"]) for speaker in read_run(run).facts.get("speakers", ())]
     if len(persons) > 1:
-        named = {text.partition("=")[0].strip() for text in subject if "=" in text}
-        missing = [person for person in persons if person not in named]
+        with_statement = {text.partition("=")[0].strip() for text in subject if "=" in text}
+        missing = [person for person in persons if person not in with_statement]
         if missing:
             raise NotFrozen(
                 f"this run holds the voices of {', '.join(persons)}: say on what consent for each, "
                 f"--subject {missing[0]}=TEXT ({len(missing)} missing)"
             )
-        unknown = sorted(named - set(persons))
+        unknown = sorted(with_statement - set(persons))
         if unknown:
             raise NotFrozen(f"--subject {unknown[0]}=...: this run knows {', '.join(persons)}")
     return "; ".join(subject)
 
 
-def _table(path: Path, manifest: Manifest, sha256: str) -> Table:
+def _manifest_table(path: Path, manifest: Manifest, sha256: str) -> Table:
     from rich.table import Table
     from rich.text import Text
 
@@ -259,49 +260,51 @@ def _table(path: Path, manifest: Manifest, sha256: str) -> Table:
     table.add_column(style="bold")
     # A cell that folds: a long statement of consent must be readable to its end.
     table.add_column(overflow="fold")
-    # Text, not markup: what stands in a file must not be able to colour or hide anything.
-    for label, value in _rows(path, manifest, sha256):
+    # Text, not markup: the content of a file must not be able to colour or hide anything.
+    for label, value in _manifest_rows(path, manifest, sha256):
         table.add_row(Text(label), Text(value))
     return table
 
 
-def _rows(path: Path, m: Manifest, sha256: str) -> list[tuple[str, str]]:
+def _manifest_rows(path: Path, manifest: Manifest, sha256: str) -> list[tuple[str, str]]:
     rows = [
-        ("likeness of", m.subject),
-        ("licence", m.licence),
-        ("family", m.family),
-        ("file", f"{path.stat().st_size / 1e6:.1f} MB, weights in {m.precision}"),
+        ("likeness of", manifest.subject),
+        ("licence", manifest.licence),
+        ("family", manifest.family),
+        ("file", f"{path.stat().st_size / 1e6:.1f} MB, weights in {manifest.precision}"),
         ("sha256", sha256),
-        ("reads", ", ".join(f"{name} {_port(port)}" for name, port in m.inputs.items())),
-        ("gives", ", ".join(f"{name} {_port(port)}" for name, port in m.outputs.items())),
+        ("reads", ", ".join(f"{name} {_port_text(port)}" for name, port in manifest.inputs.items())),
+        ("gives", ", ".join(f"{name} {_port_text(port)}" for name, port in manifest.outputs.items())),
     ]
-    if m.lines is not None:
-        rows.append(("lines", m.lines.style))
-    if m.sample_rate and m.hop:
-        milliseconds = 1000 * ((m.lookahead or 0) + m.hop) / m.sample_rate
-        rows.append(("sound", f"{m.sample_rate} Hz, hops of {m.hop} samples, {milliseconds:.1f} ms of latency"))
-    for speaker in m.speakers:
+    if manifest.lines is not None:
+        rows.append(("lines", manifest.lines.style))
+    if manifest.sample_rate and manifest.hop:
+        milliseconds = 1000 * ((manifest.lookahead or 0) + manifest.hop) / manifest.sample_rate
+        rows.append(
+            ("sound", f"{manifest.sample_rate} Hz, hops of {manifest.hop} samples, {milliseconds:.1f} ms of latency")
+        )
+    for speaker in manifest.speakers:
         low, hz, high = (math.exp(speaker.lf0_mean + k * speaker.lf0_std) for k in (-1, 0, 1))
         label = "becomes" if speaker.target else "knows"
         rows.append((label, f"{speaker.name}, {hz:.0f} Hz ({low:.0f} to {high:.0f})"))
-    for name, parameter in m.parameters.items():
+    for name, parameter in manifest.parameters.items():
         rows.append((f"set {name}", f"{parameter.low:g} to {parameter.high:g} {parameter.unit}".strip()))
-    if m.conditioning:
-        rows.append(("conditioning", json.dumps(m.conditioning, ensure_ascii=False)))
-    t = m.training
-    rows.append(("trained", f"{t.steps} steps, {t.samples_seen} samples, {t.minutes:.1f} minutes"))
-    rows.append(("data", t.data_digest))
-    rows.append(("revision", t.revision or "not known"))
-    rows += [(name, json.dumps(value)) for name, value in t.metrics.items()]
-    if t.options:
-        rows.append(("options", ", ".join(f"{key}={json.dumps(value)}" for key, value in t.options.items())))
+    if manifest.conditioning:
+        rows.append(("conditioning", json.dumps(manifest.conditioning, ensure_ascii=False)))
+    training = manifest.training
+    rows.append(("trained", f"{training.steps} steps, {training.samples_seen} samples, {training.minutes:.1f} minutes"))
+    rows.append(("data", training.data_digest))
+    rows.append(("revision", training.revision or "not known"))
+    rows += [(name, json.dumps(value)) for name, value in training.metrics.items()]
+    if training.options:
+        rows.append(("options", ", ".join(f"{key}={json.dumps(value)}" for key, value in training.options.items())))
     return rows
 
 
-def _port(port: Port) -> str:
+def _port_text(port: Port) -> str:
     return f"{port.dtype} {' x '.join(map(str, port.shape))}"
 
 
-def _fail(line: str) -> NoReturn:
+def _refuse(line: str) -> NoReturn:
     typer.echo(f"guise: {line}", err=True)
     raise typer.Exit(2)

@@ -225,13 +225,13 @@ def _synchronized(picture: PictureSettings, sound: SoundSettings) -> tuple[Pictu
 def _check_models(show: Show) -> None:
     """Refuses a show with a bad model before the show begins; the engines start meanwhile. Raises BadInput."""
     from export.artifact.bad_model import BadModel
-    from export.artifact.model_file import check
+    from export.artifact.model_file import check_model
 
     for cue in show.cues:
         for path, kind in ((cue.look, "look"), (cue.voice, "voice")):
             if isinstance(path, Path):
                 try:
-                    check(path, "look" if kind == "look" else "voice")
+                    check_model(path, "look" if kind == "look" else "voice")
                 except (BadModel, OSError) as error:
                     raise BadInput(f'cue "{cue.name}": {error}') from None
 

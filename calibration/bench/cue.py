@@ -1,7 +1,7 @@
-"""What the audience sees at a cue: the frame at which the new look is on stage, and the longest gap about it.
+"""What the audience sees at a cue: the frame at which the new look is on stage, and the longest gap around it.
 
-Drives the real StageManager and both engines from this process, without a window. The looks paint noise over one
-colour each, so that the colour of a presented picture says whose it is.
+Runs the real StageManager and both engines from this process, without a window. The looks paint noise over one colour
+each, so that the colour of a presented picture identifies its look.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from calibration.bench import BenchOptions, CannotMeasure
+from calibration.bench.benchmark import BenchOptions, NotMeasured
 from calibration.bench.footage import FPS, webcam_movie
-from calibration.bench.table import Row, at_most, show
+from calibration.bench.table import Row, at_most, print_table
 from calibration.bench.unet import Colour, write_look
 from live.manage.engine_supervisor import loaded_size
 from live.manage.stage_manager import StageManager
@@ -34,9 +34,9 @@ LOADS = 6
 DISSOLVES = 6
 DISSOLVE_S = 0.5
 READY_WITHIN_S = 60.0
-QUIET_S = 5.0
-PIPE_S = 0.004
-"""A frame that was captured this soon after GO may be under way already when the command arrives."""
+UNDISTURBED_S = 5.0
+IN_FLIGHT_S = 0.004
+"""A frame that was captured this soon after GO may be in the pipeline already when the command arrives."""
 COLOURS: dict[str, Colour] = {
     "red": (200, 40, 40),
     "green": (40, 200, 40),
@@ -48,7 +48,7 @@ COLOURS: dict[str, Colour] = {
 
 
 @dataclass(frozen=True)
-class _Shown:
+class _ShownPicture:
     """One picture that the audience saw."""
 
     at: float
@@ -59,21 +59,21 @@ class _Shown:
     generated: bool
 
 
-class _Watcher:
-    """Notes every picture handed to the audience, in the audience's thread."""
+class _AudienceRecorder:
+    """Records every picture handed to the audience, in the audience's thread."""
 
     def __init__(self) -> None:
-        self._shown: list[_Shown] = []
+        self._pictures: list[_ShownPicture] = []
         self._lock = threading.Lock()
 
     def __call__(self, picture: SharedPicture) -> None:
         at = now()
-        middle = picture.picture[::16, ::16].reshape(-1, 3).mean(0)
-        near = min(COLOURS.values(), key=lambda colour: float(np.abs(middle - colour).max()))
-        colour = near if float(np.abs(middle - near).max()) < 45 else None
+        mean_colour = picture.picture[::16, ::16].reshape(-1, 3).mean(0)
+        nearest = min(COLOURS.values(), key=lambda colour: float(np.abs(mean_colour - colour).max()))
+        colour = nearest if float(np.abs(mean_colour - nearest).max()) < 45 else None
         with self._lock:
-            self._shown.append(
-                _Shown(
+            self._pictures.append(
+                _ShownPicture(
                     at,
                     picture.captured_at,
                     picture.ready_at,
@@ -83,29 +83,29 @@ class _Watcher:
                 )
             )
 
-    def since(self, at: float) -> list[_Shown]:
+    def since(self, at: float) -> list[_ShownPicture]:
         with self._lock:
-            return [shown for shown in self._shown if shown.at >= at]
+            return [shown for shown in self._pictures if shown.at >= at]
 
 
 def run(options: BenchOptions) -> dict[str, Any]:
     """20 cuts between preloaded looks, 6 to looks that load while performing, 6 dissolves; on talker footage."""
     with tempfile.TemporaryDirectory(prefix="guise-cue-") as name:
         folder = Path(name)
-        who = webcam_movie(options, folder / "webcam.mp4", 20)
+        recorded_from = webcam_movie(options, folder / "webcam.mp4", 20)
         for number, (colour_name, colour) in enumerate(COLOURS.items()):
             write_look(folder / f"{colour_name}.onnx", 32, half=True, seed=number, colour=colour)
         camera = str(folder / "webcam.mp4")
         looks = {colour_name: folder / f"{colour_name}.onnx" for colour_name in COLOURS}
         start_forkserver()
         try:
-            three = dict(list(looks.items())[:3])
-            cuts = _performed(_show(three, 0.0), camera, budget_looks=8, task=_cuts)
-            loads = _performed(_show(looks, 0.0), camera, budget_looks=2, task=_loads)
-            dissolves = _performed(_show(three, DISSOLVE_S), camera, budget_looks=8, task=_dissolves)
+            first_looks = dict(list(looks.items())[:3])
+            cuts = _run_show(_show(first_looks, 0.0), camera, budget_looks=8, task=_cuts)
+            loads = _run_show(_show(looks, 0.0), camera, budget_looks=2, task=_loads)
+            dissolves = _run_show(_show(first_looks, DISSOLVE_S), camera, budget_looks=8, task=_dissolves)
         finally:
             stop_forkserver()
-    metrics = {"filmed": who, "cut": cuts, "load": loads, "dissolve": dissolves}
+    metrics = {"filmed": recorded_from, "cut": cuts, "load": loads, "dissolve": dissolves}
     _print(metrics)
     return metrics
 
@@ -115,8 +115,8 @@ def _show(looks: dict[str, Path], transition_s: float) -> Show:
     return Show(name="bench", cues=cues)
 
 
-def _performed(show: Show, camera: str, *, budget_looks: int, task: Any) -> dict[str, Any]:
-    """The figures of `task`, run on a show that performs."""
+def _run_show(show: Show, camera: str, *, budget_looks: int, task: Any) -> dict[str, Any]:
+    """The metrics of `task`, run on a show that performs."""
     look_bytes = max(loaded_size(str(cue.look)) for cue in show.cues)
     settings = PictureSettings.of_show(show, camera)
     manager = StageManager(
@@ -125,23 +125,16 @@ def _performed(show: Show, camera: str, *, budget_looks: int, task: Any) -> dict
         SoundSettings(mic="none", speaker="none"),
         memory_budget_bytes=round(look_bytes * (budget_looks + 0.5)),
     )
-    watcher = _Watcher()
-    manager.audience.subscribe(watcher)
+    recorder = _AudienceRecorder()
+    manager.audience.subscribe(recorder)
     manager.start()
     try:
-        _until(
-            manager,
-            lambda: bool(watcher.since(now() - 1)) and watcher.since(now() - 1)[-1].generated,
-            "the first frame",
-        )
-        if budget_looks >= len(show.cues):
-            _until(manager, lambda: all(cue.status == "ready" for cue in manager.state.cues), "the looks to load")
-        time.sleep(1)
-        quiet_from = now()
-        time.sleep(QUIET_S)
-        quiet = _gaps(watcher.since(quiet_from))
-        metrics: dict[str, Any] = task(manager, watcher)
-        metrics["quiet_gap"] = {"median": float(np.median(quiet)), "worst": float(np.max(quiet))}
+        _wait_until_performing(manager, recorder, all_looks=budget_looks >= len(show.cues))
+        undisturbed_from = now()
+        time.sleep(UNDISTURBED_S)
+        undisturbed = _gaps(recorder.since(undisturbed_from))
+        metrics: dict[str, Any] = task(manager, recorder)
+        metrics["quiet_gap"] = {"median": float(np.median(undisturbed)), "worst": float(np.max(undisturbed))}
     finally:
         manager.stop()
     report = manager.report()
@@ -153,102 +146,112 @@ def _performed(show: Show, camera: str, *, budget_looks: int, task: Any) -> dict
     return metrics
 
 
-def _cuts(manager: StageManager, watcher: _Watcher) -> dict[str, Any]:
+def _wait_until_performing(manager: StageManager, recorder: _AudienceRecorder, *, all_looks: bool) -> None:
+    """Until a generated picture is on stage and, with `all_looks`, every look is loaded; and a second more."""
+    _wait_until(
+        manager,
+        lambda: bool(recorder.since(now() - 1)) and recorder.since(now() - 1)[-1].generated,
+        "the first frame",
+    )
+    if all_looks:
+        _wait_until(manager, lambda: all(cue.status == "ready" for cue in manager.state.cues), "the looks to load")
+    time.sleep(1)
+
+
+def _cuts(manager: StageManager, recorder: _AudienceRecorder) -> dict[str, Any]:
     changes = []
     for number in range(CHANGES):
         # Not in step with the camera, so that GO comes at any moment of a frame.
         time.sleep(0.7 + (number * 0.618 % 1) / FPS)
         target = (number + 1) % len(manager.show.cues)
-        _until(manager, lambda t=target: manager.state.cues[t].status == "ready", "a look to load")
-        changes.append(_change(manager, watcher, target, 0.0))
+        _wait_until(manager, lambda t=target: manager.state.cues[t].status == "ready", "a look to load")
+        changes.append(_change(manager, recorder, target, 0.0))
     return _summary(changes)
 
 
-def _loads(manager: StageManager, watcher: _Watcher) -> dict[str, Any]:
+def _loads(manager: StageManager, recorder: _AudienceRecorder) -> dict[str, Any]:
     changes = []
     count = len(manager.show.cues)
-    at = 0
+    current = 0
     for _ in range(LOADS):
         time.sleep(1.0)
         # The standby cue is loaded already; the farthest one is not.
         unloaded = [i for i in range(count) if manager.state.cues[i].status == "unloaded"]
         if not unloaded:
-            raise CannotMeasure("every look was loaded, so none could load while performing")
-        target = min(unloaded, key=lambda i: (i - at) % count)
-        changes.append(_change(manager, watcher, target, 0.0))
-        at = target
+            raise NotMeasured("every look was loaded, so none could load while performing")
+        target = min(unloaded, key=lambda i: (i - current) % count)
+        changes.append(_change(manager, recorder, target, 0.0))
+        current = target
     return _summary(changes)
 
 
-def _dissolves(manager: StageManager, watcher: _Watcher) -> dict[str, Any]:
+def _dissolves(manager: StageManager, recorder: _AudienceRecorder) -> dict[str, Any]:
     changes = []
     for number in range(DISSOLVES):
         time.sleep(1.0)
         target = (number + 1) % len(manager.show.cues)
-        _until(manager, lambda t=target: manager.state.cues[t].status == "ready", "a look to load")
-        changes.append(_change(manager, watcher, target, DISSOLVE_S))
+        _wait_until(manager, lambda t=target: manager.state.cues[t].status == "ready", "a look to load")
+        changes.append(_change(manager, recorder, target, DISSOLVE_S))
     return _summary(changes)
 
 
-def _change(manager: StageManager, watcher: _Watcher, target: int, transition_s: float) -> dict[str, float]:
+def _change(manager: StageManager, recorder: _AudienceRecorder, target: int, transition_s: float) -> dict[str, float]:
     """Fires one cue and waits until it is on stage, in full where it dissolves.
 
     frames_late: pictures of the old look whose frame was captured after GO. longest_gap: from one presented picture to
     the next, from GO until half a second after the change, in frames.
     """
     colour = COLOURS[manager.show.cues[target].name]
-    asked_at = now()
+    go_at = now()
     if not manager.go_to(target):
-        raise CannotMeasure("the StageManager took a cue for a double press")
-    _until(
+        raise NotMeasured("the StageManager took a cue for a double press")
+    _wait_until(
         manager,
-        lambda: any(shown.colour == colour and shown.captured_at > asked_at for shown in watcher.since(asked_at)),
+        lambda: any(shown.colour == colour and shown.captured_at > go_at for shown in recorder.since(go_at)),
         f"cue {target + 1}",
     )
     time.sleep(transition_s + 0.5)
-    shown = watcher.since(asked_at - 2 / FPS)
-    first = next(i for i, s in enumerate(shown) if s.colour == colour and s.captured_at > asked_at)
-    late = [s for s in shown[:first] if s.captured_at > asked_at + PIPE_S]
+    shown = recorder.since(go_at - 2 / FPS)
+    first = next(i for i, s in enumerate(shown) if s.colour == colour and s.captured_at > go_at)
+    old_looks = [s for s in shown[:first] if s.captured_at > go_at + IN_FLIGHT_S]
     return {
-        "frames_late": float(len(late)),
-        "on_stage_after_s": shown[first].at - asked_at,
+        "frames_late": float(len(old_looks)),
+        "on_stage_after_s": shown[first].at - go_at,
         "longest_gap": float(np.max(_gaps(shown))),
         "skipped": float(max(np.diff([s.index for s in shown]).max() - 1, 0)),
     }
 
 
-def _gaps(shown: list[_Shown]) -> list[float]:
+def _gaps(shown: list[_ShownPicture]) -> list[float]:
     """From one presented picture to the next, in frames of the camera."""
     gaps = [(after.at - before.at) * FPS for before, after in pairwise(shown)]
     if not gaps:
-        raise CannotMeasure("no pictures reached the audience")
+        raise NotMeasured("no pictures reached the audience")
     return gaps
 
 
 def _summary(changes: list[dict[str, float]]) -> dict[str, Any]:
-    def of(key: str) -> dict[str, float]:
+    def median_and_worst(key: str) -> dict[str, float]:
         values = [change[key] for change in changes]
         return {"median": float(np.median(values)), "worst": float(np.max(values))}
 
-    return {"changes": len(changes)} | {key: of(key) for key in changes[0]}
+    return {"changes": len(changes)} | {key: median_and_worst(key) for key in changes[0]}
 
 
-def _until(manager: StageManager, holds: Any, what: str) -> None:
+def _wait_until(manager: StageManager, condition: Any, what: str) -> None:
     deadline = now() + READY_WITHIN_S
-    while not holds():
+    while not condition():
         if manager.failure is not None:
-            raise CannotMeasure(f"the show cannot go on: {manager.failure}")
+            raise NotMeasured(f"the show cannot go on: {manager.failure}")
         if now() > deadline:
             refused = [cue.why for cue in manager.state.cues if cue.status == "refused"]
-            raise CannotMeasure(
-                f"waited {READY_WITHIN_S:.0f} s for {what} in vain{': ' + refused[0] if refused else ''}"
-            )
+            raise NotMeasured(f"waited {READY_WITHIN_S:.0f} s for {what} in vain{': ' + refused[0] if refused else ''}")
         time.sleep(0.01)
 
 
 def _print(metrics: dict[str, Any]) -> None:
-    def pair(part: dict[str, float], unit: str = "", digits: int = 2) -> str:
-        return f"{part['median']:.{digits}f} / {part['worst']:.{digits}f}{unit}"
+    def pair(measured: dict[str, float], unit: str = "", digits: int = 2) -> str:
+        return f"{measured['median']:.{digits}f} / {measured['worst']:.{digits}f}{unit}"
 
     cut, load, dissolve = metrics["cut"], metrics["load"], metrics["dissolve"]
     rows = [
@@ -259,14 +262,14 @@ def _print(metrics: dict[str, Any]) -> None:
             cut["frames_late"]["worst"] == 0,
         )
     ]
-    for name, part in (
+    for name, measured in (
         ("preloaded cut", cut),
         ("load while performing", load),
         (f"dissolve {DISSOLVE_S:g} s", dissolve),
     ):
-        gap = part["longest_gap"]
+        gap = measured["longest_gap"]
         rows.append(Row(f"{name}: longest gap", pair(gap, " frames"), "<= 1.5", at_most(gap["worst"], 1.5)))
-        rows.append(Row(f"{name}: on stage after", pair(part["on_stage_after_s"], " s", 3)))
-        rows.append(Row("  gaps with no change under way, here", pair(part["quiet_gap"], " frames")))
-        rows.append(Row("  frames a second", f"{part['fps']:.2f}"))
-    show(f"cue: {metrics['filmed']}, random-weight looks, ngf 32; median / worst, one run", rows)
+        rows.append(Row(f"{name}: on stage after", pair(measured["on_stage_after_s"], " s", 3)))
+        rows.append(Row("  gaps with no change under way, here", pair(measured["quiet_gap"], " frames")))
+        rows.append(Row("  frames a second", f"{measured['fps']:.2f}"))
+    print_table(f"cue: {metrics['filmed']}, random-weight looks, ngf 32; median / worst, one run", rows)

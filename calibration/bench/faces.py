@@ -1,4 +1,5 @@
-"""Whether the tracker keeps a face, gives dlib's own points, and invents none; beside face2face-demo's way."""
+"""Whether the tracker keeps a face, gives dlib's own points, and finds none where there is none; beside
+face2face-demo's method."""
 
 from __future__ import annotations
 
@@ -10,10 +11,11 @@ import cv2
 import dlib
 import numpy as np
 
-from calibration.bench import BenchOptions, CannotMeasure
-from calibration.bench.footage import TALKER_A, needed, videos
-from calibration.bench.speed import old_points
-from calibration.bench.table import Row, ms, show
+from calibration.bench.benchmark import BenchOptions, NotMeasured
+from calibration.bench.footage import TALKER_A, footage_folder, required_video
+from calibration.bench.speed import face2face_points
+from calibration.bench.table import Row, ms_text, print_table
+from calibration.evaluate.driven_look import one_opencv_thread
 from live.picture.sources.movie_frames import FileFrames
 from live.picture.tracker import Tracker
 from live.process.frames import Frame, now
@@ -26,20 +28,17 @@ STILLS = 10
 
 
 def run(options: BenchOptions) -> dict[str, Any]:
-    """Every frame of talkerA at 400x300, stills of him, dlib's own annotated pictures, and movies without a face."""
-    video = needed(options, TALKER_A)
-    folder = videos(options)
+    """Every frame of talkerA at 400x300, stills of the same man, dlib's own annotated pictures, and movies without a
+    face."""
+    video = required_video(options, TALKER_A)
+    folder = footage_folder(options)
     assert folder is not None
-    old_threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
+    with one_opencv_thread():
         metrics: dict[str, Any] = {"kept": _kept(video), "still": _still(video)}
         boxes = folder.parent / "faces" / "dlib_landmarks" / "training_with_face_landmarks.xml"
         if boxes.is_file():
             metrics["annotated"] = _annotated(boxes)
         metrics["invented"] = {name: _invented(folder / name) for name in NO_FACE if (folder / name).is_file()}
-    finally:
-        cv2.setNumThreads(old_threads)
     _print(metrics)
     return metrics
 
@@ -47,33 +46,33 @@ def run(options: BenchOptions) -> dict[str, Any]:
 def _kept(video: Path) -> dict[str, Any]:
     tracker = Tracker(FacePoints())
     detector, predictor = dlib.get_frontal_face_detector(), dlib.shape_predictor(str(landmark_file()))
-    took, old_took = [], []
-    lost, old_lost, old_streak, longest_streak = 0, 0, 0, 0
+    times_ms, face2face_times_ms = [], []
+    lost, face2face_lost, streak, longest_streak = 0, 0, 0, 0
     for frame in FileFrames(video):
-        start = now()
-        seen = tracker.update(frame)
-        middle = now()
-        old = old_points(frame.picture, detector, predictor)
-        took.append((middle - start) * 1e3)
-        old_took.append((now() - middle) * 1e3)
-        lost += seen is None
-        old_lost += old is None
-        old_streak = old_streak + 1 if old is None else 0
-        longest_streak = max(longest_streak, old_streak)
-    p50, p95, p99 = np.percentile(took, [50, 95, 99])
+        started = now()
+        tracked = tracker.update(frame)
+        tracked_at = now()
+        face2face = face2face_points(frame.picture, detector, predictor)
+        times_ms.append((tracked_at - started) * 1e3)
+        face2face_times_ms.append((now() - tracked_at) * 1e3)
+        lost += tracked is None
+        face2face_lost += face2face is None
+        streak = streak + 1 if face2face is None else 0
+        longest_streak = max(longest_streak, streak)
+    p50, p95, p99 = np.percentile(times_ms, [50, 95, 99])
     return {
         "video": video.name,
-        "frames": len(took),
-        "lost_share": lost / len(took),
+        "frames": len(times_ms),
+        "lost_share": lost / len(times_ms),
         "tracker_ms": {"p50": float(p50), "p95": float(p95), "p99": float(p99)},
-        "face2face_lost_share": old_lost / len(took),
+        "face2face_lost_share": face2face_lost / len(times_ms),
         "face2face_longest_loss": longest_streak,
-        "face2face_ms": float(np.median(old_took)),
+        "face2face_ms": float(np.median(face2face_times_ms)),
     }
 
 
 def _still(video: Path) -> dict[str, Any]:
-    """A still, shown for some frames: the tracker's points against a direct dlib call on the box it names."""
+    """A still, shown for some frames: the points of the tracker against a direct call of dlib on the same box."""
     every = max((FileFrames(video).frame_count or 1000) // STILLS, 1)
     detector, predictor = dlib.get_frontal_face_detector(), dlib.shape_predictor(str(landmark_file()))
     equal, farthest, stills = 0, 0.0, 0
@@ -82,16 +81,16 @@ def _still(video: Path) -> dict[str, Any]:
         if frame.index % every or not detector(frame.picture, 0):
             continue
         tracker = Tracker(finder)
-        seen = None
+        tracked = None
         for i in range(STILL_FRAMES):
-            seen = tracker.update(Frame(frame.picture, i / 30, i))
-        if seen is None:
+            tracked = tracker.update(Frame(frame.picture, i / 30, i))
+        if tracked is None:
             continue
         stills += 1
-        shape = predictor(frame.picture, dlib.rectangle(*seen.box))
+        shape = predictor(frame.picture, dlib.rectangle(*tracked.box))
         direct = np.array([(p.x, p.y) for p in shape.parts()], np.float32)
-        equal += bool((np.rint(seen.points) == direct).all())
-        farthest = max(farthest, float(np.abs(seen.points - direct).max()))
+        equal += bool((np.rint(tracked.points) == direct).all())
+        farthest = max(farthest, float(np.abs(tracked.points - direct).max()))
     return {"stills": stills, "equal_when_rounded": equal, "farthest_px": farthest}
 
 
@@ -124,7 +123,7 @@ def _invented(video: Path) -> dict[str, Any]:
 def _read(path: Path) -> Picture:
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:
-        raise CannotMeasure(f"{path} cannot be read")
+        raise NotMeasured(f"{path} cannot be read")
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
 
@@ -135,8 +134,8 @@ def _print(metrics: dict[str, Any]) -> None:
         Row("face lost", f"{kept['lost_share']:.2%}", "<= 0.50%", kept["lost_share"] <= 0.005),
         Row("face lost, face2face-demo's way", f"{kept['face2face_lost_share']:.1%}"),
         Row("its longest loss", f"{kept['face2face_longest_loss']} frames in a row"),
-        Row("tracker p50 / p95 / p99", f"{ms(t['p50'])} / {ms(t['p95'])} / {ms(t['p99'])}"),
-        Row("face2face-demo's way, detection and points", ms(kept["face2face_ms"])),
+        Row("tracker p50 / p95 / p99", f"{ms_text(t['p50'])} / {ms_text(t['p95'])} / {ms_text(t['p99'])}"),
+        Row("face2face-demo's way, detection and points", ms_text(kept["face2face_ms"])),
         Row(
             "stills: points of a direct dlib call",
             f"{still['equal_when_rounded']} of {still['stills']}, at most {still['farthest_px']:.2f} px off",
@@ -152,4 +151,4 @@ def _print(metrics: dict[str, Any]) -> None:
         rows.append(
             Row(f"faces invented in {name}", f"{found['faces']} of {found['frames']}", "0", found["faces"] == 0)
         )
-    show(f"faces: {kept['video']}, {kept['frames']} frames at 400x300; one run", rows)
+    print_table(f"faces: {kept['video']}, {kept['frames']} frames at 400x300; one run", rows)

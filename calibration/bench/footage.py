@@ -1,4 +1,4 @@
-"""What the measurements film: real footage where there is some, else the demo performer."""
+"""What the benchmarks use as camera picture: real footage where there is some, else the demo performer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from calibration.bench import BenchOptions, CannotMeasure
+from calibration.bench.benchmark import BenchOptions, NotMeasured
 from live.movie.writer import MovieWriter
 from live.picture.sources.movie_frames import FileFrames
 from models.features.types import Picture
@@ -20,35 +20,35 @@ FPS = 30
 SIZE = (640, 480)
 
 
-def videos(options: BenchOptions) -> Path | None:
-    """The folder of real footage, or None."""
-    given = options.footage
+def footage_folder(options: BenchOptions) -> Path | None:
+    """The folder of real footage, or None. Raises NotMeasured for a --footage that is no folder."""
+    asked_for = options.footage
     data = os.environ.get("GUISE_DATA")
-    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
-    for folder in [given, Path(data) / "video" if data else None, beside / "video"]:
+    default = Path(__file__).resolve().parents[3] / "shared" / "data"
+    for folder in [asked_for, Path(data) / "video" if data else None, default / "video"]:
         if folder is not None and folder.is_dir():
             return folder
-    if given is not None:
-        raise CannotMeasure(f"{given} is no folder of videos")
+    if asked_for is not None:
+        raise NotMeasured(f"{asked_for} is no folder of videos")
     return None
 
 
-def needed(options: BenchOptions, name: str) -> Path:
-    """One video of the real footage. Raises CannotMeasure."""
-    folder = videos(options)
+def required_video(options: BenchOptions, name: str) -> Path:
+    """One video of the real footage. Raises NotMeasured."""
+    folder = footage_folder(options)
     if folder is None or not (folder / name).is_file():
-        raise CannotMeasure(
+        raise NotMeasured(
             f"{name} is not there: name the folder of real footage by --footage, or its parent in GUISE_DATA"
         )
     return folder / name
 
 
 def webcam_movie(options: BenchOptions, path: Path, seconds: float) -> str:
-    """Writes what a webcam would film, 640x480 at 30 frames a second, to `path`; says who is on it.
+    """Writes what a webcam would record, 640x480 at 30 frames a second, to `path`; returns a description of its source.
 
     Every frame of the source once, whatever its own rate: a repeated frame would be less work than a webcam's.
     """
-    folder = videos(options)
+    folder = footage_folder(options)
     source = folder / TALKER_A_AGAIN if folder else None
     frames = round(seconds * FPS)
     with MovieWriter(path, FPS, SIZE, preset="ultrafast") as movie:
@@ -57,7 +57,7 @@ def webcam_movie(options: BenchOptions, path: Path, seconds: float) -> str:
                 if frame.index >= frames:
                     break
                 movie.write(_fitted(frame.picture), frame.index / FPS, wait=True)
-            who = source.name
+            recorded_from = source.name
         else:
             from live.demo.performer import DemoPerformer
 
@@ -66,10 +66,10 @@ def webcam_movie(options: BenchOptions, path: Path, seconds: float) -> str:
                 if index >= frames:
                     break
                 movie.write(performer.picture(index / FPS), index / FPS, wait=True)
-            who = "the demo performer"
+            recorded_from = "the demo performer"
     if movie.error:
-        raise CannotMeasure(movie.error)
-    return who
+        raise NotMeasured(movie.error)
+    return recorded_from
 
 
 def _fitted(picture: Picture) -> Picture:

@@ -1,4 +1,4 @@
-"""Memory of a long performance with cue changes, and what is left behind however it ends."""
+"""Memory of a long performance with cue changes, and what a performance leaves behind, whichever way it ends."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from calibration.bench import BenchOptions, CannotMeasure
+from calibration.bench.benchmark import BenchOptions, NotMeasured
 from calibration.bench.footage import webcam_movie
-from calibration.bench.stage_run import StageRun, shared_blocks
-from calibration.bench.table import Row, ms, show
+from calibration.bench.stage_run import StageProcess, shared_memory_names
+from calibration.bench.table import Row, ms_text, print_table
 from calibration.bench.unet import write_look
 from calibration.measure.estimate import robust_slope
 
@@ -22,8 +22,8 @@ SAMPLE_S = 1.0
 SETTLED_S = 60.0
 """Counted from the second minute."""
 FOLLOW_S = 7.0
-LEFTOVER_S = 8.0
-"""How long a short performance lasts before it is ended."""
+SHORT_S = 8.0
+"""The duration of a short performance."""
 GONE_WITHIN_S = 10.0
 LOOKS = {"first": (200, 60, 60), "second": (60, 200, 60), "third": (60, 60, 200), "fourth": (200, 200, 60)}
 
@@ -33,14 +33,14 @@ def run(options: BenchOptions) -> dict[str, Any]:
     minutes = options.minutes or MINUTES
     with tempfile.TemporaryDirectory(prefix="guise-memory-") as name:
         folder = Path(name)
-        who = webcam_movie(options, folder / "webcam.mp4", 20)
+        recorded_from = webcam_movie(options, folder / "webcam.mp4", 20)
         show_file = _show(folder)
         arguments = [str(show_file), "--headless", "--camera", str(folder / "webcam.mp4")]
-        metrics = {"filmed": who, "soak": _soak(arguments, minutes)}
+        metrics = {"filmed": recorded_from, "soak": _soak(arguments, minutes)}
         metrics["left_behind"] = {
-            "after --seconds": _left_behind(arguments, "end"),
-            "after Ctrl-C": _left_behind(arguments, "interrupt"),
-            "after the parent was killed": _left_behind(arguments, "kill"),
+            "after --seconds": _leftovers(arguments, "end"),
+            "after Ctrl-C": _leftovers(arguments, "interrupt"),
+            "after the parent was killed": _leftovers(arguments, "kill"),
         }
     _print(metrics)
     return metrics
@@ -59,72 +59,87 @@ def _show(folder: Path) -> Path:
 
 def _soak(arguments: list[str], minutes: float) -> dict[str, Any]:
     seconds = minutes * 60
-    with StageRun([*arguments, "--seconds", f"{seconds:g}"], sample_s=SAMPLE_S) as stage:
-        ran = stage.finish(seconds + 60)
+    with StageProcess([*arguments, "--seconds", f"{seconds:g}"], sample_s=SAMPLE_S) as stage:
+        performance = stage.wait_for_report(seconds + 60)
     settled_s = min(SETTLED_S, seconds / 4)
-    # The last seconds are the ending, in which processes go.
-    kept = [(at, used) for at, used in ran.pss if settled_s <= at <= seconds - 2]
-    if len(kept) < 10:
-        raise CannotMeasure(f"{len(kept)} samples of memory are too few: give it more --minutes")
-    at, used = np.array(kept, np.float64).T
-    middle = float(np.median(used))
+    # In the last seconds processes end.
+    settled = [(at, used) for at, used in performance.pss if settled_s <= at <= seconds - 2]
+    if len(settled) < 10:
+        raise NotMeasured(f"{len(settled)} samples of memory are too few: give it more --minutes")
+    at, used = np.array(settled, np.float64).T
+    median = float(np.median(used))
     slope = robust_slope(list(at), list(used))
-    an_hour = 3600 / middle * 100
-    video = ran.report["video"]
+    to_percent_an_hour = 3600 / median * 100
+    video = performance.report["video"]
     if not video["fps"]:
-        raise CannotMeasure(f"nothing was performed: {'; '.join(ran.report['warnings']) or 'no picture was generated'}")
+        raise NotMeasured(
+            f"nothing was performed: {'; '.join(performance.report['warnings']) or 'no picture was generated'}"
+        )
     return {
         "minutes": minutes,
-        "samples": len(kept),
-        "pss_median": int(middle),
+        "samples": len(settled),
+        "pss_median": int(median),
         "pss_first": int(np.median(used[:10])),
         "pss_last": int(np.median(used[-10:])),
-        "percent_an_hour": slope.slope * an_hour,
-        "interval": [slope.low * an_hour, slope.high * an_hour],
+        "percent_an_hour": slope.slope * to_percent_an_hour,
+        "interval": [slope.low * to_percent_an_hour, slope.high * to_percent_an_hour],
         "beyond_noise": slope.beyond_noise,
-        "switches": len(ran.report["switches"]),
+        "switches": len(performance.report["switches"]),
         "fps": video["fps"],
         "longest_gap": video["longest_gap"],
-        "pss": [(round(a, 1), int(u)) for a, u in ran.pss],
+        "pss": [(round(a, 1), int(u)) for a, u in performance.pss],
     }
 
 
-def _left_behind(arguments: list[str], how: str) -> dict[str, Any]:
-    before = shared_blocks()
-    with StageRun([*arguments, "--seconds", f"{LEFTOVER_S if how == 'end' else 600:g}"]) as stage:
-        began = time.monotonic()
-        while time.monotonic() - began < LEFTOVER_S - 1:
-            stage.tree()
-            if stage.process.poll() is not None:
-                raise CannotMeasure(f"`guise live` ended by itself: {stage.said()}")
-            time.sleep(0.2)
+def _leftovers(arguments: list[str], how: str) -> dict[str, Any]:
+    """What a short performance leaves behind; `how` it ends: end, interrupt or kill."""
+    before = shared_memory_names()
+    with StageProcess([*arguments, "--seconds", f"{SHORT_S if how == 'end' else 600:g}"]) as stage:
+        _watch(stage, SHORT_S - 1)
         processes = len(stage.members)
         if how == "interrupt":
             stage.interrupt()
         elif how == "kill":
             stage.process.send_signal(signal.SIGKILL)
-        asked = time.monotonic()
-        code: int | None = None
-        while time.monotonic() - asked < GONE_WITHIN_S + (LEFTOVER_S if how == "end" else 0):
-            code = stage.process.poll()
-            if code is not None and not stage.alive() and not shared_blocks() - before:
-                break
-            time.sleep(0.05)
-        gone_s = time.monotonic() - asked
+        stopped_at = time.monotonic()
+        code = _wait_until_gone(stage, before, GONE_WITHIN_S + (SHORT_S if how == "end" else 0))
+        gone_s = time.monotonic() - stopped_at
         return {
             "code": code,
             "processes_seen": processes,
-            "processes": sorted(_name(process) for process in stage.alive()),
-            "shared_memory": sorted(shared_blocks() - before),
+            "processes": sorted(_name(process) for process in stage.running_members()),
+            "shared_memory": sorted(shared_memory_names() - before),
             "files": sorted(str(p.relative_to(stage.temporary)) for p in stage.temporary.rglob("*")),
             "gone_after_s": gone_s,
         }
 
 
+def _watch(stage: StageProcess, seconds: float) -> None:
+    """Collects the processes of a performance. Raises NotMeasured when it ends by itself."""
+    started = time.monotonic()
+    while time.monotonic() - started < seconds:
+        stage.find_tree()
+        if stage.process.poll() is not None:
+            raise NotMeasured(f"`guise live` ended by itself: {stage.last_error_line()}")
+        time.sleep(0.2)
+
+
+def _wait_until_gone(stage: StageProcess, before: set[str], seconds: float) -> int | None:
+    """The exit code, None while it runs; returns when nothing is left behind, or after `seconds`."""
+    started = time.monotonic()
+    code: int | None = None
+    while time.monotonic() - started < seconds:
+        code = stage.process.poll()
+        if code is not None and not stage.running_members() and not shared_memory_names() - before:
+            break
+        time.sleep(0.05)
+    return code
+
+
 def _name(process: Any) -> str:
     try:
         return " ".join(process.cmdline())[-80:]
-    except Exception:  # It went while we asked.
+    except Exception:  # It ended meanwhile.
         return str(process.pid)
 
 
@@ -141,19 +156,19 @@ def _print(metrics: dict[str, Any]) -> None:
         ),
         Row(
             "cue changes, frames a second, longest gap",
-            f"{soak['switches']}, {soak['fps']:.1f}, {ms(soak['longest_gap'], 0)}",
+            f"{soak['switches']}, {soak['fps']:.1f}, {ms_text(soak['longest_gap'], 0)}",
         ),
     ]
-    for name, left in metrics["left_behind"].items():
-        found = [
-            f"{len(left[kind])} {kind.replace('_', ' ')}"
-            for kind in ("processes", "shared_memory", "files")
-            if left[kind]
-        ]
-        text = ", ".join(found) or f"nothing, after {left['gone_after_s']:.1f} s"
-        rows.append(Row(f"left behind {name}", text, "nothing", not found))
-    show(
+    rows += [_left_behind_row(name, left) for name, left in metrics["left_behind"].items()]
+    print_table(
         f"memory: {soak['minutes']:g} minutes, {soak['samples']} samples from the second minute; {metrics['filmed']}",
         rows,
         "Theil-Sen slope of the summed PSS; interval from the scatter of ten parts' medians: zero within it is noise.",
     )
+
+
+def _left_behind_row(name: str, left: dict[str, Any]) -> Row:
+    kinds = ("processes", "shared_memory", "files")
+    found = [f"{len(left[kind])} {kind.replace('_', ' ')}" for kind in kinds if left[kind]]
+    text = ", ".join(found) or f"nothing, after {left['gone_after_s']:.1f} s"
+    return Row(f"left behind {name}", text, "nothing", not found)

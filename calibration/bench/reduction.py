@@ -1,8 +1,8 @@
 """What a smaller look saves: the U-Net in every size and precision, run in turn against the classic one of ngf 64.
 
-Random weights take the time that trained ones take; what a reduced look is worth is told by `guise reduce`, of a
-trained one. As the stage runs them: its session, its threads, on the CPU. The classic one is transposed convolutions,
-as pix2pix was published; the others are in phases, as `guise export` freezes them.
+Random weights take the same time as trained ones; the quality of a reduced look is measured by `guise reduce`, on a
+trained one. Run as on the stage: its session, its threads, on the CPU. The classic one has transposed convolutions, as
+pix2pix was published; the others have sub-pixel convolutions, as `guise export` freezes them.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from calibration.bench import BenchOptions
-from calibration.bench.table import Row, at_most, ms, show
-from calibration.bench.unet import build, moving_face, write_look
+from calibration.bench.benchmark import BenchOptions
+from calibration.bench.table import Row, at_most, ms_text, print_table
+from calibration.bench.unet import build_unet, moving_face, write_look
 from export.artifact import model_file
-from export.freeze.quantise import to_int8
+from export.graph.quantise import to_int8
 from export.runtime.session import open_session, physical_cores
-from export.runtime.speed import interleaved
+from export.runtime.speed import time_interleaved
 from models.features.face_lines import draw_lines
 
 SIZE = 256
@@ -28,22 +28,22 @@ ROUNDS = 100
 CLASSIC = "ngf 64, fp32, classic"
 DEFAULT_NGF, SMALL_NGF = 32, 16
 WANTED = 0.5
-"""Of the classic one's p95."""
+"""Relative to the classic one's p95."""
 
 
 def run(options: BenchOptions) -> dict[str, Any]:
     """`runs` times 100 runs of each."""
     rounds = ROUNDS * (options.runs or 1)
     inputs = [{"lines": draw_lines(points, SIZE)[None]} for points in moving_face(SIZE, 12)]
-    with tempfile.TemporaryDirectory(prefix="guise-reduction-") as name, ExitStack() as opened:
+    with tempfile.TemporaryDirectory(prefix="guise-reduction-") as name, ExitStack() as stack:
         sessions = {
-            what: opened.enter_context(open_session(path, "cpu")) for what, path in _looks(Path(name), inputs).items()
+            what: stack.enter_context(open_session(path, "cpu")) for what, path in _looks(Path(name), inputs).items()
         }
         megabytes = {what: session.path.stat().st_size / 1e6 for what, session in sessions.items()}
-        taken = interleaved(sessions, inputs, rounds)
-    classic = float(np.percentile(taken[CLASSIC], 95))
+        times_ms = time_interleaved(sessions, inputs, rounds)
+    classic = float(np.percentile(times_ms[CLASSIC], 95))
     metrics: dict[str, Any] = {"rounds": rounds, "cores": physical_cores(), "looks": {}}
-    for what, times in taken.items():
+    for what, times in times_ms.items():
         p50, p95 = (float(value) for value in np.percentile(times, [50, 95]))
         metrics["looks"][what] = {
             "megabytes": megabytes[what],
@@ -58,27 +58,28 @@ def run(options: BenchOptions) -> dict[str, Any]:
 def _looks(folder: Path, inputs: list[dict[str, Any]]) -> dict[str, Path]:
     classic = folder / "classic.onnx"
     manifest = write_look(classic, 64, SIZE)
-    found = {CLASSIC: classic}
+    looks = {CLASSIC: classic}
     for ngf in (DEFAULT_NGF, SMALL_NGF):
-        whole = build(ngf, SIZE, phases=True)
+        fp32 = build_unet(ngf, SIZE, subpixel=True)
         models = {
-            "fp32": whole,
-            "fp16 stored": build(ngf, SIZE, half=True, phases=True),
-            "int8": to_int8(whole, inputs),
+            "fp32": fp32,
+            "fp16 stored": build_unet(ngf, SIZE, half=True, subpixel=True),
+            "int8": to_int8(fp32, inputs),
         }
         for precision, model in models.items():
             path = folder / f"{ngf}-{precision.split()[0]}.onnx"
-            model_file.write(path, model, manifest)
-            found[f"ngf {ngf}, {precision}"] = path
-    return found
+            model_file.write_model(path, model, manifest)
+            looks[f"ngf {ngf}, {precision}"] = path
+    return looks
 
 
 def _print(metrics: dict[str, Any]) -> None:
     rows = []
-    for what, f in metrics["looks"].items():
-        text = f"{f['megabytes']:.1f} MB  p50 {ms(f['p50_ms'])}  p95 {ms(f['p95_ms'])}  x{f['of_classic_p95']:.2f}"
+    for what, look in metrics["looks"].items():
+        times = f"p50 {ms_text(look['p50_ms'])}  p95 {ms_text(look['p95_ms'])}"
+        text = f"{look['megabytes']:.1f} MB  {times}  x{look['of_classic_p95']:.2f}"
         reduced = what != CLASSIC
-        held = at_most(f["of_classic_p95"], WANTED) if reduced else None
+        held = at_most(look["of_classic_p95"], WANTED) if reduced else None
         rows.append(Row(what, text, f"p95 x{WANTED:g}" if reduced else "", held))
     title = f"reduction: {metrics['rounds']} runs of each in turn, CPU with {metrics['cores']} cores, random weights"
-    show(title, rows, "x: p95 against the classic one's; quality is told by `guise reduce`, of a trained look")
+    print_table(title, rows, "x: p95 against the classic one's; quality is told by `guise reduce`, of a trained look")

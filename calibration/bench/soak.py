@@ -1,4 +1,4 @@
-"""A long performance: speech file to file at real pace, the picture engine beside it, cues changing."""
+"""A long performance: speech from file to file in real time, the picture engine beside it, cues changing."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from calibration.bench import BenchOptions, CannotMeasure
+from calibration.bench.benchmark import BenchOptions, NotMeasured
 from calibration.bench.footage import webcam_movie
-from calibration.bench.speech import speakers
-from calibration.bench.stage_run import StageRun, demo_look
-from calibration.bench.table import Row, ms, show
+from calibration.bench.speech import speech_by_speaker
+from calibration.bench.stage_run import StageProcess, demo_look
+from calibration.bench.table import Row, ms_text, print_table
 from calibration.bench.unet import write_look
 from calibration.measure.estimate import robust_slope
 from models.features.types import Mono
@@ -38,9 +38,9 @@ def run(options: BenchOptions) -> dict[str, Any]:
         seconds = minutes * 60
         arguments = [str(_show(folder, options.look)), "--headless", "--camera", str(folder / "webcam.mp4")]
         arguments += ["--mic", str(folder / "speech.wav"), "--speaker", str(folder / "heard.wav")]
-        with StageRun([*arguments, "--seconds", f"{seconds:g}"], sample_s=SAMPLE_S) as stage:
-            ran = stage.finish(seconds + 60)
-        late = _late(folder / "heard.wav", clicks)
+        with StageProcess([*arguments, "--seconds", f"{seconds:g}"], sample_s=SAMPLE_S) as stage:
+            ran = stage.wait_for_report(seconds + 60)
+        late = _click_delays_ms(folder / "heard.wav", clicks)
     settled = [(at, used) for at, used in ran.pss if 60 <= at <= seconds - 4] or ran.pss
     at, used = np.array(settled, np.float64).T
     slope = robust_slope(list(at), list(used))
@@ -68,8 +68,9 @@ def run(options: BenchOptions) -> dict[str, Any]:
 
 
 def _speech(path: Path) -> NDArray[np.int64]:
-    """A minute of speech with a click every five seconds, each in a moment of silence; where they are, in samples."""
-    spoken = speakers(RATE, SPEECH_S)
+    """A minute of speech with a click every five seconds, each in a moment of silence; returns the places of the
+    clicks, in samples."""
+    spoken = speech_by_speaker(RATE, SPEECH_S)
     each = round(SPEECH_S * RATE / len(spoken))
     sound: Mono = np.resize(np.concatenate([part[:each] for part in spoken.values()]), round(SPEECH_S * RATE))
     sound *= 0.1 / max(float(np.std(sound)), 1e-6)
@@ -88,7 +89,7 @@ def _show(folder: Path, look: Path | None) -> Path:
     if chosen is None:
         chosen = folder / "look.onnx"
         write_look(chosen, 32, half=True, colour=(160, 120, 100))
-    # Each as fast as it can: it is the sound's own latency that is measured, not its waiting for a slow picture.
+    # Each as fast as it can: the latency of the sound itself is measured, not its waiting for a slow picture.
     lines = ["[show]", 'name = "soak"', "loop = true", "sync = false"]
     for number, voice in enumerate(VOICES):
         lines += ["", "[[cue]]", f'name = "{voice}"', f'look = "{chosen}"', f'voice = "{voice}"']
@@ -98,8 +99,8 @@ def _show(folder: Path, look: Path | None) -> Path:
     return path
 
 
-def _late(path: Path, clicks: NDArray[np.int64]) -> list[float]:
-    """How late each click was heard, ms, through the whole file. Raises CannotMeasure when none was."""
+def _click_delays_ms(path: Path, clicks: NDArray[np.int64]) -> list[float]:
+    """The delay of each click, ms, through the whole file. Raises NotMeasured when there was none."""
     period = round(SPEECH_S * RATE)
     late = []
     with soundfile.SoundFile(path) as file:
@@ -113,7 +114,7 @@ def _late(path: Path, clicks: NDArray[np.int64]) -> list[float]:
                 if heard.max() > 0.1:
                     late.append(float(np.argmax(heard) / RATE * 1e3))
     if not late:
-        raise CannotMeasure("no click was heard in what was played")
+        raise NotMeasured("no click was heard in what was played")
     return late
 
 
@@ -126,11 +127,14 @@ def _print(metrics: dict[str, Any]) -> None:
     rows = [
         Row("xruns", str(audio["xruns"]), "0", audio["xruns"] == 0),
         Row("missed deadlines", str(audio["deadline_misses"]), "0", audio["deadline_misses"] == 0),
-        Row("latency, as the screen says", ms(audio["latency"], 2)),
+        Row("latency, as the screen says", ms_text(audio["latency"], 2)),
         Row("latency heard, beyond that", f"{off:+.2f} ms", "within 1 ms", abs(off) <= 1),
         Row("its drift from the first tenth to the last", f"{drift:+.2f} ms", "< 1 ms", abs(drift) < 1),
         Row("its spread over all clicks", f"{late.max() - late.min():.2f} ms ({len(late)} clicks)"),
-        Row("a block's computing p50 / p99 / max", " / ".join(ms(audio["compute"][p]) for p in ("p50", "p99", "max"))),
+        Row(
+            "a block's computing p50 / p99 / max",
+            " / ".join(ms_text(audio["compute"][p]) for p in ("p50", "p99", "max")),
+        ),
         Row("rtf", f"{audio['rtf']:.3f}"),
         Row("frames a second", f"{video['fps']:.2f}", "30 held", video["fps"] >= 29.5),
         Row("cue changes, samples missing", f"{metrics['switches']}, {metrics['samples_missing_at_switches']}"),
@@ -138,4 +142,4 @@ def _print(metrics: dict[str, Any]) -> None:
         Row("its slope", f"{memory['percent_an_hour']:+.2f} % an hour", "<= 1 %", memory["percent_an_hour"] <= 1),
         Row("faults, warnings", f"{len(metrics['faults'])}, {len(metrics['warnings'])}"),
     ]
-    show(f"soak: {metrics['minutes']:g} minutes, speech file to file, {metrics['filmed']} beside it", rows)
+    print_table(f"soak: {metrics['minutes']:g} minutes, speech file to file, {metrics['filmed']} beside it", rows)

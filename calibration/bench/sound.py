@@ -10,9 +10,9 @@ import numpy as np
 import pyworld
 from numpy.typing import NDArray
 
-from calibration.bench import BenchOptions, CannotMeasure
-from calibration.bench.speech import speakers
-from calibration.bench.table import Row, show
+from calibration.bench.benchmark import BenchOptions, NotMeasured
+from calibration.bench.speech import speech_by_speaker
+from calibration.bench.table import Row, print_table
 from live.process.frames import now
 from live.show.show_file import PRESET_NAMES
 from live.sound.level import Limiter
@@ -38,7 +38,7 @@ RATES = {16_000: 16_000, 44_100: 22_050, 48_000: 24_000}
 
 def run(options: BenchOptions) -> dict[str, Any]:
     """Every preset on every speaker; some minutes of one core."""
-    spoken = speakers(RATE, SECONDS)
+    spoken = speech_by_speaker(RATE, SECONDS)
     metrics = {
         "speakers": list(spoken),
         "shift of 0": {name: _unchanged(quick, spoken) for name, quick in (("WORLD", False), ("quick", True))},
@@ -68,12 +68,12 @@ def _world(rate: int, block: int, hop_frames: int = 4) -> BlockAdapter:
     )
 
 
-def _plain(quick: bool) -> Voice:
+def _unchanged_voice(quick: bool) -> Voice:
     return WaveformVoice("unchanged", RATE, _block(True)) if quick else _world(RATE, BLOCK)
 
 
 def _total_ms(voice: Voice, quick: bool) -> float:
-    """What the screen says of a show of this voice, without devices."""
+    """The latency that the screen shows for a show of this voice, without devices."""
     block = _block(quick)
     samples = block * (1 + SET_POINT_BLOCKS) + Limiter(RATE).latency_samples + voice.latency_samples
     return 1e3 * samples / RATE
@@ -85,11 +85,11 @@ def _unchanged(quick: bool, spoken: dict[str, Mono]) -> dict[str, Any]:
 
     kept, errors = {}, []
     for name, sound in spoken.items():
-        voice = _plain(quick)
+        voice = _unchanged_voice(quick)
         said = streamed(voice, sound, _block(quick))
         kept[name] = float(intelligibility(sound, said, RATE))
-        errors.append(1e3 * _lag(sound, said) / RATE)
-    voice = _plain(quick)
+        errors.append(1e3 * _lag_samples(sound, said) / RATE)
+    voice = _unchanged_voice(quick)
     return {
         "stoi": kept,
         "voice_ms": 1e3 * voice.latency_samples / RATE,
@@ -99,8 +99,8 @@ def _unchanged(quick: bool, spoken: dict[str, Mono]) -> dict[str, Any]:
     }
 
 
-def _lag(said: Mono, heard: Mono) -> int:
-    """Samples by which the envelope of `heard` is late, within 20 ms either way."""
+def _lag_samples(said: Mono, heard: Mono) -> int:
+    """Samples by which the envelope of the second sound is late, within 20 ms either way."""
     window = np.hanning(RATE // 100)
 
     def envelope(sound: Mono) -> NDArray[np.float64]:
@@ -114,13 +114,13 @@ def _lag(said: Mono, heard: Mono) -> int:
 
 
 def _pitch(quick: bool, spoken: dict[str, Mono]) -> dict[str, dict[str, float]]:
-    """Median cents between the F0 asked for and that of what was said, by shift and speaker."""
+    """Median cents between the F0 wanted and that of the converted sound, by shift and speaker."""
     asked = {name: _f0(sound, F0_FLOOR_HZ) for name, sound in spoken.items()}
     off: dict[str, dict[str, float]] = {}
     for shift in SHIFTS:
         off[f"{shift:+d}"] = {}
         for name, sound in spoken.items():
-            voice = _plain(quick)
+            voice = _unchanged_voice(quick)
             voice.set("pitch", shift)
             factor = 2.0 ** (shift / 12.0)
             got = _f0(streamed(voice, sound, _block(quick)), F0_FLOOR_HZ * factor)
@@ -132,7 +132,7 @@ def _pitch(quick: bool, spoken: dict[str, Mono]) -> dict[str, dict[str, float]]:
 
 def _f0(sound: Mono, floor_hz: float) -> NDArray[np.float64]:
     """From `floor_hz` on: below, a recording's mains hum is taken for a voice in every pause."""
-    x = sound[::2].astype(np.float64)  # pitch needs no more; what aliases has none
+    x = sound[::2].astype(np.float64)  # enough for pitch; what aliases has none
     f0, times = pyworld.harvest(x, RATE // 2, floor_hz, 1200.0)
     return np.asarray(pyworld.stonemask(x, f0, times, RATE // 2))
 
@@ -156,7 +156,7 @@ def _preset(name: str, spoken: dict[str, Mono]) -> dict[str, Any]:
 
 
 def _cost(voice: Voice, spoken: dict[str, Mono], block: int) -> dict[str, float]:
-    """Computing time over the time of the sound, and the time of single blocks in ms."""
+    """Computing time over the duration of the sound, and the time of single blocks in ms."""
     took = []
     for sound in list(spoken.values())[:3]:
         for at in range(0, len(sound) // block * block, block):
@@ -168,7 +168,7 @@ def _cost(voice: Voice, spoken: dict[str, Mono], block: int) -> dict[str, float]
 
 
 def _blocks(sound: Mono) -> dict[str, Any]:
-    """Played in blocks against played whole: the largest difference, over all rates, blocks, hops and voices."""
+    """Processed in blocks against processed whole: the largest difference, over all rates, blocks, hops and voices."""
     import soxr
 
     worst, combinations = 0.0, 0
@@ -204,7 +204,7 @@ def _changes(sound: Mono) -> dict[str, Any]:
         played.append(mixer.process(sound[at : at + BLOCK]))
     heard = np.concatenate(played)
     if changed < CHANGES:
-        raise CannotMeasure(f"only {changed} changes of voice came in {len(sound) / RATE:.0f} s")
+        raise NotMeasured(f"only {changed} changes of voice came in {len(sound) / RATE:.0f} s")
     # A click is a kink far sharper than those of the speech around it.
     kinks = np.abs(np.diff(heard, 2))
     ratios = [
@@ -255,7 +255,7 @@ def _print(metrics: dict[str, Any]) -> None:
     for name, preset in metrics["presets"].items():
         kept = f"STOI {preset['stoi']:.2f}, {preset['level_db']:+.1f} dB"
         rows.append(Row(name, f"{preset['total_ms']:.1f} ms, {kept}, rtf {preset['rtf']:.3f}"))
-    show(f"sound: {len(metrics['speakers'])} speakers, {SECONDS:g} s each, 48 kHz, one core", rows)
+    print_table(f"sound: {len(metrics['speakers'])} speakers, {SECONDS:g} s each, 48 kHz, one core", rows)
 
 
 def _cost_text(cost: dict[str, float]) -> str:

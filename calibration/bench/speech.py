@@ -1,4 +1,4 @@
-"""What the measurements of sound are spoken by: real speech where there is some, else the demo's."""
+"""The speech that the benchmarks of sound use: real speech where there is some, else that of the demo."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from models.features.types import Mono
 _LIBRISPEECH = "librispeech_test-other"
 
 
-def speakers(rate: int, seconds: float) -> dict[str, Mono]:
+def speech_by_speaker(rate: int, seconds: float) -> dict[str, Mono]:
     """Some seconds of each speaker of $GUISE_DATA/speech or ../shared/data/speech, at `rate`; else the demo's."""
     data = os.environ.get("GUISE_DATA")
     beside = Path(__file__).resolve().parents[3] / "shared" / "data"
     for folder in [Path(data) if data else None, beside]:
         if folder is not None and (folder / "speech" / _LIBRISPEECH).is_dir():
-            return _all_of(folder / "speech" / _LIBRISPEECH, rate, seconds)
+            return _read_all(folder / "speech" / _LIBRISPEECH, rate, seconds)
     return {"demo": _read([DEMO_SPEECH], rate, seconds)}
 
 
-def _all_of(folder: Path, rate: int, seconds: float) -> dict[str, Mono]:
+def _read_all(folder: Path, rate: int, seconds: float) -> dict[str, Mono]:
     files: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("*.flac")):
         files.setdefault(path.name.partition("-")[0], []).append(path)

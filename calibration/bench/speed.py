@@ -1,6 +1,5 @@
-"""Frames a second and latency of `guise live` on a webcam's movie; and, in the same run, face2face-demo's way of doing
-the same frames, so that the ratio says something on any machine.
-"""
+"""Frames a second and latency of `guise live` on a webcam's movie; and, in the same run, face2face-demo's method on the
+same frames, so that the ratio is meaningful on any machine."""
 
 from __future__ import annotations
 
@@ -15,10 +14,10 @@ import dlib
 import numpy as np
 import onnxruntime as ort
 
-from calibration.bench import BenchOptions, CannotMeasure
+from calibration.bench.benchmark import BenchOptions, NotMeasured
 from calibration.bench.footage import webcam_movie
-from calibration.bench.stage_run import demo_look, perform
-from calibration.bench.table import Row, at_most, ms, show
+from calibration.bench.stage_run import demo_look, run_stage
+from calibration.bench.table import Row, at_most, ms_text, print_table
 from calibration.bench.unet import write_look
 from export.artifact.model_file import read_manifest
 from live.picture.sources.movie_frames import FileFrames
@@ -28,8 +27,8 @@ from models.features.face_points import landmark_file
 from models.features.types import Picture
 
 SECONDS = 20.0
-OLD_WAY_S = 10.0
-OLD_WAY_FRAMES = 150
+FACE2FACE_S = 10.0
+FACE2FACE_FRAMES = 150
 SHOW = """[show]
 name = "bench"
 
@@ -40,51 +39,54 @@ look = "{look}"
 
 
 def run(options: BenchOptions) -> dict[str, Any]:
-    """`runs` performances of 20 s; medians of their figures."""
+    """`runs` performances of 20 s; medians of their metrics."""
     runs = options.runs or 1
     with tempfile.TemporaryDirectory(prefix="guise-speed-") as name:
         folder = Path(name)
-        who = webcam_movie(options, folder / "webcam.mp4", SECONDS)
-        look = options.look or demo_look()
-        if look is None:
-            write_look(folder / "look.onnx", 32, half=True, colour=(160, 120, 100))
-        else:
-            shutil.copyfile(look, folder / "look.onnx")
-        (folder / "show.toml").write_text(SHOW.format(look="look.onnx"), "utf-8")
-        camera = str(folder / "webcam.mp4")
-        arguments = [str(folder / "show.toml"), "--headless", "--camera", camera]
-        reports = [perform(arguments, SECONDS).report for _ in range(runs)]
-        old = old_way(Path(camera))
-        performed = (
-            f"{read_manifest(folder / 'look.onnx').name} ({'random weights, ngf 32' if look is None else 'trained'})"
-        )
+        movie = folder / "webcam.mp4"
+        recorded_from = webcam_movie(options, movie, SECONDS)
+        performed = _write_show(folder, options.look or demo_look())
+        arguments = [str(folder / "show.toml"), "--headless", "--camera", str(movie)]
+        reports = [run_stage(arguments, SECONDS).report for _ in range(runs)]
+        face2face = measure_face2face(movie)
     video = _medians([report["video"] for report in reports])
     if video.get("fps") is None:
         why = "; ".join(reports[0]["warnings"]) or "no picture was generated"
-        raise CannotMeasure(f"nothing was performed: {why}")
+        raise NotMeasured(f"nothing was performed: {why}")
     metrics = {
-        "filmed": who,
+        "filmed": recorded_from,
         "look": performed,
         "runs": runs,
         "guise": video,
-        "face2face": old,
-        "ratio": {"fps": video["fps"] / old["fps"], "look_alone": _ratio(old["generator_ms"], video)},
+        "face2face": face2face,
+        "ratio": {"fps": video["fps"] / face2face["fps"], "look_alone": _ratio(face2face["generator_ms"], video)},
         "audio": _medians([report["audio"] for report in reports]),
     }
     _print(metrics)
     return metrics
 
 
-def old_way(movie: Path) -> dict[str, Any]:
+def _write_show(folder: Path, look: Path | None) -> str:
+    """A show of `look`, or of one with random weights; returns what it is called in the table."""
+    if look is None:
+        write_look(folder / "look.onnx", 32, half=True, colour=(160, 120, 100))
+    else:
+        shutil.copyfile(look, folder / "look.onnx")
+    (folder / "show.toml").write_text(SHOW.format(look="look.onnx"), "utf-8")
+    weights = "random weights, ngf 32" if look is None else "trained"
+    return f"{read_manifest(folder / 'look.onnx').name} ({weights})"
+
+
+def measure_face2face(movie: Path) -> dict[str, Any]:
     """face2face-demo's loop on the movie's frames for 10 s: grey, a quarter of the size, `detector(grey, 1)`, points
     times 4, lines 3 pixels wide, and an ngf 64 generator in fp32 with ONNX Runtime's own settings; one after the other.
 
-    The frames lie decoded in memory, which its camera's did not.
+    The frames are decoded into memory beforehand, which those of its camera were not.
     """
     frames: list[Picture] = []
     for frame in FileFrames(movie):
         frames.append(frame.picture)
-        if len(frames) == OLD_WAY_FRAMES:
+        if len(frames) == FACE2FACE_FRAMES:
             break
     detector, predictor = dlib.get_frontal_face_detector(), dlib.shape_predictor(str(landmark_file()))
     with tempfile.TemporaryDirectory(prefix="guise-speed-") as name:
@@ -92,35 +94,35 @@ def old_way(movie: Path) -> dict[str, Any]:
         write_look(path, 64)
         session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         session.run(None, {"lines": np.zeros((1, 256, 256, 3), np.uint8)})
-    took, generator, lost = [], [], 0
-    began = now()
+    frame_ms, generator_ms, lost = [], [], 0
+    started = now()
     for picture in cycle(frames):
-        start = now()
-        points = old_points(picture, detector, predictor)
+        frame_started = now()
+        points = face2face_points(picture, detector, predictor)
         if points is None:
             lost += 1
             lines = np.zeros((256, 256, 3), np.uint8)
         else:
             lines = draw_face2face_lines(points, picture.shape[:2], 256)
-        drawn = now()
+        drawn_at = now()
         session.run(None, {"lines": lines[None]})
-        end = now()
-        took.append((end - start) * 1e3)
-        generator.append((end - drawn) * 1e3)
-        if end - began > OLD_WAY_S:
+        done_at = now()
+        frame_ms.append((done_at - frame_started) * 1e3)
+        generator_ms.append((done_at - drawn_at) * 1e3)
+        if done_at - started > FACE2FACE_S:
             break
-    p50, p95 = np.percentile(took, [50, 95])
+    p50, p95 = np.percentile(frame_ms, [50, 95])
     return {
-        "frames": len(took),
-        "fps": len(took) / (end - began),
+        "frames": len(frame_ms),
+        "fps": len(frame_ms) / (done_at - started),
         "frame_ms": {"p50": float(p50), "p95": float(p95)},
-        "generator_ms": float(np.median(generator)),
-        "lost_share": lost / len(took),
+        "generator_ms": float(np.median(generator_ms)),
+        "lost_share": lost / len(frame_ms),
     }
 
 
-def old_points(picture: Picture, detector: Any, predictor: Any) -> np.ndarray | None:
-    """face2face-demo's 68 points, float32 (68, 2): they jump in steps of 4 pixels. None: no face, as it sees it."""
+def face2face_points(picture: Picture, detector: Any, predictor: Any) -> np.ndarray | None:
+    """face2face-demo's 68 points, float32 (68, 2), in steps of 4 pixels; None where it finds no face."""
     grey = cv2.cvtColor(cv2.resize(picture, None, fx=0.25, fy=0.25), cv2.COLOR_RGB2GRAY)
     faces = detector(grey, 1)
     if not faces:
@@ -129,12 +131,12 @@ def old_points(picture: Picture, detector: Any, predictor: Any) -> np.ndarray | 
 
 
 def _ratio(old_generator_ms: float, video: dict[str, Any]) -> float | None:
-    mine = (video.get("stages") or {}).get("generate") or {}
-    return old_generator_ms / mine["p50"] if mine.get("p50") else None
+    generate = (video.get("stages") or {}).get("generate") or {}
+    return old_generator_ms / generate["p50"] if generate.get("p50") else None
 
 
 def _medians(parts: list[Any]) -> Any:
-    """The same shape, each number the median over the runs; the first run's word for what is no number."""
+    """The same structure, each number the median over the runs; for other values, that of the first run."""
     first = parts[0]
     if isinstance(first, dict):
         return {key: _medians([part[key] for part in parts if key in part]) for key in first}
@@ -143,29 +145,32 @@ def _medians(parts: list[Any]) -> Any:
 
 
 def _print(metrics: dict[str, Any]) -> None:
-    video, old, audio = metrics["guise"], metrics["face2face"], metrics["audio"]
+    video, face2face, audio = metrics["guise"], metrics["face2face"], metrics["audio"]
     latency, presented = video["latency"], video.get("presented_latency") or {}
     stages = {name: part.get("p50") for name, part in (video.get("stages") or {}).items() if isinstance(part, dict)}
     rows = [
         Row("newly generated frames a second", f"{video['fps']:.2f}", "30 held", video["fps"] >= 29.5),
-        Row("capture to ready p50 / p95 / p99", " / ".join(ms(latency[p]) for p in ("p50", "p95", "p99"))),
+        Row("capture to ready p50 / p95 / p99", " / ".join(ms_text(latency[p]) for p in ("p50", "p95", "p99"))),
     ]
     if presented:
         p95 = presented.get("p95")
-        text = " / ".join(ms(presented.get(p)) for p in ("p50", "p95", "p99"))
+        text = " / ".join(ms_text(presented.get(p)) for p in ("p50", "p95", "p99"))
         rows.append(Row("capture to presented p50 / p95 / p99", text, "p95 <= 40 ms", at_most(p95, 40.0)))
     rows += [
-        Row("longest gap", ms(video["longest_gap"])),
+        Row("longest gap", ms_text(video["longest_gap"])),
         Row("captured / dropped", f"{video['frames_captured']:.0f} / {video['frames_dropped']:.0f}"),
-        Row("stages, median", ", ".join(f"{name} {ms(value)}" for name, value in stages.items())),
+        Row("stages, median", ", ".join(f"{name} {ms_text(value)}" for name, value in stages.items())),
         Row("provider", str(video.get("provider"))),
         Row("sound engine: xruns, misses", f"{audio.get('xruns')}, {audio.get('deadline_misses')}"),
-        Row("face2face-demo's way: frames a second", f"{old['fps']:.2f}"),
-        Row("face2face-demo's way: a frame p50 / p95", f"{ms(old['frame_ms']['p50'])} / {ms(old['frame_ms']['p95'])}"),
-        Row("face2face-demo's way: its generator (ngf 64, fp32)", ms(old["generator_ms"])),
+        Row("face2face-demo's way: frames a second", f"{face2face['fps']:.2f}"),
+        Row(
+            "face2face-demo's way: a frame p50 / p95",
+            f"{ms_text(face2face['frame_ms']['p50'])} / {ms_text(face2face['frame_ms']['p95'])}",
+        ),
+        Row("face2face-demo's way: its generator (ngf 64, fp32)", ms_text(face2face["generator_ms"])),
         Row("frames a second, Guise / face2face-demo's way", f"{metrics['ratio']['fps']:.1f} x (the camera gives 30)"),
     ]
-    show(
+    print_table(
         f"speed: {metrics['filmed']} at 640x480, 30 fps; {metrics['look']}; {metrics['runs']} run(s) of {SECONDS:g} s",
         rows,
     )

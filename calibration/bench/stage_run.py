@@ -1,4 +1,4 @@
-"""`guise live` as a process of its own, watched from outside: its report, its memory, and what it leaves behind."""
+"""`guise live` as a process of its own, observed from outside: its report, its memory, and what it leaves behind."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from typing import Any
 
 import psutil
 
-from calibration.bench import CannotMeasure
+from calibration.bench.benchmark import NotMeasured
 from live.process.frames import now
 
-FRONT_DOOR = Path(__file__).resolve().parents[2] / "guise.py"
+GUISE_SCRIPT = Path(__file__).resolve().parents[2] / "guise.py"
 SHARED_MEMORY = Path("/dev/shm")
 GRACE_S = 60.0
-"""Beyond the seconds it was told to perform."""
+"""Beyond the duration of the performance."""
 
 
 @dataclass
-class Ran:
-    """One performance, seen from outside. `started_at` is now() of the command."""
+class StagePerformance:
+    """One performance, observed from outside. `started_at` is now() of the command."""
 
     started_at: float
     report: dict[str, Any]
@@ -39,8 +39,8 @@ class Ran:
     code: int = 0
 
 
-class StageRun:
-    """Starts `guise live` and samples its memory; `with` kills what is left of it."""
+class StageProcess:
+    """Starts `guise live` and samples its memory; leaving the `with` block kills what is left of it."""
 
     def __init__(self, arguments: Sequence[str], *, sample_s: float | None = None) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="guise-bench-")
@@ -48,69 +48,73 @@ class StageRun:
         self._report = folder / "report.json"
         self._errors = folder / "stderr.txt"
         self.temporary = folder / "tmp"
-        """The run's own temporary folder: what lies in it afterwards was left behind."""
+        """The process's own temporary folder: what is in it afterwards was left behind."""
         self.temporary.mkdir()
-        environment = os.environ | {"TMPDIR": str(self.temporary)}
-        if not display():
-            environment["QT_QPA_PLATFORM"] = "offscreen"
         self.pss: list[tuple[float, int]] = []
         self.members: dict[int, float] = {}
-        """Every process of the tree that was seen: pid and its time of creation."""
-        with self._errors.open("wb") as errors:
-            self.started_at = now()
-            self.process = subprocess.Popen(
-                [sys.executable, str(FRONT_DOOR), "live", *arguments, "--report", str(self._report)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-                env=environment,
-                start_new_session=True,
-            )
+        """Every process of the tree that was seen: pid and time of creation."""
+        self.started_at = now()
+        self.process = self._start(arguments)
         self._stopping = threading.Event()
         self._sampler: threading.Thread | None = None
         if sample_s is not None:
             self._sampler = threading.Thread(target=self._sample, args=(sample_s,), name="memory", daemon=True)
             self._sampler.start()
 
-    def __enter__(self) -> StageRun:
+    def _start(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        environment = os.environ | {"TMPDIR": str(self.temporary)}
+        if not has_display():
+            environment["QT_QPA_PLATFORM"] = "offscreen"
+        with self._errors.open("wb") as errors:
+            return subprocess.Popen(
+                [sys.executable, str(GUISE_SCRIPT), "live", *arguments, "--report", str(self._report)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                env=environment,
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> StageProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
         if self._sampler is not None:
             self._sampler.join()
-        for process in [*self.alive(), self.process]:
+        for process in [*self.running_members(), self.process]:
             with suppress(psutil.Error, OSError):
                 process.kill()
         self.process.wait()
         self._folder.cleanup()
 
-    def finish(self, timeout_s: float) -> Ran:
-        """Waits for the end and reads the report. Raises CannotMeasure with what it said when it failed."""
+    def wait_for_report(self, timeout_s: float) -> StagePerformance:
+        """Waits for the end and reads the report. Raises NotMeasured with the last line of its errors when it
+        failed."""
         try:
             code = self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            raise CannotMeasure(f"`guise live` did not end within {timeout_s:.0f} s; {self.said()}") from None
+            raise NotMeasured(f"`guise live` did not end within {timeout_s:.0f} s; {self.last_error_line()}") from None
         finally:
             self._stopping.set()
         if code != 0:
-            raise CannotMeasure(f"`guise live` ended with code {code}: {self.said()}")
+            raise NotMeasured(f"`guise live` ended with code {code}: {self.last_error_line()}")
         try:
             report = json.loads(self._report.read_text("utf-8"))
         except (OSError, ValueError) as error:
-            raise CannotMeasure(f"`guise live` wrote no report: {error}") from error
-        return Ran(self.started_at, report, list(self.pss), self.said(), code)
+            raise NotMeasured(f"`guise live` wrote no report: {error}") from error
+        return StagePerformance(self.started_at, report, list(self.pss), self.last_error_line(), code)
 
-    def said(self) -> str:
+    def last_error_line(self) -> str:
         """The last line it wrote on standard error."""
         text = self._errors.read_text("utf-8", "replace").strip()
         return text.splitlines()[-1] if text else "it said nothing"
 
     def interrupt(self) -> None:
-        """Ctrl-C, as a terminal sends it: to the whole group."""
+        """Ctrl-C, as a terminal sends it: to the whole process group."""
         os.killpg(self.process.pid, signal.SIGINT)
 
-    def tree(self) -> list[psutil.Process]:
+    def find_tree(self) -> list[psutil.Process]:
         """The process and all its children, as of now."""
         try:
             parent = psutil.Process(self.process.pid)
@@ -124,8 +128,8 @@ class StageRun:
                 continue
         return found
 
-    def alive(self) -> list[psutil.Process]:
-        """Members of the tree, ever seen, that still run."""
+    def running_members(self) -> list[psutil.Process]:
+        """All members of the tree seen so far that still run."""
         alive = []
         for pid, created in self.members.items():
             try:
@@ -139,39 +143,39 @@ class StageRun:
     def _sample(self, every_s: float) -> None:
         due = time.monotonic()
         while not self._stopping.is_set():
-            total = sum(map(_pss, self.tree()))
+            total = sum(map(_pss, self.find_tree()))
             if total:
                 self.pss.append((now() - self.started_at, total))
             due = max(due + every_s, time.monotonic())
             self._stopping.wait(due - time.monotonic())
 
 
-def perform(arguments: Sequence[str], seconds: float, *, sample_s: float | None = None) -> Ran:
+def run_stage(arguments: Sequence[str], seconds: float, *, sample_s: float | None = None) -> StagePerformance:
     """`guise live ARGUMENTS --seconds ...` from start to end."""
-    with StageRun([*arguments, "--seconds", f"{seconds:g}"], sample_s=sample_s) as run:
-        return run.finish(seconds + GRACE_S)
+    with StageProcess([*arguments, "--seconds", f"{seconds:g}"], sample_s=sample_s) as run:
+        return run.wait_for_report(seconds + GRACE_S)
 
 
-def display() -> bool:
+def has_display() -> bool:
     """Whether there is a screen to open a window on."""
     if sys.platform.startswith("linux"):
         return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     return True
 
 
-def shared_blocks() -> set[str]:
+def shared_memory_names() -> set[str]:
     """Names of the shared memory blocks of this machine (Linux); elsewhere they cannot be listed."""
     return {entry.name for entry in SHARED_MEMORY.iterdir()} if SHARED_MEMORY.is_dir() else set()
 
 
 def demo_look() -> Path | None:
-    """A look that the demo ships, the first by name."""
-    looks = sorted((FRONT_DOOR.parent / "live" / "demo").rglob("*.onnx"))
+    """A look of the demo, the first by name."""
+    looks = sorted((GUISE_SCRIPT.parent / "live" / "demo").rglob("*.onnx"))
     return looks[0] if looks else None
 
 
 def _pss(process: psutil.Process) -> int:
-    """Its share of the memory it shares, and all of its own; where PSS is not known, what is its own alone."""
+    """Its proportional share of shared memory, and all of its own; where PSS is not known, its own alone."""
     try:
         memory = process.memory_full_info()
     except psutil.Error:

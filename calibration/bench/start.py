@@ -1,4 +1,5 @@
-"""From the command to the first generated frame on stage, with the window and without; and the memory of it all."""
+"""From the command to the first generated frame on stage, with the window and without; and the memory of all
+processes."""
 
 from __future__ import annotations
 
@@ -6,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from calibration.bench import BenchOptions, CannotMeasure
-from calibration.bench.stage_run import Ran, display, perform
-from calibration.bench.table import Row, at_most, show
+from calibration.bench.benchmark import BenchOptions, NotMeasured
+from calibration.bench.stage_run import StagePerformance, has_display, run_stage
+from calibration.bench.table import Row, at_most, print_table
 
 SECONDS = 8.0
 SAMPLE_S = 0.25
@@ -18,18 +19,21 @@ GIGABYTE = 1e9
 def run(options: BenchOptions) -> dict[str, Any]:
     """The demo show, three times with the window and three times without."""
     runs = options.runs or 3
-    metrics: dict[str, Any] = {"runs": runs, "display": display()}
+    metrics: dict[str, Any] = {"runs": runs, "display": has_display()}
     for name, arguments in (("window", []), ("headless", ["--headless"])):
-        # The file cache is warm after the first start on a machine, and that one is printed apart.
-        metrics[name] = _figures([perform(arguments, SECONDS, sample_s=SAMPLE_S) for _ in range(runs)])
+        # The file cache is warm after the first start on a machine; every start is printed.
+        metrics[name] = _summary([run_stage(arguments, SECONDS, sample_s=SAMPLE_S) for _ in range(runs)])
     _print(metrics)
     return metrics
 
 
-def _figures(ran: list[Ran]) -> dict[str, Any]:
-    seconds = [_first_frame_s(one) for one in ran]
-    peaks = [max((used for _, used in one.pss), default=0) for one in ran]
-    steady = [float(np.median([used for at, used in one.pss if at > SECONDS / 2] or [0])) for one in ran]
+def _summary(performances: list[StagePerformance]) -> dict[str, Any]:
+    seconds = [_first_frame_s(performance) for performance in performances]
+    peaks = [max((used for _, used in performance.pss), default=0) for performance in performances]
+    steady = [
+        float(np.median([used for at, used in performance.pss if at > SECONDS / 2] or [0]))
+        for performance in performances
+    ]
     return {
         "first_frame_s": seconds,
         "first_frame_median_s": float(np.median(seconds)),
@@ -38,30 +42,30 @@ def _figures(ran: list[Ran]) -> dict[str, Any]:
     }
 
 
-def _first_frame_s(ran: Ran) -> float:
-    first_at = ran.report["video"].get("first_frame_at")  # now() is one clock for all processes
+def _first_frame_s(performance: StagePerformance) -> float:
+    first_at = performance.report["video"].get("first_frame_at")  # now() is one clock for all processes
     if first_at is not None:
-        return float(first_at - ran.started_at)
-    since_start_ms = (ran.report.get("start") or {}).get("first_frame")
+        return float(first_at - performance.started_at)
+    since_start_ms = (performance.report.get("start") or {}).get("first_frame")
     if since_start_ms is None:
-        raise CannotMeasure("`guise live` showed no generated frame")
+        raise NotMeasured("`guise live` showed no generated frame")
     return float(since_start_ms) / 1e3
 
 
 def _print(metrics: dict[str, Any]) -> None:
     rows = []
     for name, title in (("window", "with the window"), ("headless", "headless")):
-        f = metrics[name]
-        median = f["first_frame_median_s"]
-        each = ", ".join(f"{s:.2f}" for s in f["first_frame_s"])
+        measured = metrics[name]
+        median = measured["first_frame_median_s"]
+        each = ", ".join(f"{s:.2f}" for s in measured["first_frame_s"])
         rows.append(
             Row(f"{title}: first generated frame, median", f"{median:.2f} s ({each})", "<= 3 s", at_most(median, 3))
         )
-        peak = f["pss_peak"]
-        text = f"{peak / 1e6:.0f} MB (performing {f['pss_performing'] / 1e6:.0f})"
+        peak = measured["pss_peak"]
+        text = f"{peak / 1e6:.0f} MB (performing {measured['pss_performing'] / 1e6:.0f})"
         rows.append(Row(f"{title}: memory of all processes, peak", text, "< 1 GB", peak < GIGABYTE))
     screen = "a screen" if metrics["display"] else "no screen, so Qt draws offscreen"
-    show(
+    print_table(
         f"start: the demo show, {metrics['runs']} runs each; {screen}",
         rows,
         "memory: PSS, summed over the process tree",

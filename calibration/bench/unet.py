@@ -1,8 +1,8 @@
-"""pix2pix's U-Net with random weights, built as an ONNX graph without torch: looks to measure speed and switching with.
+"""pix2pix's U-Net with random weights, built as an ONNX graph without torch: looks for measuring speed and switching.
 
-Isola et al. (arXiv 1611.07004) as models.families.pix2pix has it: log2(size) 4x4 stride-2 downs of ngf x 1, 2, 4, 8, 8,
+Isola et al. (arXiv 1611.07004) as in models.families.pix2pix: log2(size) 4x4 stride-2 downs of ngf x 1, 2, 4, 8, 8,
 ..., as many ups with skips, instance norms, none on the first, the last and the bottleneck; uint8 pictures in and out.
-It paints noise over one colour, in the time that a trained one takes; in `phases`, in the time that a frozen one takes.
+It paints noise over one colour, in the time of a trained one; with `subpixel` convolutions in the time of a frozen one.
 """
 
 from __future__ import annotations
@@ -24,15 +24,13 @@ OPSET = 18
 Colour = tuple[int, int, int]
 
 
-class _Graph:
+class _GraphBuilder:
     """Collects nodes and weights."""
 
-    def __init__(self, half: bool, seed: int, counting: bool) -> None:
+    def __init__(self, half: bool, seed: int) -> None:
         self.nodes: list[NodeProto] = []
         self.weights: list[TensorProto] = []
-        self.parameters = 0
         self._half = half
-        self._counting = counting
         self._rng = np.random.default_rng(seed)
 
     def add(self, operator: str, inputs: list[str], **attributes: Any) -> str:
@@ -44,35 +42,33 @@ class _Graph:
         self.weights.append(numpy_helper.from_array(value, name))
         return name
 
-    def learned(self, name: str, value: NDArray[np.float32]) -> str:
-        """A weight: counted, and stored in 16 bits with a cast where that was asked for."""
-        self.parameters += value.size
+    def weight(self, name: str, value: NDArray[np.float32]) -> str:
+        """A weight; where half precision was asked for, stored in 16 bits with a cast."""
         if not self._half or value.ndim < 2:
             return self.constant(name, value)
         self.constant(f"{name}.half", value.astype(np.float16))
         return self.add("Cast", [f"{name}.half"], to=TensorProto.FLOAT)
 
-    def random(self, name: str, *shape: int) -> str:
-        if self._counting:
-            self.parameters += math.prod(shape)
-            return name
-        return self.learned(name, self._rng.normal(0, 0.02, shape).astype(np.float32))
+    def random_weight(self, name: str, *shape: int) -> str:
+        return self.weight(name, self._rng.normal(0, 0.02, shape).astype(np.float32))
 
     def conv(self, x: str, name: str, inside: int, outside: int, *, up: bool, bias: NDArray[np.float32] | None) -> str:
         """4x4, stride 2."""
         shape = (inside, outside, 4, 4) if up else (outside, inside, 4, 4)
-        inputs = [x, self.random(f"{name}.weight", *shape)]
+        inputs = [x, self.random_weight(f"{name}.weight", *shape)]
         if bias is not None:
-            inputs.append(self.learned(f"{name}.bias", bias))
+            inputs.append(self.weight(f"{name}.bias", bias))
         operator = "ConvTranspose" if up else "Conv"
         return self.add(operator, inputs, kernel_shape=[4, 4], strides=[2, 2], pads=[1, 1, 1, 1])
 
-    def up_in_phases(self, x: str, name: str, inside: int, outside: int, side: int, bias: NDArray[np.float32]) -> str:
-        """A transposed convolution of a square of `side` as export.freeze.subpixel_conv has it."""
-        weight = self.random(f"{name}.weight", 4 * outside, inside, 2, 2)
+    def upsample_subpixel(
+        self, x: str, name: str, inside: int, outside: int, side: int, bias: NDArray[np.float32]
+    ) -> str:
+        """A transposed convolution of a square of `side` as in export.freeze.subpixel_conv."""
+        weight = self.random_weight(f"{name}.weight", 4 * outside, inside, 2, 2)
         four = self.add(
             "Conv",
-            [x, weight, self.learned(f"{name}.bias", np.tile(bias, 4))],
+            [x, weight, self.weight(f"{name}.bias", np.tile(bias, 4))],
             kernel_shape=[2, 2],
             pads=[1, 1, 1, 1],
         )
@@ -93,98 +89,114 @@ class _Graph:
         return self.add("Reshape", [self.add("Concat", rows, axis=3), shape])
 
     def norm(self, x: str, name: str, channels: int) -> str:
-        gain = self.learned(f"{name}.gain", np.ones(channels, np.float32))
-        shift = self.learned(f"{name}.shift", np.zeros(channels, np.float32))
+        gain = self.weight(f"{name}.gain", np.ones(channels, np.float32))
+        shift = self.weight(f"{name}.shift", np.zeros(channels, np.float32))
         return self.add("InstanceNormalization", [x, gain, shift], epsilon=1e-5)
 
 
-def build(
+def build_unet(
     ngf: int,
     size: int = 256,
     *,
     half: bool = False,
     seed: int = 0,
     colour: Colour = (128, 128, 128),
-    phases: bool = False,
+    subpixel: bool = False,
 ) -> ModelProto:
     """uint8 `lines` (1, size, size, 3) -> uint8 `picture` of the same shape; `size` is a power of two."""
-    return _assembled(ngf, size, half, seed, colour, phases=phases)[0]
-
-
-def parameter_count(ngf: int, size: int = 256) -> int:
-    """Weights, biases, gains and shifts of the U-Net `build` makes."""
-    return _assembled(ngf, size, False, 0, (128, 128, 128), counting=True)[1]
-
-
-def _assembled(
-    ngf: int, size: int, half: bool, seed: int, colour: Colour, *, counting: bool = False, phases: bool = False
-) -> tuple[ModelProto, int]:
     if size < 16 or size & (size - 1):
         raise ValueError(f"size {size} is no power of two of 16 or more")
-    g = _Graph(half, seed, counting)
-    depth = int(math.log2(size))
-    widths = [ngf * min(2**level, 8) for level in range(depth)]
-    x = g.add("Cast", ["lines"], to=TensorProto.FLOAT)
-    x = g.add("Transpose", [x], perm=[0, 3, 1, 2])
-    x = g.add("Mul", [x, g.constant("to_unit", np.array(2 / 255, np.float32))])
-    x = g.add("Sub", [x, g.constant("one", np.array(1, np.float32))])
-    skips = []
-    inside = 3
-    for level, width in enumerate(widths):
-        ends = level in (0, depth - 1)
-        if level:
-            x = g.add("LeakyRelu", [x], alpha=0.2)
-        x = g.conv(x, f"down{level}", inside, width, up=False, bias=np.zeros(width, np.float32) if ends else None)
-        if not ends:
-            x = g.norm(x, f"down{level}", width)
-        skips.append(x)
-        inside = width
-    skips.pop()
-    for level in reversed(range(depth - 1)):
-        x = g.add("Relu", [x])
-        if phases:
-            side = size >> (level + 2)
-            x = g.up_in_phases(x, f"up{level}", inside, widths[level], side, np.zeros(widths[level], np.float32))
-        else:
-            x = g.conv(x, f"up{level}", inside, widths[level], up=True, bias=None)
-        x = g.norm(x, f"up{level}", widths[level])
-        x = g.add("Concat", [x, skips.pop()], axis=1)
-        inside = 2 * widths[level]
-    x = g.add("Relu", [x])
-    tint = np.arctanh(np.clip(np.array(colour, np.float64) / 127.5 - 1, -0.99, 0.99)).astype(np.float32)
-    if phases:
-        x = g.up_in_phases(x, "last", inside, 3, size // 2, tint)
+    builder = _GraphBuilder(half, seed)
+    widths = [ngf * min(2**level, 8) for level in range(int(math.log2(size)))]
+    x, skips = _down(builder, _to_unit_range(builder, "lines"), widths)
+    x, inside = _up(builder, x, skips, widths, subpixel)
+    bias = np.arctanh(np.clip(np.array(colour, np.float64) / 127.5 - 1, -0.99, 0.99)).astype(np.float32)
+    x = builder.add("Relu", [x])
+    if subpixel:
+        x = builder.upsample_subpixel(x, "last", inside, 3, size // 2, bias)
     else:
-        x = g.conv(x, "last", inside, 3, up=True, bias=tint)
-    x = g.add("Tanh", [x])
-    x = g.add("Add", [x, "one"])
-    x = g.add("Mul", [x, g.constant("to_bytes", np.array(127.5, np.float32))])
-    x = g.add("Transpose", [x], perm=[0, 2, 3, 1])
-    x = g.add("Add", [x, g.constant("rounding", np.array(0.5, np.float32))])
-    g.nodes.append(helper.make_node("Cast", [x], ["picture"], name="picture", to=TensorProto.UINT8))
+        x = builder.conv(x, "last", inside, 3, up=True, bias=bias)
+    _to_bytes(builder, x, "picture")
     shape = [1, size, size, 3]
     graph = helper.make_graph(
-        g.nodes,
+        builder.nodes,
         "random_unet",
         [helper.make_tensor_value_info("lines", TensorProto.UINT8, shape)],
         [helper.make_tensor_value_info("picture", TensorProto.UINT8, shape)],
-        g.weights,
+        builder.weights,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="guise bench")
     model.ir_version = 10
-    return model, g.parameters
+    return model
+
+
+def _to_unit_range(builder: _GraphBuilder, name: str) -> str:
+    """uint8 (1, h, w, 3) -> float32 (1, 3, h, w), -1..1."""
+    x = builder.add("Cast", [name], to=TensorProto.FLOAT)
+    x = builder.add("Transpose", [x], perm=[0, 3, 1, 2])
+    x = builder.add("Mul", [x, builder.constant("to_unit", np.array(2 / 255, np.float32))])
+    return builder.add("Sub", [x, builder.constant("one", np.array(1, np.float32))])
+
+
+def _down(builder: _GraphBuilder, x: str, widths: list[int]) -> tuple[str, list[str]]:
+    """The bottleneck, and the output of every level above it."""
+    skips = []
+    inside = 3
+    for level, width in enumerate(widths):
+        ends = level in (0, len(widths) - 1)
+        if level:
+            x = builder.add("LeakyRelu", [x], alpha=0.2)
+        x = builder.conv(x, f"down{level}", inside, width, up=False, bias=np.zeros(width, np.float32) if ends else None)
+        if not ends:
+            x = builder.norm(x, f"down{level}", width)
+        skips.append(x)
+        inside = width
+    return x, skips[:-1]
+
+
+def _up(builder: _GraphBuilder, x: str, skips: list[str], widths: list[int], subpixel: bool) -> tuple[str, int]:
+    """The input of the last layer, and its channels."""
+    inside = widths[-1]
+    for level in reversed(range(len(skips))):
+        width = widths[level]
+        x = builder.add("Relu", [x])
+        if subpixel:
+            side = 2 ** (len(widths) - level - 2)
+            x = builder.upsample_subpixel(x, f"up{level}", inside, width, side, np.zeros(width, np.float32))
+        else:
+            x = builder.conv(x, f"up{level}", inside, width, up=True, bias=None)
+        x = builder.norm(x, f"up{level}", width)
+        x = builder.add("Concat", [x, skips[level]], axis=1)
+        inside = 2 * width
+    return x, inside
+
+
+def _to_bytes(builder: _GraphBuilder, x: str, name: str) -> None:
+    """float32 (1, 3, h, w) -> uint8 (1, h, w, 3) under `name`."""
+    x = builder.add("Tanh", [x])
+    x = builder.add("Add", [x, "one"])
+    x = builder.add("Mul", [x, builder.constant("to_bytes", np.array(127.5, np.float32))])
+    x = builder.add("Transpose", [x], perm=[0, 2, 3, 1])
+    x = builder.add("Add", [x, builder.constant("rounding", np.array(0.5, np.float32))])
+    builder.nodes.append(helper.make_node("Cast", [x], [name], name=name, to=TensorProto.UINT8))
 
 
 def write_look(
     path: Path, ngf: int, size: int = 256, *, half: bool = False, seed: int = 0, colour: Colour = (128, 128, 128)
 ) -> Manifest:
-    """A frozen model that performs at `path`: the U-Net above, with a manifest whose subject is fictional."""
+    """Writes a frozen model that performs to `path`: the U-Net above, with a manifest whose subject is fictional."""
+    manifest = _manifest(path.stem, size, half)
+    model_file.write_model(path, build_unet(ngf, size, half=half, seed=seed, colour=colour), manifest)
+    return manifest
+
+
+def _manifest(name: str, size: int, half: bool) -> Manifest:
     port = {"shape": (1, size, size, 3), "dtype": "uint8"}
-    manifest = Manifest.model_validate(
+    return Manifest.model_validate(
         {
             "kind": "look",
             "family": "random_unet",
-            "name": path.stem,
+            "name": name,
             "subject": "fictional",
             "licence": "random weights: nobody's",
             "inputs": {"lines": port},
@@ -198,12 +210,10 @@ def write_look(
             "target": target_facts(moving_face(size)),
         }
     )
-    model_file.write(path, build(ngf, size, half=half, seed=seed, colour=colour), manifest)
-    return manifest
 
 
 def plain_face(size: int) -> Points:
-    """68 points of nobody's face, drawn by rule, in a picture of `size`; the face takes half of it."""
+    """68 points of a face constructed by rule, in a picture of `size`; the face takes half of it."""
     turn = np.linspace(np.pi, 2 * np.pi, 17)
     jaw = np.stack([0.5 * np.cos(turn), 0.05 - 0.62 * np.sin(turn)], 1)
     arch = np.linspace(0, 1, 5)
@@ -221,7 +231,7 @@ def plain_face(size: int) -> Points:
 
 
 def moving_face(size: int, count: int = 60) -> Points:
-    """`plain_face` moving a little, (count, 68, 2): what a target's ranges are taken from."""
+    """`plain_face` moving a little, (count, 68, 2): a target's ranges are computed from it."""
     rng = np.random.default_rng(0)
     face = plain_face(size)
     shifts = rng.normal(0, 0.02 * size, (count, 1, 2))

@@ -1,15 +1,15 @@
-"""Whom learned voices sound like: 4 speakers of LibriSpeech become each other.
+"""Whose voice learned voices sound like: 4 speakers of LibriSpeech are converted to each other.
 
-8 sentences of each are learned from, the 2 others converted to each of the 3 others: 24 conversions a row, at 16 kHz.
-In each row a little more is moved, up to the frozen voice by statistics; with --work the families that are trained
-follow, block by block as on stage. A row is one function of a Case.
+8 sentences of each are learned from, the 2 others converted to each of the 3 other speakers: 24 conversions a row, at
+16 kHz. From row to row a little more is converted, up to the frozen voice by statistics; with --work the families that
+are trained follow, block by block as on stage. A row is one function of a Conversion.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,16 +20,14 @@ import pyworld
 import soundfile
 from numpy.typing import NDArray
 
-from calibration.bench import BenchOptions, CannotMeasure
-from calibration.bench.table import Row, show
+from calibration.bench.benchmark import BenchOptions, NotMeasured
+from calibration.bench.statistics_voices import freeze_statistics
+from calibration.bench.table import Row, print_table
 from calibration.bench.voice_families import TRAINING_MINUTES, FamilyVoice, train_families
-from export.freeze.freeze import freeze_plan
-from export.metrics.voice import CannotJudge, f0_error_cents, intelligibility
-from export.pretrained.speaker_encoder import Embedding, SpeakerMeter, mean_embedding, similarity
+from export.metrics.voice import MetricUnavailable, f0_error_cents, intelligibility
+from export.pretrained.speaker_encoder import Embedding, SpeakerEncoder, mean_embedding, similarity
 from export.runtime.frozen_voice import open_frozen_voice
 from export.runtime.session import FrozenSession, open_session
-from models.families.statistics import StatisticsFamily as Family
-from models.families.statistics import moments
 from models.features.block_adapter import BlockAdapter, streamed
 from models.features.speech import WorldFrames, analyse, decode_envelope, encode_envelope
 from models.features.types import Signal
@@ -40,16 +38,16 @@ SPEAKERS = ("1688", "1998", "2414", "533")
 LEARNED = 8
 RATE = 16000
 BLOCK = 160
-FLOOR = {"target": 0.70, "nearer": 19, "stoi": 0.75}
+WANTED = {"target": 0.70, "nearer": 19, "stoi": 0.75}
 
 
-class TestSentence:
+class CorpusSentence:
     """A recording of the corpus, analysed once."""
 
     def __init__(self, path: Path) -> None:
         samples, rate = soundfile.read(path, dtype="float32")
         if rate != RATE:
-            raise CannotMeasure(f"{path} has {rate} Hz, where LibriSpeech has {RATE}")
+            raise NotMeasured(f"{path} has {rate} Hz, where LibriSpeech has {RATE}")
         self.sound: NDArray[np.float32] = samples
 
     @cached_property
@@ -66,99 +64,101 @@ class TestSentence:
 
 
 @dataclass(frozen=True)
-class Case:
-    """One conversion: a sentence of speaker `source` to sound like speaker `target`, both numbers in SPEAKERS."""
+class Conversion:
+    """One conversion: a sentence of speaker `source` to sound like speaker `target`, both indices in SPEAKERS."""
 
-    sentence: TestSentence
+    sentence: CorpusSentence
     source: int
     target: int
     speakers: tuple[SpeakerStatistics, ...]
     frozen: FrozenSession
-    """The frozen voice of the target; its own source 0 is whoever speaks, 1 the first of SPEAKERS."""
-    heard_before: list[Features]
+    """The frozen voice of the target; its own source 0 is an unknown speaker, 1 the first of SPEAKERS."""
+    earlier_features: list[Features]
     """The source's other sentences."""
-    before: NDArray[np.float32]
+    earlier_sound: NDArray[np.float32]
     """The same as sound, one after the other."""
 
     @property
     def lf0_wanted(self) -> Signal:
-        """ln F0 as it should come out, (t,), 0 where unvoiced."""
-        was, is_to_be = self.speakers[self.source], self.speakers[self.target]
+        """ln F0 as it should be after conversion, (t,), 0 where unvoiced."""
+        source, target = self.speakers[self.source], self.speakers[self.target]
         lf0 = np.log(np.where(self.sentence.frames.f0 > 0, self.sentence.frames.f0, 1.0))
-        moved = (lf0 - was.lf0_mean) / was.lf0_std * is_to_be.lf0_std + is_to_be.lf0_mean
+        moved = (lf0 - source.lf0_mean) / source.lf0_std * target.lf0_std + target.lf0_mean
         return np.where(self.sentence.frames.f0 > 0, moved, 0.0)
 
 
-def nothing(case: Case) -> Signal:
-    return np.asarray(case.sentence.sound, np.float64)
+def unconverted(conversion: Conversion) -> Signal:
+    return np.asarray(conversion.sentence.sound, np.float64)
 
 
-def through_world(case: Case) -> Signal:
-    return _spoken(case, case.sentence.frames.f0, case.sentence.mcep)
+def through_world(conversion: Conversion) -> Signal:
+    return _synthesize(conversion, conversion.sentence.frames.f0, conversion.sentence.mcep)
 
 
-def f0(case: Case) -> Signal:
-    return _spoken(case, _hz(case.lf0_wanted), case.sentence.mcep)
+def f0_alone(conversion: Conversion) -> Signal:
+    return _synthesize(conversion, _hz(conversion.lf0_wanted), conversion.sentence.mcep)
 
 
-def f0_and_mean(case: Case) -> Signal:
-    was, is_to_be = case.speakers[case.source], case.speakers[case.target]
-    mcep = case.sentence.mcep
-    mcep[:, 1:] += (is_to_be.mcep_mean - was.mcep_mean)[1:]
-    return _spoken(case, _hz(case.lf0_wanted), mcep)
+def f0_and_mean(conversion: Conversion) -> Signal:
+    source, target = conversion.speakers[conversion.source], conversion.speakers[conversion.target]
+    mcep = conversion.sentence.mcep
+    mcep[:, 1:] += (target.mcep_mean - source.mcep_mean)[1:]
+    return _synthesize(conversion, _hz(conversion.lf0_wanted), mcep)
 
 
-def f0_mean_and_spread(case: Case) -> Signal:
-    was, is_to_be = case.speakers[case.source], case.speakers[case.target]
-    mcep = case.sentence.mcep
-    moved = (mcep - was.mcep_mean) / was.mcep_std * is_to_be.mcep_std + is_to_be.mcep_mean
+def f0_mean_and_std(conversion: Conversion) -> Signal:
+    source, target = conversion.speakers[conversion.source], conversion.speakers[conversion.target]
+    mcep = conversion.sentence.mcep
+    moved = (mcep - source.mcep_mean) / source.mcep_std * target.mcep_std + target.mcep_mean
     mcep[:, 1:] = moved[:, 1:]
-    return _spoken(case, _hz(case.lf0_wanted), mcep)
+    return _synthesize(conversion, _hz(conversion.lf0_wanted), mcep)
 
 
-def frozen_told(case: Case) -> Signal:
-    return _frozen(case, case.source + 1, [])
+def frozen_known_source(conversion: Conversion) -> Signal:
+    return _convert_by_hops(conversion, conversion.source + 1, [])
 
 
-def frozen_cold(case: Case) -> Signal:
-    return _frozen(case, 0, [])
+def frozen_unknown_cold(conversion: Conversion) -> Signal:
+    return _convert_by_hops(conversion, 0, [])
 
 
-def frozen_warm(case: Case) -> Signal:
-    return _frozen(case, 0, case.heard_before)
+def frozen_unknown_warm(conversion: Conversion) -> Signal:
+    return _convert_by_hops(conversion, 0, conversion.earlier_features)
 
 
-def live_told(case: Case) -> Signal:
-    return _live(case, FamilyVoice(case.frozen.path, case.source + 1))
+def live_known_source(conversion: Conversion) -> Signal:
+    return _convert_live(conversion, FamilyVoice(conversion.frozen.path, conversion.source + 1))
 
 
-def live_warm(case: Case) -> Signal:
-    return _live(case, FamilyVoice(case.frozen.path, 0))
+def live_unknown_warm(conversion: Conversion) -> Signal:
+    return _convert_live(conversion, FamilyVoice(conversion.frozen.path, 0))
 
 
-def _trained(voices: Mapping[tuple[int, int], FamilyVoice], *, told: bool) -> Callable[[Case], Signal]:
-    def row(case: Case) -> Signal:
-        voice = voices[case.source, case.target]
-        return _live(case, voice if told else voice._replace(source=0))
+def _trained_row(
+    voices: Mapping[tuple[int, int], FamilyVoice], *, known_source: bool
+) -> Callable[[Conversion], Signal]:
+    def row(conversion: Conversion) -> Signal:
+        voice = voices[conversion.source, conversion.target]
+        return _convert_live(conversion, voice if known_source else voice._replace(source=0))
 
     return row
 
 
-ROWS: dict[str, Callable[[Case], Signal]] = {
-    "nothing": nothing,
+ROWS: dict[str, Callable[[Conversion], Signal]] = {
+    "nothing": unconverted,
     "nothing, through WORLD": through_world,
-    "F0": f0,
+    "F0": f0_alone,
     "F0, mean of the MCEPs": f0_and_mean,
-    "F0, mean and spread of the MCEPs": f0_mean_and_spread,
-    "the frozen voice, told who speaks": frozen_told,
-    "not told, from his first word": frozen_cold,
-    "not told, after his other sentences": frozen_warm,
-    "live, block by block, told who speaks": live_told,
-    "live, not told, after his other sentences": live_warm,
+    "F0, mean and spread of the MCEPs": f0_mean_and_std,
+    "the frozen voice, told who speaks": frozen_known_source,
+    "not told, from his first word": frozen_unknown_cold,
+    "not told, after his other sentences": frozen_unknown_warm,
+    "live, block by block, told who speaks": live_known_source,
+    "live, not told, after his other sentences": live_unknown_warm,
 }
-"""What is moved -> how: (samples,) at RATE, aligned with the sentence."""
+"""What is converted -> how: (samples,) at RATE, aligned with the sentence."""
 
-AT_LEAST_THE_FLOOR = (
+WITH_TARGET = (
     "F0, mean and spread of the MCEPs",
     "the frozen voice, told who speaks",
     "live, block by block, told who speaks",
@@ -166,76 +166,72 @@ AT_LEAST_THE_FLOOR = (
 
 
 def run(options: BenchOptions) -> dict[str, Any]:
-    """All rows: similarity to the target and the source, how many are nearer the target, STOI, F0 error."""
-    folder = _speech()
+    """All rows: similarity to the target and to the source, how many are nearer the target, STOI, F0 error."""
+    folder = _speech_folder()
     try:
-        meter = SpeakerMeter()
-    except CannotJudge as error:
-        raise CannotMeasure(str(error)) from error
-    sentences = [[TestSentence(path) for path in sorted(folder.glob(f"{name}-*.flac"))] for name in SPEAKERS]
-    learned = [[sentence.features for sentence in own[:LEARNED]] for own in sentences]
-    persons = [mean_embedding(meter.embedding(s.sound, RATE) for s in own[:LEARNED]) for own in sentences]
-    speakers = tuple(measure(features) for features in learned)
+        encoder = SpeakerEncoder()
+    except MetricUnavailable as error:
+        raise NotMeasured(str(error)) from error
+    sentences = [[CorpusSentence(path) for path in sorted(folder.glob(f"{name}-*.flac"))] for name in SPEAKERS]
+    speaker_embeddings = [mean_embedding(encoder.embed(s.sound, RATE) for s in own[:LEARNED]) for own in sentences]
     metrics: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="guise-voices-") as name:
-        sessions = [open_session(path, "cpu", 1) for path in freeze_statistics(Path(name), learned)]
-        spoken = [np.concatenate([sentence.sound for sentence in own[:LEARNED]]) for own in sentences]
-        cases = [
-            Case(sentence, source, target, speakers, sessions[target], learned[source], spoken[source])
-            for source, own in enumerate(sentences)
-            for sentence in own[LEARNED:]
-            for target in range(len(SPEAKERS))
-            if target != source
-        ]
+        learned = {name: [s.features for s in own[:LEARNED]] for name, own in zip(SPEAKERS, sentences, strict=True)}
+        sessions = [open_session(path, "cpu", 1) for path in freeze_statistics(Path(name), learned, RATE)]
+        conversions = _conversions(sentences, sessions)
         for row, convert in ROWS.items():
-            metrics[row] = _judged(cases, convert, meter, persons)
+            metrics[row] = _measure_row(conversions, convert, encoder, speaker_embeddings)
         for session in sessions:
             session.close()
-    if options.work is not None:
-        recordings = {name: sorted(folder.glob(f"{name}-*.flac"))[:LEARNED] for name in SPEAKERS}
-        minutes = options.minutes or TRAINING_MINUTES
-        for family, voices in train_families(options.work, minutes, recordings):
-            if all(voice.source for voice in voices.values()):
-                told = f"{family}, live, told who speaks"
-                metrics[told] = _judged(cases, _trained(voices, told=True), meter, persons)
-            metrics[f"{family}, live, not told"] = _judged(cases, _trained(voices, told=False), meter, persons)
-    _print(metrics, len(cases))
+    for row, convert in _family_rows(options, folder):
+        metrics[row] = _measure_row(conversions, convert, encoder, speaker_embeddings)
+    _print(metrics, len(conversions))
     return metrics
 
 
-def freeze_statistics(folder: Path, learned: list[list[Features]]) -> list[Path]:
-    """The family `statistics` learned from everybody's sentences, frozen once for each as the target."""
-    family = Family()
-    options = family.options(**family.recipes["default"])
-    facts = {"sample_rate": RATE, "speakers": [{"name": name} for name in SPEAKERS]}
-    networks = family.networks(options, facts)
-    heard = networks["speakers"]
-    for number, sentences in enumerate(learned):
-        for sentence in sentences:
-            for part, found in moments(sentence).items():
-                getattr(heard, part)[number] += found
-    training = {"data_digest": "bench", "steps": 1, "samples_seen": LEARNED * len(learned), "minutes": 0.0}
-    paths = []
-    for name in SPEAKERS:
-        paths.append(folder / f"{name}.onnx")
-        fields = {"kind": "voice", "family": family.name, "name": name, "training": training}
-        fields |= {"subject": "LibriSpeech, CC BY 4.0", "licence": "CC BY 4.0"}
-        freeze_plan(family.freeze(networks, options, facts, name), paths[-1], fields)
-    return paths
+def _conversions(sentences: list[list[CorpusSentence]], sessions: list[FrozenSession]) -> list[Conversion]:
+    """Every sentence that was not learned from, to every other speaker; `sessions` by their targets."""
+    learned = [[sentence.features for sentence in own[:LEARNED]] for own in sentences]
+    sounds = [np.concatenate([sentence.sound for sentence in own[:LEARNED]]) for own in sentences]
+    speakers = tuple(measure(features) for features in learned)
+    return [
+        Conversion(sentence, source, target, speakers, sessions[target], learned[source], sounds[source])
+        for source, own in enumerate(sentences)
+        for sentence in own[LEARNED:]
+        for target in range(len(SPEAKERS))
+        if target != source
+    ]
 
 
-def _judged(
-    cases: list[Case], convert: Callable[[Case], Signal], meter: SpeakerMeter, persons: list[Embedding]
+def _family_rows(options: BenchOptions, folder: Path) -> Iterator[tuple[str, Callable[[Conversion], Signal]]]:
+    """The rows of the families that are trained, where there is a folder for their runs. Raises NotMeasured."""
+    if options.work is None:
+        return
+    recordings = {name: sorted(folder.glob(f"{name}-*.flac"))[:LEARNED] for name in SPEAKERS}
+    for family, voices in train_families(options.work, options.minutes or TRAINING_MINUTES, recordings):
+        if all(voice.source for voice in voices.values()):
+            yield f"{family}, live, told who speaks", _trained_row(voices, known_source=True)
+        yield f"{family}, live, not told", _trained_row(voices, known_source=False)
+
+
+def _measure_row(
+    conversions: list[Conversion],
+    convert: Callable[[Conversion], Signal],
+    encoder: SpeakerEncoder,
+    speaker_embeddings: list[Embedding],
 ) -> dict[str, Any]:
     rows, cents = [], []
-    for case in cases:
-        said = convert(case)
-        whose = meter.embedding(said, RATE)
-        to_target, to_source = similarity(whose, persons[case.target]), similarity(whose, persons[case.source])
-        kept = intelligibility(case.sentence.sound, said, RATE)
-        rows.append((to_target, to_source, to_target > to_source, kept))
-        found, _ = pyworld.dio(np.ascontiguousarray(said, np.float64), RATE)
-        cents.append(f0_error_cents(_hz(case.lf0_wanted), found))
+    for conversion in conversions:
+        converted = convert(conversion)
+        embedding = encoder.embed(converted, RATE)
+        to_target, to_source = (
+            similarity(embedding, speaker_embeddings[conversion.target]),
+            similarity(embedding, speaker_embeddings[conversion.source]),
+        )
+        words_kept = intelligibility(conversion.sentence.sound, converted, RATE)
+        rows.append((to_target, to_source, to_target > to_source, words_kept))
+        found, _ = pyworld.dio(np.ascontiguousarray(converted, np.float64), RATE)
+        cents.append(f0_error_cents(_hz(conversion.lf0_wanted), found))
     table = np.array(rows, np.float64)
     return {
         "to_target": float(table[:, 0].mean()),
@@ -246,45 +242,46 @@ def _judged(
     }
 
 
-def _frozen(case: Case, source: int, before: list[Features]) -> Signal:
-    """Hop by hop through the frozen voice, over frames that were analysed whole, after it has heard `before`."""
+def _convert_by_hops(conversion: Conversion, source: int, earlier: list[Features]) -> Signal:
+    """Hop by hop through the frozen voice, over frames that were analysed as a whole, after the `earlier` sentences."""
     states: dict[str, NDArray[Any]] = {
         name: np.zeros(port.shape, port.dtype)
-        for name, port in case.frozen.inputs.items()
-        if name in case.frozen.manifest.states
+        for name, port in conversion.frozen.inputs.items()
+        if name in conversion.frozen.manifest.states
     }
-    for sentence in before:
-        _through(case.frozen, sentence, source, states)
-    mcep, lf0 = _through(case.frozen, case.sentence.features, source, states)
-    return _spoken(case, _hz(lf0), mcep)
+    for sentence in earlier:
+        _run_session(conversion.frozen, sentence, source, states)
+    mcep, lf0 = _run_session(conversion.frozen, conversion.sentence.features, source, states)
+    return _synthesize(conversion, _hz(lf0), mcep)
 
 
-def _live(case: Case, voice: FamilyVoice) -> Signal:
-    """As on stage: blocks of 10 ms, analysed as they come; who is not told who speaks has heard his other sentences."""
-    played = BlockAdapter(open_frozen_voice(voice.path, "cpu"), "live", RATE, BLOCK)
-    played.set("source", voice.source)
+def _convert_live(conversion: Conversion, voice: FamilyVoice) -> Signal:
+    """As on stage: blocks of 10 ms, analysed as they come; a voice that is not told the speaker has processed their
+    other sentences before."""
+    player = BlockAdapter(open_frozen_voice(voice.path, "cpu"), "live", RATE, BLOCK)
+    player.set("source", voice.source)
     if voice.source == 0:
-        played.process(case.before[: len(case.before) // BLOCK * BLOCK])
-    return np.asarray(streamed(played, case.sentence.sound, BLOCK), np.float64)
+        player.process(conversion.earlier_sound[: len(conversion.earlier_sound) // BLOCK * BLOCK])
+    return np.asarray(streamed(player, conversion.sentence.sound, BLOCK), np.float64)
 
 
-def _through(
+def _run_session(
     session: FrozenSession, sentence: Features, source: int, states: dict[str, NDArray[Any]]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(t, 36) and (t,) converted; `states` are carried on. The last hop is filled up by its last frame."""
+    """(t, 36) and (t,) converted; `states` are carried on. The last hop is padded with its last frame."""
     hop, length = session.inputs["lf0"].shape[1], len(sentence.lf0)
-    fill = -length % hop
-    mcep = np.pad(sentence.mcep, ((0, fill), (0, 0)), "edge")[None]
-    lf0, voiced = (np.pad(x, (0, fill), "edge")[None].astype(np.float32) for x in (sentence.lf0, sentence.voiced))
+    padding = -length % hop
+    mcep = np.pad(sentence.mcep, ((0, padding), (0, 0)), "edge")[None]
+    lf0, voiced = (np.pad(x, (0, padding), "edge")[None].astype(np.float32) for x in (sentence.lf0, sentence.voiced))
     mceps, lf0s = [], []
     for begin in range(0, length, hop):
         part = slice(begin, begin + hop)
-        answer = session.run(
+        outputs = session.run(
             mcep=mcep[:, part], lf0=lf0[:, part], voiced=voiced[:, part], source=np.array([source]), **states
         )
-        mceps.append(answer["converted_mcep"][0].copy())
-        lf0s.append(answer["converted_lf0"][0].copy())
-        states |= {name: answer[after].copy() for name, after in session.manifest.states.items()}
+        mceps.append(outputs["converted_mcep"][0].copy())
+        lf0s.append(outputs["converted_lf0"][0].copy())
+        states |= {name: outputs[next_state].copy() for name, next_state in session.manifest.states.items()}
     return np.concatenate(mceps)[:length], np.concatenate(lf0s)[:length]
 
 
@@ -292,38 +289,39 @@ def _hz(lf0: NDArray[Any]) -> Signal:
     return np.where(lf0 > 0, np.exp(lf0), 0.0).astype(np.float64)
 
 
-def _spoken(case: Case, hz: Signal, mcep: NDArray[Any]) -> Signal:
+def _synthesize(conversion: Conversion, hz: Signal, mcep: NDArray[Any]) -> Signal:
     frames = len(hz)
-    aperiodicity = np.ascontiguousarray(case.sentence.frames.aperiodicity[:frames])
+    aperiodicity = np.ascontiguousarray(conversion.sentence.frames.aperiodicity[:frames])
     return np.asarray(pyworld.synthesize(hz, decode_envelope(mcep[:frames], RATE), aperiodicity, RATE, 5.0))
 
 
-def _speech() -> Path:
+def _speech_folder() -> Path:
     root = os.environ.get("GUISE_DATA")
     folder = (Path(root) if root else Path(__file__).resolve().parents[3] / "shared" / "data") / "speech"
     for found in (folder / "librispeech_test-other", folder):
         if all(len(list(found.glob(f"{name}-*.flac"))) > LEARNED for name in SPEAKERS):
             return found
-    raise CannotMeasure(f"no sentences of LibriSpeech {', '.join(SPEAKERS)} in {folder}: set GUISE_DATA")
+    raise NotMeasured(f"no sentences of LibriSpeech {', '.join(SPEAKERS)} in {folder}: set GUISE_DATA")
 
 
 def _print(metrics: Mapping[str, Any], conversions: int) -> None:
     rows = []
-    for name, found in metrics.items():
-        said = (
-            f"{found['to_target']:.3f}  {found['to_source']:.3f}  {found['nearer_target']:2d} of {conversions}  "
-            f"{found['stoi']:.3f}  {found['f0_error_cents']:5.0f}"
+    for name, measured in metrics.items():
+        text = (
+            f"{measured['to_target']:.3f}  {measured['to_source']:.3f}  "
+            f"{measured['nearer_target']:2d} of {conversions}  "
+            f"{measured['stoi']:.3f}  {measured['f0_error_cents']:5.0f}"
         )
-        if name not in AT_LEAST_THE_FLOOR and ", live, " not in name:
-            rows.append(Row(name, said))
+        if name not in WITH_TARGET and ", live, " not in name:
+            rows.append(Row(name, text))
             continue
         held = (
-            round(found["to_target"], 2) >= FLOOR["target"]
-            and found["nearer_target"] >= FLOOR["nearer"]
-            and round(found["stoi"], 2) >= FLOOR["stoi"]
+            round(measured["to_target"], 2) >= WANTED["target"]
+            and measured["nearer_target"] >= WANTED["nearer"]
+            and round(measured["stoi"], 2) >= WANTED["stoi"]
         )
-        rows.append(Row(name, said, "{target:.2f}, {nearer}, {stoi:.2f}".format(**FLOOR), held))
-    show(
+        rows.append(Row(name, text, "{target:.2f}, {nearer}, {stoi:.2f}".format(**WANTED), held))
+    print_table(
         f"voices: {', '.join(SPEAKERS)} of LibriSpeech, {LEARNED} sentences each to learn from",
         rows,
         "similarity to the target, to the source; nearer the target; STOI; cents from the F0 wanted (median)",

@@ -1,4 +1,4 @@
-"""The listening test's page: one document with its own style and script. The server puts in NONCE and TOLD."""
+"""The listening test's page: one document with its own style and script. The server replaces NONCE and DATA."""
 
 from __future__ import annotations
 
@@ -45,30 +45,30 @@ kbd { font: .85em ui-monospace, monospace; border: 1px solid var(--line); border
 </main>
 <script nonce="NONCE">
 "use strict";
-const told = TOLD;
+const data = DATA;
 const at = id => document.getElementById(id);
 const player = new Audio();
-let trial = told.ranked, order = [], heard = new Set(), chosen = null, blobs = new Map(), sending = false;
+let trial = data.ranked, order = [], played = new Set(), chosen = null, blobs = new Map(), sending = false;
 
 function trouble(text) { at("trouble").textContent = text; }
 
 async function begin() {
   player.pause();
   for (const url of blobs.values()) URL.revokeObjectURL(url);
-  blobs = new Map(); heard = new Set(); chosen = null; trouble("");
-  at("progress").max = told.trials.length;
+  blobs = new Map(); played = new Set(); chosen = null; trouble("");
+  at("progress").max = data.trials.length;
   at("progress").value = trial;
-  if (trial === told.trials.length) {
+  if (trial === data.trials.length) {
     at("question").textContent = "Thank you. All that you said is saved.";
     at("count").textContent = "You may close this page.";
     for (const id of ["how", "sounds", "next"]) at(id).remove();
     return;
   }
-  at("count").textContent = `${trial + 1} of ${told.trials.length}`;
-  order = [...told.trials[trial]];
+  at("count").textContent = `${trial + 1} of ${data.trials.length}`;
+  order = [...data.trials[trial]];
   draw();
   try {
-    await Promise.all(told.trials[trial].map(async id => {
+    await Promise.all(data.trials[trial].map(async id => {
       const answer = await fetch("/sound/" + id);
       if (!answer.ok) throw new Error(answer.status);
       blobs.set(id, URL.createObjectURL(await answer.blob()));
@@ -78,10 +78,10 @@ async function begin() {
 }
 
 function draw() {
-  if (trial === told.trials.length) return;
+  if (trial === data.trials.length) return;
   const focused = document.activeElement?.dataset?.key;
   at("sounds").replaceChildren(...order.map((id, rank) => {
-    const row = document.createElement("li"), number = told.trials[trial].indexOf(id) + 1;
+    const row = document.createElement("li"), number = data.trials[trial].indexOf(id) + 1;
     const add = (text, key, label, act, off) => {
       const button = document.createElement("button");
       button.textContent = text; button.dataset.key = id + key; button.disabled = off;
@@ -90,8 +90,8 @@ function draw() {
     };
     const place = document.createElement("span");
     place.className = "rank"; place.textContent = rank + 1; row.append(place);
-    const play = add(`Sound ${number}${heard.has(id) ? " \\u2713" : ""}`, "play", `play sound ${number}`,
-      () => hear(id), !blobs.has(id));
+    const play = add(`Sound ${number}${played.has(id) ? " \\u2713" : ""}`, "play", `play sound ${number}`,
+      () => playSound(id), !blobs.has(id));
     play.className = id === chosen && !player.paused ? "play playing" : "play";
     add("\\u2191", "up", `sound ${number} is better`, () => move(id, -1), rank === 0);
     add("\\u2193", "down", `sound ${number} is worse`, () => move(id, 1), rank === order.length - 1);
@@ -99,14 +99,14 @@ function draw() {
     return row;
   }));
   if (focused) [...document.querySelectorAll("button")].find(b => b.dataset.key === focused)?.focus();
-  at("next").disabled = sending || heard.size < order.length;
-  at("next").textContent = heard.size < order.length ? "Play every sound first" : "Next";
+  at("next").disabled = sending || played.size < order.length;
+  at("next").textContent = played.size < order.length ? "Play every sound first" : "Next";
 }
 
-function hear(id) {
+function playSound(id) {
   chosen = id;
   player.src = blobs.get(id);
-  player.play().then(() => heard.add(id), () => trouble("This browser cannot play the sound.")).finally(draw);
+  player.play().then(() => played.add(id), () => trouble("This browser cannot play the sound.")).finally(draw);
 }
 
 function move(id, by) {
@@ -121,7 +121,7 @@ async function next() {
   if (at("next").disabled) return;
   sending = true; draw();
   try {
-    const answer = await fetch("/rank/" + told.listener, { method: "POST",
+    const answer = await fetch("/rank/" + data.listener, { method: "POST",
       headers: { "Content-Type": "application/json" }, body: JSON.stringify({ trial, best_first: order }) });
     if (!answer.ok) throw new Error(answer.status);
     trial += 1; sending = false;
@@ -130,12 +130,12 @@ async function next() {
 }
 
 player.onended = player.onpause = draw;
-at("question").textContent = told.question;
+at("question").textContent = data.question;
 at("next").onclick = next;
 document.addEventListener("keydown", event => {
-  if (event.ctrlKey || event.altKey || event.metaKey || trial === told.trials.length) return;
-  const id = told.trials[trial][Number(event.key) - 1];
-  if (id && blobs.has(id)) hear(id);
+  if (event.ctrlKey || event.altKey || event.metaKey || trial === data.trials.length) return;
+  const id = data.trials[trial][Number(event.key) - 1];
+  if (id && blobs.has(id)) playSound(id);
   else if (event.key === "ArrowUp" && chosen) { event.preventDefault(); move(chosen, -1); }
   else if (event.key === "ArrowDown" && chosen) { event.preventDefault(); move(chosen, 1); }
   else if (event.key === "Enter" && document.activeElement.tagName !== "BUTTON") next();

@@ -1,7 +1,7 @@
-"""The listening test's page on this machine alone: the standard library's server, and nothing from elsewhere.
+"""The web server of a listening test, on this machine only: the standard library's server, and nothing from elsewhere.
 
-It serves a page, the sounds of the test by ids that it gave out itself, and takes ranks; no path of a request is ever
-a path of the disk. `serve` runs in the caller's thread until Ctrl-C; each connection has a thread, joined at the end.
+It serves a page, the sounds of the test by ids that it issued itself, and takes rankings; no path of a request is ever
+a path on the disk. `serve` runs in the calling thread until Ctrl-C; each connection has a thread, joined at the end.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from calibration.listening.listening_test import Listening
+from calibration.listening.listening_test import ListeningTest
 from calibration.listening.page import PAGE
 
-_MOST_BYTES = 10_000
+_MAX_BODY_BYTES = 10_000
 _IDLE_S = 2
-"""A browser opens connections ahead and says nothing on them: they must not hold up the end."""
+"""A browser opens connections ahead and sends nothing on them: they must not delay the end."""
 
 
 class ListeningServer(ThreadingHTTPServer):
-    """On a free port of 127.0.0.1. Close it by server_close()."""
+    """On a free port of 127.0.0.1. Close it with server_close()."""
 
     daemon_threads = False
     block_on_close = True
 
-    def __init__(self, test: Listening, question: str) -> None:
+    def __init__(self, test: ListeningTest, question: str) -> None:
         """Raises OSError."""
         super().__init__(("127.0.0.1", 0), _Handler)
         self.test, self.question = test, question
@@ -41,8 +41,8 @@ class ListeningServer(ThreadingHTTPServer):
         """A listener who closes the page while it is sent is no error."""
 
 
-def serve(test: Listening, question: str, opened: Callable[[str], None]) -> None:
-    """Until Ctrl-C; `opened` is told the page's address. Raises OSError."""
+def serve(test: ListeningTest, question: str, opened: Callable[[str], None]) -> None:
+    """Until Ctrl-C; `opened` is called with the page's address. Raises OSError."""
     with ListeningServer(test, question) as server:
         opened(server.url)
         try:
@@ -57,70 +57,71 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         kind, _, identity = self.path.lstrip("/").partition("/")
-        if not self._from_here():
-            self._answer(HTTPStatus.FORBIDDEN)
+        if not self._is_same_origin():
+            self._respond(HTTPStatus.FORBIDDEN)
         elif self.path == "/":
-            self._answer(HTTPStatus.SEE_OTHER, location=f"/listener/{self.server.test.arrive()}")
+            self._respond(HTTPStatus.SEE_OTHER, location=f"/listener/{self.server.test.add_listener()}")
         elif kind == "listener" and self.server.test.listener(identity) is None:
-            self._answer(HTTPStatus.SEE_OTHER, location="/")  # of a test that ended: a new listener
+            self._respond(HTTPStatus.SEE_OTHER, location="/")  # of a test that ended: a new listener
         elif kind == "listener":
-            self._page(identity)
-        elif kind == "sound" and (sound := self.server.test.sound(identity)) is not None:
-            self._answer(HTTPStatus.OK, sound, "audio/wav")
+            self._send_page(identity)
+        elif kind == "sound" and (sound := self.server.test.wav(identity)) is not None:
+            self._respond(HTTPStatus.OK, sound, "audio/wav")
         else:
-            self._answer(HTTPStatus.NOT_FOUND)
+            self._respond(HTTPStatus.NOT_FOUND)
 
     def do_POST(self) -> None:
-        """The ranks of a trial. Another site's page can neither know a listener nor send this type unasked."""
+        """The ranking of a trial. A page of another site can neither know a listener nor send this type without being
+        asked."""
         kind, _, identity = self.path.lstrip("/").partition("/")
         length = self.headers.get("Content-Length", "")
-        if not self._from_here() or self.headers.get("Content-Type") != "application/json":
-            self._answer(HTTPStatus.FORBIDDEN)
-        elif kind != "rank" or not length.isdecimal() or int(length) > _MOST_BYTES:
-            self._answer(HTTPStatus.BAD_REQUEST)
+        if not self._is_same_origin() or self.headers.get("Content-Type") != "application/json":
+            self._respond(HTTPStatus.FORBIDDEN)
+        elif kind != "rank" or not length.isdecimal() or int(length) > _MAX_BODY_BYTES:
+            self._respond(HTTPStatus.BAD_REQUEST)
         else:
-            self._rank(identity, self.rfile.read(int(length)))
+            self._save_ranking(identity, self.rfile.read(int(length)))
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nobody reads it."""
+        """Logs nothing."""
 
-    def _from_here(self) -> bool:
-        """Asked of this address, by a page of ours: not by a foreign name that was made to point here."""
+    def _is_same_origin(self) -> bool:
+        """Requested at this address, by a page of ours: not by a foreign name that was made to point here."""
         origin = self.headers.get("Origin")
         return self.headers.get("Host") in self.server.hosts and (
             origin is None or origin.removeprefix("http://") in self.server.hosts
         )
 
-    def _page(self, identity: str) -> None:
+    def _send_page(self, identity: str) -> None:
         listener = self.server.test.listener(identity)
         assert listener is not None
-        told = {
+        page_data = {
             "listener": identity,
             "question": self.server.question,
             "trials": [trial.sounds for trial in listener.trials],
             "ranked": listener.ranked,
         }
         # "</script>" in a question would end the script.
-        told_safely = json.dumps(told).replace("<", "\\u003c")
+        page_json = json.dumps(page_data).replace("<", "\\u003c")
         nonce = secrets.token_hex(16)
-        page = PAGE.replace("NONCE", nonce).replace("TOLD", told_safely)
-        self._answer(HTTPStatus.OK, page.encode(), "text/html; charset=utf-8", nonce=nonce)
+        page = PAGE.replace("NONCE", nonce).replace("DATA", page_json)
+        self._respond(HTTPStatus.OK, page.encode(), "text/html; charset=utf-8", nonce=nonce)
 
-    def _rank(self, identity: str, body: bytes) -> None:
+    def _save_ranking(self, identity: str, body: bytes) -> None:
         try:
-            said = json.loads(body)
-            number, order = said["trial"], said["best_first"]
+            ranking = json.loads(body)
+            number, order = ranking["trial"], ranking["best_first"]
             if type(number) is not int or not all(isinstance(sound, str) for sound in order):
                 raise ValueError
         except (ValueError, KeyError, TypeError, RecursionError):
-            return self._answer(HTTPStatus.BAD_REQUEST)
+            return self._respond(HTTPStatus.BAD_REQUEST)
         try:
-            saved = self.server.test.rank(identity, number, list(order))
+            saved = self.server.test.save_ranking(identity, number, list(order))
         except OSError:
-            return self._answer(HTTPStatus.INSUFFICIENT_STORAGE)
-        return self._answer(HTTPStatus.NO_CONTENT if saved else HTTPStatus.CONFLICT)
+            return self._respond(HTTPStatus.INSUFFICIENT_STORAGE)
+        return self._respond(HTTPStatus.NO_CONTENT if saved else HTTPStatus.CONFLICT)
 
-    def _answer(
+    def _respond(
         self, status: HTTPStatus, body: bytes = b"", kind: str = "text/plain", *, location: str = "", nonce: str = ""
     ) -> None:
         self.send_response(status)

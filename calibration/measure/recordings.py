@@ -1,4 +1,5 @@
-"""Recordings as `guise evaluate voice` hears them: decoded and analysed once, however many voices are measured."""
+"""Recordings for `guise evaluate voice`: decoded and analysed once, however many voices are measured. Thread: the
+calling one."""
 
 from __future__ import annotations
 
@@ -11,43 +12,43 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from export.metrics.prdc import NEAREST, Prdc, prdc
+from export.metrics.prdc import NEIGHBOURS, Prdc, prdc
 from live.sound.sound_file import SoundFile
 from models.features.speech import WorldFrames, analyse, encode_envelope
 from models.features.types import Mono
 from models.prepare.voice_data import LOUD_NEPERS, LOUDEST_PERCENT
 
 RATE = 48_000
-"""Hz a voice is played at."""
+"""Hz at which a voice is run."""
 FEATURE_RATE = 16_000
-"""Hz all that is measured is analysed at."""
-_FEWEST_S = 0.5
-_SILENT = 1e-4
-"""-80 dBFS: a recording whose loudest sample is below holds nothing."""
-_APART = 10
-"""Every so many frames are a point of the cloud (50 ms): nearer ones are so alike that each is the other's nearest
-neighbour, the balls shrink, and halves of one speaker's sentences no longer cover each other."""
-_FEWEST_POINTS, _MOST_POINTS = 20 * NEAREST, 2000
+"""Hz at which everything that is measured is analysed."""
+_MIN_S = 0.5
+_MIN_PEAK = 1e-4
+"""-80 dBFS: a recording whose peak is below holds nothing."""
+_FRAME_STEP = 10
+"""One point of the cloud every so many frames (50 ms): nearer frames are so similar that each is the other's nearest
+neighbour, the balls shrink, and two halves of one speaker's sentences no longer cover each other."""
+_MIN_POINTS, _MAX_POINTS = 20 * NEIGHBOURS, 2000
 
 
 class BadRecording(Exception):
-    """The voice cannot be measured on this; the message is one line."""
+    """The voice cannot be measured on these recordings; the message is one line."""
 
 
 class AnalysedSound:
-    """Some sound, analysed when first asked. mono, (n,) at RATE."""
+    """Some sound, mono, (n,) at RATE; analysed on first use."""
 
     def __init__(self, sound: Mono) -> None:
         self.sound = sound
 
     @cached_property
-    def low(self) -> Mono:
+    def resampled(self) -> Mono:
         """At FEATURE_RATE."""
         return np.asarray(soxr.resample(self.sound, RATE, FEATURE_RATE), np.float32)
 
     @cached_property
     def frames(self) -> WorldFrames:
-        return analyse(self.low, FEATURE_RATE)
+        return analyse(self.resampled, FEATURE_RATE)
 
     @cached_property
     def mcep(self) -> NDArray[np.float32]:
@@ -59,7 +60,7 @@ class AnalysedSound:
         """(points, MCEPS - 1) mel-cepstra without the level, of some of the loud frames."""
         level = self.mcep[:, 0]
         loud = np.percentile(level, LOUDEST_PERCENT) - level < LOUD_NEPERS
-        points: NDArray[np.float32] = self.mcep[loud][::_APART, 1:]
+        points: NDArray[np.float32] = self.mcep[loud][::_FRAME_STEP, 1:]
         return points
 
 
@@ -70,25 +71,25 @@ class Recording(AnalysedSound):
         """Raises BadSound; BadRecording when it is too short, or silent."""
         self.path = path
         super().__init__(np.concatenate([np.zeros(0, np.float32), *SoundFile(path, RATE).passages()]))
-        if len(self.sound) < _FEWEST_S * RATE:
-            raise BadRecording(f"{path} holds {len(self.sound) / RATE:.1f} s, and {_FEWEST_S:g} s are the least")
-        if float(np.abs(self.sound).max()) < _SILENT:
+        if len(self.sound) < _MIN_S * RATE:
+            raise BadRecording(f"{path} holds {len(self.sound) / RATE:.1f} s, and {_MIN_S:g} s are the least")
+        if float(np.abs(self.sound).max()) < _MIN_PEAK:
             raise BadRecording(f"{path} is silent")
 
     @property
     def words(self) -> str:
-        """What a corpus calls the sentence: the last part of p225_003; empty where it says nothing."""
+        """The number of the sentence in a corpus: the last part of p225_003; empty where the name has none."""
         return self.path.stem.rpartition("_")[2] if "_" in self.path.stem else ""
 
 
-def likeness(real: Sequence[AnalysedSound], made: Sequence[AnalysedSound]) -> Prdc | None:
-    """Whether the frames of `made` lie where those of `real` do, by mel-cepstra: MCD's distance, with no need for the
-    same words. None where either holds too little speech."""
-    clouds = [_cloud(real), _cloud(made)]
-    count = min(_MOST_POINTS, *map(len, clouds))
-    if count < _FEWEST_POINTS:
+def timbre_prdc(real: Sequence[AnalysedSound], converted: Sequence[AnalysedSound]) -> Prdc | None:
+    """Whether the frames of `converted` are where those of `real` are, by mel-cepstra: the distance of MCD, without the
+    need for the same words. None where either holds too little speech."""
+    clouds = [_cloud(real), _cloud(converted)]
+    count = min(_MAX_POINTS, *map(len, clouds))
+    if count < _MIN_POINTS:
         return None
-    # As many of each, or density and coverage would tell of the lengths of the recordings.
+    # The same number of each, or density and coverage would depend on the lengths of the recordings.
     return prdc(*(cloud[np.linspace(0, len(cloud) - 1, count).astype(int)] for cloud in clouds))
 
 

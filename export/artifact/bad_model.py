@@ -1,17 +1,14 @@
-"""The one error of frozen models: a line for the operator, without what could draw on a terminal."""
+"""The error that every reader of frozen models raises, and how text from a file is made safe to print. Thread: any."""
 
 from __future__ import annotations
 
 import os
 import unicodedata
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 
 class BadModel(Exception):
-    """A file that is no frozen model we can perform; the message is one line: which file, what is wrong, what to do."""
+    """A file that is no usable frozen model; the message is one line: which file, what is wrong, what to do. `what` is
+    that line without the file's name."""
 
     def __init__(self, path: str | os.PathLike[str], what: str) -> None:
         self.what = what
@@ -20,15 +17,17 @@ class BadModel(Exception):
 
 def one_line(text: str) -> str:
     """`text` without control characters and line breaks, so that a hostile name cannot draw on a terminal."""
-    return "".join(" " if c in "\n\r\t" else c if printable(c) else "?" for c in text)
+    return "".join(" " if c in "\n\r\t" else c if is_printable(c) else "?" for c in text)
 
 
-def printable(character: str) -> bool:
-    # Cf are the invisible ones that turn the direction of writing; Cs the halves of surrogate pairs.
+def is_printable(character: str) -> bool:
+    """Whether one character can be printed without moving the cursor or turning the direction of writing."""
+    # Cf are the invisible characters that turn the direction of writing; Cs the halves of surrogate pairs.
     category = unicodedata.category(character)
     return category not in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
-def short(thing: object) -> str:
+def shortened(thing: object) -> str:
+    """`thing` as text of at most 60 characters and an ellipsis, for a message."""
     text = thing if isinstance(thing, str) else repr(thing)
     return f"{text[:60]}..." if len(text) > 60 else text

@@ -1,4 +1,5 @@
-"""What a manifest is made of: its words, and the parts that stand for themselves.
+"""The fields of a manifest, without the rules that hold between them: types, limits, and the parts that are objects of
+their own.
 
 Thread: any. Free of torch, onnx, onnxruntime and numpy.
 """
@@ -20,11 +21,11 @@ from pydantic import (
     model_validator,
 )
 
-from export.artifact.bad_model import printable
+from export.artifact.bad_model import is_printable
 
-LARGEST_PORT_BYTES = 2**26
-"""A port is allocated at its declared size: 64 MiB is a picture of 4096 x 4096, and no claim goes beyond."""
-LARGEST_PICTURE = 4096
+MAX_PORT_BYTES = 2**26
+"""A port is allocated at its declared size: 64 MiB holds a picture of 4096 x 4096, and no manifest may declare more."""
+MAX_PICTURE_SIDE = 4096
 
 
 Kind = Literal["look", "voice"]
@@ -45,65 +46,68 @@ DType = Literal["uint8", "bool", "int32", "int64", "float16", "float32"]
 FEATURES: tuple[Reads, ...] = ("mcep", "lf0", "voiced")
 CONVERTED_FEATURES: tuple[Gives, ...] = ("converted_mcep", "converted_lf0", "converted_voiced")
 FILTER_RATE = 16000
-"""Hz: of a voice that says by what filter a sound is to go, as models.features.filtered_voice plays it."""
+"""Hz: the sample rate of a voice that gives a filter for the sound; models.features.filtered_voice plays it."""
 FILTER_LOOKAHEAD_MS = (10, 40)
 MCEPS = 36
-"""As models.features.speech has it, which this file, free of numpy, may not ask."""
-FRAMES_A_SECOND = 200
+"""Mel-cepstral coefficients a frame; the same as in models.features.speech, which this module cannot import because it
+is free of numpy."""
+FRAMES_PER_S = 200
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 _ITEM_BYTES: dict[DType, int] = {"uint8": 1, "bool": 1, "int32": 4, "int64": 8, "float16": 2, "float32": 4}
 
 
-def _is_line(text: str) -> str:
+def _checked_line(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be empty")
-    if not all(map(printable, text)):
+    if not all(map(is_printable, text)):
         raise ValueError("must not hold control characters or line breaks")
     return text
 
 
-def _in_order(values: tuple[float, ...]) -> tuple[float, ...]:
+def _checked_order(values: tuple[float, ...]) -> tuple[float, ...]:
     if list(values) != sorted(values):
         raise ValueError("must not decrease")
     return values
 
 
-Line = Annotated[str, Field(max_length=200), AfterValidator(_is_line)]
-Statement = Annotated[str, Field(max_length=4000), AfterValidator(_is_line)]
+OneLine = Annotated[str, Field(max_length=200), AfterValidator(_checked_line)]
+Statement = Annotated[str, Field(max_length=4000), AfterValidator(_checked_line)]
 Point = tuple[FiniteFloat, FiniteFloat]
 Points68 = Annotated[tuple[Point, ...], Field(min_length=68, max_length=68)]
-Range = Annotated[tuple[FiniteFloat, FiniteFloat], AfterValidator(_in_order)]
-PercentileTriple = Annotated[tuple[FiniteFloat, FiniteFloat, FiniteFloat], AfterValidator(_in_order)]
+Range = Annotated[tuple[FiniteFloat, FiniteFloat], AfterValidator(_checked_order)]
+PercentileTriple = Annotated[tuple[FiniteFloat, FiniteFloat, FiniteFloat], AfterValidator(_checked_order)]
 
 
-class Part(BaseModel):
+class ManifestPart(BaseModel):
+    """A part of a manifest: unknown keys are refused, and an instance never changes."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Port(Part):
+class Port(ManifestPart):
     """One input or output of the graph: its fixed shape and element type."""
 
     shape: Annotated[tuple[PositiveInt, ...], Field(min_length=1, max_length=8)]
     dtype: DType
 
     @model_validator(mode="after")
-    def _of_a_sane_size(self) -> Port:
+    def _within_largest_size(self) -> Port:
         size = _ITEM_BYTES[self.dtype]
         for dimension in self.shape:
             size *= dimension
-        if size > LARGEST_PORT_BYTES:
-            raise ValueError(f"would take {size} bytes, and {LARGEST_PORT_BYTES} are the most")
+        if size > MAX_PORT_BYTES:
+            raise ValueError(f"would take {size} bytes, and {MAX_PORT_BYTES} are the most")
         return self
 
 
-class Lines(Part):
-    """How the landmark drawing is drawn that the generator learned from; see models.features.face_lines."""
+class LandmarkLines(ManifestPart):
+    """How the landmark drawings were drawn that the generator was trained on; see models.features.face_lines."""
 
     style: Literal["smooth", "face2face"]
 
 
-class Openings(Part):
+class Openings(ManifestPart):
     """How far mouth and eyes opened in training: 5th, 50th and 95th percentile, in eye distances."""
 
     mouth: PercentileTriple
@@ -111,11 +115,12 @@ class Openings(Part):
     right_eye: PercentileTriple
 
 
-class Target(Part):
-    """The target's face as training saw it, in pixels of the generator's picture; retargeting aims at it.
+class Target(ManifestPart):
+    """The target's face in the training data, in pixels of the generator's picture; retargeting maps a performer onto
+    it.
 
     `neutral` are its 68 points at rest; `residual_low` and `residual_high` how far each moved about them once the pose
-    was taken out. Pose is against neutral: `roll` in radians, `scale` a factor, shifts in eye distances.
+    was taken out. Pose is relative to neutral: `roll` in radians, `scale` a factor, shifts in eye distances.
     """
 
     neutral: Points68
@@ -128,8 +133,8 @@ class Target(Part):
     openings: Openings
 
 
-class Parameter(Part):
-    """Something a cue may set while the model performs; `name/parameter` is its OSC name."""
+class Parameter(ManifestPart):
+    """Something that a cue may set while the model performs; `name/parameter` is its OSC name."""
 
     low: FiniteFloat
     high: FiniteFloat
@@ -143,54 +148,56 @@ class Parameter(Part):
         return self
 
 
-class SpeakerEntry(Part):
-    """One whom a voice knows: mean and standard deviation of ln F0 (Hz); `target` marks the one it becomes; `room` is
-    what was heard under the voice, see models.features.room_tone: its densities, dBFS, or nothing."""
+class SpeakerEntry(ManifestPart):
+    """A speaker of a voice's training data: mean and standard deviation of ln F0 (Hz). `target` marks the one the voice
+    converts to. `room` is the noise of the room in the recordings, see models.features.room_tone: its densities in
+    dBFS, or nothing."""
 
-    name: Line
+    name: OneLine
     lf0_mean: FiniteFloat
     lf0_std: Annotated[FiniteFloat, Field(gt=0)]
     target: bool = False
     room: tuple[()] | tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat] = ()
 
 
-class Training(Part):
-    """Where the weights come from. `data_digest` is the data set's; `minutes` the time training took."""
+class Training(ManifestPart):
+    """Where the weights come from. `data_digest` is that of the data set; `minutes` the duration of the training."""
 
-    data_digest: Line
+    data_digest: OneLine
     steps: NonNegativeInt
     samples_seen: NonNegativeInt
     minutes: Annotated[NonNegativeFloat, Field(allow_inf_nan=False)]
-    revision: Line | None = None
-    metrics: dict[Line, JsonValue] = {}
-    options: dict[Line, JsonValue] = {}
+    revision: OneLine | None = None
+    metrics: dict[OneLine, JsonValue] = {}
+    options: dict[OneLine, JsonValue] = {}
 
 
-class ManifestFields(Part):
-    """The fields of a manifest; what they mean and which belong together is said by Manifest and the rules."""
+class ManifestFields(ManifestPart):
+    """The fields of a manifest. Manifest says what they mean, and export.artifact.rules which of them belong
+    together."""
 
     version: Literal[1] = 1
     kind: Kind
     family: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-    name: Line
+    name: OneLine
     subject: Statement
     licence: Statement
-    inputs: Annotated[dict[Line, Port], Field(min_length=1, max_length=64)]
-    outputs: Annotated[dict[Line, Port], Field(min_length=1, max_length=64)]
+    inputs: Annotated[dict[OneLine, Port], Field(min_length=1, max_length=64)]
+    outputs: Annotated[dict[OneLine, Port], Field(min_length=1, max_length=64)]
     precision: Precision
     training: Training
-    conditioning: dict[Line, JsonValue] = {}
-    parameters: dict[Line, Parameter] = {}
+    conditioning: dict[OneLine, JsonValue] = {}
+    parameters: dict[OneLine, Parameter] = {}
 
     reads: tuple[Reads, ...] = ()
     gives: tuple[Gives, ...] = ()
-    size: Annotated[int, Field(ge=16, le=LARGEST_PICTURE)] | None = None
-    lines: Lines | None = None
+    size: Annotated[int, Field(ge=16, le=MAX_PICTURE_SIDE)] | None = None
+    lines: LandmarkLines | None = None
     target: Target | None = None
 
     sample_rate: Annotated[int, Field(ge=8000, le=192_000)] | None = None
     hop: PositiveInt | None = None
     lookahead: NonNegativeInt | None = None
     context: NonNegativeInt | None = None
-    states: dict[Line, Line] = {}
+    states: dict[OneLine, OneLine] = {}
     speakers: tuple[SpeakerEntry, ...] = ()

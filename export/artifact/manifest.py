@@ -1,4 +1,4 @@
-"""The manifest of a frozen model: what one .onnx file that performs says of itself.
+"""The manifest of a frozen model: what the one .onnx file says about itself.
 
 Thread: any. Free of torch, onnx, onnxruntime and numpy, because live reads manifests while it performs.
 """
@@ -16,22 +16,29 @@ MANIFEST_VERSION = 1
 class Manifest(ManifestFields):
     """What a frozen model is. Pictures are RGB, uint8 (1, size, size, 3); a mask is uint8 (1, size, size, 1).
 
-    `inputs` hold what the look `reads` and what `conditioning` and `parameters` name; `outputs` what it `gives`.
+    `inputs` are what the look `reads` and what `conditioning` and `parameters` name; `outputs` are what it `gives`.
     `subject` says whose likeness it is and on what consent: `fictional`, `self`, or a statement.
 
-    A voice is run once a hop; `hop`, `lookahead` and `context` are in samples at `sample_rate` Hz. One of features
-    reads and gives F frames of 5 ms: float32 `mcep` (1, F, 36), `lf0` (1, F), ln Hz and 0 where unvoiced, `voiced` (1,
-    F), 1 or 0; it may give `converted_aperiodicity` (1, F, bands), as WORLD codes it, too. What it says at a frame
-    belongs to the frame `lookahead` before. One of sound reads `sound` and gives `converted_sound`, float32 (1, hop).
-    One of a filter is run every 5 ms on `sound`, (1, 80), and `lf0`, (1, 1), of the place `lookahead` before that
-    sound's end, and gives what is to be added there to the mel-cepstra, `mcep_change` (1, 1, 36), and `converted_lf0`.
-    `states` names each input that carries on an output of the run before; all begin with zeros. The conditioning
-    `source`, int64 (1,), says who speaks: an index into its list, 0 for whoever it may be, then the `speakers` in their
-    order.
+    A voice is run once a hop; `hop`, `lookahead` and `context` are in samples at `sample_rate` Hz. There are three
+    forms:
+
+    A voice of features reads and gives F frames of 5 ms: float32 `mcep` (1, F, 36), `lf0` (1, F), ln Hz and 0 where
+    unvoiced, `voiced` (1, F), 1 or 0; it may also give `converted_aperiodicity` (1, F, bands), as WORLD codes it. What
+    it gives at a frame belongs to the frame `lookahead` before.
+
+    A voice of sound reads `sound` and gives `converted_sound`, float32 (1, hop).
+
+    A voice of a filter is run every 5 ms on `sound`, (1, 80), and on `lf0`, (1, 1), at the place `lookahead` before the
+    end of that sound; it gives what is to be added to the mel-cepstra there, `mcep_change` (1, 1, 36), and
+    `converted_lf0`.
+
+    `states` maps each input that carries on an output of the previous run to that output; all are zeros at first. The
+    conditioning `source`, int64 (1,), says who speaks: an index into its list, where 0 is an unknown speaker and the
+    `speakers` follow in their order.
     """
 
     @model_validator(mode="after")
-    def _is_a_whole_look_or_voice(self) -> Manifest:
+    def _follows_the_rules(self) -> Manifest:
         if self.kind == "look":
             check_look(self)
         else:

@@ -1,12 +1,12 @@
-"""The frozen model's file: reading, writing, and refusing what is not ours.
+"""The file of a frozen model: reading, writing, and refusing whatever is not one.
 
-The manifest is JSON under one metadata key of the ONNX file. Nothing in a file is believed before it is held against
-what the file is: see outline for how it is read. What a graph computes is not judged here: a graph of standard
-operators may still be slow or ask for much memory.
+The manifest is JSON under one metadata key of the ONNX file. No statement of a file is trusted before it is compared
+with what the file holds: see export.artifact.outline for how it is read. What a graph computes is not judged here: a
+graph of standard operators may still be slow or need much memory.
 
-    read_manifest   what it says it is, for a list of looks: well under a millisecond
-    check           every refusal, before a session is built on it: some milliseconds
-    write           atomic: the file is there whole, or not at all
+    read_manifest   what the file says it is, for a list of looks: well under a millisecond
+    check_model     every refusal, before a session is built from the file: some milliseconds
+    write_model     atomic: the file is there whole, or not at all
 
 Thread: any. Free of torch, onnx, onnxruntime and numpy, because live reads manifests while it performs.
 """
@@ -25,34 +25,34 @@ from pydantic import (
     ValidationError,
 )
 
-from export.artifact.outline import Malformed, Outline, TensorPort, outline
+from export.artifact.outline import Malformed, Outline, TensorPort, read_outline
 
 if TYPE_CHECKING:
     from onnx import ModelProto
-from export.artifact.bad_model import BadModel, short
+from export.artifact.bad_model import BadModel, shortened
 from export.artifact.fields import Kind, Port
 from export.artifact.manifest import MANIFEST_VERSION, Manifest
 
 MANIFEST_KEY = "guise"
 STANDARD_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
-_LARGEST_MANIFEST = 1 << 20
+_MAX_MANIFEST_BYTES = 1 << 20
 
 
 def read_manifest(path: str | os.PathLike[str]) -> Manifest:
-    """What the frozen model at `path` says it is, without a look at its graph: for lists, not for performing.
+    """The manifest of the frozen model at `path`, without reading its graph: for lists, not for performing.
 
     Raises BadModel.
     """
-    return _manifest(path, _outline(path, metadata_only=True))
+    return _parse_manifest(path, _read_outline(path, metadata_only=True))
 
 
-def check(path: str | os.PathLike[str], kind: Kind | None = None) -> Manifest:
-    """The manifest of the frozen model at `path`, held against its graph; with `kind`, refuses the other kind.
+def check_model(path: str | os.PathLike[str], kind: Kind | None = None) -> Manifest:
+    """The manifest of the frozen model at `path`, compared with its graph; with `kind`, the other kind is refused.
 
-    Raises BadModel for whatever must not reach the stage: see the tests, one for each refusal.
+    Raises BadModel for anything that must not reach the stage: each refusal has a test.
     """
-    found = _outline(path)
-    manifest = _manifest(path, found)
+    found = _read_outline(path)
+    manifest = _parse_manifest(path, found)
     if kind is not None and manifest.kind != kind:
         raise BadModel(path, f"is a {manifest.kind}, where a {kind} is wanted: choose another file")
     if found.external:
@@ -63,21 +63,22 @@ def check(path: str | os.PathLike[str], kind: Kind | None = None) -> Manifest:
     foreign = [domain for domain in foreign if domain not in STANDARD_DOMAINS]
     if foreign:
         used = sorted(operator for domain, operator in found.operators if domain == foreign[0])
-        operator = f"the operator {short(used[0])} of " if used else ""
+        operator = f"the operator {shortened(used[0])} of " if used else ""
         raise BadModel(
             path,
-            f"uses {operator}the domain {short(foreign[0])}, and frozen models use ONNX's own alone: export it again",
+            f"uses {operator}the domain {shortened(foreign[0])}, "
+            "and frozen models use ONNX's own alone: export it again",
         )
-    _compare(path, "input", manifest.inputs, found.inputs)
-    _compare(path, "output", manifest.outputs, found.outputs)
+    _compare_ports(path, "input", manifest.inputs, found.inputs)
+    _compare_ports(path, "output", manifest.outputs, found.outputs)
     return manifest
 
 
-def write(path: Path, onnx_model: ModelProto, manifest: Manifest) -> None:
-    """Writes `onnx_model` (left as it is) with `manifest` inside to `path`, whole or not at all.
+def write_model(path: Path, onnx_model: ModelProto, manifest: Manifest) -> None:
+    """Writes `onnx_model` (left unchanged) with `manifest` inside to `path`, whole or not at all.
 
     An older file there is replaced in one step, so that a show which has it open keeps the old one. Raises BadModel
-    when what was written would be refused, OSError when the disk refuses.
+    when the written file would be refused, OSError when the disk refuses.
     """
     text = manifest.model_dump_json(exclude_defaults=True, exclude={"version"})
     body = json.dumps({"version": MANIFEST_VERSION, **json.loads(text)}, ensure_ascii=False).encode()
@@ -89,12 +90,12 @@ def write(path: Path, onnx_model: ModelProto, manifest: Manifest) -> None:
     try:
         with temporary.open("xb") as file:
             file.write(weights)
-            # Two protobuf messages one after the other are their union: the model, and a model of one metadata entry.
-            file.write(_chunk(14, _chunk(1, MANIFEST_KEY.encode()) + _chunk(2, body)))
+            # Two concatenated protobuf messages are their union: the model, and a model of one metadata entry.
+            file.write(_length_delimited(14, _length_delimited(1, MANIFEST_KEY.encode()) + _length_delimited(2, body)))
             file.flush()
             os.fsync(file.fileno())
         try:
-            check(temporary)
+            check_model(temporary)
         except BadModel as error:
             raise BadModel(path, error.what) from None
         temporary.replace(path)
@@ -102,20 +103,20 @@ def write(path: Path, onnx_model: ModelProto, manifest: Manifest) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def digest(path: str | os.PathLike[str]) -> str:
-    """The SHA-256 of the file, hexadecimal: what caches made from it are keyed by. Raises OSError."""
+def file_digest(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of the file, hexadecimal: the key of caches derived from it. Raises OSError."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _outline(path: str | os.PathLike[str], *, metadata_only: bool = False) -> Outline:
+def _read_outline(path: str | os.PathLike[str], *, metadata_only: bool = False) -> Outline:
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
             raise BadModel(path, "is a folder: name the .onnx file in it")
         if not stat.S_ISREG(mode):
             raise BadModel(path, "is not a file: name the .onnx file")
-        return outline(Path(path), metadata_only=metadata_only)
+        return read_outline(Path(path), metadata_only=metadata_only)
     except Malformed as error:
         raise BadModel(path, str(error)) from None
     except FileNotFoundError:
@@ -126,65 +127,69 @@ def _outline(path: str | os.PathLike[str], *, metadata_only: bool = False) -> Ou
         raise BadModel(path, f"is no path: {error}") from None
 
 
-def _manifest(path: str | os.PathLike[str], found: Outline) -> Manifest:
-    texts = [value for key, value in found.metadata if key == MANIFEST_KEY]
-    if not texts:
+def _parse_manifest(path: str | os.PathLike[str], found: Outline) -> Manifest:
+    manifests = [value for key, value in found.metadata if key == MANIFEST_KEY]
+    if not manifests:
         raise BadModel(path, "has no manifest: it is an ONNX model, but none that `guise export` wrote")
-    if len(texts) > 1:
+    if len(manifests) > 1:
         raise BadModel(path, "has two manifests: export it again")
-    if len(texts[0]) > _LARGEST_MANIFEST:
+    if len(manifests[0]) > _MAX_MANIFEST_BYTES:
         raise BadModel(path, "has a manifest of more than a megabyte: it is not one of ours")
     try:
-        says = json.loads(texts[0])
+        fields = json.loads(manifests[0])
     except (ValueError, RecursionError):
         raise BadModel(path, "has a damaged manifest (it is not JSON): export it again") from None
-    if not isinstance(says, dict):
+    if not isinstance(fields, dict):
         raise BadModel(path, "has a damaged manifest (it is no JSON object): export it again")
-    version = says.get("version")
+    version = fields.get("version")
     if isinstance(version, int) and version > MANIFEST_VERSION:
         known = f"manifest version {version}, this one reads {MANIFEST_VERSION}"
         raise BadModel(path, f"was made by a newer Guise ({known}): update Guise")
     if type(version) is not int or version != MANIFEST_VERSION:  # True equals 1.
-        raise BadModel(path, f"has a manifest without a version that is known ({short(version)}): export it again")
-    if not says.get("subject"):
+        raise BadModel(path, f"has a manifest without a version that is known ({shortened(version)}): export it again")
+    if not fields.get("subject"):
         raise BadModel(path, "does not say whose likeness it is (no subject): export it again with --subject")
     try:
-        return Manifest.model_validate_json(texts[0], strict=True)
+        return Manifest.model_validate_json(manifests[0], strict=True)
     except ValidationError as error:
-        raise BadModel(path, f"has a manifest that does not hold: {first_complaint(error)}; export it again") from None
+        raise BadModel(path, f"has a manifest that does not hold: {first_error(error)}; export it again") from None
 
 
-def first_complaint(error: ValidationError) -> str:
-    """The first of pydantic's complaints, in one phrase."""
-    all_of_them = error.errors(include_url=False, include_context=False)
-    one = all_of_them[0]
-    where = ".".join(str(part) for part in one["loc"])
-    what = one["msg"].removeprefix("Value error, ")
+def first_error(error: ValidationError) -> str:
+    """The first of pydantic's errors, in one phrase."""
+    errors = error.errors(include_url=False, include_context=False)
+    first = errors[0]
+    where = ".".join(str(part) for part in first["loc"])
+    what = first["msg"].removeprefix("Value error, ")
     what = what[:1].lower() + what[1:]
-    if one["type"] == "extra_forbidden":
+    if first["type"] == "extra_forbidden":
         what = "is an unknown key"
-    more = f" (and {len(all_of_them) - 1} more)" if len(all_of_them) > 1 else ""
-    return f"{short(where)} {what}{more}" if where else f"{what}{more}"
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return f"{shortened(where)} {what}{more}" if where else f"{what}{more}"
 
 
-def _compare(path: str | os.PathLike[str], side: str, promised: dict[str, Port], found: dict[str, TensorPort]) -> None:
-    for name in [*promised, *found]:
+def _compare_ports(
+    path: str | os.PathLike[str], side: str, declared: dict[str, Port], found: dict[str, TensorPort]
+) -> None:
+    for name in [*declared, *found]:
         if name not in found:
-            raise BadModel(path, f"promises the {side} {short(name)}, and its graph has none: export it again")
-        if name not in promised:
-            raise BadModel(path, f"has the {side} {short(name)}, of which its manifest knows nothing: export it again")
-        port, truth = promised[name], found[name]
-        if None in truth.shape:
-            raise BadModel(path, f"has the {side} {short(name)} without a fixed shape: export it again")
-        if (port.dtype, port.shape) != (truth.dtype, truth.shape):
+            raise BadModel(path, f"promises the {side} {shortened(name)}, and its graph has none: export it again")
+        if name not in declared:
+            raise BadModel(
+                path, f"has the {side} {shortened(name)}, of which its manifest knows nothing: export it again"
+            )
+        port, actual = declared[name], found[name]
+        if None in actual.shape:
+            raise BadModel(path, f"has the {side} {shortened(name)} without a fixed shape: export it again")
+        if (port.dtype, port.shape) != (actual.dtype, actual.shape):
             raise BadModel(
                 path,
-                f"promises the {side} {short(name)} as {port.dtype} {port.shape}, and its graph has "
-                f"{truth.dtype} {short(truth.shape)}: export it again",
+                f"promises the {side} {shortened(name)} as {port.dtype} {port.shape}, and its graph has "
+                f"{actual.dtype} {shortened(actual.shape)}: export it again",
             )
 
 
-def _chunk(number: int, body: bytes) -> bytes:
+def _length_delimited(number: int, body: bytes) -> bytes:
     """A length-delimited protobuf field."""
     return _varint(number << 3 | 2) + _varint(len(body)) + body
 

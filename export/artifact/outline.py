@@ -1,30 +1,31 @@
-"""What an ONNX file says about itself, read without loading its weights and without believing its lengths.
+"""What an ONNX file says about itself, read without loading its weights and without trusting its lengths.
 
-An ONNX file is one protobuf message. This reader walks its skeleton (fields, lengths, names, shapes) through a small
+An ONNX file is one protobuf message. This reader walks its structure (fields, lengths, names, shapes) through a small
 window and skips the weights, so that it takes milliseconds, allocates by what the file holds and never by what it
 claims, and answers every damaged file with Malformed. `onnx.load` would read the whole file, and check no operator.
 Field numbers are those of onnx.proto3 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3).
 
-Thread: any; a file is open only while `outline` runs. Free of torch, onnx and numpy.
+Thread: any; a file is open only while `read_outline` runs. Free of torch, onnx and numpy.
 """
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-LARGEST_FILE = 2**31 - 1
-"""Bytes: protobuf, and so ONNX without external data, ends there."""
+MAX_FILE_BYTES = 2**31 - 1
+"""The limit of protobuf, and so of ONNX without external data."""
 
-_WINDOW = 16 * 1024
-_LONGEST_TEXT = 1 << 20
-_DEEPEST = 16
-_MOST_FIELDS = 500_000  # 5,000 operators have about 100,000; a forged file must not keep the loader busy for minutes.
-_MOST_DIMENSIONS = 32
+_WINDOW_BYTES = 16 * 1024
+_MAX_TEXT_BYTES = 1 << 20
+_MAX_DEPTH = 16
+_MAX_FIELDS = 500_000  # 5,000 operators have about 100,000; a forged file must not keep the loader busy for minutes.
+_MAX_DIMENSIONS = 32
 
-_VARINT, _EIGHT, _CHUNK, _FOUR = 0, 1, 2, 5
+_VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
 
 ELEMENT_TYPES = {
     1: "float32",
@@ -57,7 +58,7 @@ class TensorPort:
 
 @dataclass
 class Outline:
-    """The skeleton of a model. `operators` are (domain, type), of subgraphs and local functions too."""
+    """The structure of a model. `operators` are (domain, type), those of subgraphs and local functions included."""
 
     metadata: list[tuple[str, str]] = field(default_factory=list)
     inputs: dict[str, TensorPort] = field(default_factory=dict)
@@ -65,29 +66,29 @@ class Outline:
     operators: set[tuple[str, str]] = field(default_factory=set)
     domains: set[str] = field(default_factory=set)
     external: list[str] = field(default_factory=list)
-    """Names of tensors whose data lies in another file."""
+    """Names of tensors whose data is in another file."""
 
 
-def outline(path: Path, *, metadata_only: bool = False) -> Outline:
+def read_outline(path: Path, *, metadata_only: bool = False) -> Outline:
     """The outline of the ONNX file at `path`; with `metadata_only` the graph is skipped unread.
 
     Raises Malformed; OSError when the file cannot be read.
     """
-    # Not blocking, because a pipe that lies where a model should be would wait for a writer for ever.
+    # Not blocking, because a pipe in place of a model would wait for a writer for ever.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
         size = os.fstat(descriptor).st_size
         if size == 0:
             raise Malformed("is empty: copy or export it again")
-        if size > LARGEST_FILE:
+        if size > MAX_FILE_BYTES:
             raise Malformed(f"has {size / 1e9:.1f} GB, and a frozen model has less than 2: it is not one of ours")
-        return _Walk(_Wire(descriptor, size)).model(metadata_only)
+        return _OutlineReader(_WireReader(descriptor, size)).read_model(metadata_only)
     finally:
         os.close(descriptor)
 
 
-class _Wire:
-    """Protobuf's wire format over an open file: every length is held against the end of what encloses it."""
+class _WireReader:
+    """Protobuf's wire format over an open file: every length is compared with the end of the enclosing message."""
 
     def __init__(self, descriptor: int, size: int) -> None:
         self.size = size
@@ -96,16 +97,17 @@ class _Wire:
         self._window = b""
         self._fields = 0
 
-    def at(self, position: int) -> int:
+    def byte(self, position: int) -> int:
         """The byte at `position`."""
         offset = position - self._start
         if not 0 <= offset < len(self._window):
-            self._window = self._read(position, min(_WINDOW, self.size - position))
+            self._window = self._read(position, min(_WINDOW_BYTES, self.size - position))
             self._start, offset = position, 0
         return self._window[offset]
 
-    def chunk(self, start: int, end: int) -> bytes:
-        if end - start > _LONGEST_TEXT:
+    def bytes_of(self, start: int, end: int) -> bytes:
+        """The bytes from `start` to `end`; refuses more than a text may have."""
+        if end - start > _MAX_TEXT_BYTES:
             raise Malformed(f"claims a text of {end - start} bytes: it is damaged, or not one of ours")
         offset = start - self._start
         if offset >= 0 and end - self._start <= len(self._window):
@@ -113,28 +115,30 @@ class _Wire:
         return self._read(start, end - start)
 
     def text(self, start: int, end: int) -> str:
+        """The UTF-8 text from `start` to `end`."""
         try:
-            return self.chunk(start, end).decode()
+            return self.bytes_of(start, end).decode()
         except UnicodeDecodeError:
             raise Malformed("is damaged: a name in it is no text; copy or export it again") from None
 
     def fields(self, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-        """(number, wire type, a, b) of each field: a is a number's value; a to b is where a chunk lies."""
+        """(number, wire type, a, b) of each field: `a` is the value of a number; of any other field, `a` to `b` is its
+        place in the file."""
         position = start
         while position < end:
             self._fields += 1
-            if self._fields > _MOST_FIELDS:
-                raise Malformed(f"has more than {_MOST_FIELDS} parts: it is not one of ours")
+            if self._fields > _MAX_FIELDS:
+                raise Malformed(f"has more than {_MAX_FIELDS} parts: it is not one of ours")
             key, position = self._varint(position, end)
             number, wire = key >> 3, key & 7
             if wire == _VARINT:
                 value, position = self._varint(position, end)
                 yield number, wire, value, 0
                 continue
-            if wire == _CHUNK:
+            if wire == _LENGTH_DELIMITED:
                 length, position = self._varint(position, end)
-            elif wire in (_EIGHT, _FOUR):
-                length = 8 if wire == _EIGHT else 4
+            elif wire in (_FIXED64, _FIXED32):
+                length = 8 if wire == _FIXED64 else 4
             else:
                 raise self._damaged(position)
             if length > end - position:
@@ -142,7 +146,7 @@ class _Wire:
             yield number, wire, position, position + length
             position += length
 
-    def numbers(self, start: int, end: int) -> Iterator[int]:
+    def packed_varints(self, start: int, end: int) -> Iterator[int]:
         """The numbers of a packed field."""
         position = start
         while position < end:
@@ -152,7 +156,7 @@ class _Wire:
     def _varint(self, position: int, end: int) -> tuple[int, int]:
         value = shift = 0
         while position < end and shift < 70:
-            byte = self.at(position)
+            byte = self.byte(position)
             position += 1
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
@@ -179,58 +183,58 @@ class _Wire:
         return Malformed(f"is truncated ({missing} of the bytes it claims are missing): copy or export it again")
 
 
-class _Walk:
-    """Walks the messages of onnx.proto3 that an outline needs; every other field is skipped."""
+class _OutlineReader:
+    """Reads the messages of onnx.proto3 that an outline needs; every other field is skipped."""
 
-    def __init__(self, wire: _Wire) -> None:
+    def __init__(self, wire: _WireReader) -> None:
         self.wire = wire
         self.found = Outline()
 
-    def model(self, metadata_only: bool) -> Outline:
+    def read_model(self, metadata_only: bool) -> Outline:
         wire = self.wire
-        # Every writer puts the fields in their order, and the first, ir_version, is required: text, pictures and
-        # archives do not begin like this.
-        if wire.at(0) != 0x08:
+        # Every writer puts the fields in order, and the first, ir_version, is required: text, pictures and archives do
+        # not begin like this.
+        if wire.byte(0) != 0x08:
             raise Malformed("is not an ONNX file: a frozen model is what `guise export` writes")
         graphs = 0
         for number, kind, a, b in wire.fields(0, wire.size):
             if number == 7:
                 graphs += 1
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 if not metadata_only:
-                    self.graph(a, b, 0)
+                    self.read_graph(a, b, 0)
             elif number == 8:
-                _expect(kind, _CHUNK)
-                self.found.domains.add(self.text_field(a, b, 1))
+                _check_wire_type(kind, _LENGTH_DELIMITED)
+                self.found.domains.add(self.read_text_field(a, b, 1))
             elif number == 14:
-                _expect(kind, _CHUNK)
-                self.found.metadata.append((self.text_field(a, b, 1), self.text_field(a, b, 2)))
+                _check_wire_type(kind, _LENGTH_DELIMITED)
+                self.found.metadata.append((self.read_text_field(a, b, 1), self.read_text_field(a, b, 2)))
             elif number == 20:
                 raise Malformed("holds a training graph: it is not one of ours")
             elif number == 25 and not metadata_only:
-                _expect(kind, _CHUNK)
-                self.function(a, b)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
+                self.read_function(a, b)
         if graphs != 1:
             raise Malformed("holds two graphs" if graphs else "holds no graph: it is truncated, or no ONNX model")
         return self.found
 
-    def graph(self, start: int, end: int, depth: int) -> None:
-        if depth > _DEEPEST:
-            raise Malformed(f"nests graphs more than {_DEEPEST} deep: it is not one of ours")
+    def read_graph(self, start: int, end: int, depth: int) -> None:
+        if depth > _MAX_DEPTH:
+            raise Malformed(f"nests graphs more than {_MAX_DEPTH} deep: it is not one of ours")
         weights: set[str] = set()
         inputs: dict[str, TensorPort] = {}
         for number, kind, a, b in self.wire.fields(start, end):
             if number == 1:
-                _expect(kind, _CHUNK)
-                self.node(a, b, depth)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
+                self.read_node(a, b, depth)
             elif number == 5:
-                _expect(kind, _CHUNK)
-                weights.add(self.tensor(a, b))
+                _check_wire_type(kind, _LENGTH_DELIMITED)
+                weights.add(self.read_tensor(a, b))
             elif number == 15:
-                raise _sparse()
+                raise _sparse_weights()
             elif number in (11, 12) and depth == 0:
-                _expect(kind, _CHUNK)
-                name, port = self.value(a, b)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
+                name, port = self.read_value(a, b)
                 ports = inputs if number == 11 else self.found.outputs
                 if name in ports:
                     raise Malformed("names an input or output twice: it is not one of ours")
@@ -238,140 +242,147 @@ class _Walk:
         # Old writers list the weights among the inputs, too.
         self.found.inputs.update({name: port for name, port in inputs.items() if name not in weights})
 
-    def node(self, start: int, end: int, depth: int) -> None:
+    def read_node(self, start: int, end: int, depth: int) -> None:
         domain = operator = ""
         for number, kind, a, b in self.wire.fields(start, end):
             if number == 4:
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 operator = self.wire.text(a, b)
             elif number == 7:
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 domain = self.wire.text(a, b)
             elif number == 5:
-                _expect(kind, _CHUNK)
-                self.attribute(a, b, depth)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
+                self.read_attribute(a, b, depth)
         self.found.operators.add((domain, operator))
 
-    def attribute(self, start: int, end: int, depth: int) -> None:
+    def read_attribute(self, start: int, end: int, depth: int) -> None:
         for number, kind, a, b in self.wire.fields(start, end):
             if number in (5, 10):
-                _expect(kind, _CHUNK)
-                self.tensor(a, b)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
+                self.read_tensor(a, b)
             elif number in (6, 11):
-                _expect(kind, _CHUNK)
-                self.graph(a, b, depth + 1)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
+                self.read_graph(a, b, depth + 1)
             elif number in (22, 23):
-                raise _sparse()
+                raise _sparse_weights()
 
-    def function(self, start: int, end: int) -> None:
+    def read_function(self, start: int, end: int) -> None:
         for number, kind, a, b in self.wire.fields(start, end):
             if number == 7:
-                _expect(kind, _CHUNK)
-                self.node(a, b, 1)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
+                self.read_node(a, b, 1)
             elif number == 9:
-                _expect(kind, _CHUNK)
-                self.found.domains.add(self.text_field(a, b, 1))
+                _check_wire_type(kind, _LENGTH_DELIMITED)
+                self.found.domains.add(self.read_text_field(a, b, 1))
             elif number == 10:
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 self.found.domains.add(self.wire.text(a, b))
             elif number == 11:
-                _expect(kind, _CHUNK)
-                self.attribute(a, b, 1)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
+                self.read_attribute(a, b, 1)
 
-    def tensor(self, start: int, end: int) -> str:
-        """Its name. Refuses a tensor that claims more elements than its bytes can hold."""
+    def read_tensor(self, start: int, end: int) -> str:
+        """The name of a tensor. Refuses one that claims more elements than its bytes can hold."""
         name, element, external = "", 0, False
         raw: int | None = None
         dims: list[int] = []
         for number, kind, a, b in self.wire.fields(start, end):
             if number == 1:
-                # [a] or, packed, a chunk of several; both are allowed for the same field.
-                for size in [a] if kind == _VARINT else self.wire.numbers(a, b):
+                # [a] or, packed, several in one field; both are allowed for the same field.
+                for size in [a] if kind == _VARINT else self.wire.packed_varints(a, b):
                     dims.append(size)
-                    if len(dims) > _MOST_DIMENSIONS:
+                    if len(dims) > _MAX_DIMENSIONS:
                         raise Malformed("holds a tensor of too many dimensions: it is not one of ours")
             elif number == 2:
-                _expect(kind, _VARINT)
+                _check_wire_type(kind, _VARINT)
                 element = a
             elif number == 8:
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 name = self.wire.text(a, b)
             elif number == 9:
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 raw = b - a
             elif number == 13 or (number == 14 and a != 0):
                 external = True
         if external:
             self.found.external.append(name)
-            return name
-        elements = 1
-        for size in dims:
-            elements *= size
-        # The densest element has four bits.
-        if elements > 2 * (end - start):
-            raise Malformed(f"claims a tensor of {elements} numbers in {end - start} bytes: it is damaged or forged")
-        width = _ELEMENT_BYTES.get(element)
-        if raw is not None and width is not None and raw != elements * width:
-            raise Malformed(f"claims {elements * width} bytes of weights where it holds {raw}: it is damaged or forged")
+        else:
+            _check_tensor_size(dims, element, raw, end - start)
         return name
 
-    def value(self, start: int, end: int) -> tuple[str, TensorPort]:
-        """Name and port of a graph's input or output."""
+    def read_value(self, start: int, end: int) -> tuple[str, TensorPort]:
+        """Name and port of an input or output of a graph."""
         name, port = "", None
         for number, kind, a, b in self.wire.fields(start, end):
             if number == 1:
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 name = self.wire.text(a, b)
             elif number == 2:
-                _expect(kind, _CHUNK)
-                port = self.port(a, b)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
+                port = self.read_port(a, b)
         if port is None:
             raise Malformed("has an input or output that is no tensor: it is not one of ours")
         return name, port
 
-    def port(self, start: int, end: int) -> TensorPort | None:
+    def read_port(self, start: int, end: int) -> TensorPort | None:
         """The tensor type in a TypeProto, None for a sequence or a map."""
         for number, kind, a, b in self.wire.fields(start, end):
             if number != 1:
                 continue
-            _expect(kind, _CHUNK)
+            _check_wire_type(kind, _LENGTH_DELIMITED)
             element = 0
             shape: list[int | None] = []
             for part, part_kind, c, d in self.wire.fields(a, b):
                 if part == 1:
-                    _expect(part_kind, _VARINT)
+                    _check_wire_type(part_kind, _VARINT)
                     element = c
                 elif part == 2:
-                    _expect(part_kind, _CHUNK)
-                    shape += [self.dimension(e, f) for n, k, e, f in self.wire.fields(c, d) if n == 1 and k == _CHUNK]
+                    _check_wire_type(part_kind, _LENGTH_DELIMITED)
+                    shape += [
+                        self.read_dimension(e, f)
+                        for n, k, e, f in self.wire.fields(c, d)
+                        if n == 1 and k == _LENGTH_DELIMITED
+                    ]
             return TensorPort(ELEMENT_TYPES.get(element, f"ONNX type {element}"), tuple(shape))
         return None
 
-    def dimension(self, start: int, end: int) -> int | None:
+    def read_dimension(self, start: int, end: int) -> int | None:
         size = None
         for number, kind, a, _ in self.wire.fields(start, end):
             if number == 1:
-                _expect(kind, _VARINT)
+                _check_wire_type(kind, _VARINT)
                 size = a
             elif number == 2:
                 size = None
         return size
 
-    def text_field(self, start: int, end: int, wanted: int) -> str:
+    def read_text_field(self, start: int, end: int, wanted: int) -> str:
         """The text field `wanted` of the message there, "" when it has none."""
         text = ""
         for number, kind, a, b in self.wire.fields(start, end):
             if number == wanted:
-                _expect(kind, _CHUNK)
+                _check_wire_type(kind, _LENGTH_DELIMITED)
                 text = self.wire.text(a, b)
         return text
 
 
-def _expect(kind: int, wanted: int) -> None:
+def _check_wire_type(kind: int, wanted: int) -> None:
     if kind != wanted:
         raise Malformed("is damaged, or not an ONNX file: copy or export it again")
 
 
-def _sparse() -> Malformed:
+def _check_tensor_size(dims: list[int], element: int, raw: int | None, held: int) -> None:
+    """Refuses a tensor that claims more than the `held` bytes of its message; `raw` are those of its raw data."""
+    elements = math.prod(dims)
+    # The densest element has four bits.
+    if elements > 2 * held:
+        raise Malformed(f"claims a tensor of {elements} numbers in {held} bytes: it is damaged or forged")
+    width = _ELEMENT_BYTES.get(element)
+    if raw is not None and width is not None and raw != elements * width:
+        raise Malformed(f"claims {elements * width} bytes of weights where it holds {raw}: it is damaged or forged")
+
+
+def _sparse_weights() -> Malformed:
     # A sparse tensor claims any size in a few bytes, and ONNX Runtime makes it dense when it loads.
     return Malformed("holds sparse weights, which Guise does not read: export it again without")

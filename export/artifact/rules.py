@@ -1,5 +1,5 @@
-"""Which fields of a manifest belong together: the rules for looks, and for voices of each form. Each raises
-ValueError."""
+"""Which fields of a manifest belong together: the rules for looks, and for voices of each form. Each function raises
+ValueError. Thread: any."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from export.artifact.fields import (
     FEATURES,
     FILTER_LOOKAHEAD_MS,
     FILTER_RATE,
-    FRAMES_A_SECOND,
+    FRAMES_PER_S,
     MCEPS,
     DType,
     ManifestFields,
@@ -16,21 +16,26 @@ from export.artifact.fields import (
 )
 
 
-def check_look(m: ManifestFields) -> None:
-    if m.size is None or not m.reads or not m.gives:
+def check_look(manifest: ManifestFields) -> None:
+    """The rules for a look."""
+    if manifest.size is None or not manifest.reads or not manifest.gives:
         raise ValueError("a look needs size, reads and gives")
-    if (m.sample_rate, m.hop, m.lookahead, m.context) != (None, None, None, None) or m.states or m.speakers:
+    if (
+        (manifest.sample_rate, manifest.hop, manifest.lookahead, manifest.context) != (None, None, None, None)
+        or manifest.states
+        or manifest.speakers
+    ):
         raise ValueError("a look has no sample_rate, hop, lookahead, context, states or speakers")
-    if not {"lines", "face", "frame"}.issuperset(m.reads) or not {"picture", "mask"}.issuperset(m.gives):
+    if not {"lines", "face", "frame"}.issuperset(manifest.reads) or not {"picture", "mask"}.issuperset(manifest.gives):
         raise ValueError("a look reads lines, face and frame, and gives picture and mask")
-    if "picture" not in m.gives:
+    if "picture" not in manifest.gives:
         raise ValueError("a look must give a picture")
-    if "lines" in m.reads and (m.lines is None or m.target is None):
+    if "lines" in manifest.reads and (manifest.lines is None or manifest.target is None):
         raise ValueError("a look that reads lines needs lines and target")
-    _check_ports(m)
-    for name, port in [*m.inputs.items(), *m.outputs.items()]:
+    _check_ports(manifest)
+    for name, port in [*manifest.inputs.items(), *manifest.outputs.items()]:
         if name in ("lines", "face", "picture", "mask"):
-            wanted: tuple[int, ...] = (1, m.size, m.size, 1 if name == "mask" else 3)
+            wanted: tuple[int, ...] = (1, manifest.size, manifest.size, 1 if name == "mask" else 3)
         elif name == "frame":
             wanted = (1, *port.shape[1:3], 3)
         else:
@@ -38,86 +43,94 @@ def check_look(m: ManifestFields) -> None:
         _check_port(name, port, "uint8", wanted)
 
 
-def check_voice(m: ManifestFields) -> None:
-    if m.sample_rate is None or m.hop is None or m.lookahead is None or m.context is None:
+def check_voice(manifest: ManifestFields) -> None:
+    """The rules for a voice: those of its form, its states and its speakers."""
+    if manifest.sample_rate is None or manifest.hop is None or manifest.lookahead is None or manifest.context is None:
         raise ValueError("a voice needs sample_rate, hop, lookahead and context")
-    if m.size is not None or m.lines is not None or m.target is not None:
+    if manifest.size is not None or manifest.lines is not None or manifest.target is not None:
         raise ValueError("a voice has no size, lines or target")
-    _check_ports(m)
-    features = {*m.gives} - {"converted_aperiodicity"}
-    if (set(m.reads), features) == (set(FEATURES), set(CONVERTED_FEATURES)):
-        _check_features(m, m.sample_rate, m.hop, m.lookahead)
-    elif (m.reads, m.gives) == (("sound",), ("converted_sound",)):
-        for name, port in (("sound", m.inputs["sound"]), ("converted_sound", m.outputs["converted_sound"])):
-            _check_port(name, port, "float32", (1, m.hop))
-    elif (set(m.reads), set(m.gives)) == ({"sound", "lf0"}, {"mcep_change", "converted_lf0"}):
-        _check_filter(m, m.sample_rate, m.hop, m.lookahead)
+    _check_ports(manifest)
+    features = {*manifest.gives} - {"converted_aperiodicity"}
+    if (set(manifest.reads), features) == (set(FEATURES), set(CONVERTED_FEATURES)):
+        _check_features(manifest, manifest.sample_rate, manifest.hop, manifest.lookahead)
+    elif (manifest.reads, manifest.gives) == (("sound",), ("converted_sound",)):
+        for name, port in (
+            ("sound", manifest.inputs["sound"]),
+            ("converted_sound", manifest.outputs["converted_sound"]),
+        ):
+            _check_port(name, port, "float32", (1, manifest.hop))
+    elif (set(manifest.reads), set(manifest.gives)) == ({"sound", "lf0"}, {"mcep_change", "converted_lf0"}):
+        _check_filter(manifest, manifest.sample_rate, manifest.hop, manifest.lookahead)
     else:
         raise ValueError(
             "a voice reads mcep, lf0, voiced and gives them converted, reads and gives sound, or reads sound and lf0 "
             "and gives mcep_change and converted_lf0"
         )
-    for before, after in m.states.items():
-        old, new = m.inputs[before], m.outputs[after]
+    for before, after in manifest.states.items():
+        old, new = manifest.inputs[before], manifest.outputs[after]
         if old != new:
             raise ValueError(f"the state {before} is {old.dtype} {old.shape}, and {after} {new.dtype} {new.shape}")
-    _check_speakers(m)
+    _check_speakers(manifest)
 
 
-def _check_features(m: ManifestFields, sample_rate: int, hop: int, lookahead: int) -> None:
-    frame, rest = divmod(sample_rate, FRAMES_A_SECOND)
+def _check_features(manifest: ManifestFields, sample_rate: int, hop: int, lookahead: int) -> None:
+    frame, rest = divmod(sample_rate, FRAMES_PER_S)
     if rest or hop % frame or lookahead % frame:
         raise ValueError("a voice of features needs frames of 5 ms in whole samples: in its hop, and in its lookahead")
     frames = hop // frame
-    for name, port in [*m.inputs.items(), *m.outputs.items()]:
+    for name, port in [*manifest.inputs.items(), *manifest.outputs.items()]:
         bare = name.removeprefix("converted_")
         if bare in FEATURES:
             _check_port(name, port, "float32", (1, frames, MCEPS) if bare == "mcep" else (1, frames))
-    if "converted_aperiodicity" in m.gives:
-        # pyworld's count, which this file, free of numpy, may not ask.
+    if "converted_aperiodicity" in manifest.gives:
+        # The number of bands that pyworld codes; this module is free of numpy and cannot ask it.
         bands = min(15_000, sample_rate // 2 - 3000) // 3000
-        _check_port("converted_aperiodicity", m.outputs["converted_aperiodicity"], "float32", (1, frames, bands))
+        _check_port("converted_aperiodicity", manifest.outputs["converted_aperiodicity"], "float32", (1, frames, bands))
 
 
-def _check_filter(m: ManifestFields, sample_rate: int, hop: int, lookahead: int) -> None:
-    if sample_rate != FILTER_RATE or hop * FRAMES_A_SECOND != sample_rate:
+def _check_filter(manifest: ManifestFields, sample_rate: int, hop: int, lookahead: int) -> None:
+    if sample_rate != FILTER_RATE or hop * FRAMES_PER_S != sample_rate:
         raise ValueError(f"a voice of a filter is run every 5 ms, at {FILTER_RATE} Hz")
     least, most = FILTER_LOOKAHEAD_MS
     if not least * sample_rate <= 1000 * lookahead <= most * sample_rate:
         raise ValueError(
             f"a voice of a filter needs a lookahead of {least} to {most} ms: its periods are laid meanwhile"
         )
-    _check_port("sound", m.inputs["sound"], "float32", (1, hop))
-    _check_port("lf0", m.inputs["lf0"], "float32", (1, 1))
-    _check_port("mcep_change", m.outputs["mcep_change"], "float32", (1, 1, MCEPS))
-    _check_port("converted_lf0", m.outputs["converted_lf0"], "float32", (1, 1))
+    _check_port("sound", manifest.inputs["sound"], "float32", (1, hop))
+    _check_port("lf0", manifest.inputs["lf0"], "float32", (1, 1))
+    _check_port("mcep_change", manifest.outputs["mcep_change"], "float32", (1, 1, MCEPS))
+    _check_port("converted_lf0", manifest.outputs["converted_lf0"], "float32", (1, 1))
 
 
-def _check_speakers(m: ManifestFields) -> None:
-    names = [speaker.name for speaker in m.speakers]
+def _check_speakers(manifest: ManifestFields) -> None:
+    names = [speaker.name for speaker in manifest.speakers]
     if len(set(names)) < len(names):
         raise ValueError("speakers names somebody twice")
-    if names and sum(speaker.target for speaker in m.speakers) != 1:
+    if names and sum(speaker.target for speaker in manifest.speakers) != 1:
         raise ValueError("one of the speakers must be its target")
-    if "source" not in m.conditioning:
+    if "source" not in manifest.conditioning:
         return
-    _check_port("source", m.inputs["source"], "int64", (1,))
-    choices = m.conditioning["source"]
+    _check_port("source", manifest.inputs["source"], "int64", (1,))
+    choices = manifest.conditioning["source"]
     if not isinstance(choices, list) or choices[1:] != names or not all(isinstance(c, str) for c in choices[:1]):
         raise ValueError("the conditioning source must list whoever speaks, then the speakers")
 
 
-def _check_ports(m: ManifestFields) -> None:
-    """Every input and output is accounted for, once."""
-    if len(set(m.reads)) < len(m.reads) or len(set(m.gives)) < len(m.gives):
+def _check_ports(manifest: ManifestFields) -> None:
+    """Every input and output of the graph is named exactly once."""
+    if len(set(manifest.reads)) < len(manifest.reads) or len(set(manifest.gives)) < len(manifest.gives):
         raise ValueError("reads or gives names something twice")
-    inputs = [*m.reads, *m.states, *m.conditioning, *m.parameters]
-    if len(set(inputs)) < len(inputs) or (set(m.reads) | set(m.states)) - set(m.inputs) or set(m.inputs) - set(inputs):
+    inputs = [*manifest.reads, *manifest.states, *manifest.conditioning, *manifest.parameters]
+    if (
+        len(set(inputs)) < len(inputs)
+        or (set(manifest.reads) | set(manifest.states)) - set(manifest.inputs)
+        or set(manifest.inputs) - set(inputs)
+    ):
         raise ValueError("its inputs must be what it reads, and what states, conditioning or parameters name")
-    if m.kind == "voice" and set(m.conditioning) - set(m.inputs):
+    if manifest.kind == "voice" and set(manifest.conditioning) - set(manifest.inputs):
         raise ValueError("its conditioning must be among its inputs")
-    outputs = [*m.gives, *m.states.values()]
-    if len(set(outputs)) < len(outputs) or set(m.outputs) != set(outputs):
+    outputs = [*manifest.gives, *manifest.states.values()]
+    if len(set(outputs)) < len(outputs) or set(manifest.outputs) != set(outputs):
         raise ValueError("its outputs must be what it gives, and what states carry on")
 
 

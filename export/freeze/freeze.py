@@ -1,9 +1,9 @@
-"""A checkpoint -> a frozen model: ONE .onnx file, checked against the network it comes from before it is there.
+"""A checkpoint -> a frozen model: ONE .onnx file, compared with the network it comes from before it is written.
 
-The graph is torch.export's, in standard operators with fixed shapes. Precision fp16 is fp16 STORAGE: weights lie in
-the file as float16 followed by a cast, which ONNX Runtime folds away when it loads, so the file is half as large and
-the arithmetic, on a CPU, is float32 all the same. Precision int8 is offered where it is sooner: both are run here, and
-one that is not is refused. Offline; uses torch.
+The graph is torch.export's, in standard operators with fixed shapes. Precision fp16 is fp16 STORAGE: weights are stored
+as float16 followed by a cast, which ONNX Runtime folds away when it loads, so the file is half as large and the
+arithmetic, on a CPU, is float32 all the same. Precision int8 is offered only where it is faster: both are timed here,
+and int8 that is not faster is refused. Offline; uses torch.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from export.artifact.manifest import Manifest
 from export.freeze.subpixel_conv import to_subpixel_conv
 from export.freeze.verify import parity, sample_inputs
 from export.runtime.session import open_session
-from export.runtime.speed import interleaved, ratio
+from export.runtime.speed import median_ratio, time_interleaved
 from models.training.checkpoint import LoadedRun, load_run
 from models.training.family import FreezePlan, WrongTarget, freeze_batch
 
 OPSET = 18
-"""The exporter's own: another would be reached by converting, and ONNX Runtime and TensorRT read this one."""
+"""The exporter's own: any other would be reached by conversion, and ONNX Runtime and TensorRT both read this one."""
 
 DTYPES = {
     torch.uint8: "uint8",
@@ -43,19 +43,20 @@ DTYPES = {
     torch.float16: "float16",
     torch.float32: "float32",
 }
-_LARGEST_HALF = 65504.0
-CALIBRATION_DRAWINGS = 24
-ROUNDS = 40
+_MAX_FP16 = 65504.0
+CALIBRATION_SAMPLES = 24
+TIMED_ROUNDS = 40
 MAX_TIME_RATIO = 0.9
-"""int8 must take less than this share of fp32's time: it costs a level of the picture, and noise is no gain."""
+"""int8 must take less than this share of fp32's time: it costs up to a level of the picture, and a gain within the
+noise of timing is none."""
 
 
 class NotFrozen(Exception):
-    """A run that cannot be frozen as asked; one line with what to do."""
+    """A run cannot be frozen as requested; the message is one line with what to do."""
 
 
 class NotFaster(NotFrozen):
-    """int8 takes as long as fp32 on this machine; one line with both figures."""
+    """int8 takes as long as fp32 on this machine; the message is one line with both times."""
 
 
 def freeze(
@@ -68,14 +69,14 @@ def freeze(
     target: str | None = None,
     step: int | None = None,
 ) -> Manifest:
-    """Freezes a checkpoint of the training run in folder `run` to the file `out`, and returns its manifest: the newest,
-    or that of `step`.
+    """Freezes a checkpoint of the training run in folder `run` to the file `out` and returns its manifest: the newest
+    checkpoint, or that of `step`.
 
-    Nothing is written unless it is whole, passes model_file.check, and says what the network says. `name` defaults to
-    the name of `target`, of the data's person, or of the file. Raises NotFrozen, models.training.checkpoint.BadRun,
-    export.freeze.verify.NotFaithful, BadModel, OSError.
+    The file is written only when it is complete, passes model_file.check_model, and gives the outputs of the network.
+    `name` defaults to the name of `target`, of the data's person, or of the file. Raises NotFrozen,
+    models.training.checkpoint.BadRun, export.freeze.verify.NotFaithful, BadModel, OSError.
     """
-    _refuse(out, subject, precision)
+    _check_request(out, subject, precision)
     loaded = load_run(run, step)
     try:
         plan = loaded.run.family.freeze(loaded.networks, loaded.run.options, loaded.run.facts, target)
@@ -87,46 +88,44 @@ def freeze(
         "name": name or target or loaded.run.facts.get("name") or out.stem,
         "subject": subject,
         "licence": licence or "not stated",
-        "training": _training(loaded),
+        "training": _training_fields(loaded),
     }
-    return freeze_plan(plan, out, fields, precision)
+    return freeze_from_plan(plan, out, fields, precision)
 
 
-def freeze_plan(plan: FreezePlan, out: Path, fields: Mapping[str, Any], precision: Precision = "fp32") -> Manifest:
-    """Freezes `plan` to `out`; `fields` are those of the manifest that the plan and the graph do not know.
+def freeze_from_plan(plan: FreezePlan, out: Path, fields: Mapping[str, Any], precision: Precision = "fp32") -> Manifest:
+    """Freezes `plan` to `out`; `fields` are those of the manifest that neither the plan nor the graph provides.
 
     Raises as `freeze` does.
     """
-    _refuse(out, str(fields.get("subject", "")), precision)
+    _check_request(out, str(fields.get("subject", "")), precision)
     plan.module.eval()
-    ports = _ports(plan)
+    ports = _port_fields(plan)
     try:
         manifest = Manifest(**{**fields, **plan.manifest, **ports, "precision": precision})
     except ValidationError as error:
-        raise NotFrozen(
-            f"{out} would have a manifest that does not hold: {model_file.first_complaint(error)}"
-        ) from None
-    model = to_onnx(replace(plan, module=to_subpixel_conv(plan.module)))
+        raise NotFrozen(f"{out} would have a manifest that does not hold: {model_file.first_error(error)}") from None
+    onnx_model = to_onnx(replace(plan, module=to_subpixel_conv(plan.module)))
     if precision == "fp16":
-        store_half(model)
+        store_fp16(onnx_model)
     elif precision == "int8":
-        model = _sooner_in_int8(model, manifest)
+        onnx_model = _faster_int8(onnx_model, manifest)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".guise-", dir=out.parent) as folder:
-        trial = Path(folder) / out.name
-        model_file.write(trial, model, manifest)
-        with open_session(trial, "cpu") as session:
-            found = parity(plan, session)
-    metrics = {**manifest.training.metrics, "parity": found.as_metrics()}
+        temporary = Path(folder) / out.name
+        model_file.write_model(temporary, onnx_model, manifest)
+        with open_session(temporary, "cpu") as session:
+            parity_found = parity(plan, session)
+    metrics = {**manifest.training.metrics, "parity": parity_found.as_dict()}
     training = manifest.training.model_copy(update={"metrics": metrics})
     manifest = manifest.model_copy(update={"training": training})
-    model_file.write(out, model, manifest)
+    model_file.write_model(out, onnx_model, manifest)
     return manifest
 
 
 def to_onnx(plan: FreezePlan) -> ModelProto:
-    """`plan.module` as an ONNX model in standard operators, its shapes fixed, nothing in it about this machine."""
-    with _quiet(), torch.no_grad():
+    """`plan.module` as an ONNX model in standard operators, with fixed shapes and nothing about this machine in it."""
+    with _quiet_export(), torch.no_grad():
         program = torch.export.export(plan.module, tuple(plan.inputs.values()), strict=False)
         exported = torch.onnx.export(
             program,
@@ -138,14 +137,14 @@ def to_onnx(plan: FreezePlan) -> ModelProto:
             external_data=False,
             verbose=False,
         )
-    assert exported is not None  # None is the answer of the old exporter alone.
+    assert exported is not None  # Only the old exporter returns None.
     model: ModelProto = exported.model_proto
-    _strip(model)
+    _strip_metadata(model)
     return model
 
 
-def store_half(model: ModelProto) -> None:
-    """Changes `model`'s float32 weights of two dimensions and more to float16 and a cast; raises NotFrozen.
+def store_fp16(model: ModelProto) -> None:
+    """Changes float32 weights of two dimensions and more in `model` to float16 and a cast; raises NotFrozen.
 
     Biases and the gains of norms stay: they are a thousandth of the file.
     """
@@ -155,7 +154,7 @@ def store_half(model: ModelProto) -> None:
         if tensor.data_type != TensorProto.FLOAT or len(tensor.dims) < 2:
             continue
         weights = numpy_helper.to_array(tensor)
-        if not np.abs(weights).max(initial=0) <= _LARGEST_HALF:
+        if not np.abs(weights).max(initial=0) <= _MAX_FP16:
             raise NotFrozen("the network has weights beyond what fp16 holds: export with --precision fp32")
         stored = f"{tensor.name}.half"
         casts.append(helper.make_node("Cast", [stored], [tensor.name], name=f"{stored}.cast", to=TensorProto.FLOAT))
@@ -165,34 +164,34 @@ def store_half(model: ModelProto) -> None:
     graph.node.extend(nodes)
 
 
-def _sooner_in_int8(model: ModelProto, manifest: Manifest) -> ModelProto:
-    """`model` in int8; raises NotFaster unless that gains something on this machine's CPU, and NotFrozen."""
-    # Imported here: the quantiser is slow to load, and the other precisions do without.
-    from export.freeze.quantise import to_int8
+def _faster_int8(model: ModelProto, manifest: Manifest) -> ModelProto:
+    """`model` in int8. Raises NotFaster unless that is faster on this machine's CPU, and NotFrozen."""
+    # Imported here: the quantiser is slow to load, and the other precisions do not need it.
+    from export.graph.quantise import to_int8
 
-    # Another seed than parity's, so that nothing is judged on what it was calibrated by.
-    inputs = list(sample_inputs(manifest, np.random.default_rng(1), CALIBRATION_DRAWINGS))
+    # Another seed than parity's, so that the test inputs are not those of the calibration.
+    inputs = list(sample_inputs(manifest, np.random.default_rng(1), CALIBRATION_SAMPLES))
     if not inputs:
         raise NotFrozen("int8 is calibrated on drawings, and this reads none: export with --precision fp16")
     quantised = to_int8(model, inputs)
-    _strip(quantised)
-    with tempfile.TemporaryDirectory(prefix="guise-int8-") as folder, ExitStack() as opened:
+    _strip_metadata(quantised)
+    with tempfile.TemporaryDirectory(prefix="guise-int8-") as folder, ExitStack() as stack:
         sessions = {}
-        for name, each in (("fp32", model), ("int8", quantised)):
+        for name, candidate in (("fp32", model), ("int8", quantised)):
             path = Path(folder) / f"{name}.onnx"
-            model_file.write(path, each, manifest)
-            sessions[name] = opened.enter_context(open_session(path, "cpu"))
-        taken = interleaved(sessions, inputs, ROUNDS)
-    if not ratio(taken["int8"], taken["fp32"]) < MAX_TIME_RATIO:
+            model_file.write_model(path, candidate, manifest)
+            sessions[name] = stack.enter_context(open_session(path, "cpu"))
+        times_ms = time_interleaved(sessions, inputs, TIMED_ROUNDS)
+    if not median_ratio(times_ms["int8"], times_ms["fp32"]) < MAX_TIME_RATIO:
         raise NotFaster(
-            f"int8 is not faster on this machine: {np.median(taken['int8']):.1f} ms against "
-            f"{np.median(taken['fp32']):.1f} ms in fp32 (medians of {ROUNDS} runs in turn); "
+            f"int8 is not faster on this machine: {np.median(times_ms['int8']):.1f} ms against "
+            f"{np.median(times_ms['fp32']):.1f} ms in fp32 (medians of {TIMED_ROUNDS} runs in turn); "
             "export with --precision fp16"
         )
     return quantised
 
 
-def _refuse(out: Path, subject: str, precision: str) -> None:
+def _check_request(out: Path, subject: str, precision: str) -> None:
     if not subject.strip():
         raise NotFrozen(
             "say whose likeness this is and on what consent: --subject fictional, --subject self, or a statement"
@@ -203,20 +202,20 @@ def _refuse(out: Path, subject: str, precision: str) -> None:
         raise NotFrozen(f"{out} must end in .onnx: a frozen model is one .onnx file")
 
 
-def _ports(plan: FreezePlan) -> dict[str, Any]:
-    """The manifest's inputs and outputs, as the module has them."""
-    answer = freeze_batch(plan.inputs, plan.module)
-    if len(answer) != len(plan.outputs):
-        raise NotFrozen(f"the network gives {len(answer)} outputs, where the family names {len(plan.outputs)}")
-    outputs = dict(zip(plan.outputs, answer, strict=True))
-    return {"inputs": _described(plan.inputs), "outputs": _described(outputs)}
+def _port_fields(plan: FreezePlan) -> dict[str, Any]:
+    """The manifest's inputs and outputs, from what the module takes and gives."""
+    outputs_given = freeze_batch(plan.inputs, plan.module)
+    if len(outputs_given) != len(plan.outputs):
+        raise NotFrozen(f"the network gives {len(outputs_given)} outputs, where the family names {len(plan.outputs)}")
+    outputs = dict(zip(plan.outputs, outputs_given, strict=True))
+    return {"inputs": _as_port_fields(plan.inputs), "outputs": _as_port_fields(outputs)}
 
 
-def _described(tensors: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+def _as_port_fields(tensors: Mapping[str, torch.Tensor]) -> dict[str, Any]:
     return {name: {"shape": tuple(t.shape), "dtype": DTYPES.get(t.dtype, str(t.dtype))} for name, t in tensors.items()}
 
 
-def _training(loaded: LoadedRun) -> dict[str, Any]:
+def _training_fields(loaded: LoadedRun) -> dict[str, Any]:
     state, run = loaded.state, loaded.run
     return {
         "data_digest": str(run.facts.get("digest") or "not known"),
@@ -228,25 +227,25 @@ def _training(loaded: LoadedRun) -> dict[str, Any]:
     }
 
 
-def _strip(model: ModelProto) -> None:
-    """Takes out what the exporter notes down about this machine's files, and the shapes between the operators."""
+def _strip_metadata(model: ModelProto) -> None:
+    """Removes what the exporter notes about files of this machine, and the shapes between the operators."""
     graph = model.graph
     del graph.value_info[:]
     del model.metadata_props[:]
     del graph.metadata_props[:]
-    described: Sequence[Any] = [*graph.node, *graph.input, *graph.output, *graph.initializer]
-    for part in described:
+    parts: Sequence[Any] = [*graph.node, *graph.input, *graph.output, *graph.initializer]
+    for part in parts:
         part.doc_string = ""
         del part.metadata_props[:]
     model.doc_string = graph.doc_string = ""
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Holds back two things that torch says while exporting, each by its name; all else is heard."""
+def _quiet_export() -> Iterator[None]:
+    """Suppresses two messages that torch emits while exporting, each by its name; all others pass."""
     registry = logging.getLogger("torch.onnx._internal.exporter._registration")
     before = registry.level
-    # It tells four times that torchvision, which nothing here needs, is not installed.
+    # It says four times that torchvision is not installed, which nothing here needs.
     registry.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():

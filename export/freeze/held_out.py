@@ -1,6 +1,7 @@
-"""How well a look paints what was kept from its training: the measures of `guise evaluate face`, on prepared pairs.
+"""How well a look paints the pairs that were held out from its training: the metrics of `guise evaluate face`, on
+prepared pairs.
 
-Drawings and pictures are the data's own, so nobody is tracked and nothing retargeted: what differs is the network.
+Drawings and pictures are those of the data, so there is no tracking and no retargeting: only the network is compared.
 Offline; the data is read through torch.
 """
 
@@ -12,58 +13,63 @@ from pathlib import Path
 
 import numpy as np
 
-from export.metrics.face import FaceMeter, expression_error, flicker, l1, picture_change, sharpness, ssim
+from export.metrics.face import FaceAnalyzer, expression_error, flicker, l1, picture_change, sharpness, ssim
 from models.datasets.face_data import FaceData
 from models.features.face_lines import LineStyle
 from models.features.types import Picture, Points
 
-MOST_PAIRS = 80
+MAX_PAIRS = 80
 
 
 @dataclass(frozen=True)
-class Quality:
-    """Medians over the pairs, against film; None: no face was found again, or no two pictures were neighbours."""
+class HeldOutMetrics:
+    """Medians over the pairs, against the real pictures. None: no face was found in any generated picture, or no two
+    pictures are neighbours."""
 
     ssim: float
     l1: float
     expression: float | None
-    """Of the points found again to those asked for, in eye distances."""
+    """Distance of the points found to the points drawn, in eye distances."""
     sharpness: float
-    """Of film's: 1 is as sharp."""
+    """Relative to the real pictures: 1 is as sharp."""
     flicker: float | None
-    """How much it changes from frame to frame, of what film does."""
+    """How much it changes from frame to frame, relative to the real pictures."""
 
-    def as_figures(self) -> dict[str, float | None]:
+    def as_dict(self) -> dict[str, float | None]:
         return {name: None if value is None else round(value, 4) for name, value in asdict(self).items()}
 
 
-class HeldOut:
-    """The pairs kept from training, the first MOST_PAIRS of them; in their order, as flicker needs neighbours."""
+class HeldOutPairs:
+    """The pairs held out from training, the first MAX_PAIRS of them, in order, because flicker needs neighbours."""
 
     def __init__(self, folder: Path, size: int, style: LineStyle) -> None:
         """Raises DataError, and models.features.face_points.LandmarkFileMissing."""
         data = FaceData(folder, size, style).held_out()
         self.digest = data.facts.get("digest")
-        """Of the whole data, as runs know it."""
-        count = min(len(data), MOST_PAIRS)
+        """Of the whole data set, as training runs record it."""
+        count = min(len(data), MAX_PAIRS)
         self._points: list[Points] = [data.points[i] for i in range(count)]
         self.lines: list[Picture] = [data.lines(points) for points in self._points]
-        self._film: list[Picture] = [data.picture(i) for i in range(count)]
+        self._real: list[Picture] = [data.picture(i) for i in range(count)]
         numbers = [int("".join(filter(str.isdigit, name)) or -1) for name in data.names[:count]]
         self._neighbours = [i for i in range(1, count) if numbers[i] == numbers[i - 1] + 1]
-        self._meter = FaceMeter()
+        self._analyzer = FaceAnalyzer()
 
-    def quality(self, painted: Sequence[Picture]) -> Quality:
-        """Of what a look painted for `lines`, one picture each."""
-        found = [self._meter.points(picture) for picture in painted]
-        missed = [expression_error(p, asked) for p, asked in zip(found, self._points, strict=True) if p is not None]
-        pairs = list(zip(painted, self._film, strict=True))
-        return Quality(
-            ssim=float(np.median([ssim(made, real) for made, real in pairs])),
-            l1=float(np.median([l1(made, real) for made, real in pairs])),
-            expression=float(np.median(missed)) if missed else None,
-            sharpness=float(np.median([sharpness(made) / max(sharpness(real), 1e-9) for made, real in pairs])),
-            flicker=flicker(self._changes(painted), self._changes(self._film)) if self._neighbours else None,
+    def measure(self, pictures: Sequence[Picture]) -> HeldOutMetrics:
+        """The metrics of the `pictures` that a look generated for `lines`, one each."""
+        found = [self._analyzer.find_points(picture) for picture in pictures]
+        expression_errors = [
+            expression_error(p, asked) for p, asked in zip(found, self._points, strict=True) if p is not None
+        ]
+        pairs = list(zip(pictures, self._real, strict=True))
+        return HeldOutMetrics(
+            ssim=float(np.median([ssim(generated, real) for generated, real in pairs])),
+            l1=float(np.median([l1(generated, real) for generated, real in pairs])),
+            expression=float(np.median(expression_errors)) if expression_errors else None,
+            sharpness=float(
+                np.median([sharpness(generated) / max(sharpness(real), 1e-9) for generated, real in pairs])
+            ),
+            flicker=flicker(self._changes(pictures), self._changes(self._real)) if self._neighbours else None,
         )
 
     def _changes(self, pictures: Sequence[Picture]) -> list[float]:

@@ -1,9 +1,9 @@
-"""Parity with torch: does the frozen model say what the network said, before anybody performs with it?
+"""Parity with torch: does the frozen model give the outputs of the network? Checked before anything performs with it.
 
-Both are given the same inputs. A look: black, noise, and drawings of the target's own face in motion; its outputs are
-compared in levels, 1/255. A voice: many hops in a row, silence, noise and something like speech, from everybody it
-knows, each carrying on its own states; ln F0 is compared in cents, cepstra in dB, sound and states in 1/255 of their
-loudest. Offline; uses torch.
+Both get the same inputs. A look: black, noise, and drawings of the target's own face in motion; outputs are compared in
+levels, 1/255. A voice: many hops in a row, silence, noise and synthetic speech, for every source speaker, each side
+carrying its own states; ln F0 is compared in cents, cepstra in dB, sound and states in 1/255 of their largest value.
+Offline; uses torch.
 """
 
 from __future__ import annotations
@@ -16,45 +16,46 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from export.artifact.fields import FEATURES, FRAMES_A_SECOND, MCEPS, Port, Precision
+from export.artifact.fields import FEATURES, FRAMES_PER_S, MCEPS, Port, Precision
 from export.artifact.manifest import Manifest
-from export.runtime.comparison import Arrays
+from export.runtime.comparison import Arrays, port_noise
 from export.runtime.session import FrozenSession
 from models.training.family import FreezePlan, freeze_batch
 
 SAMPLES = 6
 SILENT_HOPS, NOISY_HOPS = 4, 4
-SPOKEN_S = 1.5
+SPEECH_S = 1.5
 
 
 class NotFaithful(Exception):
-    """The frozen model differs from the network by more than its precision allows; one line with the figures."""
+    """The frozen model differs from the network by more than its precision allows; the message is one line with the
+    differences."""
 
 
 @dataclass(frozen=True)
-class Bound:
+class ParityBound:
     """The largest differences allowed, in 1/255."""
 
     mean: float
     maximum: float
 
 
-BOUNDS: Mapping[Precision, Bound] = {
-    # Rounding to levels alone moves a value by one where the two lie on either side of a half.
-    "fp32": Bound(mean=1.0, maximum=2.0),
+BOUNDS: Mapping[Precision, ParityBound] = {
+    # Rounding to levels alone moves a value by one where the two are on either side of a half.
+    "fp32": ParityBound(mean=1.0, maximum=2.0),
     # Weights lose 13 of 24 bits, and instance norm magnifies that where a channel hardly varies: single pixels may
-    # move, the picture as a whole may not.
-    "fp16": Bound(mean=1.0, maximum=16.0),
-    # 8 bits of every activation but the last: the picture is grained by a level, as film is by several. Noise, which
-    # lies outside of what was calibrated, is the worst of it; the target's own face differs by a third of that.
-    "int8": Bound(mean=2.0, maximum=64.0),
+    # change, the picture as a whole may not.
+    "fp16": ParityBound(mean=1.0, maximum=16.0),
+    # 8 bits for all activations but the last: the picture gets a grain of one level, where film has several. Noise,
+    # which is outside the calibrated range, is the worst case; the target's own face differs by a third of that.
+    "int8": ParityBound(mean=2.0, maximum=64.0),
 }
 VOICE_BOUNDS: Mapping[Precision, Mapping[str, float]] = {
-    # A tenth of what an ear can tell apart: 5 cents and 1 dB.
+    # A tenth of the smallest audible difference: 5 cents and 1 dB.
     "fp32": {"cents": 0.5, "db": 0.1, "of_255": 1.0},
     "fp16": {"cents": 5.0, "db": 1.0, "of_255": 16.0},
 }
-"""The largest differences allowed over all hops: of converted_lf0, of converted_mcep, and of all else."""
+"""The largest differences allowed over all hops: of converted_lf0, of converted_mcep, and of all other outputs."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Parity:
     maximum: float
     inputs: int
 
-    def as_metrics(self) -> dict[str, float]:
+    def as_dict(self) -> dict[str, float]:
         return {name: round(value, 4) for name, value in asdict(self).items()}
 
 
@@ -76,7 +77,7 @@ class VoiceParity:
     largest: Mapping[str, float]
     hops: int
 
-    def as_metrics(self) -> dict[str, float]:
+    def as_dict(self) -> dict[str, float]:
         return {unit: round(value, 4) for unit, value in self.largest.items()} | {"hops": self.hops}
 
 
@@ -87,42 +88,44 @@ def parity(plan: FreezePlan, session: FrozenSession, seed: int = 0) -> Parity | 
     totals: list[float] = []
     largest = 0.0
     count = 0
-    for inputs in _inputs(session.manifest, seed):
-        wanted = _asked(plan, inputs)
+    for inputs in _look_inputs(session.manifest, seed):
+        wanted = _network_outputs(plan, inputs)
         got = session.run(**inputs)
         for name in plan.outputs:
-            difference = _difference(wanted[name], got[name])
+            difference = _look_difference(wanted[name], got[name])
             totals.append(float(difference.mean()))
             largest = max(largest, float(difference.max()))
         count += 1
-    found = Parity(float(np.mean(totals)), largest, count)
+    result = Parity(float(np.mean(totals)), largest, count)
     bound = BOUNDS[session.manifest.precision]
-    # Written so that a NaN, which no comparison holds for, is refused as well.
-    if not (found.mean <= bound.mean and found.maximum <= bound.maximum):
+    # Written so that a NaN, for which every comparison is false, is refused as well.
+    if not (result.mean <= bound.mean and result.maximum <= bound.maximum):
         raise NotFaithful(
-            f"the frozen model differs from the network by {found.mean:.2f}/255 on average and {found.maximum:.0f}/255 "
-            f"at most, where {session.manifest.precision} allows {bound.mean:g} and {bound.maximum:g}: "
-            "train further, or export with --precision fp32"
+            f"the frozen model differs from the network by {result.mean:.2f}/255 on average and "
+            f"{result.maximum:.0f}/255 at most, where {session.manifest.precision} allows {bound.mean:g} and "
+            f"{bound.maximum:g}: train further, or export with --precision fp32"
         )
-    return found
+    return result
 
 
 def _voice_parity(plan: FreezePlan, session: FrozenSession, seed: int) -> VoiceParity:
     manifest = session.manifest
     largest = dict.fromkeys(VOICE_BOUNDS[manifest.precision], 0.0)
     hops = 0
-    for passage in _passages(manifest, seed):
-        ours = {name: np.zeros(p.shape, p.dtype) for name, p in manifest.inputs.items() if name in manifest.states}
-        theirs = dict(ours)
-        for inputs in passage:
-            wanted = _asked(plan, inputs | theirs)
-            got = session.run(**inputs, **ours)
+    for sequence in _hop_sequences(manifest, seed):
+        session_states = {
+            name: np.zeros(p.shape, p.dtype) for name, p in manifest.inputs.items() if name in manifest.states
+        }
+        network_states = dict(session_states)
+        for inputs in sequence:
+            wanted = _network_outputs(plan, inputs | network_states)
+            got = session.run(**inputs, **session_states)
             for name in plan.outputs:
-                unit, difference = _heard(name, wanted[name], got[name])
+                unit, difference = _voice_difference(name, wanted[name], got[name])
                 # fmax would drop a NaN; max keeps it, and the bound below refuses it.
                 largest[unit] = float(np.max([largest[unit], difference]))
-            theirs = {state: wanted[after] for state, after in manifest.states.items()}
-            ours = {state: got[after].copy() for state, after in manifest.states.items()}
+            network_states = {state: wanted[after] for state, after in manifest.states.items()}
+            session_states = {state: got[after].copy() for state, after in manifest.states.items()}
             hops += 1
     bounds = VOICE_BOUNDS[manifest.precision]
     if not all(largest[unit] <= bound for unit, bound in bounds.items()):
@@ -134,62 +137,53 @@ def _voice_parity(plan: FreezePlan, session: FrozenSession, seed: int) -> VoiceP
     return VoiceParity(largest, hops)
 
 
-def _asked(plan: FreezePlan, inputs: Arrays) -> dict[str, NDArray[Any]]:
-    """What the network answers."""
-    # Copies: torch would share the memory, and a module may answer with its own input.
+def _network_outputs(plan: FreezePlan, inputs: Arrays) -> dict[str, NDArray[Any]]:
+    """The outputs of the network, by name."""
+    # Copies: torch would share the memory, and a module may return its own input.
     tensors = {name: torch.from_numpy(np.array(inputs[name])) for name in plan.inputs}
-    answer = freeze_batch(tensors, plan.module)
-    return {name: tensor.numpy() for name, tensor in zip(plan.outputs, answer, strict=True)}
+    outputs = freeze_batch(tensors, plan.module)
+    return {name: tensor.numpy() for name, tensor in zip(plan.outputs, outputs, strict=True)}
 
 
-def _difference(wanted: NDArray[Any], got: NDArray[Any]) -> NDArray[np.float64]:
+def _look_difference(wanted: NDArray[Any], got: NDArray[Any]) -> NDArray[np.float64]:
     difference = np.abs(wanted.astype(np.float64) - got.astype(np.float64))
     if wanted.dtype == np.uint8:
         return difference
     return difference * (255 / max(float(np.abs(wanted).max()), 1e-6))
 
 
-def _heard(name: str, wanted: NDArray[Any], got: NDArray[Any]) -> tuple[str, float]:
+def _voice_difference(name: str, wanted: NDArray[Any], got: NDArray[Any]) -> tuple[str, float]:
     """The unit an output is compared in, and the largest difference."""
     difference = np.abs(wanted.astype(np.float64) - got.astype(np.float64))
     if name == "converted_lf0":
         return "cents", float(difference.max() * 1200 / np.log(2))
     if name in ("converted_mcep", "mcep_change"):
         return "db", float(10 / np.log(10) * np.sqrt(2 * (difference**2).sum(-1)).max())
-    loudest = max(float(np.abs(wanted).max()), 1.0 if name == "converted_voiced" else 1e-2)
-    return "of_255", float(difference.max() * 255 / loudest)
+    largest = max(float(np.abs(wanted).max()), 1.0 if name == "converted_voiced" else 1e-2)
+    return "of_255", float(difference.max() * 255 / largest)
 
 
-def _inputs(manifest: Manifest, seed: int) -> Iterator[dict[str, NDArray[Any]]]:
+def _look_inputs(manifest: Manifest, seed: int) -> Iterator[dict[str, NDArray[Any]]]:
     """Black, noise, and drawings."""
     rng = np.random.default_rng(seed)
-    noise = {name: _noise(port, rng) for name, port in manifest.inputs.items()}
+    noise = {name: port_noise(port, rng) for name, port in manifest.inputs.items()}
     yield {name: np.zeros(port.shape, port.dtype) for name, port in manifest.inputs.items()}
     yield noise
     yield from sample_inputs(manifest, rng, SAMPLES)
 
 
 def sample_inputs(manifest: Manifest, rng: np.random.Generator, count: int) -> Iterator[dict[str, NDArray[Any]]]:
-    """`count` drawings of the target's own face in motion, with noise for whatever else a look reads; none for a look
-    that reads no lines."""
+    """`count` drawings of the target's own face in motion, with noise for the other inputs of a look; nothing for a
+    look that reads no lines."""
     if "lines" not in manifest.inputs:
         return
-    noise = {name: _noise(port, rng) for name, port in manifest.inputs.items()}
-    for lines in _drawings(manifest, rng, count):
+    noise = {name: port_noise(port, rng) for name, port in manifest.inputs.items()}
+    for lines in _face_drawings(manifest, rng, count):
         yield noise | {"lines": lines}
 
 
-def _noise(port: Port, rng: np.random.Generator) -> NDArray[Any]:
-    if port.dtype == "uint8":
-        return rng.integers(0, 256, port.shape, np.uint8)
-    if port.dtype in ("float16", "float32"):
-        return rng.standard_normal(port.shape).astype(port.dtype)
-    # Whole numbers choose among things (a speaker, a switch), and nobody said how many there are: the first two.
-    return rng.integers(0, 2, port.shape).astype(port.dtype)
-
-
-def _passages(manifest: Manifest, seed: int) -> Iterator[list[dict[str, NDArray[Any]]]]:
-    """Hops in a row, one passage for each choice of each conditioning; the parameters at their defaults."""
+def _hop_sequences(manifest: Manifest, seed: int) -> Iterator[list[dict[str, NDArray[Any]]]]:
+    """Inputs hop by hop, one sequence for each value of each conditioning; the parameters at their defaults."""
     rng = np.random.default_rng(seed)
     fixed = {name: np.zeros(manifest.inputs[name].shape, manifest.inputs[name].dtype) for name in manifest.conditioning}
     fixed |= {
@@ -197,20 +191,20 @@ def _passages(manifest: Manifest, seed: int) -> Iterator[list[dict[str, NDArray[
         for name, p in manifest.parameters.items()
         if name in manifest.inputs
     }
-    yield [fixed | said for said in _said(manifest, rng)]
+    yield [fixed | inputs for inputs in _voice_inputs(manifest, rng)]
     for name, choices in manifest.conditioning.items():
         for choice in range(1, len(choices) if isinstance(choices, list) else 2):
-            chosen = np.full_like(fixed[name], choice)
-            yield [fixed | {name: chosen} | said for said in _said(manifest, rng)]
+            choice_array = np.full_like(fixed[name], choice)
+            yield [fixed | {name: choice_array} | inputs for inputs in _voice_inputs(manifest, rng)]
 
 
-def _said(manifest: Manifest, rng: np.random.Generator) -> Iterator[dict[str, NDArray[Any]]]:
-    """What the voice reads, hop by hop: silence, noise, something like speech, and silence again."""
+def _voice_inputs(manifest: Manifest, rng: np.random.Generator) -> Iterator[dict[str, NDArray[Any]]]:
+    """The inputs of the voice, hop by hop: silence, noise, synthetic speech, and silence again."""
     ports: dict[str, Port] = {name: manifest.inputs[name] for name in manifest.reads}
     features = set(manifest.reads) == set(FEATURES)
     silence = {name: np.zeros(port.shape, np.float32) for name, port in ports.items()}
     if features:
-        silence["mcep"][..., 0] = -18.0  # The level of what WORLD makes of digital silence, about.
+        silence["mcep"][..., 0] = -18.0  # About the level that WORLD gives for digital silence.
     for _ in range(SILENT_HOPS):
         yield silence
     for _ in range(NOISY_HOPS):
@@ -219,50 +213,50 @@ def _said(manifest: Manifest, rng: np.random.Generator) -> Iterator[dict[str, ND
             noise["voiced"] = (noise["lf0"] > 0).astype(np.float32)
             noise["lf0"] = (5 + noise["lf0"]) * noise["voiced"]
         yield noise
-    yield from _babble(manifest, rng) if features else _buzz(manifest, rng)
+    yield from _synthetic_features(manifest, rng) if features else _synthetic_sound(manifest, rng)
     yield silence
 
 
-def _babble(manifest: Manifest, rng: np.random.Generator) -> Iterator[dict[str, NDArray[Any]]]:
-    """Syllables: an F0 that glides, cepstra that wander, a level that comes and goes, and frames without voice."""
+def _synthetic_features(manifest: Manifest, rng: np.random.Generator) -> Iterator[dict[str, NDArray[Any]]]:
+    """Syllables: an F0 that glides, cepstra that wander, a level that rises and falls, and unvoiced frames."""
     frames = manifest.inputs["lf0"].shape[1]
-    hops = max(1, round(SPOKEN_S * FRAMES_A_SECOND / frames))
-    time_s = np.arange(hops * frames) / FRAMES_A_SECOND
-    loud = np.sin(2 * np.pi * 2 * time_s)
-    voiced = (loud > -0.3).astype(np.float32)
+    hops = max(1, round(SPEECH_S * FRAMES_PER_S / frames))
+    time_s = np.arange(hops * frames) / FRAMES_PER_S
+    level = np.sin(2 * np.pi * 2 * time_s)
+    voiced = (level > -0.3).astype(np.float32)
     lf0 = (4.9 + 0.3 * np.sin(2 * np.pi * 0.7 * time_s)) * voiced
-    size = 1.5 / np.arange(1, MCEPS + 1)
+    coefficient_scale = 1.5 / np.arange(1, MCEPS + 1)
     mcep = np.cumsum(rng.standard_normal((len(time_s), MCEPS)), 0)
-    mcep = (mcep - mcep.mean(0)) / mcep.std(0) * size
-    mcep[:, 0] = -9 + 3 * loud
+    mcep = (mcep - mcep.mean(0)) / mcep.std(0) * coefficient_scale
+    mcep[:, 0] = -9 + 3 * level
     for hop in range(hops):
-        part = slice(hop * frames, (hop + 1) * frames)
+        frames_of_hop = slice(hop * frames, (hop + 1) * frames)
         yield {
-            "mcep": mcep[None, part].astype(np.float32),
-            "lf0": lf0[None, part].astype(np.float32),
-            "voiced": voiced[None, part],
+            "mcep": mcep[None, frames_of_hop].astype(np.float32),
+            "lf0": lf0[None, frames_of_hop].astype(np.float32),
+            "voiced": voiced[None, frames_of_hop],
         }
 
 
-def _buzz(manifest: Manifest, rng: np.random.Generator) -> Iterator[dict[str, NDArray[Any]]]:
-    """A gliding pulse train with formants, and hiss between its syllables; and its ln F0, where that is read."""
+def _synthetic_sound(manifest: Manifest, rng: np.random.Generator) -> Iterator[dict[str, NDArray[Any]]]:
+    """A gliding pulse train with formants, and noise between its syllables; and its ln F0, where that is read."""
     rate, hop = manifest.sample_rate or 16000, manifest.hop or 1
-    hops = max(1, round(SPOKEN_S * rate / hop))
+    hops = max(1, round(SPEECH_S * rate / hop))
     time_s = np.arange(hops * hop) / rate
     hz = 120 * 2 ** (0.4 * np.sin(2 * np.pi * 0.7 * time_s))
     phase = np.cumsum(hz) / rate
     tone = sum(np.sin(2 * np.pi * k * phase) / k for k in range(1, 12))
-    loud = np.maximum(np.sin(2 * np.pi * 2 * time_s), 0)
-    sound = 0.1 * tone * loud + 0.01 * rng.standard_normal(len(time_s))
+    level = np.maximum(np.sin(2 * np.pi * 2 * time_s), 0)
+    sound = 0.1 * tone * level + 0.01 * rng.standard_normal(len(time_s))
     for number in range(hops):
-        said = {"sound": sound[None, number * hop : (number + 1) * hop].astype(np.float32)}
+        inputs = {"sound": sound[None, number * hop : (number + 1) * hop].astype(np.float32)}
         if "lf0" in manifest.reads:
-            said["lf0"] = np.full((1, 1), np.log(hz[number * hop]), np.float32)
-        yield said
+            inputs["lf0"] = np.full((1, 1), np.log(hz[number * hop]), np.float32)
+        yield inputs
 
 
-def _drawings(manifest: Manifest, rng: np.random.Generator, count: int) -> Iterator[NDArray[np.uint8]]:
-    """uint8 (1, size, size, 3): the target's face at rest, and moved within the ranges that training saw."""
+def _face_drawings(manifest: Manifest, rng: np.random.Generator, count: int) -> Iterator[NDArray[np.uint8]]:
+    """uint8 (1, size, size, 3): the target's face at rest, and moved within the ranges of the training data."""
     from models.features.face_lines import draw_lines
 
     size, target = manifest.size, manifest.target

@@ -1,7 +1,7 @@
-"""What a look is worth on footage: measures over pictures and points, for `guise evaluate face` and the benchmark.
+"""Metrics of a look on footage, over pictures and points: for `guise evaluate face` and the benchmark.
 
-Pictures are RGB uint8 (h, w, 3), points float (68, 2) in their picture's pixels. Everything here is a function of what
-it is given; FaceMeter alone holds dlib's networks and belongs to one thread. Free of torch.
+Pictures are RGB uint8 (h, w, 3), points float (68, 2) in pixels of their picture. Everything here is a pure function,
+except FaceAnalyzer, which holds dlib's networks and belongs to one thread. Free of torch.
 """
 
 from __future__ import annotations
@@ -18,56 +18,56 @@ from models.features.face_points import RIGID, FacePoints, descriptor_file, eye_
 from models.features.types import Picture, Points
 
 Descriptor = NDArray[np.float64]
-"""dlib's 128 numbers: two pictures of one person lie within 0.6 of each other, two takes of one person about 0.2."""
+"""dlib's 128 numbers: two pictures of one person are within 0.6 of each other, two takes of one person about 0.2."""
 
 OPENINGS = ("mouth", "left_eye", "right_eye")
-FEWEST_TO_CORRELATE = 10
+MIN_TO_CORRELATE = 10
 
 
-class FaceMeter:
-    """Finds the face on a picture and describes whose it is."""
+class FaceAnalyzer:
+    """Finds the face in a picture and describes whose it is."""
 
     def __init__(self) -> None:
         """Raises models.features.face_points.LandmarkFileMissing."""
         self._faces = FacePoints()
-        self._describe = dlib.face_recognition_model_v1(str(descriptor_file()))
+        self._network = dlib.face_recognition_model_v1(str(descriptor_file()))
 
-    def points(self, picture: Picture) -> Points | None:
-        """The surest face's 68 points, detected afresh; None when there is no face."""
-        found = self._found(picture)
+    def find_points(self, picture: Picture) -> Points | None:
+        """The 68 points of the face detected with most confidence, without tracking; None when there is no face."""
+        found = self._find_box(picture)
         return None if found is None else self._faces.fine_points(picture, found)
 
-    def descriptor(self, picture: Picture) -> Descriptor | None:
-        """Whose face it is; None when there is no face."""
-        found = self._found(picture)
+    def describe(self, picture: Picture) -> Descriptor | None:
+        """The descriptor of that face; None when there is no face."""
+        found = self._find_box(picture)
         if found is None:
             return None
-        return self._described(picture, found)
+        return self._describe_box(picture, found)
 
-    def both(self, picture: Picture) -> tuple[Points, Descriptor] | None:
-        """`points` and `descriptor` for the price of one detection."""
-        found = self._found(picture)
+    def find_and_describe(self, picture: Picture) -> tuple[Points, Descriptor] | None:
+        """`find_points` and `describe` for the price of one detection."""
+        found = self._find_box(picture)
         if found is None:
             return None
-        return self._faces.fine_points(picture, found), self._described(picture, found)
+        return self._faces.fine_points(picture, found), self._describe_box(picture, found)
 
-    def _found(self, picture: Picture) -> Any:
+    def _find_box(self, picture: Picture) -> Any:
         faces = self._faces.detect(picture) or self._faces.detect(picture, 2.0)
         return faces[0].box if faces else None
 
-    def _described(self, picture: Picture, box: Any) -> Descriptor:
-        places = [dlib.point(int(x), int(y)) for x, y in self._faces.points(picture, box)]
-        shape = dlib.full_object_detection(dlib.rectangle(*box), places)
-        return np.array(self._describe.compute_face_descriptor(picture, shape), np.float64)
+    def _describe_box(self, picture: Picture, box: Any) -> Descriptor:
+        points = [dlib.point(int(x), int(y)) for x, y in self._faces.points(picture, box)]
+        shape = dlib.full_object_detection(dlib.rectangle(*box), points)
+        return np.array(self._network.compute_face_descriptor(picture, shape), np.float64)
 
 
 def mean_descriptor(descriptors: Iterable[Descriptor]) -> Descriptor:
-    """The middle of a person's pictures: what identity distances are measured from. Raises ValueError for none."""
-    all_of_them = list(descriptors)
-    if not all_of_them:
+    """The mean over a person's pictures, from which identity distances are measured. Raises ValueError for none."""
+    vectors = list(descriptors)
+    if not vectors:
         raise ValueError("no face was found, so nobody can be described")
-    middle: Descriptor = np.mean(all_of_them, axis=0)
-    return middle
+    mean: Descriptor = np.mean(vectors, axis=0)
+    return mean
 
 
 def identity_distance(descriptor: Descriptor, person: Descriptor) -> float:
@@ -75,29 +75,30 @@ def identity_distance(descriptor: Descriptor, person: Descriptor) -> float:
     return float(np.linalg.norm(descriptor - person))
 
 
-def expression_error(found: Points, asked: Points) -> float:
-    """Mean distance of the points found again on a picture to those it was asked for, in the asked's eye distances."""
-    return float(np.linalg.norm(found - asked, axis=1).mean() / max(eye_distance(asked), 1e-6))
+def expression_error(found: Points, wanted: Points) -> float:
+    """Mean distance of the points found in a picture to the points it was generated for, in eye distances of the
+    latter."""
+    return float(np.linalg.norm(found - wanted, axis=1).mean() / max(eye_distance(wanted), 1e-6))
 
 
-def openings_agreement(found: Sequence[Points], performed: Sequence[Points]) -> dict[str, dict[str, float | None]]:
+def openings_fit(found: Sequence[Points], performed: Sequence[Points]) -> dict[str, dict[str, float | None]]:
     """For mouth and eyes: does the opening found follow the performer's (correlation), and how far (gain)?
 
     The gain is the slope of found over performed by least squares: 1 opens as far, 0.5 half as far. None where the
     performer kept still, or too few faces were found.
     """
-    answer: dict[str, dict[str, float | None]] = {}
-    got = np.array([openings(p) for p in found], np.float64).reshape(-1, 3)
-    wanted = np.array([openings(p) for p in performed], np.float64).reshape(-1, 3)
+    fits: dict[str, dict[str, float | None]] = {}
+    found_openings = np.array([openings(p) for p in found], np.float64).reshape(-1, 3)
+    performed_openings = np.array([openings(p) for p in performed], np.float64).reshape(-1, 3)
     for i, name in enumerate(OPENINGS):
-        x, y = wanted[:, i], got[:, i]
-        if len(x) < FEWEST_TO_CORRELATE or x.std() < 1e-6:
-            answer[name] = {"correlation": None, "gain": None}
+        x, y = performed_openings[:, i], found_openings[:, i]
+        if len(x) < MIN_TO_CORRELATE or x.std() < 1e-6:
+            fits[name] = {"correlation": None, "gain": None}
             continue
         gain = float(np.cov(x, y, bias=True)[0, 1] / x.var())
         correlation = float(np.corrcoef(x, y)[0, 1]) if y.std() > 1e-9 else 0.0
-        answer[name] = {"correlation": correlation, "gain": gain}
-    return answer
+        fits[name] = {"correlation": correlation, "gain": gain}
+    return fits
 
 
 def picture_change(before: Picture, after: Picture) -> float:
@@ -111,15 +112,15 @@ def points_change(before: Points, after: Points) -> float:
 
 
 def flicker(generated: Sequence[float], real: Sequence[float]) -> float | None:
-    """How much a generated movie changes from frame to frame, over how much the real one does; 1 is as calm.
+    """How much a generated movie changes from frame to frame, relative to the real one; 1 is equal.
 
-    Both are lists of `picture_change` or of `points_change`, over the same frames. None where the real one stands
-    still while the generated one does not.
+    Both are lists of `picture_change` or of `points_change`, over the same frames. None where the real movie is still
+    and the generated one is not.
     """
-    made, true = float(np.mean(generated)) if generated else 0.0, float(np.mean(real)) if real else 0.0
-    if made == 0.0:
+    mean_generated, mean_real = float(np.mean(generated)) if generated else 0.0, float(np.mean(real)) if real else 0.0
+    if mean_generated == 0.0:
         return 0.0
-    return made / true if true > 0 else None
+    return mean_generated / mean_real if mean_real > 0 else None
 
 
 def ssim(picture: Picture, real: Picture) -> float:
@@ -136,46 +137,56 @@ def l1(picture: Picture, real: Picture) -> float:
 
 
 def sharpness(picture: Picture) -> float:
-    """Variance of the Laplacian of the grey picture; a blurred one has little."""
+    """Variance of the Laplacian of the grey picture; low for a blurred one."""
     return float(cv2.Laplacian(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.CV_64F).var())
 
 
-def aligned_cut(picture: Picture, performer: Points, target: Points, size: int) -> Picture:
-    """The part of a frame in which the performer's neutral lies on the target's neutral: a picture of `size`.
+def aligned_crop(picture: Picture, performer: Points, target: Points, size: int) -> Picture:
+    """The part of a frame in which the performer's neutral is aligned with the target's neutral: a picture of `size`.
 
-    What a perfect look of the performer himself would paint, once his points are retargeted. The similarity is the one
-    of models.features.retarget; what lies outside the frame is mirrored in.
+    It is what a perfect look of the performer themselves would paint from their retargeted points. The similarity
+    transform is that of models.features.retarget; beyond the edges the frame is mirrored.
     """
-    turn, shift = _similarity(performer, target)
-    scale = abs(turn)
-    if scale < 1:  # averaged first: the warp below looks at four pixels only
+    rotation_scale, shift = _similarity_transform(performer, target)
+    scale = abs(rotation_scale)
+    if scale < 1:  # averaged first: the warp below samples four pixels only
         height, width = picture.shape[:2]
-        smaller = max(1, round(width * scale)), max(1, round(height * scale))
-        x, y = smaller[0] / width, smaller[1] / height
-        picture = np.asarray(cv2.resize(picture, smaller, interpolation=cv2.INTER_AREA), np.uint8)
-        # Pixel centres: (p + 0.5) * x - 0.5 is where p lies in the smaller picture.
-        back = np.array([[1 / x, 0, 0.5 / x - 0.5], [0, 1 / y, 0.5 / y - 0.5], [0, 0, 1]])
+        new_size = max(1, round(width * scale)), max(1, round(height * scale))
+        x, y = new_size[0] / width, new_size[1] / height
+        picture = np.asarray(cv2.resize(picture, new_size, interpolation=cv2.INTER_AREA), np.uint8)
+        # Pixel centres: p is at (p + 0.5) * x - 0.5 in the smaller picture.
+        to_original = np.array([[1 / x, 0, 0.5 / x - 0.5], [0, 1 / y, 0.5 / y - 0.5], [0, 0, 1]])
     else:
-        back = np.eye(3)
-    move = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag], [0, 0, 1]]) @ back
+        to_original = np.eye(3)
+    warp = (
+        np.array(
+            [
+                [rotation_scale.real, -rotation_scale.imag, shift.real],
+                [rotation_scale.imag, rotation_scale.real, shift.imag],
+                [0, 0, 1],
+            ]
+        )
+        @ to_original
+    )
     border = cv2.BORDER_REFLECT_101
-    cut = cv2.warpAffine(picture, move[:2], (size, size), flags=cv2.INTER_CUBIC, borderMode=border)
-    return np.asarray(cut, np.uint8)
+    crop = cv2.warpAffine(picture, warp[:2], (size, size), flags=cv2.INTER_CUBIC, borderMode=border)
+    return np.asarray(crop, np.uint8)
 
 
 def aligned_points(points: Points, performer: Points, target: Points) -> Points:
-    """Where points of the frame lie in `aligned_cut`."""
-    turn, shift = _similarity(performer, target)
-    moved = (points[:, 0] + 1j * points[:, 1].astype(np.float64)) * turn + shift
+    """Where points of the frame are in `aligned_crop`."""
+    rotation_scale, shift = _similarity_transform(performer, target)
+    moved = (points[:, 0] + 1j * points[:, 1].astype(np.float64)) * rotation_scale + shift
     return np.stack([moved.real, moved.imag], 1).astype(np.float32)
 
 
-def _similarity(performer: Points, target: Points) -> tuple[complex, complex]:
-    """(turn, shift) of the complex plane that brings one neutral to the other, by pose_and_residual's fit."""
+def _similarity_transform(performer: Points, target: Points) -> tuple[complex, complex]:
+    """(rotation and scale, shift) in the complex plane, which map the performer's neutral to the target's, by
+    pose_and_residual's fit."""
     a, b = performer[RIGID].astype(np.float64), target[RIGID].astype(np.float64)
     source, wanted = a[:, 0] + 1j * a[:, 1], b[:, 0] + 1j * b[:, 1]
-    # Fitted from the target to the performer, as there, and turned round.
+    # Fitted from the target to the performer, as there, and then inverted.
     centred = wanted - wanted.mean()
-    outward = complex(np.vdot(centred, source - source.mean()) / np.vdot(centred, centred))
-    turn = 1 / outward
-    return turn, complex(wanted.mean() - source.mean() * turn)
+    inverse = complex(np.vdot(centred, source - source.mean()) / np.vdot(centred, centred))
+    rotation_scale = 1 / inverse
+    return rotation_scale, complex(wanted.mean() - source.mean() * rotation_scale)

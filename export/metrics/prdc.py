@@ -1,8 +1,9 @@
-"""Precision, recall, density and coverage of two clouds of points: do the made ones lie where the real ones do, and
-everywhere they do?
+"""Precision, recall, density and coverage of two clouds of points: are the fake points where the real ones are, and
+wherever the real ones are?
 
 Naeem et al. 2020, "Reliable Fidelity and Diversity Metrics for Generative Models", arXiv 2002.09797. Distances are
-Euclidean and come in blocks of rows, so that memory grows with the number of points, not with its square.
+Euclidean and computed in blocks of rows, so that memory grows with the number of points, not with its square. Thread:
+any.
 """
 
 from __future__ import annotations
@@ -13,62 +14,63 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-NEAREST = 5
+NEIGHBOURS = 5
 """The neighbour whose distance is the radius of a point's ball: the paper's choice."""
-_BLOCK = 1000
+_BLOCK_ROWS = 1000
 
 Cloud = NDArray[np.float64]
 
 
 class Prdc(NamedTuple):
-    """Two clouds of one distribution: precision and recall as the dimension has it, density 1, coverage
-    1 - 2 ** -NEAREST = 0.97."""
+    """For two clouds of one distribution precision and recall depend on the dimension, density is 1, coverage 1 - 2 **
+    -NEIGHBOURS = 0.97."""
 
     precision: float
-    """How many of the made lie in the ball of any real one."""
+    """The share of fake points in the ball of any real point."""
     recall: float
-    """How many of the real lie in the ball of any made one."""
+    """The share of real points in the ball of any fake point."""
     density: float
-    """In how many of the real ones' balls a made one lies, over NEAREST; more than 1 where the real crowd."""
+    """The number of real balls that a fake point is in, over NEIGHBOURS; above 1 where fake points are where the real
+    ones are dense."""
     coverage: float
-    """How many of the real have a made one in their ball."""
+    """The share of real points with a fake point in their ball."""
 
 
-def prdc(real: NDArray[Any], made: NDArray[Any], nearest: int = NEAREST) -> Prdc:
-    """(n, d) and (m, d); n and m had better be alike, for density and coverage grow with m. Raises ValueError where one
-    has `nearest` points or fewer."""
-    if min(len(real), len(made)) <= nearest:
-        raise ValueError(f"{nearest + 1} points of each are the least, not {len(real)} and {len(made)}")
-    # Squares are expanded below, which costs the digits that the clouds' distance from zero takes.
-    middle = np.mean(real, axis=0, dtype=np.float64)
-    true, false = np.asarray(real - middle, np.float64), np.asarray(made - middle, np.float64)
-    reach, made_reach = _radii(true, nearest), _radii(false, nearest)
-    balls = np.zeros(len(false), np.int64)
-    reached, covered = 0, 0
-    for rows, squares in _squares(true, false):
-        own = reach[rows, None]
-        balls += (squares < own).sum(0)
-        covered += int((squares < own).any(1).sum())
-        reached += int((squares < made_reach).any(1).sum())
+def prdc(real: NDArray[Any], fake: NDArray[Any], nearest: int = NEIGHBOURS) -> Prdc:
+    """(n, d) and (m, d); n and m should be about equal, because density and coverage grow with m. Raises ValueError
+    where either has `nearest` points or fewer."""
+    if min(len(real), len(fake)) <= nearest:
+        raise ValueError(f"{nearest + 1} points of each are the least, not {len(real)} and {len(fake)}")
+    # Squares are expanded below, which loses as many digits as the clouds' distance from zero has; so they are centred.
+    mean = np.mean(real, axis=0, dtype=np.float64)
+    real_centred, fake_centred = np.asarray(real - mean, np.float64), np.asarray(fake - mean, np.float64)
+    real_radii, fake_radii = _squared_radii(real_centred, nearest), _squared_radii(fake_centred, nearest)
+    balls_around_fake = np.zeros(len(fake_centred), np.int64)
+    recalled, covered = 0, 0
+    for rows, squares in _squared_distances(real_centred, fake_centred):
+        real_radius = real_radii[rows, None]
+        balls_around_fake += (squares < real_radius).sum(0)
+        covered += int((squares < real_radius).any(1).sum())
+        recalled += int((squares < fake_radii).any(1).sum())
     return Prdc(
-        precision=float((balls > 0).mean()),
-        recall=reached / len(true),
-        density=float(balls.mean()) / nearest,
-        coverage=covered / len(true),
+        precision=float((balls_around_fake > 0).mean()),
+        recall=recalled / len(real_centred),
+        density=float(balls_around_fake.mean()) / nearest,
+        coverage=covered / len(real_centred),
     )
 
 
-def _radii(points: Cloud, nearest: int) -> Cloud:
-    """(n,) squared distances of each to its `nearest`-th neighbour; the 0th is itself."""
+def _squared_radii(points: Cloud, nearest: int) -> Cloud:
+    """(n,) squared distances of each point to its `nearest`-th neighbour; the 0th is itself."""
     return np.concatenate(
-        [np.partition(squares, nearest, axis=1)[:, nearest] for _, squares in _squares(points, points)]
+        [np.partition(squares, nearest, axis=1)[:, nearest] for _, squares in _squared_distances(points, points)]
     )
 
 
-def _squares(some: Cloud, others: Cloud) -> Iterator[tuple[slice, Cloud]]:
+def _squared_distances(some: Cloud, others: Cloud) -> Iterator[tuple[slice, Cloud]]:
     """Rows of `some`, and their squared distances to all of `others`, (rows, m)."""
     lengths = (others**2).sum(1)
-    for begin in range(0, len(some), _BLOCK):
-        rows = slice(begin, begin + _BLOCK)
+    for begin in range(0, len(some), _BLOCK_ROWS):
+        rows = slice(begin, begin + _BLOCK_ROWS)
         block = some[rows]
         yield rows, np.maximum((block**2).sum(1)[:, None] + lengths - 2 * block @ others.T, 0)

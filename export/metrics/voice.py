@@ -1,7 +1,7 @@
-"""What a voice is worth on speech: measures over sound and features, for `guise evaluate voice` and the benchmark.
+"""Metrics of a voice on speech, over sound and features: for `guise evaluate voice` and the benchmark.
 
-Sound is mono float (n,), full scale 1. Everything here is a function of what it is given. Offline: packages of the
-extras `train` and `test` are imported where they are used.
+Sound is mono float (n,), full scale 1. Everything here is a pure function. Offline: packages of the extras `train` and
+`test` are imported where they are used.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 Sound = NDArray[np.float32] | NDArray[np.float64]
-CENTS = 1200 / np.log(2)
+CENTS_PER_NEPER = 1200 / np.log(2)
 
 
-class CannotJudge(Exception):
-    """A measure cannot be had here; the message is one line that says what to install."""
+class MetricUnavailable(Exception):
+    """A metric cannot be computed on this machine; the message is one line that says what to install."""
 
 
 def intelligibility(source: Sound, converted: Sound, sample_rate: int) -> float:
-    """STOI (Taal et al. 2011) of the converted sound against what was said, both aligned: 1 is all words kept.
+    """STOI (Taal et al. 2011) of the converted sound against the source, both aligned: 1 is all words kept.
 
-    Raises CannotJudge without pystoi, ValueError when there are less than 0.4 s of speech.
+    Raises MetricUnavailable without pystoi, ValueError when there are less than 0.4 s of speech.
     """
     try:
         from pystoi import stoi
     except ModuleNotFoundError as error:
-        raise CannotJudge("words kept (STOI) need pystoi: pip install pystoi") from error
+        raise MetricUnavailable("words kept (STOI) need pystoi: pip install pystoi") from error
     length = min(len(source), len(converted))
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "Not enough STFT frames", RuntimeWarning)
@@ -43,18 +43,18 @@ def f0_errors_cents(wanted_hz: NDArray[Any], found_hz: NDArray[Any]) -> NDArray[
     frames = min(len(wanted_hz), len(found_hz))
     wanted, found = wanted_hz[:frames], found_hz[:frames]
     both = (wanted > 0) & (found > 0)
-    errors: NDArray[np.float64] = np.abs(np.log(found[both] / wanted[both])) * CENTS
+    errors: NDArray[np.float64] = np.abs(np.log(found[both] / wanted[both])) * CENTS_PER_NEPER
     return errors
 
 
 def f0_error_cents(wanted_hz: NDArray[Any], found_hz: NDArray[Any]) -> float | None:
-    """The median of `f0_errors_cents`; None where nothing is voiced in both."""
+    """The median of `f0_errors_cents`; None where no frame is voiced in both."""
     errors = f0_errors_cents(wanted_hz, found_hz)
     return float(np.median(errors)) if len(errors) else None
 
 
 def f0_correlation(wanted_hz: NDArray[Any], found_hz: NDArray[Any]) -> float | None:
-    """Pearson's correlation of ln F0 on the frames where both are voiced; None where it has no meaning."""
+    """Pearson's correlation of ln F0 on the frames where both are voiced; None where it is undefined."""
     frames = min(len(wanted_hz), len(found_hz))
     both = (wanted_hz[:frames] > 0) & (found_hz[:frames] > 0)
     wanted, found = np.log(wanted_hz[:frames][both]), np.log(found_hz[:frames][both])
@@ -64,16 +64,16 @@ def f0_correlation(wanted_hz: NDArray[Any], found_hz: NDArray[Any]) -> float | N
 
 
 def mcd_db(wanted: NDArray[Any], found: NDArray[Any]) -> float:
-    """Mel-cepstral distortion in dB of two (frames, d) sequences of the same words, after DTW, both without c0:
-    mean over the path of 10 / ln 10 * sqrt(2 * sum over d >= 1 of squares).
+    """Mel-cepstral distortion in dB of two (frames, d) sequences of the same words, after DTW, both without c0: mean
+    over the path of 10 / ln 10 * sqrt(2 * sum over d >= 1 of squares).
 
-    pyworld's codes are half-log powers on a mel scale, not SPTK's cepstra: compare figures with ours only. Raises
-    CannotJudge without librosa.
+    pyworld's codes are half-log powers on a mel scale, not SPTK's cepstra: the values compare only with others of this
+    function. Raises MetricUnavailable without librosa.
     """
     try:
         import librosa
     except ModuleNotFoundError as error:
-        raise CannotJudge("MCD needs librosa: pip install 'guise[train]'") from error
+        raise MetricUnavailable("MCD needs librosa: pip install 'guise[train]'") from error
     a, b = np.asarray(wanted, np.float64)[:, 1:], np.asarray(found, np.float64)[:, 1:]
     squares = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
     distances = np.sqrt(np.maximum(squares, 0))

@@ -1,12 +1,14 @@
-"""A session on an NVIDIA GPU: a thread of its own that builds, warms, captures and runs it, fixed buffers, one graph.
+"""A session on an NVIDIA GPU: a thread of its own that builds, warms, captures and runs it, fixed buffers, one CUDA
+graph.
 
-ONNX Runtime keeps a CUDA graph for each thread: one that a loader captured would be no use to the loop. So each
-session has its thread, which makes all of them; `run` hands the work over and sleeps until it is done.
+ONNX Runtime keeps a CUDA graph for each thread: one that a loader captured would be useless to the engine's loop. So
+each session has one thread that does all of this; `run` hands the work over and sleeps until it is done.
 
-A capture is global: while it lasts, memory that any other thread allocates or frees spoils it. Hence two locks. Who
-builds, warms, captures or frees holds _PREPARING, so none of these meets another's capture; who runs or captures
-holds _RUNNING, so a capture takes its place between two frames. A build holds no _RUNNING: it takes seconds, and the
-look that performs goes on. What is slow about a first run (allocating, cuDNN's search) is done before, without a graph.
+A capture is global: while it lasts, memory that any other thread allocates or frees spoils it. Hence two locks.
+Building, warming, capturing and freeing hold _PREPARE_LOCK, so that none of these falls into another session's capture;
+running and capturing hold _RUN_LOCK, so that a capture takes place between two frames. A build does not hold _RUN_LOCK:
+it takes seconds, and the look that performs goes on meanwhile. What is slow about a first run (allocating, cuDNN's
+search) is done before the capture, without a graph.
 
 Free of torch. Nothing here asks for CUDA until a session is built.
 """
@@ -30,36 +32,36 @@ from export.artifact.manifest import Manifest
 from export.runtime import comparison
 from export.runtime.frozen_session import Arithmetic, FrozenSession
 from export.runtime.providers import Provider
-from export.runtime.session_options import build, first_line, options
+from export.runtime.session_options import build_session, first_line, session_options
 
-Build = Callable[[bool], ort.InferenceSession]
-"""Makes the session, with or without a CUDA graph."""
+SessionBuilder = Callable[[bool], ort.InferenceSession]
+"""Builds the session, with or without a CUDA graph."""
 
 _GRAPH_ID = "gpu_graph_id"
 _NO_GRAPH = "-1"
-"""ONNX Runtime's run option, and the number with which a run neither captures nor replays."""
-_PREPARING = threading.Lock()
-_RUNNING = threading.Lock()
-_END_S = 5.0
+"""ONNX Runtime's run option, and its value for a run that neither captures nor replays."""
+_PREPARE_LOCK = threading.Lock()
+_RUN_LOCK = threading.Lock()
+_JOIN_S = 5.0
 
 
 def open_on_cuda(path: Path, manifest: Manifest) -> CudaSession:
     """On the CUDA provider. Raises whatever ONNX Runtime raises."""
 
-    def on_cuda(graph: bool) -> ort.InferenceSession:
-        return build(path, "CUDA", provider_options(manifest.precision, graph=graph), options())
+    def build_on_cuda(graph: bool) -> ort.InferenceSession:
+        return build_session(path, "CUDA", provider_options(manifest.precision, graph=graph), session_options())
 
-    return CudaSession(path, manifest, "CUDA", on_cuda, _arithmetic(manifest.precision))
+    return CudaSession(path, manifest, "CUDA", build_on_cuda, _arithmetic(manifest.precision))
 
 
 def provider_options(precision: Precision, *, graph: bool) -> dict[str, str]:
-    """For the CUDA provider."""
+    """Options of the CUDA provider."""
     return {
-        # Fixed shapes: the exhaustive search is paid once, while warming; and the arena grows by what is asked.
+        # Shapes are fixed: the exhaustive search is paid once, while warming; and the arena grows by what is requested.
         "arena_extend_strategy": "kSameAsRequested",
         "cudnn_conv_algo_search": "EXHAUSTIVE",
         "enable_cuda_graph": "1" if graph else "0",
-        # ONNX Runtime's default is 1, which takes 13 of a number's 24 bits before it multiplies.
+        # ONNX Runtime's default is 1, which drops 13 of the 24 bits of a number before multiplying.
         "use_tf32": "0" if _arithmetic(precision) == "fp32" else "1",
     }
 
@@ -70,68 +72,69 @@ def _arithmetic(precision: Precision) -> Arithmetic:
 
 
 class CudaSession(FrozenSession):
-    """A frozen model on a device of ONNX Runtime's, on a thread of its own."""
+    """A frozen model on a device of ONNX Runtime, with a thread of its own."""
 
     def __init__(
         self,
         path: Path,
         manifest: Manifest,
         provider: Provider,
-        build: Build,
+        build: SessionBuilder,
         arithmetic: Arithmetic,
         device: str = "cuda",
     ) -> None:
-        """`device` is ONNX Runtime's name for where the buffers lie. Raises whatever `build` raises without a graph."""
+        """`device` is ONNX Runtime's name of the place of the buffers. Raises whatever `build` raises without a
+        graph."""
         super().__init__(path, manifest, provider)
         self.arithmetic = arithmetic
-        self._thread = _SingleThreadExecutor(f"{provider} {path.stem}")
+        self._executor = _SingleThreadExecutor(f"{provider} {path.stem}")
         try:
-            self._card: _GpuSession = self._thread.call(
+            self._gpu: _GpuSession = self._executor.call(
                 partial(_GpuSession, manifest, build, device, self._inputs, self._outputs)
             )
         except BaseException:
-            self._thread.end()
+            self._executor.shut_down()
             raise
-        # A look that nobody holds any more is freed on its thread, too, and nobody waits for it.
-        self._left = weakref.finalize(self, _finalize, self._thread, self._card)
-        self._left.atexit = False  # The driver frees what a process leaves.
+        # A session that is no longer referenced is freed on its thread, too, and nothing waits for it.
+        self._finalizer = weakref.finalize(self, _finalize, self._executor, self._gpu)
+        self._finalizer.atexit = False  # The driver frees what a process leaves behind.
 
     @property
-    def replays(self) -> bool:
-        """Whether a captured graph performs; before `warm` none does."""
-        return self._card.captured
+    def uses_graph(self) -> bool:
+        """Whether runs replay a captured graph; never before `warm`."""
+        return self._gpu.captured
 
     def warm(self, runs: int = 2) -> None:
-        """Runs without a graph, then captures one, and holds it against what was said without.
+        """Runs without a graph, then captures one and compares its output with the one before.
 
-        Where capturing is refused, the session is built again without; `fallback` says so. Raises RuntimeError.
+        Where capturing fails, the session is rebuilt without a graph, and `fallback` says so. Raises RuntimeError.
         """
         if not self._open:
             raise RuntimeError(f"{self.path} is closed")
         try:
-            refused = self._thread.call(partial(self._card.warm, runs))
+            reason = self._executor.call(partial(self._gpu.warm, runs))
         except Exception as error:
             raise RuntimeError(f"{self.path} failed on {self.provider}: {first_line(error)}") from error
-        if refused is not None:
-            without = f"{self.provider} performs without a CUDA graph: {refused}"
-            self.fallback = without if self.fallback is None else f"{self.fallback}; {without}"
+        if reason is not None:
+            text = f"{self.provider} performs without a CUDA graph: {reason}"
+            self.fallback = text if self.fallback is None else f"{self.fallback}; {text}"
 
     def _perform(self) -> None:
-        self._thread.call(self._card.run)
+        self._executor.call(self._gpu.run)
 
     def _free(self) -> None:
-        self._left.detach()
-        self._thread.call(self._card.free)
-        self._thread.end()
+        self._finalizer.detach()
+        self._executor.call(self._gpu.free)
+        self._executor.shut_down()
 
 
 class _GpuSession:
-    """The session, its binding and its buffers on the device. Every method on the session's own thread."""
+    """The session, its binding and its buffers on the device. Every method runs on the session's own thread."""
 
     def __init__(
         self,
         manifest: Manifest,
-        build: Build,
+        build: SessionBuilder,
         device: str,
         inputs: Mapping[str, NDArray[Any]],
         outputs: Mapping[str, NDArray[Any]],
@@ -140,36 +143,36 @@ class _GpuSession:
         self._manifest, self._build, self._device = manifest, build, device
         self._inputs, self._outputs = inputs, outputs
         self._session: ort.InferenceSession | None = None
-        self._on_device: dict[str, ort.OrtValue] = {}
-        self._refused: str | None = None
-        with _PREPARING:
+        self._device_buffers: dict[str, ort.OrtValue] = {}
+        self._capture_error: str | None = None
+        with _PREPARE_LOCK:
             try:
-                self._place(graph=True)
+                self._build_and_bind(graph=True)
             except Exception as error:
-                self._give_up_the_graph(error)
+                self._rebuild_without_graph(error)
 
     def warm(self, runs: int) -> str | None:
-        """Why there is no graph: said once, None when there is one."""
-        with _PREPARING:
-            self._run_on_nothing(runs)
-            if self._may_capture:
+        """Why there is no graph, once; None when there is one, or when it was reported before."""
+        with _PREPARE_LOCK:
+            self._run_on_zeros(runs)
+            if self._can_capture:
                 try:
                     self._capture()
                 except Exception as error:
-                    self._give_up_the_graph(error)
-                    self._run_on_nothing(runs)
-            refused, self._refused = self._refused, None
-            return refused
+                    self._rebuild_without_graph(error)
+                    self._run_on_zeros(runs)
+            reason, self._capture_error = self._capture_error, None
+            return reason
 
     def run(self) -> None:
-        with _RUNNING:
+        with _RUN_LOCK:
             self._run()
 
     def free(self) -> None:
-        with _PREPARING:
-            self._take_away()
+        with _PREPARE_LOCK:
+            self._release()
 
-    def _place(self, *, graph: bool) -> None:
+    def _build_and_bind(self, *, graph: bool) -> None:
         session = self._build(graph)
         binding = session.io_binding()
         for ports, bind in (
@@ -179,49 +182,49 @@ class _GpuSession:
             for name, port in ports.items():
                 value = ort.OrtValue.ortvalue_from_shape_and_type(list(port.shape), np.dtype(port.dtype), self._device)
                 bind(name, value)
-                self._on_device[name] = value
+                self._device_buffers[name] = value
         self._session, self._binding = session, binding
-        self._options = _run_options(_NO_GRAPH)
-        self._may_capture = graph
+        self._run_options = _options_with_graph(_NO_GRAPH)
+        self._can_capture = graph
 
-    def _give_up_the_graph(self, error: Exception) -> None:
-        self._take_away()
-        self._place(graph=False)
-        self.captured, self._refused = False, first_line(error)
+    def _rebuild_without_graph(self, error: Exception) -> None:
+        self._release()
+        self._build_and_bind(graph=False)
+        self.captured, self._capture_error = False, first_line(error)
 
-    def _take_away(self) -> None:
+    def _release(self) -> None:
         self._session = self._binding = None
-        self._on_device = {}
+        self._device_buffers = {}
 
     def _run(self) -> None:
         assert self._session is not None
         for name, buffer in self._inputs.items():
-            # In place: a graph reads where it was captured to read, and a new binding would go unnoticed.
-            self._on_device[name].update_inplace(buffer)
-        self._session.run_with_iobinding(self._binding, self._options)
+            # In place: a graph reads the addresses it was captured with, and would not notice a new binding.
+            self._device_buffers[name].update_inplace(buffer)
+        self._session.run_with_iobinding(self._binding, self._run_options)
         for name, buffer in self._outputs.items():
-            np.copyto(buffer, self._on_device[name].numpy())
+            np.copyto(buffer, self._device_buffers[name].numpy())
 
-    def _run_on_nothing(self, runs: int) -> None:
+    def _run_on_zeros(self, runs: int) -> None:
         for buffer in self._inputs.values():
             buffer.fill(0)
         for _ in range(runs):
             self._run()
 
     def _capture(self) -> None:
-        """Raises when ONNX Runtime refuses, or when the graph does not say what was said without it."""
-        noise = comparison.noise(self._manifest)
+        """Raises when ONNX Runtime refuses, or when the output of the graph differs from the output without it."""
+        noise = comparison.noise_inputs(self._manifest)
         self._run_on(noise)
         wanted = {name: buffer.copy() for name, buffer in self._outputs.items()}
-        self._options = _run_options("0")
-        with _RUNNING:
-            self._run_on_nothing(1)
+        self._run_options = _options_with_graph("0")
+        with _RUN_LOCK:
+            self._run_on_zeros(1)
         self.captured = True
-        self._may_capture = False
+        self._can_capture = False
         self._run_on(noise)
-        apart = comparison.difference(wanted, self._outputs)
-        if not apart <= 1:
-            raise RuntimeError(f"the graph that was captured says something else, by {apart:.0f}/255")
+        difference = comparison.difference(wanted, self._outputs)
+        if not difference <= 1:
+            raise RuntimeError(f"the graph that was captured says something else, by {difference:.0f}/255")
 
     def _run_on(self, inputs: Mapping[str, NDArray[Any]]) -> None:
         for name, buffer in self._inputs.items():
@@ -229,52 +232,52 @@ class _GpuSession:
         self._run()
 
 
-def _run_options(graph_id: str) -> ort.RunOptions:
-    chosen = ort.RunOptions()
-    chosen.add_run_config_entry(_GRAPH_ID, graph_id)
-    return chosen
+def _options_with_graph(graph_id: str) -> ort.RunOptions:
+    options = ort.RunOptions()
+    options.add_run_config_entry(_GRAPH_ID, graph_id)
+    return options
 
 
-_Answer = SimpleQueue[tuple[bool, Any]]
-_Work = SimpleQueue[tuple[Callable[[], Any], _Answer] | None]
+_Reply = SimpleQueue[tuple[bool, Any]]
+_Queue = SimpleQueue[tuple[Callable[[], Any], _Reply] | None]
 
 
 class _SingleThreadExecutor:
-    """Does one thing after another for whoever waits. Ends with `end`."""
+    """Runs one task after another on one thread. Ends with `shut_down` or `finish_with`."""
 
     def __init__(self, name: str) -> None:
-        self._work: _Work = SimpleQueue()
-        self._thread = threading.Thread(target=_work_off, args=(self._work,), name=name, daemon=True)
+        self._queue: _Queue = SimpleQueue()
+        self._thread = threading.Thread(target=_run_queue, args=(self._queue,), name=name, daemon=True)
         self._thread.start()
 
-    def call(self, work: Callable[[], Any]) -> Any:
-        """Does `work` on the thread and waits for it; what it raises is raised here."""
-        answer: _Answer = SimpleQueue()
-        self._work.put((work, answer))
-        done, value = answer.get()
+    def call(self, task: Callable[[], Any]) -> Any:
+        """Runs `task` on the thread and waits for it; what it raises is raised here."""
+        reply: _Reply = SimpleQueue()
+        self._queue.put((task, reply))
+        done, value = reply.get()
         if not done:
             raise value
         return value
 
-    def leave(self, work: Callable[[], Any]) -> None:
-        """Does `work` when all else is done, and ends; nobody waits."""
-        self._work.put((work, SimpleQueue()))
-        self._work.put(None)
+    def finish_with(self, task: Callable[[], Any]) -> None:
+        """Runs `task` after all others, then ends the thread; does not wait."""
+        self._queue.put((task, SimpleQueue()))
+        self._queue.put(None)
 
-    def end(self) -> None:
-        self._work.put(None)
-        self._thread.join(_END_S)
-
-
-def _finalize(thread: _SingleThreadExecutor, card: _GpuSession) -> None:
-    thread.leave(card.free)
+    def shut_down(self) -> None:
+        self._queue.put(None)
+        self._thread.join(_JOIN_S)
 
 
-def _work_off(queue: _Work) -> None:
+def _finalize(executor: _SingleThreadExecutor, gpu: _GpuSession) -> None:
+    executor.finish_with(gpu.free)
+
+
+def _run_queue(queue: _Queue) -> None:
     while (item := queue.get()) is not None:
-        work, answer = item
+        task, reply = item
         try:
-            answer.put((True, work()))
+            reply.put((True, task()))
         except Exception as error:
-            answer.put((False, error))
-        del item, work, answer  # What was worked on must not live until the next piece comes.
+            reply.put((False, error))
+        del item, task, reply  # The task must not be kept alive until the next one comes.

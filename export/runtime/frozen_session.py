@@ -1,7 +1,7 @@
-"""What every session of a frozen model offers, wherever it runs: named arrays in, named arrays out, closed after.
+"""What every session of a frozen model offers, on any device: named arrays in, named arrays out, then it is closed.
 
-The buffers are the session's own and live as long as it does. Free of torch and of ONNX Runtime. A session is run by
-one thread at a time, whichever.
+The buffers belong to the session and exist as long as it does. Free of torch and of ONNX Runtime. A session is run by
+one thread at a time, which may be any.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from export.runtime.providers import Provider
 from export.runtime.session_options import first_line
 
 Arithmetic = Literal["fp32", "tf32", "fp16"]
-"""What products are computed in: tf32 and fp16 keep 11 bits of each number, fp32 keeps 24."""
+"""The arithmetic of products: tf32 and fp16 keep 11 bits of each number, fp32 keeps 24."""
 
 
 class FrozenSession:
-    """One frozen model, ready to perform. Made by export.runtime.session.open_session; closed by `close` or `with`."""
+    """One frozen model, ready to perform. Created by export.runtime.session.open_session; closed by `close` or
+    `with`."""
 
     arithmetic: Arithmetic = "fp32"
 
@@ -33,7 +34,7 @@ class FrozenSession:
         self.manifest = manifest
         self.provider: Provider = provider
         self.fallback = fallback
-        """What is not as it was asked for, one sentence for the operator; None when all is. Final after `warm`."""
+        """What is not as requested, one sentence for the operator; None when everything is. Final after `warm`."""
         self._inputs = {name: np.zeros(port.shape, port.dtype) for name, port in manifest.inputs.items()}
         self._outputs = {name: np.zeros(port.shape, port.dtype) for name, port in manifest.outputs.items()}
         self._answer = MappingProxyType(self._outputs)
@@ -50,14 +51,14 @@ class FrozenSession:
     def run(self, **inputs: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
         """The outputs for `inputs`, each by name with the shape and dtype of the manifest.
 
-        What comes back are the session's own buffers: the next run overwrites them, so copy what must outlive it.
+        The arrays returned are the buffers of the session: the next run overwrites them, so copy what must outlive it.
         Raises ValueError for wrong names, shapes or types, RuntimeError when closed or when the provider fails.
         """
         if not self._open:
             raise RuntimeError(f"{self.path} is closed")
         if inputs.keys() != self._inputs.keys():
-            given_names = ", ".join(inputs) or "nothing"
-            raise ValueError(f"{self.path} reads {', '.join(self._inputs)}, and was given {given_names}")
+            names = ", ".join(inputs) or "nothing"
+            raise ValueError(f"{self.path} reads {', '.join(self._inputs)}, and was given {names}")
         for name, given in inputs.items():
             buffer = self._inputs[name]
             if given.shape != buffer.shape or given.dtype != buffer.dtype:
@@ -77,7 +78,7 @@ class FrozenSession:
             self.run(**{name: np.zeros(port.shape, port.dtype) for name, port in self.inputs.items()})
 
     def close(self) -> None:
-        """Frees the session; the last outputs stay readable to whoever holds them."""
+        """Frees the session; the last outputs stay readable for as long as they are referenced."""
         if self._open:
             self._open = False
             self._free()
@@ -91,9 +92,9 @@ class FrozenSession:
         self.close()
 
     def _perform(self) -> None:
-        """Fills the outputs' buffers from the inputs'."""
+        """Fills the output buffers from the input buffers."""
         raise NotImplementedError
 
     def _free(self) -> None:
-        """Gives back what the provider holds; called once."""
+        """Releases what the provider holds; called once."""
         raise NotImplementedError

@@ -1,10 +1,10 @@
-"""Which of ONNX Runtime's providers this machine can have, why not the others, and what its GPU is.
+"""Which providers of ONNX Runtime this machine can use, why not the others, and which GPU it has.
 
 Only a provider whose libraries load is asked for, because ONNX Runtime answers a missing one with an alarming page on
-stderr and goes on without. Free of torch, and of CUDA as long as nobody asks.
+stderr and continues without it. Free of torch, and of CUDA until a function here is called.
 
-Never call anything here in a process that forks engines afterwards: a driver that is initialised does not survive a
-fork. Thread: any.
+Never call a function of this module in a process that forks engines afterwards: an initialised driver does not survive
+a fork. Thread: any.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ RUNTIME_NAMES: Mapping[Provider, str] = {
     "CPU": "CPUExecutionProvider",
 }
 _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76
-"""CUdevice_attribute, as cuda.h has them."""
+"""Values of CUdevice_attribute in cuda.h."""
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """The card that performs: the first one."""
+    """The GPU that performs: the first one."""
 
     name: str
     capability: str
@@ -42,13 +42,13 @@ class Gpu:
 
 
 @cache
-def why_not(provider: Provider) -> str | None:
-    """Why `provider` cannot be had on this machine, None when it can: asked once, because it loads libraries."""
+def unavailable_reason(provider: Provider) -> str | None:
+    """Why `provider` cannot be used on this machine, None when it can. Cached, because the answer loads libraries."""
     if provider == "CPU":
         return None
     if RUNTIME_NAMES[provider] not in ort.get_available_providers():
         return "this ONNX Runtime was built without it (install onnxruntime-gpu)"
-    reason = why_no_gpu()
+    reason = gpu_unavailable_reason()
     if reason is not None:
         return reason
     cuda = str(getattr(ort, "cuda_version", "") or "13").partition(".")[0]
@@ -56,7 +56,7 @@ def why_not(provider: Provider) -> str | None:
     libraries += ["libcurand.so.10", "libcudnn.so.9"]
     if provider == "TensorRT":
         libraries += ["libnvinfer.so.10", "libnvonnxparser.so.10"]
-    missing = [library for library in libraries if not _loads(library)]
+    missing = [library for library in libraries if not _load_library(library)]
     if missing:
         extra = "tensorrt-cu13" if provider == "TensorRT" else "onnxruntime-gpu[cuda,cudnn]"
         return f"{', '.join(missing)} cannot be loaded (install {extra})"
@@ -64,8 +64,8 @@ def why_not(provider: Provider) -> str | None:
 
 
 @cache
-def why_no_gpu() -> str | None:
-    """Why there is no GPU to ask for, None when there is one."""
+def gpu_unavailable_reason() -> str | None:
+    """Why there is no usable GPU, None when there is one."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:
@@ -77,7 +77,7 @@ def why_no_gpu() -> str | None:
 
 
 def gpu() -> Gpu:
-    """Only where `why_no_gpu` is None."""
+    """The first GPU. Call only where `gpu_unavailable_reason` is None."""
     driver = ctypes.CDLL("libcuda.so.1")
     device, name = ctypes.c_int(0), ctypes.create_string_buffer(256)
     driver.cuDeviceGet(ctypes.byref(device), 0)
@@ -91,14 +91,14 @@ def gpu() -> Gpu:
 
 
 def tensorrt_version() -> int:
-    """As its library says it, 100900 for 10.9.0. Only where `why_not("TensorRT")` is None."""
+    """As its library gives it, 100900 for 10.9.0. Call only where `unavailable_reason("TensorRT")` is None."""
     return int(ctypes.CDLL("libnvinfer.so.10").getInferLibVersion())
 
 
-def _loads(library: str) -> bool:
+def _load_library(library: str) -> bool:
     """Loads a shared library from the system, or from NVIDIA's wheels, where the loader does not look by itself.
 
-    Once loaded it stays, and ONNX Runtime finds it under its name.
+    Once loaded it stays, and ONNX Runtime finds it by its name.
     """
     wheels = (
         found

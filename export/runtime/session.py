@@ -1,7 +1,8 @@
 """A frozen model -> a session on the best provider, the same for stage, render and evaluate.
 
-The order is TensorRT > CUDA > CPU; what was asked for and not had is said in `FrozenSession.fallback`. TensorRT
-performs by itself only where its engine was built ahead, because building takes minutes; asked for by name, it builds.
+The order is TensorRT > CUDA > CPU; what was requested and not available is reported in `FrozenSession.fallback`.
+TensorRT is chosen automatically only where its engine was built ahead, because building takes minutes; requested by
+name, it builds.
 
 Thread: `open_session` belongs on a loader thread. A session on the CPU may be built on one thread and run on another;
 one on a GPU has a thread of its own, see export.runtime.cuda. Free of torch.
@@ -21,14 +22,22 @@ from export.artifact.fields import Kind
 from export.artifact.manifest import Manifest
 from export.runtime import cuda, tensorrt
 from export.runtime.frozen_session import FrozenSession
-from export.runtime.providers import PROVIDERS, Provider, why_no_gpu, why_not
-from export.runtime.session_options import build, first_line, options, physical_cores
+from export.runtime.providers import PROVIDERS, Provider, gpu_unavailable_reason, unavailable_reason
+from export.runtime.session_options import build_session, first_line, physical_cores, session_options
 
-__all__ = ["PROVIDERS", "CpuSession", "FrozenSession", "Provider", "open_session", "physical_cores", "why_not"]
+__all__ = [
+    "PROVIDERS",
+    "CpuSession",
+    "FrozenSession",
+    "Provider",
+    "open_session",
+    "physical_cores",
+    "unavailable_reason",
+]
 
 
 class CpuSession(FrozenSession):
-    """Performs in the thread that asks, from buffers that ONNX Runtime reads and writes where they lie."""
+    """Runs in the calling thread, on buffers that ONNX Runtime reads and writes in place."""
 
     def __init__(
         self, path: Path, manifest: Manifest, session: ort.InferenceSession, fallback: str | None = None
@@ -54,41 +63,42 @@ def open_session(
 ) -> FrozenSession:
     """Checks the frozen model at `path` and builds its session; not yet warmed.
 
-    `provider` is auto, tensorrt, cuda or cpu; what cannot be had falls back to the next in order, and says so in
-    `fallback`. With auto on a machine that has no NVIDIA driver there is nothing to fall from, and `fallback` is None.
-    `threads` counts the CPU's: at most the physical cores, and 4 unless told. Raises BadModel, ValueError (provider).
+    `provider` is auto, tensorrt, cuda or cpu; one that is not available falls back to the next in order, and `fallback`
+    says so. With auto on a machine without an NVIDIA driver nothing better was possible, and `fallback` is None.
+    `threads` counts CPU threads; by default as many as there are physical cores, at most 4. Raises BadModel, ValueError
+    (provider).
     """
     path = Path(path)
-    asked = _named(provider)
-    manifest = model_file.check(path, kind)
+    requested = _parse_provider(provider)
+    manifest = model_file.check_model(path, kind)
     reasons: list[str] = []
-    for name in PROVIDERS[PROVIDERS.index(asked) if asked else 0 :]:
-        reason = why_not(name)
+    for name in PROVIDERS[PROVIDERS.index(requested) if requested else 0 :]:
+        reason = unavailable_reason(name)
         if reason is None:
             try:
-                session = _opened(path, manifest, name, asked, threads)
+                session = _build_session(path, manifest, name, requested, threads)
             except Exception as error:  # ONNX Runtime's own exceptions derive from Exception alone.
                 reason = first_line(error)
                 if name == "CPU":
                     raise BadModel(path, f"cannot be run by ONNX Runtime: {reason}; export it again") from error
             else:
-                session.fallback = _fallback(asked, name, reasons)
+                session.fallback = _fallback_text(requested, name, reasons)
                 return session
         reasons.append(f"{name}: {reason}")
     raise AssertionError("the CPU provider is part of every ONNX Runtime")
 
 
-def _opened(
-    path: Path, manifest: Manifest, name: Provider, asked: Provider | None, threads: int | None
+def _build_session(
+    path: Path, manifest: Manifest, name: Provider, requested: Provider | None, threads: int | None
 ) -> FrozenSession:
     if name == "TensorRT":
-        return tensorrt.open_built(path, manifest, may_build=asked == "TensorRT")
+        return tensorrt.open_or_build(path, manifest, may_build=requested == "TensorRT")
     if name == "CUDA":
         return cuda.open_on_cuda(path, manifest)
-    return CpuSession(path, manifest, build(path, "CPU", {}, options(threads)))
+    return CpuSession(path, manifest, build_session(path, "CPU", {}, session_options(threads)))
 
 
-def _named(provider: str) -> Provider | None:
+def _parse_provider(provider: str) -> Provider | None:
     for known in PROVIDERS:
         if provider.lower() == known.lower():
             return known
@@ -97,7 +107,7 @@ def _named(provider: str) -> Provider | None:
     raise ValueError(f"there is no provider {provider!r}: choose auto, {', '.join(p.lower() for p in PROVIDERS)}")
 
 
-def _fallback(asked: Provider | None, got: Provider, reasons: list[str]) -> str | None:
-    if not reasons or (asked is None and why_no_gpu() is not None):
+def _fallback_text(requested: Provider | None, used: Provider, reasons: list[str]) -> str | None:
+    if not reasons or (requested is None and gpu_unavailable_reason() is not None):
         return None
-    return f"performing on {got} instead of {(asked or PROVIDERS[0])}: {'; '.join(reasons)}"
+    return f"performing on {used} instead of {(requested or PROVIDERS[0])}: {'; '.join(reasons)}"

@@ -1,7 +1,7 @@
-"""ONNX Runtime as this house uses it: its options, and a session on the provider that was asked for or none.
+"""The options of ONNX Runtime, and how a session is built: on the provider that was asked for, or not at all.
 
-Opened by path: ONNX Runtime holds Python's lock for 205 ms when it opens a model from bytes, and 12 by path. Thread:
-any, but see export.runtime.cuda for sessions on a GPU. Free of torch.
+Models are opened by path: ONNX Runtime holds Python's lock for 205 ms when it opens a model from bytes, and for 12 ms
+by path. Thread: any, but see export.runtime.cuda for sessions on a GPU. Free of torch.
 """
 
 from __future__ import annotations
@@ -15,44 +15,44 @@ import onnxruntime as ort
 from export.artifact.bad_model import one_line
 from export.runtime.providers import RUNTIME_NAMES, Provider
 
-MOST_THREADS = 4
+MAX_THREADS = 4
 """A picture engine shares the machine with a tracker, a sound engine and a window; more threads gain little at 256."""
 
-_SILENT = 4  # ONNX Runtime's severity "fatal": what goes wrong comes back as an exception, which we tell in our words.
+_LOG_FATAL = 4  # ONNX Runtime's severity "fatal": errors come back as exceptions, which we report in our own words.
 
 
-def options(threads: int | None = None) -> ort.SessionOptions:
-    """`threads` counts the CPU's: at most the physical cores, and MOST_THREADS unless told."""
-    chosen = ort.SessionOptions()
-    chosen.log_severity_level = _SILENT
-    chosen.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    chosen.inter_op_num_threads = 1
-    chosen.intra_op_num_threads = threads if threads is not None else min(physical_cores(), MOST_THREADS)
-    # Spinning takes a core for nothing between two frames, and is slower where the other core has work.
-    chosen.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # A file called .ort would else be taken for another format, which artifact.check does not read.
-    chosen.add_session_config_entry("session.load_model_format", "ONNX")
-    # Weights outside the arena: it grows in powers of two, and the weights never go back to it.
-    chosen.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
-    return chosen
+def session_options(threads: int | None = None) -> ort.SessionOptions:
+    """`threads` counts CPU threads; None: as many as there are physical cores, at most MAX_THREADS."""
+    options = ort.SessionOptions()
+    options.log_severity_level = _LOG_FATAL
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.inter_op_num_threads = 1
+    options.intra_op_num_threads = threads if threads is not None else min(physical_cores(), MAX_THREADS)
+    # Spinning occupies a core for nothing between two frames, and is slower where the other core has work.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # A file called .ort would else be read as another format, which model_file.check_model does not know.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    # Weights outside the arena: it grows in powers of two, and the memory of weights never goes back to it.
+    options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
+    return options
 
 
-def build(
-    path: Path, provider: Provider, provider_options: Mapping[str, str], chosen: ort.SessionOptions
+def build_session(
+    path: Path, provider: Provider, provider_options: Mapping[str, str], options: ort.SessionOptions
 ) -> ort.InferenceSession:
-    """A session on `provider`, the CPU behind it. Raises whatever ONNX Runtime raises, or RuntimeError."""
+    """A session on `provider`, with the CPU behind it. Raises whatever ONNX Runtime raises, or RuntimeError."""
     wanted: list[str | tuple[str, dict[str, str]]] = [(RUNTIME_NAMES[provider], dict(provider_options))]
     if provider != "CPU":
         wanted.append(RUNTIME_NAMES["CPU"])
     # Without ONNX Runtime's own fallback, which prints a banner and forgets the reason.
-    session = ort.InferenceSession(str(path), chosen, providers=wanted, enable_fallback=0)
+    session = ort.InferenceSession(str(path), options, providers=wanted, enable_fallback=0)
     if session.get_providers()[0] != RUNTIME_NAMES[provider]:
         raise RuntimeError(f"ONNX Runtime did not take it, and offers {', '.join(session.get_providers())}")
     return session
 
 
 def physical_cores() -> int:
-    """Cores this process may use, without counting a hyperthread as one; 1 at least."""
+    """Physical cores that this process may use: hyperthreads of one core count once; at least 1."""
     allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     cores = set()
     for cpu in allowed:
@@ -65,6 +65,6 @@ def physical_cores() -> int:
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says, for a sentence: its first line, not longer than a screen is wide."""
+    """The first line of an exception, at most 200 characters, for use in a sentence."""
     text = one_line(str(error).partition("\n")[0]) or type(error).__name__
     return text if len(text) <= 200 else f"{text[:200]}..."

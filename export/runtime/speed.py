@@ -1,6 +1,7 @@
-"""How long frozen models take, side by side: each in turn, again and again, so that what disturbs one disturbs all.
+"""How long frozen models take, side by side: they are run in turn, again and again, so that a disturbance affects all
+of them.
 
-Thread: the caller's, for as long as it takes. Free of torch.
+Thread: the calling one, which is blocked meanwhile. Free of torch.
 """
 
 from __future__ import annotations
@@ -17,22 +18,22 @@ from export.runtime.frozen_session import FrozenSession
 Inputs = Mapping[str, NDArray[Any]]
 
 
-def interleaved(
+def time_interleaved(
     sessions: Mapping[str, FrozenSession], inputs: Sequence[Inputs], rounds: int
 ) -> dict[str, NDArray[np.float64]]:
-    """Milliseconds of every run, (rounds,), by the sessions' names; all sessions read the same `inputs`."""
-    taken: dict[str, list[float]] = {name: [] for name in sessions}
+    """Milliseconds of every run, (rounds,), by the names of the sessions; all sessions read the same `inputs`."""
+    times_ms: dict[str, list[float]] = {name: [] for name in sessions}
     for session in sessions.values():
         session.warm()
-    for number in range(rounds):
-        given = inputs[number % len(inputs)]
+    for round_number in range(rounds):
+        arrays = inputs[round_number % len(inputs)]
         for name, session in sessions.items():
-            begun = time.perf_counter()
-            session.run(**given)
-            taken[name].append(1000 * (time.perf_counter() - begun))
-    return {name: np.array(times, np.float64) for name, times in taken.items()}
+            started = time.perf_counter()
+            session.run(**arrays)
+            times_ms[name].append(1000 * (time.perf_counter() - started))
+    return {name: np.array(times, np.float64) for name, times in times_ms.items()}
 
 
-def ratio(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """How long `one` takes of what `other` takes: the median over the rounds, of which each compares neighbours."""
+def median_ratio(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """How long `one` takes relative to `other`: the median of the ratios of neighbouring runs, one a round."""
     return float(np.median(one / other))

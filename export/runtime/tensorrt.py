@@ -1,16 +1,16 @@
-"""TensorRT's engines: built ahead, kept in the user's cache folder, found again by what they were built for.
+"""TensorRT engines: built ahead, kept in the user's cache folder, found again by what they were built for.
 
 An engine belongs to one model, one kind of GPU and one version of TensorRT and of ONNX Runtime: these are its key, and
-with another key it is another engine. It lies there as ONNX Runtime's context model and the engine it names, which
-load in a second where building takes minutes; beside them what we know about it. It is a cache, never a frozen model:
-model_file.check refuses one, the folder may be deleted at any time, and a file that is not as it was written is thrown
-away with its engine before TensorRT reads it.
+another key means another engine. It is stored as ONNX Runtime's context model and the engine that the model names,
+which load in a second where building takes minutes; facts.json beside them says what is known about it. It is a cache,
+never a frozen model: model_file.check_model refuses one, the folder may be deleted at any time, and when a file differs
+from what was written, the engine is removed before TensorRT reads it.
 
     ~/.cache/guise/tensorrt/engines/KEY/     context.onnx, *.engine, facts.json
-    ~/.cache/guise/tensorrt/timing/GPU/      how long kernels took: makes the next build shorter, whatever the model
+    ~/.cache/guise/tensorrt/timing/GPU/      measured times of kernels: shortens the next build of any model
 
-Building is export.runtime.tensorrt_build's, in a process of its own: it takes gigabytes, and what it takes down is not
-the stage. Free of torch. Thread: any, best a loader.
+export.runtime.tensorrt_build builds in a process of its own: building takes gigabytes, and a crash there does not take
+down the stage. Free of torch. Thread: any, best a loader.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from export.artifact.manifest import Manifest
 from export.runtime import providers
 from export.runtime.cuda import CudaSession
 from export.runtime.frozen_session import Arithmetic
-from export.runtime.session_options import build, options
+from export.runtime.session_options import build_session, session_options
 
 CONTEXT = "context.onnx"
 FACTS = "facts.json"
-_BROKEN_TIMES = re.compile("timing cache|ended with signal")
-"""What TensorRT's provider says of a timing cache it cannot read, and what a library that reads one may do."""
+_BROKEN_TIMING_CACHE = re.compile("timing cache|ended with signal")
+"""What TensorRT's provider reports of a timing cache that it cannot read, or how a library that reads one may end."""
 
 
 class NotBuilt(Exception):
@@ -47,12 +47,12 @@ class NotBuilt(Exception):
 
 
 class EngineKey(BaseModel):
-    """What an engine was built for. The driver is not part of it: TensorRT's engines outlive drivers."""
+    """What an engine was built for. The driver is not part of it: TensorRT engines outlive drivers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str
-    """SHA-256 of the frozen model, which says its precision too."""
+    """SHA-256 of the frozen model, whose manifest also gives the precision."""
     gpu: str
     capability: str
     tensorrt: int
@@ -65,25 +65,25 @@ class EngineKey(BaseModel):
         return cache_folder() / "engines" / name
 
     @property
-    def timing(self) -> Path:
+    def timing_folder(self) -> Path:
         card = re.sub(r"[^A-Za-z0-9]+", "-", self.gpu)
         return cache_folder() / "timing" / f"{card}-{self.capability}-{self.tensorrt}"
 
 
 class EngineTrial(BaseModel):
-    """What the building process found out about its engine."""
+    """What the building process measured of its engine."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     load_s: float
     """From the context model to a warmed session."""
     difference: float
-    """The largest to the CPU's answers, in 1/255."""
+    """The largest from the CPU's output, in 1/255."""
     arithmetic: Arithmetic
 
 
 class Engine(BaseModel):
-    """An engine and what is known about it; facts.json."""
+    """An engine and what is known about it; the content of facts.json."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -104,10 +104,11 @@ def cache_folder() -> Path:
 
 
 def engine_key(path: Path) -> EngineKey:
-    """Only where providers.why_not("TensorRT") is None."""
+    """The key for the frozen model at `path` on this machine. Call only where providers.unavailable_reason("TensorRT")
+    is None."""
     card = providers.gpu()
     return EngineKey(
-        model=model_file.digest(path),
+        model=model_file.file_digest(path),
         gpu=card.name,
         capability=card.capability,
         tensorrt=providers.tensorrt_version(),
@@ -115,36 +116,39 @@ def engine_key(path: Path) -> EngineKey:
     )
 
 
-def find(key: EngineKey) -> Engine | None:
-    """The engine for `key`, every byte of it as it was written; one that is not is thrown away, and None the answer."""
+def find_engine(key: EngineKey) -> Engine | None:
+    """The engine for `key`, every byte of it as it was written; otherwise None, and a damaged engine is removed."""
     folder = key.folder
     try:
         engine = Engine.model_validate_json((folder / FACTS).read_bytes())
-        whole = engine.key == key and all(model_file.digest(folder / name) == sha for name, sha in engine.files.items())
+        intact = engine.key == key and all(
+            model_file.file_digest(folder / name) == sha for name, sha in engine.files.items()
+        )
     except (OSError, ValidationError):
-        whole = False
-    if whole:
+        intact = False
+    if intact:
         return engine
-    throw_away(key)
+    remove_engine(key)
     return None
 
 
-def throw_away(key: EngineKey) -> None:
+def remove_engine(key: EngineKey) -> None:
     shutil.rmtree(key.folder, ignore_errors=True)
 
 
-def open_built(path: Path, manifest: Manifest, *, may_build: bool) -> CudaSession:
-    """On TensorRT, from the cache; where there is nothing and it `may_build`, from what it builds, in minutes.
+def open_or_build(path: Path, manifest: Manifest, *, may_build: bool) -> CudaSession:
+    """A session on TensorRT from the cached engine; where there is none and it `may_build`, from a new one, which takes
+    minutes.
 
     Raises NotBuilt, or whatever ONNX Runtime raises.
     """
     key = engine_key(path)
-    engine = find(key)
+    engine = find_engine(key)
     if engine is not None:
         try:
             return open_engine(path, manifest, key.folder, engine.trial.arithmetic)
         except Exception:
-            throw_away(key)
+            remove_engine(key)
             if not may_build:
                 raise
     if not may_build:
@@ -154,30 +158,31 @@ def open_built(path: Path, manifest: Manifest, *, may_build: bool) -> CudaSessio
 
 
 def open_engine(path: Path, manifest: Manifest, folder: Path, arithmetic: Arithmetic) -> CudaSession:
-    """The engine in `folder`, in the place of the frozen model at `path`. Raises whatever ONNX Runtime raises."""
+    """A session of the engine in `folder`, which stands for the frozen model at `path`. Raises whatever ONNX Runtime
+    raises."""
 
-    def from_context(graph: bool) -> ort.InferenceSession:
-        chosen = options()
-        # The graph is one node, and ONNX Runtime itself advises to leave it alone.
-        chosen.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        return build(folder / CONTEXT, "TensorRT", load_options(graph=graph), chosen)
+    def build_from_context(graph: bool) -> ort.InferenceSession:
+        options = session_options()
+        # The graph is one node, and ONNX Runtime itself advises not to optimise it.
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        return build_session(folder / CONTEXT, "TensorRT", load_options(graph=graph), options)
 
-    return CudaSession(path, manifest, "TensorRT", from_context, arithmetic)
+    return CudaSession(path, manifest, "TensorRT", build_from_context, arithmetic)
 
 
 def load_options(*, graph: bool) -> dict[str, str]:
-    """For a context model."""
+    """Provider options for loading a context model."""
     return {"trt_cuda_graph_enable": "1" if graph else "0"}
 
 
 def build_options(precision: Precision, folder: Path, timing: Path) -> dict[str, str]:
-    """For building an engine and its context model into `folder`."""
+    """Provider options for building an engine and its context model into `folder`."""
     return {
-        # The engine's own path must not be given: it would have to be relative, and lies beside the context model.
+        # The path of the engine must not be given: it would have to be relative, and is that of the context model.
         "trt_engine_cache_enable": "1",
         "trt_dump_ep_context_model": "1",
         "trt_ep_context_file_path": str(folder / CONTEXT),
-        # 0: the engine beside it, which loads sooner than one inside.
+        # 0: the engine in a file beside it, which loads sooner than one inside.
         "trt_ep_context_embed_mode": "0",
         "trt_timing_cache_enable": "1",
         "trt_timing_cache_path": str(timing),
@@ -186,45 +191,47 @@ def build_options(precision: Precision, folder: Path, timing: Path) -> dict[str,
 
 
 def build_engine(path: Path) -> Engine:
-    """Builds, tries and keeps this GPU's engine for the frozen model at `path`; minutes. Raises NotBuilt."""
+    """Builds, checks and stores the engine of this GPU for the frozen model at `path`; takes minutes. Raises
+    NotBuilt."""
     key = engine_key(path)
     key.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    began = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix=".building-", dir=key.folder.parent) as workshop:
-        folder = Path(workshop) / "engine"
-        trial = _built(path, folder, key.timing)
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix=".building-", dir=key.folder.parent) as temporary:
+        folder = Path(temporary) / "engine"
+        trial = _build_and_check(path, folder, key.timing_folder)
         engine = Engine(
             key=key,
-            build_s=round(time.perf_counter() - began, 1),
+            build_s=round(time.perf_counter() - started, 1),
             trial=trial,
-            files={file.name: model_file.digest(file) for file in sorted(folder.iterdir())},
+            files={file.name: model_file.file_digest(file) for file in sorted(folder.iterdir())},
         )
         (folder / FACTS).write_text(engine.model_dump_json(indent=1), "utf-8")
-        throw_away(key)
+        remove_engine(key)
         folder.rename(key.folder)
     return engine
 
 
-def _built(path: Path, folder: Path, timing: Path) -> EngineTrial:
-    known = timing.is_dir() and any(timing.iterdir())
+def _build_and_check(path: Path, folder: Path, timing: Path) -> EngineTrial:
+    has_timings = timing.is_dir() and any(timing.iterdir())
     try:
-        return _in_a_process(path, folder, timing)
+        return _run_builder(path, folder, timing)
     except NotBuilt as error:
-        # What is known about kernels may itself be what is broken: once more without, unless it was something else.
-        if not known or not _BROKEN_TIMES.search(str(error)):
+        # The timing cache itself may be broken: once more without it, unless the error was another.
+        if not has_timings or not _BROKEN_TIMING_CACHE.search(str(error)):
             raise
     shutil.rmtree(timing, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
-    return _in_a_process(path, folder, timing)
+    return _run_builder(path, folder, timing)
 
 
-def _in_a_process(path: Path, folder: Path, timing: Path) -> EngineTrial:
-    """Runs export.runtime.tensorrt_build, and waits. Raises NotBuilt with what it says, or what it died of."""
+def _run_builder(path: Path, folder: Path, timing: Path) -> EngineTrial:
+    """Runs export.runtime.tensorrt_build and waits. Raises NotBuilt with its last line, or with the signal or code it
+    ended with."""
     folder.mkdir(mode=0o700)
     timing.mkdir(mode=0o700, parents=True, exist_ok=True)
-    house = str(Path(__file__).resolve().parents[1])
-    paths = os.pathsep.join(filter(None, [house, os.environ.get("PYTHONPATH")]))
-    # -P: a folder called export where somebody happens to work is not ours.
+    root = str(Path(__file__).resolve().parents[2])
+    paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    # -P: a folder called export in the current directory is not ours.
     command = [
         sys.executable,
         "-P",
@@ -236,18 +243,18 @@ def _in_a_process(path: Path, folder: Path, timing: Path) -> EngineTrial:
     ]
     with subprocess.Popen(
         command,
-        # Held open: it ends itself when this pipe does, so that no build outlives a killed parent.
+        # Held open: the process ends itself when this pipe closes, so that no build outlives a killed parent.
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": paths},
     ) as process:
         assert process.stdout is not None
-        said = process.stdout.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
+        last_line = process.stdout.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
     try:
-        return EngineTrial.model_validate_json(said)
+        return EngineTrial.model_validate_json(last_line)
     except ValidationError:
         pass
     if process.returncode < 0:
         raise NotBuilt(f"building its engine ended with signal {-process.returncode}")
-    raise NotBuilt(bad_model.one_line(said) or f"building its engine ended with code {process.returncode}")
+    raise NotBuilt(bad_model.one_line(last_line) or f"building its engine ended with code {process.returncode}")

@@ -1,9 +1,10 @@
-"""Builds one engine, loads it as the stage does, and holds it against the CPU: a process for export.runtime.tensorrt.
+"""Builds one engine, loads it as the stage does, and compares it with the CPU: the process that export.runtime.tensorrt
+runs.
 
     python -m export.runtime.tensorrt_build MODEL FOLDER TIMING
 
-Its last line says what it found, export.runtime.tensorrt.EngineTrial as JSON, or in plain words why there is no engine;
-its code is 0 or 1. It ends when its standard input does. Free of torch.
+Its last line is the result: export.runtime.tensorrt.EngineTrial as JSON, or one plain sentence that says why there is
+no engine. Its exit code is 0 or 1. It ends when its standard input does. Free of torch.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from export.artifact.bad_model import BadModel
 from export.artifact.manifest import Manifest
 from export.runtime import comparison
 from export.runtime.frozen_session import Arithmetic
-from export.runtime.providers import why_not
+from export.runtime.providers import unavailable_reason
 from export.runtime.session import open_session
-from export.runtime.session_options import build, first_line, options
+from export.runtime.session_options import build_session, first_line, session_options
 from export.runtime.tensorrt import CONTEXT, EngineTrial, NotBuilt, build_options, open_engine
 
 if TYPE_CHECKING:
@@ -32,11 +33,11 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Says one line and gives the exit code."""
-    threading.Thread(target=_end_with_the_parent, name="parent", daemon=True).start()
+    """Prints the line and returns the exit code."""
+    threading.Thread(target=_exit_with_parent, name="parent", daemon=True).start()
     path, folder, timing = map(Path, arguments)
     try:
-        print(try_out(path, folder, timing).model_dump_json())
+        print(build_and_check(path, folder, timing).model_dump_json())
     except (NotBuilt, BadModel) as error:
         print(error)
         return 1
@@ -46,25 +47,25 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def try_out(path: Path, folder: Path, timing: Path) -> EngineTrial:
+def build_and_check(path: Path, folder: Path, timing: Path) -> EngineTrial:
     """Builds into `folder`. Raises NotBuilt, BadModel, or whatever ONNX Runtime raises."""
-    manifest = model_file.check(path)
+    manifest = model_file.check_model(path)
     if manifest.precision == "fp32":
-        # Before a library of NVIDIA's is loaded: they read it once. TensorRT takes tf32 for fp32 else, and ONNX
+        # Before a library of NVIDIA's is loaded: they read it once. TensorRT uses tf32 for fp32 otherwise, and ONNX
         # Runtime has no option against it.
         os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
-    reason = why_not("TensorRT")
+    reason = unavailable_reason("TensorRT")
     if reason is not None:
         raise NotBuilt(reason)
-    _build(path, manifest, folder, timing)
+    _build_engine(path, manifest, folder, timing)
     arithmetic: Arithmetic = "fp32" if manifest.precision == "fp32" else "fp16"
-    began = time.perf_counter()
+    started = time.perf_counter()
     with open_engine(path, manifest, folder, arithmetic) as engine:
         engine.warm()
-        load_s = time.perf_counter() - began
-        with open_session(path, "cpu") as truth:
-            difference = comparison.largest_difference(truth, engine)
-    allowed = comparison.LARGEST[manifest.precision]
+        load_s = time.perf_counter() - started
+        with open_session(path, "cpu") as reference:
+            difference = comparison.largest_difference(reference, engine)
+    allowed = comparison.MAX_DIFFERENCE[manifest.precision]
     if not difference <= allowed:
         raise NotBuilt(
             f"the engine differs from the model by {difference:.1f}/255, where {manifest.precision} allows {allowed:g}"
@@ -72,52 +73,54 @@ def try_out(path: Path, folder: Path, timing: Path) -> EngineTrial:
     return EngineTrial(load_s=round(load_s, 2), difference=round(difference, 3), arithmetic=arithmetic)
 
 
-def _build(path: Path, manifest: Manifest, folder: Path, timing: Path) -> None:
+def _build_engine(path: Path, manifest: Manifest, folder: Path, timing: Path) -> None:
     import onnx
 
     model = onnx.load(path)
-    floats_first(model)
-    # Beside the folder and not in it: what lies in there is the engine's.
+    cast_before_transpose(model)
+    # Beside the folder and not in it: everything in the folder belongs to the engine.
     with tempfile.TemporaryDirectory(prefix="model-", dir=folder.parent) as name:
         rewritten = Path(name) / "model.onnx"
         onnx.save(model, rewritten)
         del model
-        build(rewritten, "TensorRT", build_options(manifest.precision, folder, timing), options())
+        build_session(rewritten, "TensorRT", build_options(manifest.precision, folder, timing), session_options())
     if not (folder / CONTEXT).is_file():
         raise NotBuilt("TensorRT takes a part of this model only, and an engine must be the whole of it")
 
 
-def floats_first(model: ModelProto) -> None:
-    """Turns bytes into numbers before they are moved about, where a graph moves them first; the same answer.
+def cast_before_transpose(model: ModelProto) -> None:
+    """Casts bytes to numbers before they are transposed, where a graph transposes first; the output is the same.
 
-    TensorRT takes bytes at the graph's doors alone, to be cast at once: a transposition of bytes would stay outside,
-    and what is not whole has neither a context model nor a graph.
+    TensorRT takes bytes only at the inputs of the graph, to be cast at once: a transposition of bytes would be left to
+    another provider, and a model that is not wholly TensorRT's has neither a context model nor a CUDA graph.
     """
     from onnx import TensorProto
 
     graph = model.graph
-    doors = {port.name for port in graph.input if port.type.tensor_type.elem_type == TensorProto.UINT8}
-    for move in graph.node:
-        if move.op_type != "Transpose" or move.input[0] not in doors:
+    byte_inputs = {port.name for port in graph.input if port.type.tensor_type.elem_type == TensorProto.UINT8}
+    for transpose in graph.node:
+        if transpose.op_type != "Transpose" or transpose.input[0] not in byte_inputs:
             continue
-        readers = [node for node in graph.node if move.output[0] in node.input]
+        readers = [node for node in graph.node if transpose.output[0] in node.input]
         if len(readers) == 1 and readers[0].op_type == "Cast":
-            _swap(move, readers[0])
+            _swap(transpose, readers[0])
 
 
-def _swap(move: NodeProto, cast: NodeProto) -> None:
-    """move -> cast becomes cast -> move, under the names that others read; the nodes keep their places in the list."""
-    door, between, after = move.input[0], move.output[0], cast.output[0]
-    keep = type(move)()
-    keep.CopyFrom(move)
-    move.CopyFrom(cast)
-    cast.CopyFrom(keep)
-    move.input[:], move.output[:] = [door], [between]
+def _swap(transpose: NodeProto, cast: NodeProto) -> None:
+    """transpose -> cast becomes cast -> transpose, under the names that other nodes read; the nodes keep their places
+    in the list."""
+    source, between, after = transpose.input[0], transpose.output[0], cast.output[0]
+    copy = type(transpose)()
+    copy.CopyFrom(transpose)
+    transpose.CopyFrom(cast)
+    cast.CopyFrom(copy)
+    transpose.input[:], transpose.output[:] = [source], [between]
     cast.input[:], cast.output[:] = [between], [after]
 
 
-def _end_with_the_parent() -> None:
-    # Not sys.stdin: Python aborts when it ends while a thread waits in there.
+def _exit_with_parent() -> None:
+    """Ends this process when standard input ends. Runs in a thread of its own."""
+    # Not sys.stdin: Python aborts when it exits while a thread waits in there.
     while os.read(0, 1):
         pass
     os._exit(1)

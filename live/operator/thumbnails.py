@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from export.artifact.bad_model import BadModel, one_line
 from export.artifact.manifest import Manifest
-from export.artifact.model_file import check, digest
+from export.artifact.model_file import check_model, file_digest
 
 if TYPE_CHECKING:
     from models.features.types import Picture
@@ -41,10 +41,10 @@ def make_thumbnail(path: Path, cache: Path) -> Thumbnail:
     """The look's thumbnail, from the cache or rendered now (about a second on one core), or why there is none."""
     thumbnail = Thumbnail(file=str(path), kind=None, name=path.stem, thumbnail=None, why="")
     try:
-        manifest = check(path)
+        manifest = check_model(path)
         thumbnail["kind"], thumbnail["name"] = manifest.kind, manifest.name
         if manifest.kind == "look":
-            stored = cache / f"{digest(path)}.png"
+            stored = cache / f"{file_digest(path)}.png"
             if not stored.is_file():
                 _save(_render_neutral(path, manifest), stored)
             thumbnail["thumbnail"] = str(stored)

@@ -1,8 +1,8 @@
-"""When the machine stood still: beside a long performance, to tell its standstills from ours.
+"""When the machine stood still: run beside a long performance, to tell its standstills from ours.
 
     python -m tests.bench.standstills 600
 
-A thread with real-time urgency that does nothing but ask to be woken every 2 ms; what is later than 10 ms is told.
+A thread with real-time priority that only asks to be woken every 2 ms; a delay of more than 10 ms is printed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import sys
 import time
 
-EVERY_S, TOLD_S = 0.002, 0.010
+EVERY_S, REPORTED_S = 0.002, 0.010
 
 
 def main() -> None:
@@ -19,12 +19,12 @@ def main() -> None:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     except (AttributeError, PermissionError):
         print("no real-time urgency here: other programs count, too")
-    began = time.monotonic()
-    while (asked := time.monotonic()) - began < float(sys.argv[1]):
+    started = time.monotonic()
+    while (slept_at := time.monotonic()) - started < float(sys.argv[1]):
         time.sleep(EVERY_S)
-        late = time.monotonic() - asked - EVERY_S
-        if late > TOLD_S:
-            print(f"at {asked - began:.1f} s for {1e3 * late:.1f} ms", flush=True)
+        late = time.monotonic() - slept_at - EVERY_S
+        if late > REPORTED_S:
+            print(f"at {slept_at - started:.1f} s for {1e3 * late:.1f} ms", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The GPU's bench as far as no GPU is needed: that it says so, and what it takes for the arithmetic."""
+"""The GPU benchmark as far as no GPU is needed: its refusal, and its count of multiplications."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.bench import gpu
 def test_without_a_gpu_it_says_so_in_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gpu, "why_not", lambda _: "there is no NVIDIA driver (libcuda.so.1)")
+    monkeypatch.setattr(gpu, "unavailable_reason", lambda _: "there is no NVIDIA driver (libcuda.so.1)")
     assert gpu.main([]) == 2
     assert capsys.readouterr() == ("no GPU to measure: there is no NVIDIA driver (libcuda.so.1)\n", "")
 

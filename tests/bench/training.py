@@ -2,10 +2,10 @@
 
     python -m tests.bench.training [VIDEO]
 
-Runs of a few steps each on drawn pictures, through the whole loop; the median of a step's seconds after the first ones,
-and the ratio to the run in the first line, which is what another machine can be held against. With VIDEO also the
-seconds that `guise prepare face` takes for a minute of it. How many steps a minute of footage needs is a question of
-quality, not of cost: see docs/figures.md.
+Runs of a few steps each on synthetic pictures, through the whole loop; the median of the seconds of a step after the
+first ones, and the ratio to the run in the first line, which compares across machines. With VIDEO also the seconds that
+`guise prepare face` takes for a minute of it. How many steps a minute of footage needs is a question of quality, not of
+cost: see docs/figures.md.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from models.training.train import Plan, TrainingProgress
 from tests.models.face_folders import write_face
 
 STEPS, LEFT_OUT = 12, 4
-USUAL: dict[str, Any] = {"size": 256, "ngf": 32, "batch": 2, "precision": "32-true", "devices": 1, "compile": False}
-OTHERS: tuple[dict[str, Any], ...] = (
+BASE: dict[str, Any] = {"size": 256, "ngf": 32, "batch": 2, "precision": "32-true", "devices": 1, "compile": False}
+VARIANTS: tuple[dict[str, Any], ...] = (
     {},
     {"size": 128},
     {"size": 512},
@@ -43,14 +43,14 @@ OTHERS: tuple[dict[str, Any], ...] = (
 )
 
 
-def step_s(data: Path, out: Path, way: dict[str, Any]) -> tuple[float, float]:
+def step_s(data: Path, out: Path, configuration: dict[str, Any]) -> tuple[float, float]:
     """Median seconds of a step, and seconds from the command to the end of the first one."""
-    kind = family("pix2pix")
-    options = kind.options(  # type: ignore[call-arg]
-        size=way["size"], ngf=way["ngf"], batch=way["batch"], steps=STEPS, alone=0
+    pix2pix = family("pix2pix")
+    options = pix2pix.options(  # type: ignore[call-arg]
+        size=configuration["size"], ngf=configuration["ngf"], batch=configuration["batch"], steps=STEPS, alone=0
     )
-    ways = {name: way[name] for name in ("devices", "precision", "compile")}
-    plan = Plan(kind, options, (data,), out, log_every_s=0.0, **ways)
+    plan_options = {name: configuration[name] for name in ("devices", "precision", "compile")}
+    plan = Plan(pix2pix, options, (data,), out, log_every_s=0.0, **plan_options)
     times = [time.monotonic()]
 
     def advance(_: TrainingProgress) -> None:
@@ -67,20 +67,26 @@ def main(video: Path | None) -> None:
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
         data = write_face(Path(folder) / "data", 256, pictures=40)
-        usual_s = None
-        for number, other in enumerate(OTHERS):
-            way = USUAL | other
-            taken_s, first_s = step_s(data, Path(folder) / str(number), way)
-            usual_s = usual_s or taken_s
-            samples = way["batch"] * way["devices"] / taken_s
-            cells = [*way.values(), f"{taken_s:.3f}", f"{taken_s / usual_s:.2f}", f"{samples:.1f}", f"{first_s:.0f}"]
+        base_s = None
+        for number, variant in enumerate(VARIANTS):
+            configuration = BASE | variant
+            step_seconds, first_s = step_s(data, Path(folder) / str(number), configuration)
+            base_s = base_s or step_seconds
+            samples = configuration["batch"] * configuration["devices"] / step_seconds
+            cells = [
+                *configuration.values(),
+                f"{step_seconds:.3f}",
+                f"{step_seconds / base_s:.2f}",
+                f"{samples:.1f}",
+                f"{first_s:.0f}",
+            ]
             print(f"| {' | '.join(map(str, cells))} |", flush=True)
         if video is not None:
             with av.open(str(video)) as movie:
                 minutes = float(movie.duration or 0) / av.time_base / 60
-            begun = time.monotonic()
+            started = time.monotonic()
             prepare_face([video], Path(folder) / "prepared", None, FaceOptions(), lambda *_: None)
-            print(f"\nprepare: {(time.monotonic() - begun) / minutes:.0f} s for a minute of {video.name}")
+            print(f"\nprepare: {(time.monotonic() - started) / minutes:.0f} s for a minute of {video.name}")
 
 
 if __name__ == "__main__":

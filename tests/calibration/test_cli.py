@@ -1,15 +1,15 @@
-"""The verbs of the top floor: exit codes and one clear line, and the doctor's JSON."""
+"""The verbs of the top layer: exit codes and one clear line, and the doctor's JSON."""
 
 from __future__ import annotations
 
+import inspect
 import json
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import guise
-from calibration.bench import BENCHES
+from calibration.bench.registry import BENCHMARKS, load_benchmark
 from calibration.doctor import Finding, as_json, examine, healthy
 
 
@@ -76,14 +76,14 @@ def test_one_broken_library_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> No
 def test_bench_lists_its_measurements(capsys: pytest.CaptureFixture[str]) -> None:
     assert guise.main(["bench", "--help"]) == 0
     told = capsys.readouterr().out
-    for name in BENCHES:
+    for name in BENCHMARKS:
         assert name in told
 
 
 def test_every_measurement_is_where_it_is_said_to_be() -> None:
-    for bench in BENCHES.values():
-        module, function = bench.where.split(":")
-        assert callable(getattr(import_module(module), function))
+    for name in BENCHMARKS:
+        run = load_benchmark(name).run
+        assert list(inspect.signature(run).parameters) == ["options"]
 
 
 @pytest.mark.parametrize(
@@ -117,13 +117,11 @@ def test_bad_input_is_one_line_and_code_2(
 
 def test_quick_and_named_measurements(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ran: list[str] = []
-    for name, bench in BENCHES.items():
-        monkeypatch.setattr(
-            import_module(bench.where.split(":")[0]), "run", lambda _, name=name: ran.append(name) or {"n": name}
-        )
+    for name in BENCHMARKS:
+        monkeypatch.setattr(load_benchmark(name), "run", lambda _, name=name: ran.append(name) or {"n": name})
     assert guise.main(["bench"]) == 0
     assert ran == ["speed", "cue", "faces", "start"]
     ran.clear()
     assert guise.main(["bench", "all", "--json", str(tmp_path / "out.json")]) == 0
-    assert ran == list(BENCHES)
+    assert ran == list(BENCHMARKS)
     assert json.loads((tmp_path / "out.json").read_text("utf-8"))["memory"] == {"n": "memory"}

@@ -18,13 +18,13 @@ from tests.export.tiny_look import look_fields, look_model
 def look(tmp_path: Path) -> Path:
     """A valid frozen look."""
     path = tmp_path / "porcelain.onnx"
-    model_file.write(path, look_model(), Manifest(**look_fields()))
+    model_file.write_model(path, look_model(), Manifest(**look_fields()))
     return path
 
 
 @pytest.fixture
 def forged(tmp_path: Path) -> Callable[[ModelProto, str | None], Path]:
-    """Writes any model with any text as its manifest, without the checks of model_file.write."""
+    """Writes any model with any text as its manifest, without the checks of model_file.write_model."""
 
     def forge(model: ModelProto, manifest: str | None) -> Path:
         path = tmp_path / "forged.onnx"

@@ -1,4 +1,4 @@
-"""A look of some kilobytes, made by onnx alone: it inverts the lines."""
+"""A look of some kilobytes, built with onnx alone: it inverts the lines."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def look_model() -> ModelProto:
 
 
 def target_facts(size: int) -> dict[str, Any]:
-    """A face's geometry that is no face: enough for a manifest and for drawing."""
+    """The geometry of a synthetic face: enough for a manifest and for drawing."""
     around = np.linspace(0, 2 * np.pi, 68)
     neutral = size * np.stack([0.5 + 0.3 * np.cos(around), 0.5 + 0.4 * np.sin(around)], 1)
     return {

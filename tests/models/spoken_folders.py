@@ -101,5 +101,5 @@ def write_teacher(out: Path, louder: float = 0.0) -> Path:
     constants = [numpy_helper.from_array(value, name) for name, value in numbers.items()]
     graph = helper.make_graph(nodes, "teacher", described("inputs"), described("outputs"), constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    model_file.write(out, model, Manifest.model_validate_json(json.dumps(fields), strict=True))
+    model_file.write_model(out, model, Manifest.model_validate_json(json.dumps(fields), strict=True))
     return out

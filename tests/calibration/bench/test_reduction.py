@@ -1,10 +1,11 @@
-"""The reduction bench: every size and precision is there, held against the classic one of the same run."""
+"""The reduction benchmark: every size and precision is there, compared with the classic one of the same run."""
 
 from __future__ import annotations
 
 import pytest
 
-from calibration.bench import BenchOptions, reduction
+from calibration.bench import reduction
+from calibration.bench.benchmark import BenchOptions
 
 
 def test_every_look_is_measured_against_the_classic_one(

@@ -1,4 +1,4 @@
-"""Which voice of which run speaks for whom, in the table of trained families."""
+"""Which voice of which run is used for which conversion, in the table of trained families."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from calibration.bench import CannotMeasure, voice_families
+from calibration.bench import voice_families
+from calibration.bench.benchmark import NotMeasured
 from calibration.bench.voice_families import FAMILIES, FamilyVoice, train_families
 from models.training.registry import FAMILIES as REGISTERED
 
@@ -15,11 +16,11 @@ SPEAKERS = {name: [Path(f"{name}.flac")] for name in ("anna", "ben", "carl")}
 
 @pytest.fixture
 def verbs(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """What was asked of `guise`; nothing is done but that files are there."""
-    asked: list[list[str]] = []
+    """The verbs that were run; nothing is done but creating their files."""
+    calls: list[list[str]] = []
 
     def verb(*arguments: str) -> None:
-        asked.append(list(arguments))
+        calls.append(list(arguments))
         out = Path(arguments[arguments.index("--out") + 1])
         if arguments[0] == "export":
             out.touch()
@@ -27,8 +28,8 @@ def verbs(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         out.mkdir(parents=True, exist_ok=True)
         (out / ("dataset.json" if arguments[0] == "prepare" else "run.json")).touch()
 
-    monkeypatch.setattr(voice_families, "_verb", verb)
-    return asked
+    monkeypatch.setattr(voice_families, "run_verb", verb)
+    return calls
 
 
 def test_each_conversion_has_the_run_that_knows_both(verbs: list[list[str]], tmp_path: Path) -> None:
@@ -57,5 +58,5 @@ def test_what_is_there_is_kept_and_what_was_begun_is_gone_on_with(verbs: list[li
 
 
 def test_a_verb_that_refuses_ends_it_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(CannotMeasure, match="`guise prepare` ended with code 2"):
+    with pytest.raises(NotMeasured, match="`guise prepare` ended with code 2"):
         dict(train_families(tmp_path, 1.0, {"anna": [tmp_path / "nothing.flac"], "ben": [tmp_path / "none.flac"]}))

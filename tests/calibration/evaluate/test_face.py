@@ -1,4 +1,4 @@
-"""What a look is worth: each measure on pictures and points whose answer is known."""
+"""The metrics of a look on pictures and points with known results."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pytest
 
 from calibration.bench.unet import moving_face, plain_face
 from export.metrics.face import (
-    FaceMeter,
-    aligned_cut,
+    FaceAnalyzer,
+    aligned_crop,
     aligned_points,
     expression_error,
     flicker,
     identity_distance,
     l1,
     mean_descriptor,
-    openings_agreement,
+    openings_fit,
     picture_change,
     points_change,
     sharpness,
@@ -63,33 +63,33 @@ def test_openings_are_followed_in_part() -> None:
             mouth = face.copy()
             mouth[[65, 66, 67]] += [0, share * (i % 10)]
             points.append(mouth)
-    agreed = openings_agreement(found, asked)
+    agreed = openings_fit(found, asked)
     assert agreed["mouth"]["correlation"] == pytest.approx(1, abs=1e-3)
     assert agreed["mouth"]["gain"] == pytest.approx(0.5, abs=1e-3)
     assert agreed["left_eye"] == {"correlation": None, "gain": None}, "the eyes kept still"
 
 
-def test_identity_with_oneself_is_nothing() -> None:
+def test_identity_distance_to_oneself_is_zero() -> None:
     own = np.arange(128.0)
     assert identity_distance(own, mean_descriptor([own, own])) == 0
     with pytest.raises(ValueError, match="no face"):
         mean_descriptor([])
 
 
-def test_the_aligned_cut_lays_neutral_on_neutral() -> None:
+def test_the_aligned_crop_maps_neutral_to_neutral() -> None:
     target = plain_face(256)
     performer = (plain_face(256) * 1.7 + [40, 12]).astype(np.float32)
     assert np.abs(aligned_points(performer, performer, target) - target).max() < 0.01
     frame = np.zeros((560, 640, 3), np.uint8)
     x, y = np.rint(performer[30]).astype(int)
     frame[y - 4 : y + 5, x - 4 : x + 5] = 255
-    cut = aligned_cut(frame, performer, target, 256)
+    cut = aligned_crop(frame, performer, target, 256)
     ys, xs = np.nonzero(cut[..., 0] > 60)
     assert np.abs([xs.mean(), ys.mean()] - target[30]).max() < 0.6
 
 
-def test_retargeting_oneself_asks_for_what_the_aligned_cut_shows() -> None:
-    """So that SSIM compares a generated picture with the real one it should have been."""
+def test_retargeting_to_oneself_gives_the_points_of_the_aligned_crop() -> None:
+    """So that SSIM compares a generated picture with the real one it should match."""
     clip = moving_face(256)
     retarget = Retarget(target_facts(clip))
     performer = (retarget.neutral * 1.3 + [30, 20]).astype(np.float32)
@@ -98,18 +98,18 @@ def test_retargeting_oneself_asks_for_what_the_aligned_cut_shows() -> None:
     assert np.abs(asked - aligned_points(points, performer, retarget.neutral)).mean() < 1.5
 
 
-def test_a_man_is_himself_and_nobody_is_nobody(footage: Path) -> None:
+def test_descriptors_of_two_people_and_of_no_face(footage: Path) -> None:
     from live.picture.sources.movie_frames import FileFrames
 
-    meter = FaceMeter()
+    analyzer = FaceAnalyzer()
     picture = next(iter(FileFrames(footage / "talkerF_man_glasses_8s.mp4"))).picture
     other = next(iter(FileFrames(footage / "talkerC_woman_expressions_33s.mp4"))).picture
-    his, hers = meter.descriptor(picture), meter.descriptor(other)
+    his, hers = analyzer.describe(picture), analyzer.describe(other)
     assert his is not None
     assert hers is not None
     assert identity_distance(his, mean_descriptor([his])) == 0
     assert identity_distance(his, hers) > 0.5
-    both = meter.both(picture)
+    both = analyzer.find_and_describe(picture)
     assert both is not None
-    assert expression_error(both[0], meter.points(picture)) == 0
-    assert meter.descriptor(np.zeros((200, 200, 3), np.uint8)) is None
+    assert expression_error(both[0], analyzer.find_points(picture)) == 0
+    assert analyzer.describe(np.zeros((200, 200, 3), np.uint8)) is None

@@ -1,4 +1,4 @@
-"""`guise evaluate face` on real footage: figures, movie and sheet mean what they say; bad input is refused."""
+"""`guise evaluate face` on real footage: metrics, movie and sheet; bad input is refused."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def evaluated(out: Path, *arguments: str) -> tuple[int, dict]:
 
 
 def test_a_look_is_measured_on_footage(footage: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The fictional character is nobody filmed; the man's own footage, as target, is known to be his."""
+    """The fictional character is none of the people filmed; the man's own footage, as target, is recognised as his
+    own."""
     he = part(footage / "talkerA_webcam_second_30s.mp4", tmp_path / "he.mp4", 0, 12)
     again = part(footage / "talkerA_webcam_second_30s.mp4", tmp_path / "again.mp4", 60, 12)
     other = part(footage / "talkerF_man_glasses_8s.mp4", tmp_path / "other.mp4", 0, 12)

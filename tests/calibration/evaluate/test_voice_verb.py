@@ -1,4 +1,4 @@
-"""`guise evaluate voice` on real speech, its files and figures; whatever is no speech is refused in one line."""
+"""`guise evaluate voice` on real speech, its files and metrics; input that is no speech is refused in one line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import soundfile
 import soxr
 
 import guise
-from calibration.bench import voices
+from calibration.bench.statistics_voices import freeze_statistics
 from models.prepare.voice import features_of
 
 
@@ -28,7 +28,7 @@ def evaluated(out: Path, voice: str, said: list[str], *more: str) -> dict[str, A
 
 
 def strictly(text: str) -> dict[str, Any]:
-    """JSON knows no NaN."""
+    """JSON has no NaN."""
 
     def refuse(what: str) -> None:
         raise AssertionError(f"{what} in figures.json")
@@ -52,7 +52,7 @@ def targets(paths: list[str]) -> list[str]:
 def test_a_preset_on_two_sentences(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("calibration.measure.recordings._FEWEST_POINTS", 40)
+    monkeypatch.setattr("calibration.measure.recordings._MIN_POINTS", 40)
     said = [cut(path, tmp_path / Path(path).name, 3) for path in speech(data, "p226_0*.wav", 2)]
     whom = [cut(path, tmp_path / Path(path).name, 4) for path in speech(data, "p225_0*.wav", 4)]
     metrics = evaluated(tmp_path / "heard", "monotone", said, *targets(whom))
@@ -108,7 +108,7 @@ def test_what_cannot_be_evaluated_is_refused_in_one_line(
 
 
 def test_recordings_of_any_kind_are_measured_alike(data: Path, tmp_path: Path) -> None:
-    """Stereo, a telephone's rate, a studio's; spaces and Korean letters; music gives figures, no nonsense."""
+    """Stereo, a telephone's rate, a studio's; spaces and Korean letters; music gives valid metrics."""
     (good,) = speech(data, "p226_003.wav", 1)
     where = tmp_path / "우리 녹음"
     said = [
@@ -131,7 +131,7 @@ def test_recordings_of_any_kind_are_measured_alike(data: Path, tmp_path: Path) -
     assert metrics["mcd_db"] is None, "no names that tell the words"
 
 
-def test_a_voice_that_says_nothing_is_measured(data: Path, tmp_path: Path) -> None:
+def test_a_silent_voice_is_measured(data: Path, tmp_path: Path) -> None:
     (good,) = speech(data, "p226_003.wav", 1)
     said = cut(good, tmp_path / "a_003.wav", 1.5)
     metrics = evaluated(tmp_path / "heard", "silence", [said], "--target", good)
@@ -158,30 +158,30 @@ def test_several_voices_are_measured_and_drawn_together(data: Path, tmp_path: Pa
 
 def test_checkpoints_are_drawn_by_their_steps(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    from calibration.evaluate import voices as evaluate_voices
+    from calibration.evaluate import compare_voices
 
-    metrics = dict.fromkeys(evaluate_voices.PANELS, 0.5) | {"prdc_of_target": None}
+    metrics = dict.fromkeys(compare_voices.PANELS, 0.5) | {"prdc_of_target": None}
     for steps in ({"a": 100, "b": 900}, {"a": 100, "b": 100}, {"a": None, "b": 5}):
-        evaluate_voices.plot({name: metrics | {"steps": at} for name, at in steps.items()}, tmp_path / f"{steps}.png")
+        compare_voices.plot({name: metrics | {"steps": at} for name, at in steps.items()}, tmp_path / f"{steps}.png")
     pictures = [path.read_bytes() for path in tmp_path.iterdir()]
     assert len(set(pictures)) == 2, "by steps where they tell voices apart, else by name"
 
 
-def test_checkpoints_kept_further_and_further_apart_are_drawn_as_far_apart() -> None:
+def test_checkpoints_further_and_further_apart_get_a_logarithmic_scale() -> None:
     pytest.importorskip("matplotlib")
     from matplotlib.figure import Figure
 
-    from calibration.evaluate import voices as evaluate_voices
+    from calibration.evaluate import compare_voices
 
     for steps, scale in (((100, 500), "linear"), ((100, 500, 2000), "log"), ((0, 500, 2000), "linear")):
         axes = Figure().subplots()
         found = {f"after {at}": {"stoi": 0.5, "steps": at, "prdc_of_target": None} for at in steps}
-        evaluate_voices._panel(axes, found, "stoi")
+        compare_voices._panel(axes, found, "stoi")
         assert axes.get_xscale() == scale
 
 
 @pytest.mark.slow
-def test_a_voice_that_knows_its_target_is_also_heard_on_him(
+def test_a_voice_with_a_known_target_is_also_measured_on_the_target(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Slow: `make slow PYTEST_ARGS=tests/calibration/evaluate/test_voice_verb.py`."""
@@ -189,7 +189,7 @@ def test_a_voice_that_knows_its_target_is_also_heard_on_him(
     whom = speech(data, "p225_0*.wav", 2)
     said = cut(speech(data, "p226_003.wav", 1)[0], tmp_path / "p226_003.wav", 2)
     learned = [[features_of(soundfile.read(path)[0], 16_000)] for path in (*whom, said, said)]
-    frozen, *_ = voices.freeze_statistics(tmp_path, learned)
+    frozen, *_ = freeze_statistics(tmp_path, dict(zip(("1688", "1998", "2414", "533"), learned, strict=True)), 16_000)
     metrics = evaluated(tmp_path / "heard", str(frozen), [said], "--source", "3", *targets(whom))
     assert metrics["steps"] == 1
     assert 0 < metrics["reconstruction_db"] < metrics["mcd_db"]
@@ -201,7 +201,7 @@ def test_a_voice_that_knows_its_target_is_also_heard_on_him(
     assert "knows 4 speakers" in capsys.readouterr().err
 
 
-def test_nothing_is_written_over(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_overwritten(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (good,) = speech(data, "p226_003.wav", 1)
     mine = cut(good, tmp_path / "mine.wav", 1)
     twin = cut(good, tmp_path / "twin" / "mine.wav", 1)

@@ -1,4 +1,4 @@
-"""A listening test: what is asked of whom, what is kept, and the page that does it."""
+"""A listening test from the page to the ranks: what is served, what is kept, and what is refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 import soundfile
 
 import guise
-from calibration.listening.listening_test import Listening, NoTest, read_ranks
+from calibration.listening.listening_test import BadListeningTest, ListeningTest, read_ranks
 from calibration.listening.server import ListeningServer
 
 
@@ -31,7 +31,7 @@ def folders(where: Path, *systems: str, trials: tuple[str, ...] = ("one", "two",
 
 
 @contextmanager
-def served(test: Listening) -> Iterator[ListeningServer]:
+def served(test: ListeningTest) -> Iterator[ListeningServer]:
     with ListeningServer(test, "Who </script> is it?") as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -56,14 +56,14 @@ def ask(
 
 
 def arrived(server: ListeningServer) -> dict:
-    """What a new listener's page is told."""
+    """The data of a new listener's page."""
     status, _, headers = ask(server, "/")
     assert status == 303
     status, page, headers = ask(server, headers["Location"])
     assert status == 200
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     assert page.count(b"</script>") == 1
-    found = re.search(rb"const told = (\{.*\});", page)
+    found = re.search(rb"const data = (\{.*\});", page)
     assert found
     return json.loads(found[1])
 
@@ -71,7 +71,7 @@ def arrived(server: ListeningServer) -> dict:
 def test_a_listener_ranks_all_and_each_is_saved_as_it_comes(tmp_path: Path) -> None:
     systems = folders(tmp_path, "우리 voice", "theirs", "real")
     out = tmp_path / "a test"
-    test = Listening(systems, out)
+    test = ListeningTest(systems, out)
     with served(test) as server:
         told = arrived(server)
         assert "우리" not in json.dumps(told, ensure_ascii=False)
@@ -99,7 +99,7 @@ def test_a_listener_ranks_all_and_each_is_saved_as_it_comes(tmp_path: Path) -> N
 
 
 def test_nothing_but_the_test_is_served_and_nothing_but_its_ranks_are_taken(tmp_path: Path) -> None:
-    test = Listening(folders(tmp_path, "a", "b"), tmp_path / "out")
+    test = ListeningTest(folders(tmp_path, "a", "b"), tmp_path / "out")
     with served(test) as server:
         assert server.server_address[0] == "127.0.0.1"
         told = arrived(server)
@@ -121,9 +121,9 @@ def test_nothing_but_the_test_is_served_and_nothing_but_its_ranks_are_taken(tmp_
         assert read_ranks(tmp_path / "out") == []
 
 
-def test_each_listener_has_an_order_of_his_own(tmp_path: Path) -> None:
-    test = Listening(folders(tmp_path, "a", "b", "c"), tmp_path / "out")
-    listeners = [test.listener(test.arrive()) for _ in range(20)]
+def test_each_listener_has_another_order(tmp_path: Path) -> None:
+    test = ListeningTest(folders(tmp_path, "a", "b", "c"), tmp_path / "out")
+    listeners = [test.listener(test.add_listener()) for _ in range(20)]
     assert len({tuple(t.name for t in someone.trials) for someone in listeners if someone}) > 1
     assert len({t.systems for someone in listeners if someone for t in someone.trials}) == 6
 
@@ -131,19 +131,19 @@ def test_each_listener_has_an_order_of_his_own(tmp_path: Path) -> None:
 def test_a_row_that_a_crash_cut_short_costs_that_trial_alone(tmp_path: Path) -> None:
     systems, out = folders(tmp_path, "a", "b"), tmp_path / "out"
     for _ in range(2):
-        test = Listening(systems, out)
-        someone = test.arrive()
+        test = ListeningTest(systems, out)
+        someone = test.add_listener()
         listener = test.listener(someone)
         assert listener
-        assert test.rank(someone, 0, listener.trials[0].sounds)
+        assert test.save_ranking(someone, 0, listener.trials[0].sounds)
         with (out / "ranks.csv").open("a") as file:
             file.write("2026-01-01T00:00:00+00:00,xyz,one,a,1,1\n2026-01-01T00:00:00+00:00,xyz,on")
     rows = read_ranks(out)
     assert len(rows) == 4
     assert "xyz" not in {row["listener"] for row in rows}
     folders(tmp_path / "else", "a", "c")
-    with pytest.raises(NoTest, match="name another folder"):
-        Listening([tmp_path / "else" / "a", tmp_path / "else" / "c"], out)
+    with pytest.raises(BadListeningTest, match="name another folder"):
+        ListeningTest([tmp_path / "else" / "a", tmp_path / "else" / "c"], out)
 
 
 def test_what_is_no_test_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""What a listening test found: means, intervals that mean something, a picture."""
+"""The result of a listening test: means, valid intervals, a picture."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import guise
 from calibration.listening import result as module
 from calibration.listening.listening_test import COLUMNS, RANKS
-from calibration.listening.result import listening_result
+from calibration.listening.result import read_result
 
 
 def written(out: Path, said: dict[str, list[tuple[int, ...]]], systems: tuple[str, ...]) -> Path:
@@ -28,7 +28,7 @@ def written(out: Path, said: dict[str, list[tuple[int, ...]]], systems: tuple[st
 
 def test_mean_ranks_are_of_listeners_and_the_best_comes_first(tmp_path: Path) -> None:
     said = {"x": [(1, 2, 3)] * 9, "y": [(2, 1, 3)]}
-    found = listening_result(written(tmp_path, said, ("b", "a", "c")))
+    found = read_result(written(tmp_path, said, ("b", "a", "c")))
     assert (found.listeners, found.trials) == (2, 10)
     assert list(found.ranks) == ["a", "b", "c"]
     assert found.ranks["a"] == (1.5, 1, 2), "two who disagree are no certainty, however often one of them said it"
@@ -41,7 +41,7 @@ def test_an_interval_holds_the_truth_about_19_times_in_20(tmp_path: Path, monkey
     held = 0
     for number in range(40):
         said = {str(i): [(1, 2) if chance.random() < 0.7 else (2, 1) for _ in range(6)] for i in range(16)}
-        mean, low, high = listening_result(written(tmp_path / str(number), said, ("a", "b"))).ranks["a"]
+        mean, low, high = read_result(written(tmp_path / str(number), said, ("a", "b"))).ranks["a"]
         assert low <= mean <= high
         held += low <= 1.3 <= high
     assert 34 <= held <= 40

@@ -1,4 +1,4 @@
-"""Slopes and opening ranges, on numbers whose answer is known."""
+"""Slopes and opening ranges, on numbers with known results."""
 
 from __future__ import annotations
 

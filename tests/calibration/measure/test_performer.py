@@ -12,7 +12,7 @@ from live.show.profile import in_pixels, read_profile
 from models.features.face_points import eye_distance
 
 
-def test_a_man_on_film_gets_a_profile(footage: Path, tmp_path: Path) -> None:
+def test_a_movie_of_a_face_gives_a_profile(footage: Path, tmp_path: Path) -> None:
     out = tmp_path / "man.toml"
     camera = str(footage / "talkerF_man_glasses_8s.mp4")
     assert (
@@ -30,7 +30,7 @@ def test_a_man_on_film_gets_a_profile(footage: Path, tmp_path: Path) -> None:
     assert np.isfinite(profile.neutral).all()
 
 
-def test_nobody_gets_none(footage: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_movie_without_a_face_gives_none(footage: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "nobody.toml"
     camera = str(footage / "derived_nearblack_6s.mp4")
     assert guise.main(["calibrate", "performer", "--camera", camera, "--seconds", "1", "--out", str(out)]) == 2

@@ -1,4 +1,4 @@
-"""What a frozen voice must promise, and each promise that cannot be kept refused in one line."""
+"""The rules for the manifest of a voice; each violation is refused in one line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from export.artifact.manifest import Manifest
-from export.artifact.model_file import first_complaint
+from export.artifact.model_file import first_error
 from tests.export.voice_fields import voice_fields
 
 
@@ -25,7 +25,7 @@ def test_a_voice_of_features_holds() -> None:
     assert _read(json.loads(manifest.model_dump_json())) == manifest
 
 
-def test_a_voice_may_know_nobody() -> None:
+def test_a_voice_may_have_no_speakers() -> None:
     fields = voice_fields() | {"conditioning": {}, "speakers": []}
     del fields["inputs"]["source"]
     assert _read(fields).speakers == ()
@@ -73,10 +73,10 @@ def _ports(side: str, **changes: Any) -> dict[str, Any]:
     ],
     ids=lambda value: repr(value)[:50],
 )
-def test_a_promise_that_does_not_hold(changes: dict[str, Any], said: str) -> None:
+def test_a_manifest_that_breaks_a_rule_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError) as refused:
         _read(voice_fields() | changes)
-    line = first_complaint(refused.value)
+    line = first_error(refused.value)
     assert said in line
     assert "\n" not in line
 
@@ -103,7 +103,7 @@ def test_sound_in_and_sound_out() -> None:
 
 
 def _filter_fields() -> dict[str, Any]:
-    """A voice that says by what filter a sound is to go."""
+    """The manifest of a voice of a filter."""
     one = {"shape": [1, 1], "dtype": "float32"}
     inputs = voice_fields()["inputs"]
     return voice_fields() | {
@@ -149,9 +149,9 @@ def test_sound_in_and_a_filter_out() -> None:
     ],
     ids=lambda value: repr(value)[:50],
 )
-def test_a_filter_that_promises_what_does_not_hold(changes: dict[str, Any], said: str) -> None:
+def test_a_filter_manifest_that_breaks_a_rule_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError) as refused:
         _read(_filter_fields() | changes)
-    line = first_complaint(refused.value)
+    line = first_error(refused.value)
     assert said in line
     assert "\n" not in line

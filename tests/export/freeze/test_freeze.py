@@ -1,4 +1,4 @@
-"""From a checkpoint to a frozen model: every family tiny, exported, held against torch; and the two verbs."""
+"""From a checkpoint to a frozen model: exported, compared with torch; and the two verbs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 import guise
 from export.artifact import model_file
 from export.freeze import verify
-from export.freeze.freeze import NotFrozen, freeze, freeze_plan, store_half, to_onnx
+from export.freeze.freeze import NotFrozen, freeze, freeze_from_plan, store_fp16, to_onnx
 from export.freeze.verify import NotFaithful
 from export.runtime.session import open_session
 from export.runtime.tensorrt import Engine, EngineKey, EngineTrial
@@ -47,12 +47,12 @@ def plan() -> FreezePlan:
     torch.manual_seed(0)
     family = Pix2Pix()
     options = family.options(**OPTIONS)
-    return family.freeze(_lively(family.networks(options, FACTS)), options, FACTS)
+    return family.freeze(_with_contrast(family.networks(options, FACTS)), options, FACTS)
 
 
 @pytest.fixture(scope="module")
 def exported(plan: FreezePlan) -> onnx.ModelProto:
-    """Exporting takes seconds: once for all tests that look at what came out."""
+    """Exporting takes seconds: once for all tests that look at the result."""
     return to_onnx(plan)
 
 
@@ -78,7 +78,7 @@ def run(tmp_path: Path) -> Path:
     """A training run of no steps, as models.training.train leaves it."""
     family = Pix2Pix()
     options = family.options(**OPTIONS)
-    networks = _lively(family.networks(options, FACTS))
+    networks = _with_contrast(family.networks(options, FACTS))
     folder = tmp_path / "run"
     checkpoint.write_run(folder, Run(family, options, FACTS, 0, "32-true", "default", "abc123"))
     state = {"step": 3, "samples_seen": 3, "seconds": 6.0}
@@ -86,17 +86,17 @@ def run(tmp_path: Path) -> Path:
     return folder
 
 
-def _lively(networks: nn.ModuleDict) -> nn.ModuleDict:
-    """Fresh weights paint everything grey: with larger last ones, a picture has contrast and parity means something."""
+def _with_contrast(networks: nn.ModuleDict) -> nn.ModuleDict:
+    """Fresh weights paint everything grey: with larger last ones a picture has contrast, and parity is meaningful."""
     for name in ("generator", "average"):
         networks[name].last[1].weight.data.mul_(20)
     return networks
 
 
-def test_a_run_becomes_one_file_that_performs_alike(run: Path, tmp_path: Path) -> None:
+def test_a_run_becomes_one_file_with_the_outputs_of_the_network(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "looks" / "anna.onnx"
     manifest = freeze(run, out, "self: Anna, signed", licence="all rights reserved")
-    assert model_file.check(out, "look") == manifest
+    assert model_file.check_model(out, "look") == manifest
     assert list(out.parent.iterdir()) == [out]
     assert (manifest.name, manifest.subject, manifest.size) == ("anna", "self: Anna, signed", 32)
     training = manifest.training
@@ -118,7 +118,7 @@ def test_a_run_becomes_one_file_that_performs_alike(run: Path, tmp_path: Path) -
         np.testing.assert_array_equal(got, session.run(lines=lines)["picture"])
 
 
-def test_the_graph_is_the_network_and_nothing_besides(plan: FreezePlan, exported: onnx.ModelProto) -> None:
+def test_the_graph_holds_nothing_but_the_network(plan: FreezePlan, exported: onnx.ModelProto) -> None:
     model = exported
     count = collections.Counter(node.op_type for node in model.graph.node)
     networks = list(plan.module.modules())
@@ -133,7 +133,7 @@ def test_the_graph_is_the_network_and_nothing_besides(plan: FreezePlan, exported
     assert count.pop("Concat") == 4
     assert set(count) <= {"Transpose", "Cast", "Mul", "Sub", "Add", "Tanh"}
     assert (count["Transpose"], count["Cast"]) == (2, 2)
-    # The exporter notes down where on this machine the code lies.
+    # The exporter notes down where the code is on this machine.
     assert str(Path.cwd()).encode() not in model.SerializeToString()
     assert b"stack_trace" not in model.SerializeToString()
 
@@ -149,8 +149,8 @@ def test_exporting_is_quiet(
 @pytest.mark.usefixtures("exported_once")
 def test_fp16_halves_the_file_and_stays_faithful(plan: FreezePlan, fields: dict[str, Any], tmp_path: Path) -> None:
     whole, half = tmp_path / "whole.onnx", tmp_path / "half.onnx"
-    freeze_plan(plan, whole, fields)
-    manifest = freeze_plan(plan, half, fields, "fp16")
+    freeze_from_plan(plan, whole, fields)
+    manifest = freeze_from_plan(plan, half, fields, "fp16")
     assert manifest.precision == "fp16"
     assert half.stat().st_size < 0.65 * whole.stat().st_size
     assert manifest.training.metrics["parity"]["mean"] <= 1  # type: ignore[index,call-overload,operator]
@@ -164,10 +164,10 @@ def test_weights_beyond_fp16_are_refused(exported: onnx.ModelProto) -> None:
     weights = next(t for t in model.graph.initializer if len(t.dims) == 4)
     weights.CopyFrom(numpy_helper.from_array(np.full(weights.dims, 1e5, np.float32), weights.name))
     with pytest.raises(NotFrozen, match="beyond what fp16 holds"):
-        store_half(model)
+        store_fp16(model)
 
 
-def test_a_model_that_says_something_else_is_not_written(
+def test_a_model_with_other_outputs_is_not_written(
     plan: FreezePlan, exported: onnx.ModelProto, fields: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def another(_: FreezePlan) -> onnx.ModelProto:
@@ -179,12 +179,12 @@ def test_a_model_that_says_something_else_is_not_written(
     monkeypatch.setattr("export.freeze.freeze.to_onnx", another)
     out = tmp_path / "look.onnx"
     with pytest.raises(NotFaithful, match="differs from the network by"):
-        freeze_plan(plan, out, fields)
+        freeze_from_plan(plan, out, fields)
     assert list(tmp_path.iterdir()) == []
 
 
 class _Voice(nn.Module):
-    """float32 sound and a speaker's number -> sound, and the state for the next block."""
+    """float32 sound and the index of a speaker -> sound, and the state for the next block."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -210,8 +210,8 @@ def test_several_inputs_and_outputs_of_a_voice(fields: dict[str, Any], tmp_path:
     }
     plan = FreezePlan(_Voice().eval(), inputs, ("converted_sound", "next_state"), known)
     out = tmp_path / "voice.onnx"
-    manifest = freeze_plan(plan, out, fields | {"kind": "voice", "family": "stargan_vc"})
-    assert model_file.check(out, "voice") == manifest
+    manifest = freeze_from_plan(plan, out, fields | {"kind": "voice", "family": "stargan_vc"})
+    assert model_file.check_model(out, "voice") == manifest
     assert manifest.inputs["speaker"].dtype == "int64"
     assert list(manifest.outputs) == ["converted_sound", "next_state"]
     # Silence, noise and babble from each of the three.
@@ -221,7 +221,7 @@ def test_several_inputs_and_outputs_of_a_voice(fields: dict[str, Any], tmp_path:
 @pytest.mark.usefixtures("exported_once")
 def test_a_nan_is_not_faithful(plan: FreezePlan, fields: dict[str, Any], tmp_path: Path) -> None:
     out = tmp_path / "look.onnx"
-    freeze_plan(plan, out, fields)
+    freeze_from_plan(plan, out, fields)
 
     class Nothing(nn.Module):
         def forward(self, lines: Tensor) -> Tensor:
@@ -240,14 +240,14 @@ def test_a_nan_is_not_faithful(plan: FreezePlan, fields: dict[str, Any], tmp_pat
         ({"name": "a\nb"}, "control characters"),
     ],
 )
-def test_what_cannot_be_frozen_as_asked(run: Path, tmp_path: Path, change: dict[str, Any], said: str) -> None:
+def test_requests_that_are_refused(run: Path, tmp_path: Path, change: dict[str, Any], said: str) -> None:
     asked: dict[str, Any] = {"subject": "fictional", "out": tmp_path / "new" / "look.onnx"} | change
     with pytest.raises(NotFrozen, match=said):
         freeze(run, **asked)
     assert not (tmp_path / "new").exists()
 
 
-def test_a_checkpoint_kept_on_the_way_is_frozen_by_its_step(
+def test_a_kept_checkpoint_is_frozen_by_its_step(
     run: Path, exported_once: None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     loaded = checkpoint.load_run(run)
@@ -257,8 +257,8 @@ def test_a_checkpoint_kept_on_the_way_is_frozen_by_its_step(
     out = tmp_path / "anna.onnx"
     arguments = ("export", run, "--out", out, "--subject", "self", "--step")
     assert _guise(capfd, *arguments, 2)[0] == 0
-    assert model_file.check(out).training.steps == 2
-    # The graph exported once has the kept weights: of others it would not be the network.
+    assert model_file.check_model(out).training.steps == 2
+    # The graph exported once has the kept weights: with others it does not match the network.
     with pytest.raises(NotFaithful):
         freeze(run, out, "self")
     code, _, err = _guise(capfd, *arguments, 1)
@@ -315,7 +315,7 @@ def test_persons_are_named_with_their_consent(
     out = tmp_path / "two.onnx"
     code, _, err = _guise(capfd, "export", run, "--out", out, "--subject", "anna=self", "--subject", "ben=signed")
     assert code == 0, err
-    assert model_file.check(out).subject == "anna=self; ben=signed"
+    assert model_file.check_model(out).subject == "anna=self; ben=signed"
 
 
 @pytest.mark.parametrize(
@@ -338,25 +338,27 @@ def test_export_refuses_in_one_line(
     assert not out.exists()
 
 
-def test_without_tensorrt_the_frozen_model_is_there_all_the_same(
+def test_without_tensorrt_the_frozen_model_is_written_nonetheless(
     run: Path, exported_once: None, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("export.runtime.providers.why_not", lambda _: "there is no NVIDIA driver (libcuda.so.1)")
+    monkeypatch.setattr(
+        "export.runtime.providers.unavailable_reason", lambda _: "there is no NVIDIA driver (libcuda.so.1)"
+    )
     out = tmp_path / "look.onnx"
     code, _, err = _guise(capfd, "export", run, "--out", out, "--subject", "self", "--tensorrt")
     assert (code, err.count("\n")) == (2, 1)
     assert "is written; its TensorRT engine is not built: there is no NVIDIA driver" in err
-    assert model_file.check(out).name == "anna"
+    assert model_file.check_model(out).name == "anna"
 
 
-def test_with_tensorrt_its_engine_is_told(
+def test_with_tensorrt_its_engine_is_reported(
     run: Path, exported_once: None, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     trial = EngineTrial(load_s=0.8, difference=1.0, arithmetic="fp32")
     key = EngineKey(model="m", gpu="NVIDIA RTX 4090", capability="8.9", tensorrt=100900, runtime="1.31.1")
     engine = Engine(key=key, build_s=73.0, trial=trial, files={})
-    monkeypatch.setattr("export.runtime.providers.why_not", lambda _: None)
+    monkeypatch.setattr("export.runtime.providers.unavailable_reason", lambda _: None)
     monkeypatch.setattr("export.runtime.tensorrt.build_engine", lambda _: engine)
     out = tmp_path / "look.onnx"
     code, said, err = _guise(capfd, "export", run, "--out", out, "--subject", "self", "--tensorrt")

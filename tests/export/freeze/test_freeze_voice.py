@@ -1,4 +1,4 @@
-"""From a run of voices to a frozen voice: the whole road by its verbs, held against torch."""
+"""From a run of voices to a frozen voice, by the verbs, compared with torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import guise
 from export.artifact import model_file
 from export.freeze import verify
 from export.freeze.verify import NotFaithful
-from export.runtime.frozen_voice import LOUDEST_FRAME, LOUDEST_USUAL, open_frozen_voice
+from export.runtime.frozen_voice import MAX_FRAME_GAIN, MAX_MEAN_GAIN, open_frozen_voice
 from export.runtime.session import open_session
 from models.features.speech import MCEPS, WorldFrames
 from models.training.checkpoint import load_run
@@ -60,8 +60,8 @@ def plan(run: Path) -> FreezePlan:
     return loaded.run.family.freeze(loaded.networks, loaded.run.options, loaded.run.facts, "ben")
 
 
-def test_the_manifest_tells_a_screen_what_it_needs(frozen: Path) -> None:
-    manifest = model_file.check(frozen, "voice")
+def test_the_manifest_has_what_a_screen_needs(frozen: Path) -> None:
+    manifest = model_file.check_model(frozen, "voice")
     assert (manifest.name, manifest.subject) == ("ben", "anna=self; ben=signed, 3 May")
     assert (manifest.sample_rate, manifest.hop, manifest.lookahead, manifest.context) == (16000, 320, 0, 0)
     assert manifest.conditioning == {"source": [UNKNOWN_SPEAKER, "anna", "ben"]}
@@ -75,19 +75,21 @@ def test_the_manifest_tells_a_screen_what_it_needs(frozen: Path) -> None:
     assert parity["cents"] < 0.5
 
 
-def test_carried_on_it_says_what_the_network_says(frozen: Path, plan: FreezePlan) -> None:
+def test_with_its_states_it_gives_the_outputs_of_the_network(frozen: Path, plan: FreezePlan) -> None:
     one = drawn_sentence(np.random.default_rng(3), 5.0, 0.2, 0.5, 400)
     columns: list[Any] = [np.asarray(x, np.float32)[None] for x in one[:3]]
-    ours = {name: np.zeros((1, width), np.float32) for name, width in STATES.items()}
-    theirs = [torch.zeros(1, width) for width in STATES.values()]
+    session_states = {name: np.zeros((1, width), np.float32) for name, width in STATES.items()}
+    network_states = [torch.zeros(1, width) for width in STATES.values()]
     moved = 0.0
     with open_session(frozen, "cpu", 1) as session, torch.no_grad():
         for begin in range(0, 400, 4):
             part = [column[:, begin : begin + 4] for column in columns]
-            wanted = plan.module(*(torch.from_numpy(p) for p in part), torch.tensor([0]), *theirs)
-            theirs = list(wanted[len(GIVES) :])
-            got = session.run(**dict(zip(("mcep", "lf0", "voiced"), part, strict=True)), source=np.array([0]), **ours)
-            ours = {name: got[f"next_{name}"].copy() for name in STATES}
+            wanted = plan.module(*(torch.from_numpy(p) for p in part), torch.tensor([0]), *network_states)
+            network_states = list(wanted[len(GIVES) :])
+            got = session.run(
+                **dict(zip(("mcep", "lf0", "voiced"), part, strict=True)), source=np.array([0]), **session_states
+            )
+            session_states = {name: got[f"next_{name}"].copy() for name in STATES}
             np.testing.assert_allclose(got["converted_mcep"], wanted[0].numpy(), atol=1e-4)
             np.testing.assert_allclose(got["converted_lf0"], wanted[1].numpy(), atol=1e-5)
             assert np.array_equal(got["converted_lf0"] > 0, part[2] > 0)
@@ -103,11 +105,11 @@ def test_fp16_is_faithful_too(run: Path, frozen: Path, tmp_path: Path, monkeypat
     out = tmp_path / "half.onnx"
     arguments = ["--target", "ben", "--subject", "anna=self", "--subject", "ben=self", "--precision", "fp16"]
     assert guise.main(["export", str(run), "--out", str(out), *arguments]) == 0
-    assert model_file.check(out).precision == "fp16"
+    assert model_file.check_model(out).precision == "fp16"
 
 
-class _Off(nn.Module):
-    """A voice, and then something done to its answers."""
+class _ChangedVoice(nn.Module):
+    """A voice whose outputs are then changed."""
 
     def __init__(self, voice: nn.Module, change: Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]) -> None:
         super().__init__()
@@ -129,17 +131,17 @@ class _Off(nn.Module):
     ],
     ids=["cepstra", "pitch", "voicing", "state", "not a number"],
 )
-def test_a_voice_that_says_something_else_is_refused(
+def test_a_voice_with_other_outputs_is_refused(
     frozen: Path, plan: FreezePlan, change: Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]], unit: str
 ) -> None:
-    other = replace(plan, module=_Off(plan.module, change).eval())
+    other = replace(plan, module=_ChangedVoice(plan.module, change).eval())
     with open_session(frozen, "cpu", 1) as session, pytest.raises(NotFaithful, match=unit) as refused:
         verify.parity(other, session)
     assert "\n" not in str(refused.value)
 
 
-def test_a_source_nobody_has_is_the_last_one(frozen: Path) -> None:
-    """Numbers come from cues: one out of range must not stop the sound."""
+def test_a_source_out_of_range_is_the_nearest_one(frozen: Path) -> None:
+    """Indices come from cues: one out of range must not stop the sound."""
     with open_session(frozen, "cpu", 1) as session:
         rest = {name: np.zeros((1, width), np.float32) for name, width in STATES.items()}
         rest |= {name: np.ones((1, 4), np.float32) for name in ("lf0", "voiced")}
@@ -152,7 +154,7 @@ def test_a_source_nobody_has_is_the_last_one(frozen: Path) -> None:
     assert not np.array_equal(answers[2], answers[3])
 
 
-def test_inspect_shows_whom_it_knows(frozen: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inspect_shows_the_speakers(frozen: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "120")
     assert guise.main(["inspect", str(frozen)]) == 0
     said = capfd.readouterr().out
@@ -184,23 +186,23 @@ def test_training_on_what_is_no_voice_is_refused(tmp_path: Path, capfd: Capture)
     assert "guise prepare voice" in capfd.readouterr().err
 
 
-def test_a_hiss_that_nobody_was_taught_is_no_blast(frozen: Path) -> None:
-    """Far from all that was learned, whatever the tilt."""
+def test_noise_unlike_all_training_data_does_not_get_loud(frozen: Path) -> None:
+    """Far from all training data, whatever the tilt."""
     mapping = open_frozen_voice(frozen, "cpu")._singers[0].mapping  # type: ignore[attr-defined]
     for tilt in (-0.02, 0.0, 0.02):
         envelope = np.exp(tilt * (np.arange(513) - 256))[None].repeat(4, 0) * 1e-3
         for f0 in (0.0, 150.0):
             said = mapping.convert(WorldFrames(np.full(4, f0), envelope, np.full((4, 513), 0.5)))
-            assert (said.envelope.sum(1) < 1.001 * LOUDEST_FRAME * envelope.sum(1)).all()
+            assert (said.envelope.sum(1) < 1.001 * MAX_FRAME_GAIN * envelope.sum(1)).all()
 
 
-def test_speech_that_would_be_louder_throughout_is_not(frozen: Path) -> None:
+def test_speech_that_would_be_louder_throughout_is_limited(frozen: Path) -> None:
     mapping = open_frozen_voice(frozen, "cpu")._singers[0].mapping  # type: ignore[attr-defined]
-    mapping._change = lambda mcep, converted: 5.0
+    mapping._envelope_change = lambda mcep, converted: 5.0
     spoken, said = 0.0, 0.0
     for hop in range(300):
         envelope = np.full((4, 513), 1e-3 * (1 + hop % 7))
         heard = mapping.convert(WorldFrames(np.full(4, 150.0), envelope, np.full((4, 513), 0.5)))
         spoken, said = spoken + envelope.sum(), said + heard.envelope.sum()
-    assert 0.9 * LOUDEST_USUAL < said / spoken < 1.1 * LOUDEST_USUAL
-    assert LOUDEST_USUAL < LOUDEST_FRAME
+    assert 0.9 * MAX_MEAN_GAIN < said / spoken < 1.1 * MAX_MEAN_GAIN
+    assert MAX_MEAN_GAIN < MAX_FRAME_GAIN

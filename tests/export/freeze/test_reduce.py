@@ -1,4 +1,4 @@
-"""A look in every size: the files are what the table says of them, and int8 is there only where it is sooner."""
+"""A look in every size: the files are as the table says, and int8 is there only where it is faster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from export.freeze.freeze import NotFaster, NotFrozen, freeze, to_onnx
 from export.freeze.reduce import reduce
 from export.freeze.verify import BOUNDS
 from export.runtime.session import open_session
-from export.runtime.speed import interleaved, ratio
+from export.runtime.speed import median_ratio, time_interleaved
 from models.families.pix2pix import Pix2Pix
 from models.training import checkpoint
 from models.training.checkpoint import Run
@@ -83,22 +83,22 @@ def exports() -> dict[int, onnx.ModelProto]:
 
 
 @pytest.fixture
-def sooner(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A network of some kilobytes gains nothing by int8; whether a large one does is the machine's affair."""
+def int8_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network of some kilobytes gains nothing by int8; whether a large one does depends on the machine."""
     monkeypatch.setattr("export.freeze.freeze.MAX_TIME_RATIO", np.inf)
-    monkeypatch.setattr("export.freeze.reduce.ROUNDS", 5)
+    monkeypatch.setattr("export.freeze.reduce.TIMED_ROUNDS", 5)
 
 
 @pytest.fixture
-def never_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+def int8_is_not_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("export.freeze.freeze.MAX_TIME_RATIO", 0.0)
 
 
-@pytest.mark.usefixtures("sooner")
+@pytest.mark.usefixtures("int8_is_faster")
 def test_int8_differs_by_what_is_stated(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "look.onnx"
     manifest = freeze(run, out, "fictional", "int8")
-    assert model_file.check(out, "look") == manifest
+    assert model_file.check_model(out, "look") == manifest
     assert manifest.precision == "int8"
     parity = manifest.training.metrics["parity"]
     assert 0 < parity["mean"] <= BOUNDS["int8"].mean  # type: ignore[index,call-overload,operator]
@@ -109,15 +109,15 @@ def test_int8_differs_by_what_is_stated(run: Path, tmp_path: Path) -> None:
     assert {node.domain for node in graph.node} <= {"", "ai.onnx"}
 
 
-@pytest.mark.usefixtures("never_sooner")
-def test_int8_that_gains_nothing_is_not_written(run: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("int8_is_not_faster")
+def test_int8_that_is_not_faster_is_not_written(run: Path, tmp_path: Path) -> None:
     with pytest.raises(NotFaster, match=r"not faster on this machine: \d+\.\d ms against \d+\.\d ms in fp32"):
         freeze(run, tmp_path / "new" / "look.onnx", "fictional", "int8")
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.usefixtures("sooner")
-def test_the_table_says_what_the_files_are(
+@pytest.mark.usefixtures("int8_is_faster")
+def test_the_table_describes_the_files(
     run: Path, student: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "sizes"
@@ -129,7 +129,7 @@ def test_the_table_says_what_the_files_are(
     assert [file["file"] for file in metrics["files"]] == names
     for file in metrics["files"]:
         path = out / file["file"]
-        assert model_file.check(path, "look").precision == file["precision"]
+        assert model_file.check_model(path, "look").precision == file["precision"]
         assert file["megabytes"] == pytest.approx(path.stat().st_size / 1e6, abs=1e-3)
         assert 0 < file["p50_ms"] <= file["p95_ms"]
         assert any(file["file"] in line and f"{file['difference_mean']:.2f}" in line for line in said.splitlines())
@@ -141,17 +141,17 @@ def test_the_table_says_what_the_files_are(
     assert small["difference_mean"] > bytes_["difference_mean"], "another network altogether, and untrained"
 
 
-@pytest.mark.usefixtures("never_sooner")
-def test_held_against_film(
+@pytest.mark.usefixtures("int8_is_not_faster")
+def test_quality_is_measured_against_the_real_pictures(
     run: Path, data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Blind:
-        """Discs are no faces: what a meter finds on faces is tested with it."""
+    class FindsNoFace:
+        """The pictures show discs; the analyzer itself is tested on faces."""
 
-        def points(self, picture: object) -> None:
+        def find_points(self, picture: object) -> None:
             return None
 
-    monkeypatch.setattr("export.freeze.held_out.FaceMeter", Blind)
+    monkeypatch.setattr("export.freeze.held_out.FaceAnalyzer", FindsNoFace)
     out = tmp_path / "sizes"
     out.mkdir()
     (out / "drawn-int8.onnx").write_bytes(b"of another machine")
@@ -169,7 +169,7 @@ def test_held_against_film(
         assert quality["flicker"] is not None
 
 
-def test_what_is_refused(
+def test_requests_that_are_refused(
     run: Path, student: Path, data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     other = write_face(tmp_path / "other", SIZE)
@@ -203,27 +203,27 @@ def test_two_students_of_one_size_have_two_files(
     assert [file.file for file in reduction.files] == ["drawn.onnx", "drawn-ngf4.onnx", "drawn-ngf4-2.onnx"]
 
 
-def test_each_is_timed_as_often_and_in_turn(look: Path) -> None:
-    asked: list[str] = []
+def test_all_are_timed_equally_often_and_in_turn(look: Path) -> None:
+    order: list[str] = []
 
-    class Heard:
+    class RecordingSession:
         def __init__(self, name: str) -> None:
             self.name = name
 
         def warm(self) -> None:
-            asked.clear()
+            order.clear()
 
         def run(self, **inputs: object) -> None:
-            asked.append(self.name)
+            order.append(self.name)
 
-    taken = interleaved({"a": Heard("a"), "b": Heard("b")}, [{}], 3)  # type: ignore[dict-item]
-    assert asked == ["a", "b"] * 3
+    taken = time_interleaved({"a": RecordingSession("a"), "b": RecordingSession("b")}, [{}], 3)  # type: ignore[dict-item]
+    assert order == ["a", "b"] * 3
     assert {name: times.shape for name, times in taken.items()} == {"a": (3,), "b": (3,)}
-    # One round in which the machine was elsewhere does not tip the scales.
-    assert ratio(np.array([1.0, 1.0, 50.0]), np.array([2.0, 2.0, 2.0])) == 0.5
+    # One round in which the machine was busy elsewhere does not change the median.
+    assert median_ratio(np.array([1.0, 1.0, 50.0]), np.array([2.0, 2.0, 2.0])) == 0.5
     with open_session(look, "cpu") as session:
         inputs = [{"lines": np.zeros((1, 16, 16, 3), np.uint8)}]
-        assert (interleaved({"one": session}, inputs, 2)["one"] > 0).all()
+        assert (time_interleaved({"one": session}, inputs, 2)["one"] > 0).all()
 
 
 def test_help_has_an_example(capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""A transposed convolution and its phases give the same numbers."""
+"""A transposed convolution and its sub-pixel convolution give the same numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from export.freeze.subpixel_conv import SubpixelConv, to_subpixel_conv
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("shape", [(1, 3, 1, 1), (2, 5, 4, 7), (1, 8, 16, 16)])
-def test_phases_are_the_transposed_convolution(shape: tuple[int, int, int, int], bias: bool) -> None:
+def test_subpixel_convolution_equals_the_transposed_one(shape: tuple[int, int, int, int], bias: bool) -> None:
     torch.manual_seed(0)
     transposed = nn.ConvTranspose2d(shape[1], 6, 4, 2, 1, bias=bias)
     x = torch.randn(shape)
@@ -19,11 +19,11 @@ def test_phases_are_the_transposed_convolution(shape: tuple[int, int, int, int],
         assert torch.allclose(SubpixelConv(transposed)(x), transposed(x), atol=1e-5)
 
 
-def test_others_stay_and_the_network_itself_is_not_touched() -> None:
+def test_other_layers_and_the_network_itself_are_unchanged() -> None:
     network = nn.Sequential(nn.ConvTranspose2d(4, 4, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(4, 4, 2, 2))
-    made = to_subpixel_conv(network)
-    assert [type(layer) for layer in made] == [SubpixelConv, nn.ReLU, nn.ConvTranspose2d]  # type: ignore[arg-type]
+    replaced = to_subpixel_conv(network)
+    assert [type(layer) for layer in replaced] == [SubpixelConv, nn.ReLU, nn.ConvTranspose2d]  # type: ignore[arg-type]
     assert isinstance(network[0], nn.ConvTranspose2d)
     with torch.no_grad():
         x = torch.randn(1, 4, 5, 5)
-        assert torch.allclose(made(x), network(x), atol=1e-5)
+        assert torch.allclose(replaced(x), network(x), atol=1e-5)

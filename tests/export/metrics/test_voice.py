@@ -1,4 +1,4 @@
-"""The measures of a voice, on sound and features of which the answer is known."""
+"""The metrics of a voice, on sound and features with known results."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from export.metrics.voice import CannotJudge, f0_correlation, f0_error_cents, f0_errors_cents, intelligibility, mcd_db
-from export.pretrained.speaker_encoder import SpeakerMeter, mean_embedding, similarity
+from export.metrics.voice import (
+    MetricUnavailable,
+    f0_correlation,
+    f0_error_cents,
+    f0_errors_cents,
+    intelligibility,
+    mcd_db,
+)
+from export.pretrained.speaker_encoder import SpeakerEncoder, mean_embedding, similarity
 
 RATE = 16000
 
@@ -34,13 +41,13 @@ def test_f0_correlation_is_of_the_melody() -> None:
     assert f0_correlation(melody[:5], melody[:5]) is None
 
 
-def test_mcd_follows_its_formula_and_time_may_bend() -> None:
+def test_mcd_follows_its_formula_and_warps_time() -> None:
     pytest.importorskip("librosa")
     rng = np.random.default_rng(0)
     one = np.cumsum(rng.standard_normal((60, 36)), 0)
     other = one.copy()
     other[:, 1] += 0.1
-    # No warping brings frames of a random walk so near: the path is the diagonal.
+    # No warping brings frames of a random walk so near to each other: the path is the diagonal.
     assert mcd_db(one, other) == pytest.approx(10 / np.log(10) * np.sqrt(2) * 0.1, rel=1e-6)
     louder = one + np.eye(36)[0] * 5
     assert mcd_db(one, louder) == pytest.approx(0, abs=1e-5)
@@ -48,7 +55,7 @@ def test_mcd_follows_its_formula_and_time_may_bend() -> None:
     assert mcd_db(one, np.roll(other, 7, axis=1)) > 1
 
 
-def test_words_lost_are_seen(data: Path) -> None:
+def test_lost_words_lower_the_intelligibility(data: Path) -> None:
     pytest.importorskip("pystoi")
     speech = _speech(data, "533-1066-0000")
     noise = np.random.default_rng(0).normal(0, np.std(speech) * 2, len(speech))
@@ -58,22 +65,25 @@ def test_words_lost_are_seen(data: Path) -> None:
         intelligibility(speech[:2000], speech[:2000], RATE)
 
 
-def test_a_speaker_is_nearer_to_herself(data: Path) -> None:
+def test_a_speaker_is_nearer_to_their_own_mean(data: Path) -> None:
     try:
-        meter = SpeakerMeter()
-    except CannotJudge as why:
+        encoder = SpeakerEncoder()
+    except MetricUnavailable as why:
         pytest.skip(str(why))
     woman, again, man = (_speech(data, name) for name in ("533-1066-0000", "533-1066-0004", "2414-128291-0001"))
-    person = mean_embedding([meter.embedding(woman, RATE)])
-    hers, his = similarity(meter.embedding(again, RATE), person), similarity(meter.embedding(man, RATE), person)
-    assert hers > 0.75 > 0.65 > his
+    person = mean_embedding([encoder.embed(woman, RATE)])
+    same_speaker, other_speaker = (
+        similarity(encoder.embed(again, RATE), person),
+        similarity(encoder.embed(man, RATE), person),
+    )
+    assert same_speaker > 0.75 > 0.65 > other_speaker
     assert np.linalg.norm(person) == pytest.approx(1)
-    # How loud, and at which rate, says nothing about who.
+    # Neither level nor sample rate changes the speaker.
     import soxr
 
     quiet = 0.2 * soxr.resample(woman, RATE, 44100)
-    assert similarity(meter.embedding(quiet, 44100), person) > 0.98
+    assert similarity(encoder.embed(quiet, 44100), person) > 0.98
     with pytest.raises(ValueError, match="no sound"):
-        meter.embedding(np.zeros(RATE), RATE)
+        encoder.embed(np.zeros(RATE), RATE)
     with pytest.raises(ValueError, match="nobody"):
         mean_embedding([])

@@ -1,4 +1,4 @@
-"""Two sessions that say the same, and two that do not."""
+"""Two sessions that give the same outputs, and two that do not."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from export.runtime.frozen_session import FrozenSession
 from export.runtime.session import open_session
 
 
-class Off(FrozenSession):
-    """Inverts as tiny_look does, and lies by `levels` where a pixel is bright."""
+class WrongSession(FrozenSession):
+    """Inverts as tiny_look does, with an error of `levels` where a pixel is bright."""
 
     levels = 0
 
@@ -28,10 +28,10 @@ class Off(FrozenSession):
 
 @pytest.mark.parametrize("levels", [0, 1, 7])
 def test_the_largest_difference_is_found(look: Path, levels: int) -> None:
-    with open_session(look, "cpu") as truth:
-        other = Off(look, truth.manifest, "CUDA")
+    with open_session(look, "cpu") as reference:
+        other = WrongSession(look, reference.manifest, "CUDA")
         other.levels = levels
-        assert comparison.largest_difference(truth, other) == levels
+        assert comparison.largest_difference(reference, other) == levels
 
 
 def test_numbers_are_compared_by_their_largest() -> None:
@@ -43,4 +43,6 @@ def test_numbers_are_compared_by_their_largest() -> None:
 
 
 def test_a_gpu_may_differ_from_the_model_as_the_model_from_the_network() -> None:
-    assert {precision: bound.maximum for precision, bound in BOUNDS.items()}.items() <= comparison.LARGEST.items()
+    assert {
+        precision: bound.maximum for precision, bound in BOUNDS.items()
+    }.items() <= comparison.MAX_DIFFERENCE.items()

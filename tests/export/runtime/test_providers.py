@@ -1,4 +1,4 @@
-"""Which providers can be had, and what the GPU is called; NVIDIA's libraries are played where there are none."""
+"""Which providers are available, and what the GPU is called; NVIDIA's libraries are imitated."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from export.runtime import providers
 
 
 class FakeDriver:
-    """libcuda as far as it is asked."""
+    """The functions of libcuda that are called."""
 
-    def __init__(self, devices: int = 1, begins: int = 0) -> None:
-        self._devices, self._begins = devices, begins
+    def __init__(self, devices: int = 1, init_result: int = 0) -> None:
+        self._devices, self._init_result = devices, init_result
 
     def cuInit(self, flags: int) -> int:
-        return self._begins
+        return self._init_result
 
     def cuDeviceGetCount(self, count: Any) -> int:
         count._obj.value = self._devices
@@ -39,11 +39,11 @@ class FakeDriver:
 
 
 @pytest.fixture(autouse=True)
-def ask_again() -> Iterator[None]:
-    for answer in (providers.why_not, providers.why_no_gpu):
+def cleared_caches() -> Iterator[None]:
+    for answer in (providers.unavailable_reason, providers.gpu_unavailable_reason):
         answer.cache_clear()
     yield
-    for answer in (providers.why_not, providers.why_no_gpu):
+    for answer in (providers.unavailable_reason, providers.gpu_unavailable_reason):
         answer.cache_clear()
 
 
@@ -64,32 +64,34 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def test_without_a_driver_or_a_card_the_cpu_alone_performs(machine: dict[str, Any]) -> None:
-    assert providers.why_not("CPU") is None
-    assert providers.why_not("CUDA") == "there is no NVIDIA driver (libcuda.so.1)"
-    for driver in (FakeDriver(devices=0), FakeDriver(begins=100)):
-        ask_again_now()
+    assert providers.unavailable_reason("CPU") is None
+    assert providers.unavailable_reason("CUDA") == "there is no NVIDIA driver (libcuda.so.1)"
+    for driver in (FakeDriver(devices=0), FakeDriver(init_result=100)):
+        clear_caches()
         machine["libcuda.so.1"] = driver
-        assert providers.why_not("TensorRT") == "the NVIDIA driver finds no GPU"
+        assert providers.unavailable_reason("TensorRT") == "the NVIDIA driver finds no GPU"
 
 
 def test_what_is_missing_is_named_with_what_to_install(machine: dict[str, Any]) -> None:
     machine["libcuda.so.1"] = FakeDriver()
     machine |= dict.fromkeys(("libcudart.so.13", "libcublasLt.so.13", "libcublas.so.13", "libcurand.so.10"))
-    assert providers.why_not("CUDA") == "libcudnn.so.9 cannot be loaded (install onnxruntime-gpu[cuda,cudnn])"
-    ask_again_now()
+    assert (
+        providers.unavailable_reason("CUDA") == "libcudnn.so.9 cannot be loaded (install onnxruntime-gpu[cuda,cudnn])"
+    )
+    clear_caches()
     machine["libcudnn.so.9"] = None
-    assert providers.why_not("CUDA") is None
-    assert providers.why_not("TensorRT") == (
+    assert providers.unavailable_reason("CUDA") is None
+    assert providers.unavailable_reason("TensorRT") == (
         "libnvinfer.so.10, libnvonnxparser.so.10 cannot be loaded (install tensorrt-cu13)"
     )
-    ask_again_now()
+    clear_caches()
     machine |= {"libnvinfer.so.10": None, "libnvonnxparser.so.10": None}
-    assert providers.why_not("TensorRT") is None
+    assert providers.unavailable_reason("TensorRT") is None
 
 
 def test_an_onnx_runtime_without_gpu_says_so(machine: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
-    assert "install onnxruntime-gpu" in str(providers.why_not("CUDA"))
+    assert "install onnxruntime-gpu" in str(providers.unavailable_reason("CUDA"))
 
 
 def test_the_card_is_known_by_name_and_capability(machine: dict[str, Any]) -> None:
@@ -97,6 +99,6 @@ def test_the_card_is_known_by_name_and_capability(machine: dict[str, Any]) -> No
     assert providers.gpu() == providers.Gpu("NVIDIA GeForce RTX 4090", "8.9")
 
 
-def ask_again_now() -> None:
-    for answer in (providers.why_not, providers.why_no_gpu):
+def clear_caches() -> None:
+    for answer in (providers.unavailable_reason, providers.gpu_unavailable_reason):
         answer.cache_clear()

@@ -1,4 +1,4 @@
-"""A frozen model performs: the same answer at every run, on the best provider there is, and it says which."""
+"""A frozen model performs: the same output at every run, on the best provider available, which is reported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from onnx import ModelProto
 
 from export.artifact.bad_model import BadModel
 from export.runtime import session as session_module
-from export.runtime.session import PROVIDERS, open_session, physical_cores, why_not
+from export.runtime.session import PROVIDERS, open_session, physical_cores, unavailable_reason
 from export.runtime.tensorrt import NotBuilt
 from tests.export.tiny_look import SIZE, look_fields, look_model
 
@@ -41,7 +41,7 @@ def test_the_next_run_overwrites_the_last(look: Path, lines: np.ndarray) -> None
         np.testing.assert_array_equal(kept, 255 - lines)
 
 
-def test_what_is_given_may_lie_anyhow_in_memory(look: Path, lines: np.ndarray) -> None:
+def test_inputs_may_have_any_memory_layout(look: Path, lines: np.ndarray) -> None:
     with open_session(look, "cpu") as session:
         turned = lines[:, ::-1, :, ::-1]
         np.testing.assert_array_equal(session.run(lines=turned)["picture"], 255 - turned)
@@ -57,12 +57,12 @@ def test_what_is_given_may_lie_anyhow_in_memory(look: Path, lines: np.ndarray) -
     ],
     ids=["nothing", "another", "shape", "dtype"],
 )
-def test_wrong_inputs_are_told(look: Path, given: dict[str, np.ndarray]) -> None:
+def test_wrong_inputs_are_refused(look: Path, given: dict[str, np.ndarray]) -> None:
     with open_session(look, "cpu") as session, pytest.raises(ValueError, match="lines"):
         session.run(**given)
 
 
-def test_closed_is_closed(look: Path, lines: np.ndarray) -> None:
+def test_a_closed_session_does_not_run(look: Path, lines: np.ndarray) -> None:
     session = open_session(look, "cpu")
     picture = session.run(lines=lines)["picture"]
     session.close()
@@ -96,8 +96,8 @@ def test_what_onnx_runtime_cannot_run_is_a_bad_model(
     assert capfd.readouterr() == ("", "")
 
 
-def test_providers_not_there_fall_back_and_say_so(look: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "why_not", lambda name: None if name == "CPU" else f"no {name} here")
+def test_unavailable_providers_fall_back_and_are_reported(look: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "unavailable_reason", lambda name: None if name == "CPU" else f"no {name} here")
     with open_session(look, "cuda") as session:
         assert session.provider == "CPU"
         assert session.fallback == "performing on CPU instead of CUDA: CUDA: no CUDA here"
@@ -108,12 +108,12 @@ def test_providers_not_there_fall_back_and_say_so(look: Path, monkeypatch: pytes
         assert session.fallback is None
 
 
-def test_auto_falls_silently_only_where_there_is_no_gpu(look: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "why_not", lambda name: None if name == "CPU" else "broken")
-    monkeypatch.setattr(session_module, "why_no_gpu", lambda: "no driver")
+def test_auto_falls_back_silently_only_without_a_gpu(look: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "unavailable_reason", lambda name: None if name == "CPU" else "broken")
+    monkeypatch.setattr(session_module, "gpu_unavailable_reason", lambda: "no driver")
     with open_session(look) as session:
         assert (session.provider, session.fallback) == ("CPU", None)
-    monkeypatch.setattr(session_module, "why_no_gpu", lambda: None)
+    monkeypatch.setattr(session_module, "gpu_unavailable_reason", lambda: None)
     with open_session(look) as session:
         assert session.provider == "CPU"
         assert "instead of TensorRT" in str(session.fallback)
@@ -123,7 +123,7 @@ def test_a_provider_that_breaks_when_built_falls_back(look: Path, monkeypatch: p
     def breaks(path: Path, manifest: object) -> object:
         raise RuntimeError("CUDA failure 2: out of memory\nand a page more")
 
-    monkeypatch.setattr(session_module, "why_not", lambda _: None)
+    monkeypatch.setattr(session_module, "unavailable_reason", lambda _: None)
     monkeypatch.setattr(session_module.cuda, "open_on_cuda", breaks)
     with open_session(look, "cuda") as session:
         assert session.provider == "CPU"
@@ -131,16 +131,16 @@ def test_a_provider_that_breaks_when_built_falls_back(look: Path, monkeypatch: p
         assert session.fallback.endswith("CUDA: CUDA failure 2: out of memory")
 
 
-def test_tensorrt_builds_only_when_it_is_asked_for(look: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensorrt_builds_only_when_requested_by_name(look: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     def nothing_there(path: Path, manifest: object, *, may_build: bool) -> object:
         asked.append(may_build)
         raise NotBuilt("no engine")
 
-    monkeypatch.setattr(session_module, "why_not", lambda name: "no libcudnn" if name == "CUDA" else None)
-    monkeypatch.setattr(session_module, "why_no_gpu", lambda: None)
-    monkeypatch.setattr(session_module.tensorrt, "open_built", nothing_there)
+    monkeypatch.setattr(session_module, "unavailable_reason", lambda name: "no libcudnn" if name == "CUDA" else None)
+    monkeypatch.setattr(session_module, "gpu_unavailable_reason", lambda: None)
+    monkeypatch.setattr(session_module.tensorrt, "open_or_build", nothing_there)
     for provider in ("auto", "tensorrt"):
         with open_session(look, provider) as session:
             assert session.fallback == "performing on CPU instead of TensorRT: TensorRT: no engine; CUDA: no libcudnn"
@@ -152,7 +152,7 @@ def test_an_unknown_provider_is_an_error(look: Path) -> None:
         open_session(look, "npu")
 
 
-def test_whatever_this_machine_has_performs_and_nothing_is_printed(
+def test_every_provider_of_this_machine_performs_and_prints_nothing(
     look: Path,
     lines: np.ndarray,
     tmp_path: Path,
@@ -163,7 +163,7 @@ def test_whatever_this_machine_has_performs_and_nothing_is_printed(
     for provider in ("auto", *PROVIDERS):
         with open_session(look, provider, threads=1) as session:
             session.warm()
-            assert why_not(session.provider) is None
+            assert unavailable_reason(session.provider) is None
             np.testing.assert_array_equal(session.run(lines=lines)["picture"], 255 - lines)
     assert capfd.readouterr() == ("", "")
 

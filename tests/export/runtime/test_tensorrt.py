@@ -1,4 +1,4 @@
-"""TensorRT's engines as far as no TensorRT is needed: what they are kept under, found again, thrown away, built by."""
+"""TensorRT engines as far as no TensorRT is needed: their keys, how they are found, removed and built."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Worker = Callable[[Path, Path, Path], EngineTrial]
 
 @pytest.fixture(autouse=True)
 def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cache folder of the test's own, and the GPU it is for."""
+    """A cache folder of the test, and the GPU it is for."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(providers, "gpu", lambda: providers.Gpu("NVIDIA GeForce RTX 4090", "8.9"))
     monkeypatch.setattr(providers, "tensorrt_version", lambda: 100900)
@@ -37,7 +37,7 @@ def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def builder(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Writes an engine that is none, as the building process would; the list grows with each build."""
+    """Writes a fake engine, as the building process would; the list grows with each build."""
     builds: list[Path] = []
 
     def work(path: Path, folder: Path, timing: Path) -> EngineTrial:
@@ -49,16 +49,16 @@ def builder(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         (folder / "graph.engine").write_bytes(b"engine" * 1000)
         return TRIAL
 
-    monkeypatch.setattr(tensorrt, "_in_a_process", work)
+    monkeypatch.setattr(tensorrt, "_run_builder", work)
     return builds
 
 
-def test_an_engine_is_found_by_all_it_was_built_for(look: Path, builder: list[Path]) -> None:
+def test_an_engine_is_found_by_its_whole_key(look: Path, builder: list[Path]) -> None:
     key = tensorrt.engine_key(look)
-    assert tensorrt.find(key) is None
+    assert tensorrt.find_engine(key) is None
     built = tensorrt.build_engine(look)
     assert built.key == key
-    assert tensorrt.find(key) == built
+    assert tensorrt.find_engine(key) == built
     assert sorted(file.name for file in key.folder.iterdir()) == [CONTEXT, FACTS, "graph.engine"]
     assert built.megabytes == pytest.approx(0.006, abs=1e-3)
     others: list[dict[str, Any]] = [
@@ -71,8 +71,8 @@ def test_an_engine_is_found_by_all_it_was_built_for(look: Path, builder: list[Pa
     for other in others:
         elsewhere = key.model_copy(update=other)
         assert elsewhere.folder != key.folder
-        assert tensorrt.find(elsewhere) is None
-    assert tensorrt.find(key) == built
+        assert tensorrt.find_engine(elsewhere) is None
+    assert tensorrt.find_engine(key) == built
     assert [folder.name for folder in key.folder.parent.iterdir()] == [key.folder.name]
 
 
@@ -82,11 +82,11 @@ def test_a_model_frozen_anew_has_another_engine(look: Path, builder: list[Path])
     assert tensorrt.engine_key(look).folder != before.folder
 
 
-def test_kernels_times_are_shared_by_models_and_by_no_other_card(look: Path) -> None:
+def test_the_timing_cache_is_shared_by_models_but_not_by_gpus(look: Path) -> None:
     key = tensorrt.engine_key(look)
-    assert key.model_copy(update={"model": "0" * 64, "runtime": "1.22.0"}).timing == key.timing
+    assert key.model_copy(update={"model": "0" * 64, "runtime": "1.22.0"}).timing_folder == key.timing_folder
     for other in ({"gpu": "NVIDIA H100"}, {"capability": "9.0"}, {"tensorrt": 101300}):
-        assert key.model_copy(update=other).timing != key.timing
+        assert key.model_copy(update=other).timing_folder != key.timing_folder
 
 
 def _cut(folder: Path) -> None:
@@ -111,14 +111,14 @@ def _flip(folder: Path) -> None:
     ],
     ids=["cut short", "one byte", "no context", "no facts", "other facts", "another card's"],
 )
-def test_what_is_not_as_it_was_written_is_thrown_away_and_built_again(
+def test_a_changed_engine_is_removed_and_built_again(
     look: Path, builder: list[Path], spoil: Callable[[Path], object]
 ) -> None:
     key = tensorrt.build_engine(look).key
     spoil(key.folder)
-    assert tensorrt.find(key) is None
+    assert tensorrt.find_engine(key) is None
     assert not key.folder.exists()
-    assert tensorrt.find(tensorrt.build_engine(look).key) is not None
+    assert tensorrt.find_engine(tensorrt.build_engine(look).key) is not None
     assert len(builder) == 2
 
 
@@ -132,18 +132,16 @@ def test_a_build_that_fails_leaves_the_old_engine_and_nothing_else(
         (folder / CONTEXT).write_bytes(b"half")
         raise NotBuilt("out of memory")
 
-    monkeypatch.setattr(tensorrt, "_in_a_process", fails)
+    monkeypatch.setattr(tensorrt, "_run_builder", fails)
     with pytest.raises(NotBuilt, match="out of memory"):
         tensorrt.build_engine(look)
-    assert tensorrt.find(old.key) == old
+    assert tensorrt.find_engine(old.key) == old
     assert list(old.key.folder.parent.iterdir()) == [old.key.folder]
 
 
-def test_broken_times_of_kernels_are_forgotten(
-    look: Path, builder: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    work = tensorrt._in_a_process
-    timing = tensorrt.engine_key(look).timing
+def test_a_broken_timing_cache_is_removed(look: Path, builder: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    work = tensorrt._run_builder
+    timing = tensorrt.engine_key(look).timing_folder
     timing.mkdir(parents=True)
     (timing / "kernels.timing").write_bytes(b"broken")
 
@@ -153,14 +151,12 @@ def test_broken_times_of_kernels_are_forgotten(
             raise NotBuilt("could not create timing cache")
         return work(path, folder, timing)
 
-    monkeypatch.setattr(tensorrt, "_in_a_process", fails_on_broken_times)
+    monkeypatch.setattr(tensorrt, "_run_builder", fails_on_broken_times)
     assert tensorrt.build_engine(look).trial == TRIAL
     assert (timing / "kernels.timing").read_bytes() == b"times"
 
 
-def test_what_has_another_reason_is_not_tried_twice(
-    look: Path, builder: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_error_is_not_tried_twice(look: Path, builder: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     tensorrt.build_engine(look)
     tries = []
 
@@ -168,35 +164,35 @@ def test_what_has_another_reason_is_not_tried_twice(
         tries.append(path)
         raise NotBuilt("the engine differs from the model by 9.0/255, where fp32 allows 2")
 
-    monkeypatch.setattr(tensorrt, "_in_a_process", fails)
+    monkeypatch.setattr(tensorrt, "_run_builder", fails)
     with pytest.raises(NotBuilt, match="differs"):
         tensorrt.build_engine(look)
     assert len(tries) == 1
 
 
-def test_only_who_may_build_builds(look: Path, builder: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_builds_only_when_it_may(look: Path, builder: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     opened = []
 
-    def performs(path: Path, manifest: Manifest, folder: Path, arithmetic: str) -> str:
+    def open_fake(path: Path, manifest: Manifest, folder: Path, arithmetic: str) -> str:
         opened.append(folder)
         return "session"
 
-    manifest = model_file.check(look)
-    monkeypatch.setattr(tensorrt, "open_engine", performs)
+    manifest = model_file.check_model(look)
+    monkeypatch.setattr(tensorrt, "open_engine", open_fake)
     with pytest.raises(NotBuilt, match="guise export --tensorrt builds it"):
-        tensorrt.open_built(look, manifest, may_build=False)
+        tensorrt.open_or_build(look, manifest, may_build=False)
     assert builder == []
     for may_build in (True, True, False):
-        assert tensorrt.open_built(look, manifest, may_build=may_build) == "session"
+        assert tensorrt.open_or_build(look, manifest, may_build=may_build) == "session"
     assert len(builder) == 1
     assert opened == [tensorrt.engine_key(look).folder] * 3
 
 
-def test_an_engine_that_does_not_load_is_thrown_away(
+def test_an_engine_that_does_not_load_is_removed(
     look: Path, builder: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = tensorrt.build_engine(look).key
-    manifest = model_file.check(look)
+    manifest = model_file.check_model(look)
     attempts = []
 
     def refuses_the_first(*_: object) -> str:
@@ -207,15 +203,15 @@ def test_an_engine_that_does_not_load_is_thrown_away(
 
     monkeypatch.setattr(tensorrt, "open_engine", refuses_the_first)
     with pytest.raises(RuntimeError, match="deserialize"):
-        tensorrt.open_built(look, manifest, may_build=False)
+        tensorrt.open_or_build(look, manifest, may_build=False)
     assert not key.folder.exists()
     tensorrt.build_engine(look)
     attempts.clear()
-    assert tensorrt.open_built(look, manifest, may_build=True) == "session"
+    assert tensorrt.open_or_build(look, manifest, may_build=True) == "session"
     assert len(builder) == 3
 
 
-def test_options_are_text_and_the_engine_lies_beside_its_context(tmp_path: Path) -> None:
+def test_options_are_text_and_the_engine_is_beside_its_context(tmp_path: Path) -> None:
     asked = tensorrt.build_options("fp32", tmp_path, tmp_path / "timing")
     # An absolute path to the engine is refused by ONNX Runtime while it dumps a context model.
     assert "trt_engine_cache_path" not in asked
@@ -229,13 +225,13 @@ def test_options_are_text_and_the_engine_lies_beside_its_context(tmp_path: Path)
 # ---- the building process
 
 
-def test_the_process_says_why_it_cannot_build(look: Path, tmp_path: Path) -> None:
-    reason = providers.why_not("TensorRT")
+def test_the_process_reports_why_it_cannot_build(look: Path, tmp_path: Path) -> None:
+    reason = providers.unavailable_reason("TensorRT")
     if reason is None:
-        assert tensorrt._in_a_process(look, tmp_path / "engine", tmp_path / "timing").difference <= 2
+        assert tensorrt._run_builder(look, tmp_path / "engine", tmp_path / "timing").difference <= 2
     else:
         with pytest.raises(NotBuilt) as refused:
-            tensorrt._in_a_process(look, tmp_path / "engine", tmp_path / "timing")
+            tensorrt._run_builder(look, tmp_path / "engine", tmp_path / "timing")
         assert str(refused.value) == reason
 
 
@@ -247,7 +243,7 @@ def test_the_process_says_why_it_cannot_build(look: Path, tmp_path: Path) -> Non
         ("echo chatter; echo 'out of memory'; exit 1", "^out of memory$"),
     ],
 )
-def test_whatever_the_process_dies_of_is_told(
+def test_however_the_process_fails_is_reported(
     look: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, said: str
 ) -> None:
     program = tmp_path / "python"
@@ -255,72 +251,72 @@ def test_whatever_the_process_dies_of_is_told(
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(program))
     with pytest.raises(NotBuilt, match=said):
-        tensorrt._in_a_process(look, tmp_path / "engine", tmp_path / "timing")
+        tensorrt._run_builder(look, tmp_path / "engine", tmp_path / "timing")
 
 
 def test_the_process_ends_with_its_parent() -> None:
     waits = (
-        "import time; from export import tensorrt_build; "
-        "tensorrt_build.try_out = lambda *_: time.sleep(30); tensorrt_build.main(['model', 'folder', 'timing'])"
+        "import time; from export.runtime import tensorrt_build; "
+        "tensorrt_build.build_and_check = lambda *_: time.sleep(30); tensorrt_build.main(['model', 'folder', 'timing'])"
     )
     with subprocess.Popen([sys.executable, "-c", waits], cwd=ROOT, stdin=subprocess.PIPE) as process:
-        began = time.monotonic()
+        started = time.monotonic()
     assert process.returncode == 1
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - started < 15
 
 
 @pytest.fixture
 def on_a_gpu(look: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """As if there were TensorRT: builds what `writes` says, and performs on the CPU."""
-    played: dict[str, Any] = {"writes": CONTEXT, "levels": 0}
+    """As if there were TensorRT: builds what `writes` says, and runs on the CPU."""
+    settings: dict[str, Any] = {"writes": CONTEXT, "levels": 0}
 
     def build(path: Path, provider: str, asked: dict[str, str], chosen: ort.SessionOptions) -> None:
         assert provider == "TensorRT"
-        (Path(asked["trt_ep_context_file_path"]).parent / played["writes"]).write_bytes(path.read_bytes())
+        (Path(asked["trt_ep_context_file_path"]).parent / settings["writes"]).write_bytes(path.read_bytes())
 
-    def performs(path: Path, manifest: Manifest, folder: Path, arithmetic: str) -> CpuSession:
+    def open_fake(path: Path, manifest: Manifest, folder: Path, arithmetic: str) -> CpuSession:
         session = ort.InferenceSession(str(folder / CONTEXT), providers=["CPUExecutionProvider"])
         opened = CpuSession(path, manifest, session)
         perform = opened._perform
 
         def off() -> None:
             perform()
-            opened._outputs["picture"] += np.uint8(played["levels"])
+            opened._outputs["picture"] += np.uint8(settings["levels"])
 
         monkeypatch.setattr(opened, "_perform", off)
         return opened
 
     monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
-    monkeypatch.setattr(tensorrt_build, "why_not", lambda _: None)
-    monkeypatch.setattr(tensorrt_build, "build", build)
-    monkeypatch.setattr(tensorrt_build, "open_engine", performs)
-    return played
+    monkeypatch.setattr(tensorrt_build, "unavailable_reason", lambda _: None)
+    monkeypatch.setattr(tensorrt_build, "build_session", build)
+    monkeypatch.setattr(tensorrt_build, "open_engine", open_fake)
+    return settings
 
 
-def test_an_engine_is_held_against_the_cpu(
+def test_an_engine_is_compared_with_the_cpu(
     look: Path, tmp_path: Path, on_a_gpu: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = tensorrt_build.try_out(look, tmp_path, tmp_path / "timing")
+    found = tensorrt_build.build_and_check(look, tmp_path, tmp_path / "timing")
     assert (found.difference, found.arithmetic) == (0.0, "fp32")
     assert os.environ["NVIDIA_TF32_OVERRIDE"] == "0"
     on_a_gpu["levels"] = 3
     # In bytes, 0 - 3 is far from 0.
     with pytest.raises(NotBuilt, match=r"differs from the model by .*/255, where fp32 allows 2"):
-        tensorrt_build.try_out(look, tmp_path, tmp_path / "timing")
+        tensorrt_build.build_and_check(look, tmp_path, tmp_path / "timing")
 
 
-def test_an_engine_of_a_part_is_none(look: Path, tmp_path: Path, on_a_gpu: dict[str, Any]) -> None:
+def test_an_engine_of_a_part_of_the_model_is_refused(look: Path, tmp_path: Path, on_a_gpu: dict[str, Any]) -> None:
     on_a_gpu["writes"] = "part.engine"
     with pytest.raises(NotBuilt, match="a part of this model only"):
-        tensorrt_build.try_out(look, tmp_path, tmp_path / "timing")
+        tensorrt_build.build_and_check(look, tmp_path, tmp_path / "timing")
 
 
 @pytest.mark.parametrize("moved_first", [True, False])
-def test_bytes_become_numbers_at_the_door(moved_first: bool) -> None:
+def test_bytes_are_cast_before_they_are_transposed(moved_first: bool) -> None:
     model = _moves_and_casts(moved_first)
     lines = np.random.default_rng(0).integers(0, 256, (1, SIZE, SIZE, 3), np.uint8)
     before = _answer(model, lines)
-    tensorrt_build.floats_first(model)
+    tensorrt_build.cast_before_transpose(model)
     assert [node.op_type for node in model.graph.node] == ["Cast", "Transpose", "Neg"]
     np.testing.assert_array_equal(_answer(model, lines), before)
 
@@ -329,7 +325,7 @@ def test_bytes_that_are_read_twice_are_left_alone() -> None:
     model = _moves_and_casts(moved_first=True)
     model.graph.node.append(helper.make_node("Identity", ["between"], ["bytes"]))
     before = model.SerializeToString(deterministic=True)
-    tensorrt_build.floats_first(model)
+    tensorrt_build.cast_before_transpose(model)
     assert model.SerializeToString(deterministic=True) == before
 
 

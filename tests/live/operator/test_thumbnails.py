@@ -10,7 +10,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from export.artifact.manifest import Manifest
-from export.artifact.model_file import write
+from export.artifact.model_file import write_model
 from live.operator.library import Library, ThumbnailMaker, find_looks
 from live.operator.thumbnails import THUMBNAIL_PX, make_thumbnail
 from tests.export.tiny_look import look_fields, look_model
@@ -20,7 +20,7 @@ from tests.export.tiny_look import look_fields, look_model
 def look(tmp_path: Path) -> Path:
     file = tmp_path / "looks" / "porcelain.onnx"
     file.parent.mkdir()
-    write(file, look_model(), Manifest.model_validate(look_fields()))
+    write_model(file, look_model(), Manifest.model_validate(look_fields()))
     return file
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from export.artifact.fields import Lines, Port, Target, Training
+from export.artifact.fields import LandmarkLines, Port, Target, Training
 from export.artifact.manifest import Manifest
-from export.artifact.model_file import write
+from export.artifact.model_file import write_model
 from live.picture.sources.movie_frames import FileFrames
 from models.features.face_points import FacePoints, LandmarkFileMissing
 from models.features.retarget import target_facts
@@ -121,12 +121,12 @@ def make_look(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
             inputs={reads: Port(shape=tuple(shape), dtype="uint8")},
             outputs=ports,
             size=size,
-            lines=Lines(style=style) if reads == "lines" else None,  # type: ignore[arg-type]
+            lines=LandmarkLines(style=style) if reads == "lines" else None,  # type: ignore[arg-type]
             target=target_of(size) if reads == "lines" else None,
             precision="fp32",
             training=Training(data_digest="none", steps=0, samples_seen=0, minutes=0.0),
         )
-        write(path, model, manifest)
+        write_model(path, model, manifest)
         return path
 
     return make

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calibration.bench import BenchOptions
+from calibration.bench.benchmark import BenchOptions
 from calibration.bench.soak import run
 
 

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from export.artifact.model_file import check
+from export.artifact.model_file import check_model
 from export.freeze.freeze import freeze
 from export.runtime.frozen_voice import frozen_voice_outline, open_frozen_voice
 from models.datasets.distillation_data import DistillationData
@@ -145,7 +145,7 @@ def test_hop_by_hop_equals_the_whole(run: Path) -> None:
 
 
 def test_it_is_frozen_without_its_teacher(run: Path, frozen: Path, folders: list[Path]) -> None:
-    manifest = check(frozen, "voice")
+    manifest = check_model(frozen, "voice")
     assert (manifest.reads, manifest.gives) == (("sound", "lf0"), ("mcep_change", "converted_lf0"))
     assert (manifest.sample_rate, manifest.hop, manifest.lookahead) == (16000, HOP, LOOKAHEAD)
     assert [s.name for s in manifest.speakers if s.target] == ["ben"]

@@ -1,5 +1,5 @@
-"""`guise evaluate voice` with several voices, such as the frozen checkpoints of one training: what each is worth, and a
-picture of how it went. Runs in the caller's thread; offline."""
+"""`guise evaluate voice` with several voices, such as the frozen checkpoints of one training: the metrics of each, and
+a picture of them over the training steps. Runs in the calling thread; offline."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calibration.evaluate.voice import evaluate_voice, known, read_material
+from calibration.evaluate.evaluate_voice import describe_voice, evaluate_one_voice, read_evaluation_data
 from calibration.measure.recordings import BadRecording
 from export.metrics.prdc import Prdc
 from models.features.types import Progress
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 INK, QUIET, PAPER = "#1f2d3d", "#8a97a6", "#fbfaf7"
-WIDE = 10
-"""Times as many steps from the first checkpoint to the last, and they are drawn on a logarithmic scale."""
+LOG_FROM_RATIO = 10
+"""From this ratio of the last to the first training step on, the scale is logarithmic."""
 PANELS = {
     "precision": ("precision", "made frames that the target could have said"),
     "recall": ("recall", "of the target's frames, reached"),
@@ -35,31 +35,35 @@ PANELS = {
 def evaluate_voices(
     voices: Sequence[str], speech: Sequence[Path], targets: Sequence[Path], out: Path, source: int, progress: Progress
 ) -> dict[str, dict[str, Any]]:
-    """The figures of each voice by its name, in the order of their training steps where these tell them apart.
+    """The metrics of each voice by its name, in the order of their training steps where these are all different.
 
-    One voice writes into OUT. Of several each writes into OUT/NAME, beside OUT/figures.json, which holds
-    {"voices": {NAME: figures}}, and OUT/voices.png. Raises BadModel, BadSound, ValueError, BadRecording, OSError.
+    One voice writes into OUT. Of several each writes into OUT/NAME, beside OUT/figures.json, which holds {"voices":
+    {NAME: metrics}}, and OUT/voices.png. Raises BadModel, BadSound, ValueError, BadRecording, OSError.
     """
     names = {Path(voice).stem if voice.lower().endswith(".onnx") else voice: voice for voice in voices}
     if len(names) < len(voices):
         raise BadRecording("two voices are called alike, and would write into one folder: name them differently")
-    _one_place_each(speech, [out] if len(names) == 1 else [out / name for name in names])
-    steps = {name: known(voice).steps for name, voice in names.items()}
-    if _told_apart(steps):
+    _refuse_overwriting(speech, [out] if len(names) == 1 else [out / name for name in names])
+    steps = {name: describe_voice(voice).steps for name, voice in names.items()}
+    if _steps_differ(steps):
         names = dict(sorted(names.items(), key=lambda item: steps[item[0]] or 0))
-    material = read_material(speech, targets)
+    data = read_evaluation_data(speech, targets)
     if len(names) == 1:
         ((name, voice),) = names.items()
-        return {name: evaluate_voice(voice, material, out, source, progress)}
-    found = {name: evaluate_voice(voice, material, out / name, source, progress) for name, voice in names.items()}
-    (out / "figures.json").write_text(json.dumps({"voices": found}, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    plot(found, out / "voices.png")
-    return found
+        return {name: evaluate_one_voice(voice, data, out, source, progress)}
+    metrics_by_voice = {
+        name: evaluate_one_voice(voice, data, out / name, source, progress) for name, voice in names.items()
+    }
+    (out / "figures.json").write_text(
+        json.dumps({"voices": metrics_by_voice}, indent=1, ensure_ascii=False) + "\n", "utf-8"
+    )
+    plot(metrics_by_voice, out / "voices.png")
+    return metrics_by_voice
 
 
-def plot(found: dict[str, dict[str, Any]], path: Path) -> None:
-    """Draws PANELS over the training steps, or over the names where steps do not tell the voices apart. Without
-    matplotlib there is no picture. Raises OSError."""
+def plot(metrics_by_voice: dict[str, dict[str, Any]], path: Path) -> None:
+    """Draws PANELS over the training steps, or over the names where the steps are not all different. Without matplotlib
+    there is no picture. Raises OSError."""
     try:
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -67,48 +71,56 @@ def plot(found: dict[str, dict[str, Any]], path: Path) -> None:
         return
     figure = Figure(figsize=(13, 6), dpi=110, facecolor=PAPER, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
     for axes, (key, (title, unit)) in zip(figure.subplots(2, 4).flat, PANELS.items(), strict=True):
-        _panel(axes, found, key)
+        _panel(axes, metrics_by_voice, key)
         axes.set_title(title, color=INK, loc="left", fontsize=11)
         axes.set_ylabel(unit, color=QUIET, fontsize=8)
     with warnings.catch_warnings():
-        # A name in letters that matplotlib's own font lacks is drawn as boxes, and read in figures.json.
+        # A name in a script that matplotlib's own font lacks is drawn as boxes; figures.json has it.
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         figure.savefig(path, format="png")
 
 
-def _panel(axes: Axes, found: dict[str, dict[str, Any]], key: str) -> None:
-    steps = {name: metrics["steps"] for name, metrics in found.items()}
-    by_steps = _told_apart(steps)
-    at = [float(steps[name]) if by_steps else number for number, name in enumerate(found)]
-    points = [(x, metrics[key]) for x, metrics in zip(at, found.values(), strict=True) if metrics[key] is not None]
+def _panel(axes: Axes, metrics_by_voice: dict[str, dict[str, Any]], key: str) -> None:
+    steps = {name: metrics["steps"] for name, metrics in metrics_by_voice.items()}
+    by_steps = _steps_differ(steps)
+    x_values = [float(steps[name]) if by_steps else number for number, name in enumerate(metrics_by_voice)]
+    points = [
+        (x, metrics[key])
+        for x, metrics in zip(x_values, metrics_by_voice.values(), strict=True)
+        if metrics[key] is not None
+    ]
     axes.plot([x for x, _ in points], [y for _, y in points], "o-" if by_steps else "o", color="#2f6f8f")
-    best = next(iter(found.values()))["prdc_of_target"]
-    if best and key in Prdc._fields:
-        axes.axhline(best[key], color="#c8553d", linestyle="--", linewidth=1, label="the target's own")
+    target_prdc = next(iter(metrics_by_voice.values()))["prdc_of_target"]
+    if target_prdc and key in Prdc._fields:
+        axes.axhline(target_prdc[key], color="#c8553d", linestyle="--", linewidth=1, label="the target's own")
         axes.legend(frameon=False, fontsize=8, labelcolor=QUIET)
     if by_steps:
         axes.set_xlabel("steps", color=QUIET, fontsize=8)
-        if min(at) > 0 and max(at) > WIDE * min(at):
-            # Kept checkpoints lie further and further apart.
+        if min(x_values) > 0 and max(x_values) > LOG_FROM_RATIO * min(x_values):
+            # Kept checkpoints are further and further apart.
             axes.set_xscale("log")
     else:
-        axes.set_xticks(at, list(found), rotation=20, ha="right")
-        axes.set_xlim(-0.5, len(found) - 0.5)
+        axes.set_xticks(x_values, list(metrics_by_voice), rotation=20, ha="right")
+        axes.set_xlim(-0.5, len(metrics_by_voice) - 0.5)
     if key != "density" and not key.endswith("_db"):
         axes.set_ylim(0, 1.02)
     if not points:
         axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, color=QUIET, ha="center")
+    _style(axes)
+
+
+def _style(axes: Axes) -> None:
     axes.tick_params(which="both", colors=QUIET, labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(QUIET)
     axes.set_facecolor(PAPER)
 
 
-def _told_apart(steps: dict[str, int | None]) -> bool:
+def _steps_differ(steps: dict[str, int | None]) -> bool:
     return None not in steps.values() and len(set(steps.values())) == len(steps) > 1
 
 
-def _one_place_each(speech: Sequence[Path], folders: Sequence[Path]) -> None:
+def _refuse_overwriting(speech: Sequence[Path], folders: Sequence[Path]) -> None:
     names = [path.stem for path in speech]
     for name in names:
         if names.count(name) > 1:
