@@ -10,6 +10,8 @@ _._calibrate
 _._prepare
 _.calibrate_performer
 _.doctor
+_.evaluate_face
+_.evaluate_voice
 _.inspect
 _.live
 
@@ -20,6 +22,7 @@ _.Pix2PixStudent
 _.PpgVc
 _.StarGanVc
 _.StarGanVc2
+_.StatisticsFamily
 _.VoiceStudent
 
 # live/demo_training/characters names characters by a text.
@@ -28,8 +31,8 @@ _.Verdigris
 
 # pydantic calls validators and reads fields; manifests hold fields that only their readers elsewhere need.
 _._default_within
-_._is_a_whole_look_or_voice
-_._of_a_sane_size
+_._follows_the_rules
+_._within_largest_size
 _._power_of_two
 _.left_eye
 _.model_config
@@ -80,3 +83,14 @@ _.COVER
 _.coverage
 _.follow_in_s
 _.recall
+
+# Called by hand: it makes models/families/recogniser.safetensors of a training run.
+_.ship
+
+# Tests look whether a graph was replayed and how often the driver lost sound: a machine without a GPU or a sound card
+# cannot show it otherwise.
+_.driver_xruns
+_.uses_graph
+
+# Lightning's and torch's callbacks pass arguments by name.
+_.worker

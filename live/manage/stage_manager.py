@@ -196,12 +196,6 @@ class StageManager:
             self._request(index)
             return True
 
-    def go_to_name(self, name: str) -> bool:
-        """Fire the cue of this name. False as for `go_to`."""
-        with self._lock:
-            index = self._order.index_of(name)
-            return index is not None and self.go_to(index)
-
     def standby(self, index: int) -> bool:
         """Make this cue the standby cue. False when there is no such cue."""
         with self._lock:

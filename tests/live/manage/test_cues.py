@@ -60,8 +60,7 @@ def test_back_and_go_to_and_standby(make: Make) -> None:
     assert not manager.go_to(4)
     assert not manager.go_to(-1)
     assert not manager.standby(4)
-    assert manager.go_to_name("two")
-    assert not manager.go_to_name("nobody")
+    assert manager.go_to(1)
 
 
 def test_the_old_cue_plays_on_while_the_next_loads(make: Make) -> None:

@@ -13,7 +13,7 @@ import pytest
 from export.artifact.model_file import check_model
 from export.runtime.cuda import CudaSession
 from export.runtime.session import open_session
-from export.runtime.session_options import build, options
+from export.runtime.session_options import build_session, session_options
 from live.picture.look import ModelLook, face_square, open_look
 
 from .conftest import SIZE, drawn_points
@@ -73,7 +73,12 @@ def test_a_look_on_a_thread_of_its_own_gives_the_same(
     def on_its_thread(path: str, provider: str, **wanted: Any) -> CudaSession:
         model = Path(path)
         return CudaSession(
-            model, check_model(model), "CUDA", lambda graph: build(model, "CPU", {}, options(1)), "fp32", device="cpu"
+            model,
+            check_model(model),
+            "CUDA",
+            lambda graph: build_session(model, "CPU", {}, session_options(1)),
+            "fp32",
+            device="cpu",
         )
 
     path = make_look()
