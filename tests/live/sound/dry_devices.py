@@ -19,6 +19,7 @@ import numpy as np
 from live.frames import now
 from live.sound.device import Devices
 from live.sound.drift import Feed
+from live.sound.priority import run_first
 
 
 def main(mic: str, speaker: str, rate: str, block: str, folder: str) -> None:
@@ -28,6 +29,7 @@ def main(mic: str, speaker: str, rate: str, block: str, folder: str) -> None:
         said.append(what)
         print(json.dumps([what, text, now()]), flush=True)
 
+    run_first()  # as the engine does
     devices = Devices(mic, speaker, int(rate), int(block), say)
     asleep_s = still_s = heard_while_lost_s = peak_while_lost = 0.0
     in_hand: list[float] = []
