@@ -54,7 +54,7 @@ def test_a_preset_on_two_sentences(
 ) -> None:
     monkeypatch.setattr("calibration.recordings._FEWEST_POINTS", 40)
     said = [cut(path, tmp_path / Path(path).name, 2) for path in speech(data, "p226_0*.wav", 2)]
-    whom = [cut(path, tmp_path / Path(path).name, 3) for path in speech(data, "p225_0*.wav", 3)]
+    whom = [cut(path, tmp_path / Path(path).name, 3) for path in speech(data, "p225_0*.wav", 4)]
     figures = evaluated(tmp_path / "heard", "monotone", said, *targets(whom))
     assert figures["voice"] == "monotone"
     assert 0.7 < figures["stoi"] <= 1.0
