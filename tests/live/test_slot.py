@@ -138,7 +138,7 @@ def test_nothing_waits_for_the_loader(slot: Slot[list[str]], loads: Loads) -> No
         slot.news()
         assert slot.current is not None
     slot.forget("b")
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 3, "the loader is held up for five seconds"
 
 
 def test_put_holds_what_exists_already(slot: Slot[list[str]], loads: Loads) -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import pytest
 
@@ -44,9 +45,11 @@ def make(tmp_path: Path) -> Iterator[Make]:
             **others,  # type: ignore[arg-type]
         )
         made.append(manager)
+        began = time.monotonic()
         manager.start()
         if wait:
             assert until(lambda: performs(manager, manager.state.on_stage)), manager.state
+            took_s[manager] = time.monotonic() - began
         return manager
 
     yield begin
@@ -54,13 +57,22 @@ def make(tmp_path: Path) -> Iterator[Make]:
         manager.stop()
 
 
-def until(condition: Callable[[], object], timeout_s: float = 8.0) -> bool:
+def until(condition: Callable[[], object], timeout_s: float = 20.0) -> bool:
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         if condition():
             return True
         time.sleep(0.005)
     return bool(condition())
+
+
+took_s: WeakKeyDictionary[StageManager, float] = WeakKeyDictionary()
+"""How long the first start of both engines took on this machine, busy as it is."""
+
+
+def soon_s(manager: StageManager) -> float:
+    """Within what time an engine is back: 2 s, on a machine that takes no longer to start one than they all do."""
+    return max(2.0, 3 * took_s[manager])
 
 
 def performs(manager: StageManager, cue: int | None) -> bool:
@@ -75,6 +87,18 @@ def statuses(manager: StageManager) -> list[str]:
 
 def all_settled(manager: StageManager) -> bool:
     return all(status in ("ready", "refused") for status in statuses(manager))
+
+
+@pytest.fixture
+def pass_(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Lets time pass for whoever presses, and only so."""
+    at = [100.0]
+    monkeypatch.setattr("live.presses.now", lambda: at[0])
+
+    def go_on(seconds: float) -> None:
+        at[0] += seconds
+
+    return go_on
 
 
 def pause() -> None:
@@ -100,15 +124,15 @@ def test_it_may_begin_with_another_cue(make: Make) -> None:
     assert "no next cue" in manager.state.notes[-1].text
 
 
-def test_a_double_press_fires_once_also_when_the_key_is_held(make: Make) -> None:
+def test_a_double_press_fires_once_also_when_the_key_is_held(make: Make, pass_: Callable[[float], None]) -> None:
     manager = make("one", "two", "three", "four")
     assert until(lambda: all_settled(manager))
     fired = []
     for _ in range(20):
         fired.append(manager.go())
-        time.sleep(0.04)
+        pass_(0.04)
     assert fired == [True] + [False] * 19
-    pause()
+    pass_(DOUBLE_PRESS_S + 0.05)
     assert manager.go()
     assert manager.state.on_stage == 2
 
@@ -137,16 +161,16 @@ def test_back_and_go_to_and_standby(make: Make) -> None:
 
 
 def test_go_while_the_next_still_loads_lets_the_old_one_play(make: Make) -> None:
-    manager = make("one", "slow", "three")
+    manager = make("one", "slowest", "three")
     assert manager.go()
     state = manager.state
     assert (state.on_stage, state.waiting) == (0, 1)
     assert state.cues[1].status == "loading"
-    assert until(lambda: manager.state.on_stage == 1, 2.0)
+    assert until(lambda: manager.state.on_stage == 1)
     assert manager.state.waiting is None
     assert until(lambda: performs(manager, 1))
     switch = manager.report()["switches"][1]
-    assert switch["cue"] == "slow"
+    assert switch["cue"] == "slowest"
     assert switch["ready_after"] > 50
 
 
@@ -161,7 +185,7 @@ def test_a_preloaded_cue_is_on_stage_at_once(make: Make) -> None:
 
     manager.audience.subscribe(watch)
     manager.go()
-    assert seen.wait(2.0)
+    assert seen.wait(10.0)
     assert until(lambda: manager.report()["switches"][1]["frame_gap"] is not None)
     assert manager.report()["switches"][1]["ready_after"] < 20
 
@@ -234,25 +258,27 @@ def test_panic_and_release(make: Make) -> None:
     manager.audience.subscribe(lambda picture: kinds.append(picture.kind))
     manager.panic()
     assert manager.state.panic
-    assert until(lambda: kinds and kinds[-1] is FrameKind.SAFE, 0.5)
+    assert until(lambda: kinds and kinds[-1] is FrameKind.SAFE)
     time.sleep(0.8)
     assert manager.state.on_stage == 0, "no cue follows in a panic"
     first = kinds.index(FrameKind.SAFE)
     assert set(kinds[first:]) == {FrameKind.SAFE}
     manager.release()
-    assert until(lambda: kinds[-1] is FrameKind.GENERATED, 1.0)
-    assert until(lambda: manager.state.on_stage == 1, 2.0), "and goes on after it"
+    assert until(lambda: kinds[-1] is FrameKind.GENERATED)
+    assert until(lambda: manager.state.on_stage == 1), "and goes on after it"
 
 
-def test_one_button_panics_at_once_and_returns_but_not_in_one_fright(make: Make) -> None:
+def test_one_button_panics_at_once_and_returns_but_not_in_one_fright(
+    make: Make, pass_: Callable[[float], None]
+) -> None:
     manager = make("one")
     assert manager.toggle_panic()
     assert manager.state.panic
     for _ in range(5):
-        time.sleep(FRIGHT_S / 4)
+        pass_(FRIGHT_S / 4)
         assert not manager.toggle_panic()
         assert manager.state.panic, "hammering in a fright brought the show back"
-    time.sleep(FRIGHT_S + 0.05)
+    pass_(FRIGHT_S + 0.05)
     assert manager.toggle_panic()
     assert not manager.state.panic
     assert manager.toggle_panic(), "panic itself is never refused"
@@ -287,7 +313,7 @@ def test_a_killed_engine_is_back_on_its_cue_and_the_other_does_not_notice(make: 
     (fault,) = manager.state.faults
     assert fault.where == "picture engine"
     assert fault.recovered_after_s is not None
-    assert fault.recovered_after_s < 2.0
+    assert fault.recovered_after_s < soon_s(manager)
     assert manager.state.sound.figures["pid"] == sound
     assert manager.state.sound.restarts == 0
     assert until(lambda: all_settled(manager)), "and preloads again"
@@ -297,7 +323,7 @@ def test_one_that_crashes_tells_why(make: Make) -> None:
     manager = make("one", "crash")
     assert until(lambda: all_settled(manager))
     manager.go()
-    assert until(lambda: manager.state.faults and manager.state.faults[0].recovered_after_s is not None, 3.0)
+    assert until(lambda: manager.state.faults and manager.state.faults[0].recovered_after_s is not None)
     assert "RuntimeError: the driver fell over" in manager.state.faults[0].what
     assert until(lambda: performs(manager, 1))
 
@@ -306,12 +332,12 @@ def test_one_that_hangs_is_replaced(make: Make) -> None:
     manager = make("one", "hang")
     assert until(lambda: all_settled(manager))
     manager.go()
-    assert until(lambda: bool(manager.state.faults), 2.5)
+    assert until(lambda: bool(manager.state.faults))
     assert "no heartbeat" in manager.state.faults[0].what
-    assert until(lambda: manager.state.faults[0].recovered_after_s is not None, 3.0)
+    assert until(lambda: manager.state.faults[0].recovered_after_s is not None)
     recovered_after_s = manager.state.faults[0].recovered_after_s
     assert recovered_after_s is not None
-    assert recovered_after_s < 2.0
+    assert recovered_after_s < soon_s(manager)
     assert until(lambda: performs(manager, 1))
 
 
@@ -319,8 +345,8 @@ def test_the_safe_picture_is_shown_while_nobody_performs(make: Make) -> None:
     manager = make("one", settings="dies young", wait=False)
     kinds: list[FrameKind] = []
     manager.audience.subscribe(lambda picture: kinds.append(picture.kind))
-    assert until(lambda: FrameKind.SAFE in kinds, 3.0)
-    assert until(lambda: manager.state.picture.restarts >= 3, 8.0)
+    assert until(lambda: FrameKind.SAFE in kinds)
+    assert until(lambda: manager.state.picture.restarts >= 3)
     restarts = manager.state.picture.restarts
     time.sleep(0.5)
     assert manager.state.picture.restarts <= restarts + 1, "one that dies at once is restarted with pauses"
@@ -404,7 +430,7 @@ def test_a_show_may_be_read_without_waiting_for_it(make: Make, tmp_path: Path) -
     began = time.monotonic()
     assert manager.begin_reload(path)
     assert not manager.begin_reload(path), "one is being read"
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 5, "nobody writes into it yet"
     assert manager.go(), "the show goes on meanwhile"
     path.write_text("[[cue]]\nname = 'zero'\nlook = 'safe'\n")
     assert until(lambda: [cue.name for cue in manager.state.cues] == ["zero"])
@@ -523,6 +549,6 @@ def test_stopping_does_not_wait_for_engines_that_are_being_started(tmp_path: Pat
     time.sleep(0.2)
     began = time.monotonic()
     manager.stop()
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 10, "it imports for a minute"
     stop_forkserver()
     start_forkserver(["numpy"])

@@ -13,6 +13,7 @@ from export.artifact import Manifest, write
 from live.operator.library import Library, Portraits, looks_at_hand
 from live.operator.thumbnails import THUMBNAIL_PX, portray
 from tests.export.tiny_look import look_fields, look_model
+from tests.machine import Machine
 
 
 @pytest.fixture
@@ -49,9 +50,11 @@ def test_the_process_tells_about_each_file_and_ends(qtbot: QtBot, look: Path, tm
     portraits = Portraits(tmp_path / "cache")
     told = []
     portraits.told.connect(told.append)
-    began = time.perf_counter()
-    portraits.ask([look, bad])
-    assert time.perf_counter() - began < 0.2, "asking waited"
+    with Machine() as machine:
+        began = time.perf_counter()
+        portraits.ask([look, bad])
+        took_s = time.perf_counter() - began
+    assert took_s < 0.2 + machine.lost_s, "asking waited"
     qtbot.waitUntil(lambda: len(told) == 2, timeout=15000)
     assert [portrait["file"] for portrait in told] == [str(look), str(bad)]
     portraits.stop()

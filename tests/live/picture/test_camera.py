@@ -33,6 +33,7 @@ from live.picture.camera import (
 from live.picture.mailbox import Mailbox
 from live.picture.movie_frames import capture_size
 from models.features.face_points import Picture
+from tests.machine import Machine
 
 
 def make_movie(
@@ -253,7 +254,8 @@ def test_a_file_plays_at_its_own_pace_and_starts_over(tmp_path: Path, started: C
     source = started(open_source(str(path)))
     frames: list[Frame] = []
     end = now() + 0.75
-    while now() < end:
+    while now() < end or len(frames) < 9:
+        assert now() < end + 5
         frame = source.mailbox.take(0.1)
         if frame is not None:
             frames.append(frame)
@@ -323,7 +325,7 @@ def test_a_device_that_stops_or_is_missing_is_opened_again(started: Callable[[So
     began = now()
     started(source)
     assert watched(source, lambda: source.opened == 2 and source.frames_captured > 10)
-    assert now() - began < 3
+    assert now() - began < 5
     assert "flaky" in source.trouble
 
 
@@ -334,7 +336,7 @@ def test_a_read_that_hangs_is_left_behind(started: Callable[[Source], Source], m
     started(source)
     assert watched(source, lambda: source.gone)
     assert watched(source, lambda: source.opened == 2 and source.frames_captured > 10)
-    assert now() - began < 3
+    assert now() - began < 5
     captured = source.frames_captured
     source.let_go.set()  # The old thread comes back to life: its frames must not be mixed in.
     assert watched(source, lambda: source.frames_captured > captured + 5)
@@ -365,7 +367,7 @@ def test_a_url_that_hangs_hangs_nobody() -> None:
         assert source.gone
         began = now()
         source.close(0.2)
-        assert now() - began < 0.5
+        assert now() - began < 1.5, "it gives up after three seconds"
 
 
 def test_a_url_that_refuses_is_tried_again(started: Callable[[Source], Source]) -> None:
@@ -383,9 +385,11 @@ def test_the_demo_performs_thirty_times_a_second(started: Callable[[Source], Sou
         def picture(self, t_s: float) -> Picture:
             return np.full((48, 64, 3), round(t_s * 30) % 256, np.uint8)
 
-    source = started(DemoSource(Performer()))
-    assert until(lambda: source.frames_captured >= 12)
-    assert 15 < source.fps < 40
+    with Machine() as machine:
+        source = started(DemoSource(Performer()))
+        assert until(lambda: source.frames_captured >= 12)
+        fps = source.fps
+    assert 1 / (1 / 15 + machine.lost_s / 12) < fps < 40
 
 
 def test_no_source_gives_nothing() -> None:

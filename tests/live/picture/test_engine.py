@@ -48,6 +48,7 @@ from live.profile import in_heights, mirrored
 from live.shared_frames import FrameKind, SharedFrames
 from models.features.face_points import FacePoints, Picture, Points, eye_distance
 from models.features.retarget import pose_and_residual
+from tests.machine import Machine
 
 from .conftest import SIZE, ManualClock, Shown, drawn_points
 
@@ -470,16 +471,17 @@ def test_however_long_a_picture_took_its_latency_is_the_same(stage: Stage, line:
     make(line, 0, now() - 0.01)
     assert stage.indices == [0], "without a latency to keep to it goes at once"
     line.latency_s = 0.15
-    for index, took_s in enumerate([0.0, 0.03, 0.0, 0.05, 0.01], 1):
-        captured_at = now()
-        time.sleep(took_s)
-        make(line, index, captured_at)
-    assert stage.has(6)
+    with Machine() as machine:
+        for index, took_s in enumerate([0.0, 0.03, 0.0, 0.05, 0.01], 1):
+            captured_at = now()
+            time.sleep(took_s)
+            make(line, index, captured_at)
+        assert stage.has(6)
     assert stage.indices == list(range(6))
     assert [picture[0, 0, 0] for picture in stage.pictures] == stage.indices
     latencies = np.subtract(stage.at, stage.captured_at)[1:]
     assert latencies.min() >= 0.149
-    assert np.median(latencies) < 0.16
+    assert np.median(latencies) < 0.16 + machine.worst_s()
 
 
 def test_a_picture_that_is_late_goes_at_once_but_overtakes_none(stage: Stage, line: DelayLine) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-
 LATE_S = 0.005
 """Later than this is the machine's doing."""
 

@@ -455,7 +455,7 @@ def test_whatever_comes_in_nothing_bursts_out(tmp_path: Path, sound: np.ndarray,
 # ---- the process
 
 
-def follow(process: EngineProcess, end: Callable[[list[Event]], bool], timeout_s: float = 10.0) -> list[Event]:
+def follow(process: EngineProcess, end: Callable[[list[Event]], bool], timeout_s: float = 30.0) -> list[Event]:
     events: list[Event] = []
     until = time.monotonic() + timeout_s
     while not end(events) and time.monotonic() < until:

@@ -18,7 +18,6 @@ from models.prepare.face import FaceOptions, prepare_face, report
 from models.prepare.face_data import FaceData, read_facts, times_shown
 from models.prepare.face_moves import MoveOptions, draw_move
 
-
 FRAMES = 84
 
 
