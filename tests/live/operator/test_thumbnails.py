@@ -55,9 +55,11 @@ def test_the_process_tells_about_each_file_and_ends(qtbot: QtBot, look: Path, tm
         portraits.ask([look, bad])
         took_s = time.perf_counter() - began
     assert took_s < 0.2 + machine.lost_s, "asking waited"
-    qtbot.waitUntil(lambda: len(told) == 2, timeout=15000)
+    try:
+        qtbot.waitUntil(lambda: len(told) == 2, timeout=120_000)  # on a busy machine it comes last of all
+    finally:
+        portraits.stop()
     assert [portrait["file"] for portrait in told] == [str(look), str(bad)]
-    portraits.stop()
 
 
 def test_stopping_ends_a_process_at_work(qtbot: QtBot, look: Path, tmp_path: Path) -> None:
