@@ -6,9 +6,11 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import cv2
+import dlib
 import psutil
 import pytest
 
@@ -33,6 +35,19 @@ def data() -> Path:
 def footage(data: Path) -> Path:
     """The videos of the real footage."""
     return data / "video"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def dlib_is_read_once() -> Iterator[None]:
+    """Its predictor and detector take most of a second each time; whoever asks gets the same. The predictor never
+    changes; the detector works in what it holds, so each thread has its own."""
+    read, made = dlib.shape_predictor, dlib.get_frontal_face_detector
+    predictor = cache(lambda path, written_ns: read(path))
+    detector = cache(lambda thread: made())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dlib, "shape_predictor", lambda path: predictor(path, os.stat(path).st_mtime_ns))
+        patch.setattr(dlib, "get_frontal_face_detector", lambda: detector(threading.get_ident()))
+        yield
 
 
 def _ours(thread: threading.Thread) -> bool:

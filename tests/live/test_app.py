@@ -29,6 +29,7 @@ from live.process.fork_server import start_forkserver, stop_forkserver
 from live.process.shared_frames import FrameKind, SharedFrames, SharedPicture
 from live.show.show_file import Cue, Show
 from live.sound.settings import SoundSettings
+from tests.machine import Machine
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -202,7 +203,7 @@ def test_the_recorder_keeps_what_the_audience_sees(manager: StageManager, tmp_pa
         at = index / 20
         picture = np.full((48, 64, 3), 200, np.uint8)
         manager.stage_frames.write(picture, captured_at=at, ready_at=at, index=index, kind=FrameKind.GENERATED)
-        time.sleep(0.01)
+        handed_on(manager.audience, index)
     recorder.close()
     with av.open(str(tmp_path / "out.mp4")) as movie:
         frames = [frame.to_ndarray(format="rgb24") for frame in movie.decode(video=0)]
@@ -232,34 +233,54 @@ def write(frames: SharedFrames, value: int, kind: FrameKind = FrameKind.GENERATE
     frames.write(np.full((4, 6, 3), value, np.uint8), captured_at=at, ready_at=at, index=value, kind=kind)
 
 
+def handed_on(audience: Audience, index: int) -> None:
+    """Waits until the audience has handed this picture on."""
+    end = time.perf_counter() + 5
+    while audience.newest is None or audience.newest.index != index:
+        assert time.perf_counter() < end, f"picture {index} was not handed on"
+        time.sleep(0.002)
+
+
+def received(pictures: list[SharedPicture], index: int) -> None:
+    """Waits until a subscriber has got this picture."""
+    end = time.perf_counter() + 5
+    while not pictures or pictures[-1].index != index:
+        assert time.perf_counter() < end, f"picture {index} did not arrive"
+        time.sleep(0.002)
+
+
 def test_every_subscriber_gets_the_newest_and_the_safe_picture_when_it_ends(frames: SharedFrames) -> None:
     audience = Audience(frames)
     both: list[SharedPicture] = []
     window: list[SharedPicture] = []
     audience.subscribe(both.append)
     unsubscribe = audience.subscribe(window.append, safe_too=False)
-    audience.start()
-    for value in range(1, 6):
-        write(frames, value)
-        time.sleep(0.02)
-    assert [picture.index for picture in window] == [1, 2, 3, 4, 5]
-    time.sleep(STALE_S + 0.3)
-    assert audience.stale
-    assert both[-1].kind is FrameKind.SAFE
-    assert not both[-1].picture.any()
-    assert both[-1].picture.shape == (4, 6, 3)
-    assert len(window) == 5
-    write(frames, 9)
-    time.sleep(0.05)
-    unsubscribe()
-    write(frames, 10)
-    time.sleep(0.05)
-    audience.stop()
+    with Machine() as machine:
+        audience.start()
+        for value in range(1, 6):
+            write(frames, value)
+            received(window, value)
+            time.sleep(0.02)
+        assert [picture.index for picture in window] == [1, 2, 3, 4, 5]
+        time.sleep(STALE_S + 0.3)
+        assert audience.stale
+        assert both[-1].kind is FrameKind.SAFE
+        assert not both[-1].picture.any()
+        assert both[-1].picture.shape == (4, 6, 3)
+        assert len(window) == 5
+        write(frames, 9)
+        received(window, 9)
+        unsubscribe()
+        write(frames, 10)
+        handed_on(audience, 10)
+        audience.stop()
     assert [picture.index for picture in window] == [1, 2, 3, 4, 5, 9]
     metrics = audience.metrics()
     assert metrics["frames_presented"] == 7
-    assert metrics["presented_latency"]["p50"] < 20
-    assert metrics["presented_longest_gap"] < 300, "the time without pictures is no gap between two"
+    assert metrics["presented_latency"]["p50"] < 20 + 3e3 * machine.late_s()
+    assert metrics["presented_longest_gap"] < 300 + 1e3 * machine.worst_s(), (
+        "the time without pictures is no gap between two"
+    )
     audience.on_drawn(window[0], window[0].captured_at + 0.07)
     assert audience.metrics()["presented_latency"]["max"] == pytest.approx(70, abs=0.1), "a window's own time counts"
 
@@ -285,7 +306,7 @@ def test_a_panic_is_seen_at_once_also_when_no_engine_is_there(
     safe = threading.Event()
     audience.start()
     write(frames, 1)
-    time.sleep(0.02)
+    handed_on(audience, 1)
     audience.subscribe(lambda picture: safe.set() if picture.kind is FrameKind.SAFE else None)
     audience.panic(True)
     assert safe.wait(1.5)

@@ -53,8 +53,8 @@ def test_a_preset_on_two_sentences(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("calibration.measure.recordings._MIN_POINTS", 40)
-    said = [cut(path, tmp_path / Path(path).name, 3) for path in speech(data, "p226_0*.wav", 2)]
-    whom = [cut(path, tmp_path / Path(path).name, 4) for path in speech(data, "p225_0*.wav", 4)]
+    said = [cut(path, tmp_path / Path(path).name, 2) for path in speech(data, "p226_0*.wav", 2)]
+    whom = [cut(path, tmp_path / Path(path).name, 3) for path in speech(data, "p225_0*.wav", 4)]
     metrics = evaluated(tmp_path / "heard", "monotone", said, *targets(whom))
     assert metrics["voice"] == "monotone"
     assert 0.7 < metrics["stoi"] <= 1.0

@@ -112,9 +112,9 @@ def test_a_file_of_three_gigabytes_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "huge.onnx"
     with path.open("wb") as file:
         file.truncate(3_000_000_000)  # A hole: it takes no room on the disk.
-    begun = time.perf_counter()
+    begun = time.thread_time()
     assert "3.0 GB" in refusal(path)
-    assert time.perf_counter() - begun < 0.5
+    assert time.thread_time() - begun < 0.5
 
 
 def test_millions_of_parts(tmp_path: Path) -> None:

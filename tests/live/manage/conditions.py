@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from weakref import WeakKeyDictionary
 
 from live.manage.stage_manager import DOUBLE_PRESS_S, StageManager
 
+start_times_s: WeakKeyDictionary[StageManager, float] = WeakKeyDictionary()
+"""How long the first start of both engines took, on this machine as busy as it is."""
 
-def until(condition: Callable[[], object], timeout_s: float = 8.0) -> bool:
+
+def until(condition: Callable[[], object], timeout_s: float = 20.0) -> bool:
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         if condition():
             return True
         time.sleep(0.005)
     return bool(condition())
+
+
+def recovery_limit_s(manager: StageManager) -> float:
+    """The time within which an engine must be back: 2 s, more on a machine that took longer for the first start."""
+    return max(2.0, 3 * start_times_s[manager])
 
 
 def performs(manager: StageManager, cue: int | None) -> bool:

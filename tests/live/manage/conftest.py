@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from live.manage.stage_manager import StageManager
 from live.process.fork_server import start_forkserver
 from live.show.show_file import Cue, Show
-from tests.live.manage.conditions import performs, until
+from tests.live.manage.conditions import performs, start_times_s, until
 
 FAKE = "tests.live.process.fake_engine:main"
 Make = Callable[..., StageManager]
@@ -40,11 +41,25 @@ def make(tmp_path: Path, forkserver: None) -> Iterator[Make]:
             **others,  # type: ignore[arg-type]
         )
         managers.append(manager)
+        began = time.monotonic()
         manager.start()
         if wait:
             assert until(lambda: performs(manager, manager.state.on_stage)), manager.state
+            start_times_s[manager] = time.monotonic() - began
         return manager
 
     yield start
     for manager in managers:
         manager.stop()
+
+
+@pytest.fixture
+def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Lets time pass for the debouncer, and only so."""
+    at = [100.0]
+    monkeypatch.setattr("live.manage.debounce.now", lambda: at[0])
+
+    def advance(seconds: float) -> None:
+        at[0] += seconds
+
+    return advance

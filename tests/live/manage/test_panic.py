@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 
 from live.manage.stage_manager import PANIC_DEBOUNCE_S
 from live.process.shared_frames import FrameKind
@@ -19,25 +20,25 @@ def test_panic_and_release(make: Make) -> None:
     manager.audience.subscribe(lambda picture: kinds.append(picture.kind))
     manager.panic()
     assert manager.state.panic
-    assert until(lambda: kinds and kinds[-1] is FrameKind.SAFE, 0.5)
+    assert until(lambda: kinds and kinds[-1] is FrameKind.SAFE)
     time.sleep(0.8)
     assert manager.state.on_stage == 0, "no cue follows in a panic"
     first = kinds.index(FrameKind.SAFE)
     assert set(kinds[first:]) == {FrameKind.SAFE}
     manager.release()
-    assert until(lambda: kinds[-1] is FrameKind.GENERATED, 1.0)
-    assert until(lambda: manager.state.on_stage == 1, 2.0), "and goes on after it"
+    assert until(lambda: kinds[-1] is FrameKind.GENERATED)
+    assert until(lambda: manager.state.on_stage == 1), "and goes on after it"
 
 
-def test_toggle_panic_ends_the_panic_only_after_a_pause(make: Make) -> None:
+def test_toggle_panic_ends_the_panic_only_after_a_pause(make: Make, pass_time: Callable[[float], None]) -> None:
     manager = make("one")
     assert manager.toggle_panic()
     assert manager.state.panic
     for _ in range(5):
-        time.sleep(PANIC_DEBOUNCE_S / 4)
+        pass_time(PANIC_DEBOUNCE_S / 4)
         assert not manager.toggle_panic()
         assert manager.state.panic, "repeated presses ended the panic"
-    time.sleep(PANIC_DEBOUNCE_S + 0.05)
+    pass_time(PANIC_DEBOUNCE_S + 0.05)
     assert manager.toggle_panic()
     assert not manager.state.panic
     assert manager.toggle_panic(), "panic itself is never refused"

@@ -7,7 +7,7 @@ import signal
 import time
 
 from live.process.shared_frames import FrameKind
-from tests.live.manage.conditions import all_settled, performs, until
+from tests.live.manage.conditions import all_settled, performs, recovery_limit_s, until
 from tests.live.manage.conftest import Make
 
 
@@ -22,7 +22,7 @@ def test_a_killed_engine_returns_to_its_cue_and_the_other_is_undisturbed(make: M
     (fault,) = manager.state.faults
     assert fault.where == "picture engine"
     assert fault.recovered_after_s is not None
-    assert fault.recovered_after_s < 2.0
+    assert fault.recovered_after_s < recovery_limit_s(manager)
     assert manager.state.sound.metrics["pid"] == sound
     assert manager.state.sound.restarts == 0
     assert until(lambda: all_settled(manager)), "and preloads again"
@@ -32,7 +32,7 @@ def test_a_crash_is_reported_with_its_reason(make: Make) -> None:
     manager = make("one", "crash")
     assert until(lambda: all_settled(manager))
     manager.go()
-    assert until(lambda: manager.state.faults and manager.state.faults[0].recovered_after_s is not None, 3.0)
+    assert until(lambda: manager.state.faults and manager.state.faults[0].recovered_after_s is not None)
     assert "RuntimeError: the driver fell over" in manager.state.faults[0].what
     assert until(lambda: performs(manager, 1))
 
@@ -41,12 +41,12 @@ def test_a_hanging_engine_is_replaced(make: Make) -> None:
     manager = make("one", "hang")
     assert until(lambda: all_settled(manager))
     manager.go()
-    assert until(lambda: bool(manager.state.faults), 2.5)
+    assert until(lambda: bool(manager.state.faults))
     assert "no heartbeat" in manager.state.faults[0].what
-    assert until(lambda: manager.state.faults[0].recovered_after_s is not None, 3.0)
+    assert until(lambda: manager.state.faults[0].recovered_after_s is not None)
     recovered_after_s = manager.state.faults[0].recovered_after_s
     assert recovered_after_s is not None
-    assert recovered_after_s < 2.0
+    assert recovered_after_s < recovery_limit_s(manager)
     assert until(lambda: performs(manager, 1))
 
 
@@ -54,8 +54,8 @@ def test_the_safe_picture_is_shown_while_no_engine_performs(make: Make) -> None:
     manager = make("one", settings="dies young", wait=False)
     kinds: list[FrameKind] = []
     manager.audience.subscribe(lambda picture: kinds.append(picture.kind))
-    assert until(lambda: FrameKind.SAFE in kinds, 3.0)
-    assert until(lambda: manager.state.picture.restarts >= 3, 8.0)
+    assert until(lambda: FrameKind.SAFE in kinds)
+    assert until(lambda: manager.state.picture.restarts >= 3)
     restarts = manager.state.picture.restarts
     time.sleep(0.5)
     assert manager.state.picture.restarts <= restarts + 1, "an engine that dies at once is restarted after pauses"

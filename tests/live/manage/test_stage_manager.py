@@ -72,7 +72,7 @@ def test_begin_reload_does_not_wait_for_the_file(make: Make, tmp_path: Path) -> 
     began = time.monotonic()
     assert manager.begin_reload(path)
     assert not manager.begin_reload(path), "one is being read"
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 5, "nobody writes into it yet"
     assert manager.go(), "the show goes on meanwhile"
     path.write_text("[[cue]]\nname = 'zero'\nlook = 'safe'\n")
     assert until(lambda: [cue.name for cue in manager.state.cues] == ["zero"])
@@ -191,6 +191,6 @@ def test_stop_does_not_wait_for_engines_that_are_being_started(tmp_path: Path) -
     time.sleep(0.2)
     began = time.monotonic()
     manager.stop()
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 10, "it imports for a minute"
     stop_forkserver()
     start_forkserver(["numpy"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -59,12 +60,12 @@ def test_odd_and_changing_sizes_are_fitted(tmp_path: Path) -> None:
 
 def test_a_slow_encoder_drops_and_never_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encode = MovieWriter._encode
-    monkeypatch.setattr(MovieWriter, "_encode", lambda *a: (time.sleep(0.05), encode(*a)))
+    monkeypatch.setattr(MovieWriter, "_encode", lambda *a: (time.sleep(0.2), encode(*a)))
     writer = MovieWriter(tmp_path / "m.mp4", None, (64, 48), queue_size=2)
     began = time.perf_counter()
     for i in range(20):
         writer.write(shade(i), i / 30)
-    assert time.perf_counter() - began < 0.5
+    assert time.perf_counter() - began < 2, "the encoder takes 4 s for all"
     writer.close()
     assert writer.dropped >= 10
     assert len(played(tmp_path / "m.mp4")) == 20 - writer.dropped
@@ -169,13 +170,14 @@ def test_aac_s_own_delay_is_no_skew(tmp_path: Path, rate: int) -> None:
 
 
 def test_sound_that_the_encoder_cannot_take_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    encode = MovieWriter._encode
-    monkeypatch.setattr(MovieWriter, "_encode", lambda *a: (time.sleep(0.5), encode(*a)))
+    encode, begun, go_on = MovieWriter._encode, threading.Event(), threading.Event()
+    monkeypatch.setattr(MovieWriter, "_encode", lambda *a: (begun.set(), go_on.wait(10), encode(*a)))
     monkeypatch.setattr(MovieWriter, "MAX_QUEUED_SOUND_S", 1.0)
     with MovieWriter(tmp_path / "m.mp4", None, (64, 48), sound=SoundTrackSpec()) as writer:
         writer.write(shade(0), 0.0)
-        time.sleep(0.1)  # It is being encoded.
+        assert begun.wait(10)
         taken = [writer.write_sound(np.zeros((24_000, 1), np.float32), n / 2) for n in range(4)]
+        go_on.set()
     assert taken == [True, True, False, False]
     assert writer.dropped_sound_s == 1.0
 

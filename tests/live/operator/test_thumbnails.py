@@ -14,6 +14,7 @@ from export.artifact.model_file import write_model
 from live.operator.library import Library, ThumbnailMaker, find_looks
 from live.operator.thumbnails import THUMBNAIL_PX, make_thumbnail
 from tests.export.tiny_look import look_fields, look_model
+from tests.machine import Machine
 
 
 @pytest.fixture
@@ -50,12 +51,16 @@ def test_the_process_tells_about_each_file_and_ends(qtbot: QtBot, look: Path, tm
     thumbnails = ThumbnailMaker(tmp_path / "cache")
     made = []
     thumbnails.ready.connect(made.append)
-    began = time.perf_counter()
-    thumbnails.request([look, bad])
-    assert time.perf_counter() - began < 0.2, "asking waited"
-    qtbot.waitUntil(lambda: len(made) == 2, timeout=15000)
+    with Machine() as machine:
+        began = time.perf_counter()
+        thumbnails.request([look, bad])
+        took_s = time.perf_counter() - began
+    assert took_s < 0.2 + machine.lost_s, "asking waited"
+    try:
+        qtbot.waitUntil(lambda: len(made) == 2, timeout=120_000)  # on a busy machine it comes last of all
+    finally:
+        thumbnails.stop()
     assert [thumbnail["file"] for thumbnail in made] == [str(look), str(bad)]
-    thumbnails.stop()
 
 
 def test_stopping_ends_a_process_at_work(qtbot: QtBot, look: Path, tmp_path: Path) -> None:

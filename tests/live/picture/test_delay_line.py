@@ -15,6 +15,7 @@ from live.process.frames import Frame, now
 from live.process.messages import SetParameter
 from live.process.shared_frames import FrameKind
 from models.features.types import Picture
+from tests.machine import Machine
 
 from .engine_rig import Rig, Shown
 
@@ -59,16 +60,17 @@ def test_however_long_a_picture_took_its_latency_is_the_same(stage: Stage, line:
     make(line, 0, now() - 0.01)
     assert stage.indices == [0], "without a latency to keep to it goes at once"
     line.latency_s = 0.15
-    for index, took_s in enumerate([0.0, 0.03, 0.0, 0.05, 0.01], 1):
-        captured_at = now()
-        time.sleep(took_s)
-        make(line, index, captured_at)
-    assert stage.has(6)
+    with Machine() as machine:
+        for index, took_s in enumerate([0.0, 0.03, 0.0, 0.05, 0.01], 1):
+            captured_at = now()
+            time.sleep(took_s)
+            make(line, index, captured_at)
+        assert stage.has(6)
     assert stage.indices == list(range(6))
     assert [picture[0, 0, 0] for picture in stage.pictures] == stage.indices
     latencies = np.subtract(stage.at, stage.captured_at)[1:]
     assert latencies.min() >= 0.149
-    assert np.median(latencies) < 0.16
+    assert np.median(latencies) < 0.16 + machine.worst_s()
 
 
 def test_a_picture_that_is_late_goes_at_once_but_overtakes_none(stage: Stage, line: DelayLine) -> None:

@@ -1,8 +1,8 @@
 """An engine for the StageManager's tests: a process that answers like the real engines and misbehaves on command.
 
-The model's name says what it does: "refuse...", "slow..." (loads for 0.4 s), "crash..." (dies when it performs),
-"hang..." (its loop stops when it performs), "hold..." (stops while it holds Python's lock), "camera..." (reports a
-fault and its recovery).
+The model's name says what it does: "refuse...", "slow..." (loads for 0.4 s; "slowest..." for 1.5 s), "crash..." (dies
+when it performs), "hang..." (its loop stops when it performs), "hold..." (stops while it holds Python's lock),
+"camera..." (reports a fault and its recovery).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def load(key: str) -> str:
     if name.startswith("refuse"):
         raise ValueError("it is not ours")
     if name.startswith("slow"):
-        time.sleep(0.4)
+        time.sleep(1.5 if name.startswith("slowest") else 0.4)
     return key
 
 

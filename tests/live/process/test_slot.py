@@ -138,7 +138,7 @@ def test_the_loop_never_waits_for_the_loader(slot: Slot[list[str]], loader: Fake
         slot.answers()
         assert slot.current is not None
     slot.forget("b")
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 3, "the loader is held up for five seconds"
 
 
 def test_put_adds_a_loaded_model(slot: Slot[list[str]], loader: FakeLoader) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 from live.process.frames import now
 from live.sound.device import Devices
 from live.sound.drift import Feed
+from live.sound.priority import raise_priority
 
 
 def main(mic: str, speaker: str, rate: str, block: str, folder: str) -> None:
@@ -29,6 +30,7 @@ def main(mic: str, speaker: str, rate: str, block: str, folder: str) -> None:
         statuses.append(status)
         print(json.dumps([status, text, now()]), flush=True)
 
+    raise_priority()  # as the engine does
     devices = Devices(mic, speaker, int(rate), int(block), on_status)
     asleep_s = still_s = heard_while_lost_s = peak_while_lost = 0.0
     buffered: list[float] = []

@@ -1,8 +1,8 @@
 """Fake sound cards: busy, of another rate, of many channels, unplugged, with a clock of their own.
 
 `System` replaces sounddevice and rtmixer, as far as `live.sound.device` and `live.sound.portaudio` use them, with
-rtmixer's rules (an action is dropped when its ring runs dry or full); a thread for each stream moves the samples in
-real time.
+rtmixer's rules (an action is dropped when its ring runs dry or full). One thread moves the samples of all streams in
+real time: while a busy machine keeps it waiting, time stands still for all cards alike, and none runs ahead of another.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+
+LATE_S = 0.005
+"""Later than this is the machine's doing."""
 
 
 class PortAudioError(Exception):
@@ -86,7 +89,7 @@ class Stream:
         self.active = False
         self._pending: list[Any] = []
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="sound card", daemon=True)
+        self._begun, self._index = 0.0, 0
         system.streams.append(self)
 
     @property
@@ -94,15 +97,21 @@ class Stream:
         return list(self._pending)
 
     def start(self) -> None:
+        self._begun = time.perf_counter() - self._system.lost_s
         self.active = True
-        self._thread.start()
+        self._system.move()
 
     def abort(self) -> None:
-        self.active = False
-        self._thread.join()
+        with self._system.moving:
+            self.active = False
 
     def close(self) -> None:
         self.active = False
+
+    @property
+    def due(self) -> float:
+        """When the next callback is, by the cards' time."""
+        return self._begun + (self._index + 1) * self._card.step / (self._rate * (1 + self._card.ppm * 1e-6))
 
     def _act(self, kind: str, ring: Any = None) -> Any:
         action = SimpleNamespace(kind=kind, ring=ring, actual_time=0.0, stats=None)
@@ -125,21 +134,17 @@ class Stream:
     def fetch_and_reset_stats(self) -> Any:
         return self._act("stats")
 
-    def _run(self) -> None:
-        card, step, begun, index = self._card, self._card.step, time.perf_counter(), 0
-        while self.active:
-            due = begun + (index + 1) * step / (self._rate * (1 + card.ppm * 1e-6))
-            time.sleep(max(due - time.perf_counter(), 0))
-            begun += self._system.wait()
-            if not card.present:
-                self.active = False
-                return
-            spoken = card.says(np.arange(index * step, (index + 1) * step)).astype(np.float32)
-            played = np.zeros((step, self._outs), np.float32)
-            with self._lock:
-                self._pending = [action for action in self._pending if self._goes_on(action, spoken, played, due)]
-            card.heard.append(played[:, 0])
-            index += 1
+    def call_back(self) -> None:
+        card, step, index = self._card, self._card.step, self._index
+        if not card.present:
+            self.active = False
+            return
+        spoken = card.says(np.arange(index * step, (index + 1) * step)).astype(np.float32)
+        played = np.zeros((step, self._outs), np.float32)
+        with self._lock:
+            self._pending = [action for action in self._pending if self._goes_on(action, spoken, played, self.due)]
+        card.heard.append(played[:, 0])
+        self._index += 1
 
     def _goes_on(self, action: Any, spoken: np.ndarray, played: np.ndarray, at: float) -> bool:
         step = len(spoken)
@@ -170,15 +175,39 @@ class System:
         self.streams: list[Stream] = []
         self.looped_at: float | None = None
         """When the test's loop last ran; None: time goes on without it."""
+        self.lost_s = 0.0
+        """For how long time has stood still."""
+        self.moving = threading.Lock()
+        self._mover: threading.Thread | None = None
         self.default = SimpleNamespace(device=(0, len(cards) - 1))
         self._known = [card for card in cards if card.present]
 
-    def wait(self) -> float:
-        """Hold the cards' time while a busy machine keeps the loop waiting. Returns for how long."""
-        began = time.perf_counter()
-        while self.looped_at is not None and time.perf_counter() - self.looped_at > 0.005:
+    def move(self) -> None:
+        """See to it that the streams are moved."""
+        with self.moving:
+            if self._mover is None:
+                self._mover = threading.Thread(target=self._move, name="sound cards", daemon=True)
+                self._mover.start()
+
+    def _move(self) -> None:
+        while True:
+            with self.moving:
+                running = [stream for stream in self.streams if stream.active]
+                if not running:
+                    self._mover = None
+                    return
+            stream = min(running, key=lambda one: one.due)
+            time.sleep(max(stream.due + self.lost_s - time.perf_counter(), 0))
+            self._stand_still()
+            self.lost_s = max(self.lost_s, time.perf_counter() - stream.due - LATE_S)
+            with self.moving:
+                if stream.active:
+                    stream.call_back()
+
+    def _stand_still(self) -> None:
+        """While a busy machine lets the loop wait."""
+        while self.looped_at is not None and time.perf_counter() - self.looped_at > LATE_S:
             time.sleep(0.001)
-        return time.perf_counter() - began
 
     def _terminate(self) -> None:
         assert not any(stream.active for stream in self.streams), "PortAudio would close them under our feet"

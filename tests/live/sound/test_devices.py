@@ -35,7 +35,7 @@ class Stage:
         there = [card for card in self.system.cards if card.name == name and card.present]
         return "" if there else f"{name} is not there"
 
-    def until(self, what: Callable[[], object], seconds: float = 3.0) -> None:
+    def until(self, what: Callable[[], object], seconds: float = 10.0) -> None:
         until = time.monotonic() + seconds
         while not what():
             assert time.monotonic() < until, self.said
@@ -94,7 +94,7 @@ def test_one_card_passes_every_sample(stage: Callable[..., Stage]) -> None:
     # 2 blocks, what callbacks of 256 may leave over from blocks of 480, and the card's own 8 ms.
     assert one.devices.speaker_latency_s == pytest.approx((2 * 480 + 256 - 32) / RATE + 0.008, abs=1e-4)
     assert one.devices.mic_latency_s == pytest.approx(0.008, abs=1e-4)
-    assert np.ptp(np.diff(one.times[5:])) < 0.004, "time stamps do not jitter as callbacks do"
+    assert np.ptp(np.diff(one.times[5:])) < 0.004 + one.system.lost_s, "time stamps do not jitter as callbacks do"
     assert one.devices.buffered_s() > 0.01
 
 

@@ -9,6 +9,7 @@ all along. Without them the ALSA bridge stands still for 2 s at a time, whoever 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -24,6 +25,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from live.sound.priority import ROUND_ROBIN
 from tests.conftest import DATA
 
 RATE = 48_000
@@ -32,12 +34,21 @@ HOUSE = Path(__file__).resolve().parents[3]
 SILENCE_S = 0.4
 DRIVER_S = 0.004
 """How far a sound server's own account of its latency may be out."""
+MOST_PERFORMANCES = 8
 STILL_S = 0.06
 """A microphone that brings nothing for so long has stalled in the driver, if our own loop was awake."""
 MICROPHONE = "module-remap-source source_name=mic master=cable.monitor master_channel_map=front-left"
 SPEAKER = "module-remap-sink sink_name=speaker master=cable master_channel_map=front-right"
 ROOM = "module-remap-sink sink_name=room master=cable master_channel_map=front-left"
 CABLE = "module-null-sink sink_name=cable rate=48000 format=float32le channels=2 channel_map=front-left,front-right"
+
+
+def before_others(process: subprocess.Popen[Any]) -> None:
+    """What stands for driver and room must be as little held up by a busy machine as they are, where the system allows
+    it."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(process.pid, os.SCHED_RR, os.sched_param(ROUND_ROBIN))
 
 
 class Server:
@@ -78,11 +89,16 @@ class Server:
                 self.close()
                 pytest.fail(f"no PulseAudio server: {self.log.read_text()}")
             time.sleep(0.05)
+        before_others(self._server)  # now: while it starts it puts itself back
 
     def underruns(self) -> int:
         """How often, by its own log, a stream had nothing to give when it was asked. It tells neither the stream's
         owner nor ALSA."""
         return self.log.read_text().lower().count("underrun")
+
+    def driver_underruns(self) -> int:
+        """Those of the loudspeaker's stream."""
+        return sum("underrun" in line.lower() and "'ALSA" in line for line in self.log.read_text().splitlines())
 
     def close(self) -> None:
         if self._server.poll() is None:
@@ -126,11 +142,12 @@ class Performance:
 
     def __init__(self, server: Server, mic: str, speaker: str, block: int = 480) -> None:
         self._server = server
-        self._underruns = 0
+        self._underruns = self._opened_with = 0
         self._recording = server.home / "cable.raw"
         wanted = ["--device=cable.monitor", "--format=float32le", "--rate=48000", "--channels=2", "--latency-msec=10"]
         with self._recording.open("wb") as recording:
             self._recorder = subprocess.Popen(["parec", "--raw", *wanted], env=server.environment, stdout=recording)
+        before_others(self._recorder)
         time.sleep(0.3)
         self._process = subprocess.Popen(
             [sys.executable, "-W", "error", str(PERFORMER), mic, speaker, str(RATE), str(block), str(server.home)],
@@ -152,16 +169,19 @@ class Performance:
             told, text, at = json.loads(line)
             self.said.append((told, text, at))
             if told == what:
+                self._opened_with = self._server.driver_underruns()
                 return str(text)
 
     def speak(self, path: Path) -> None:
         """Into the microphone; what the server misses while it lasts is counted."""
         words = ["paplay", "--device=room", "--latency-msec=50", str(path)]
         with subprocess.Popen(words, env=self._server.environment) as player:
+            before_others(player)
             time.sleep(SILENCE_S - 0.1)  # a player begins with an underrun of its own
             before = self._server.underruns()
             assert player.wait(10) == 0
-        self._underruns = self._server.underruns() - before
+        lost_before = self._server.driver_underruns() - self._opened_with  # each makes all that follows later
+        self._underruns = max(self._server.underruns() - before, lost_before)
 
     def end(self) -> tuple[np.ndarray, np.ndarray]:
         """What was said and what was played, by one clock."""
@@ -221,8 +241,8 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def through(room: Server, speech: Path, mic: str, speaker: str) -> tuple[Performance, np.ndarray, np.ndarray]:
-    """One performance that nothing disturbed; three at most."""
-    for _ in range(3):
+    """One performance that nothing disturbed, of so many at most: where nobody may be urgent, every second one is."""
+    for _ in range(MOST_PERFORMANCES):
         performance = Performance(room, mic, speaker)
         try:
             performance.wait_for("open")
@@ -235,7 +255,14 @@ def through(room: Server, speech: Path, mic: str, speaker: str) -> tuple[Perform
         why = performance.disturbed(said, played)
         if not why:
             return performance, said, played
-    pytest.fail(f"disturbed three times, at last: {why}")
+    pytest.fail(f"disturbed {MOST_PERFORMANCES} times, at last: {why}")
+
+
+def start_s() -> float:
+    """How long a process takes here and now until it has done something."""
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import numpy"], check=True)
+    return time.perf_counter() - began
 
 
 def pieces(said: np.ndarray, played: np.ndarray) -> Iterator[tuple[int, float, float]]:
@@ -258,7 +285,7 @@ def pieces(said: np.ndarray, played: np.ndarray) -> Iterator[tuple[int, float, f
         found = np.correlate(heard, piece, "valid") / np.sqrt(energy[length:] - energy[:-length] + 1e-3)
         at = int(np.argmax(found))
         there = heard[at : at + length]
-        alike = float(np.dot(there, piece) / np.sqrt(np.dot(there, there) * np.dot(piece, piece)))
+        alike = float(np.dot(there, piece) / np.sqrt(np.dot(there, there) * np.dot(piece, piece) + 1e-9))
         yield shift - around + at, alike, float(np.abs(there - piece).max())
 
 
@@ -317,7 +344,8 @@ def test_a_loudspeaker_that_goes_comes_back_and_the_microphone_goes_on(room: Ser
         server = Server(room.home.parent, "far", far)
         back_at = time.perf_counter()
         performance.wait_for("open")
-        assert performance.said[-1][2] - back_at < 3.0
+        took_s = performance.said[-1][2] - back_at
+        assert took_s < 3.0 + 3 * start_s(), "looked for every 2 s, each time by a process that starts"
         time.sleep(0.3)
         performance.end()
     finally:

@@ -20,7 +20,7 @@ from models.voices.transport import MAX_CUT_NEPERS
 from tests.models.learned_voices import by_statistics, hop_by_hop, learned, on_one_batch, spoken, whole, write_voices
 
 torch.set_num_threads(1)
-TINY = {"frames": 64, "batch": 4, "settle": 3, "hop_frames": 16}
+TINY = {"frames": 64, "batch": 4, "settle": 3, "hop_frames": 4}
 WIDTHS = {"stargan_vc": {"width": 0.1, "critic": 0.25}, "stargan_vc2": {"width": 0.03, "critic": 0.03}}
 
 
@@ -72,7 +72,7 @@ def test_the_frozen_voice_hop_by_hop_equals_the_network_at_once(run: Path, tmp_p
     out = tmp_path / "ben.onnx"
     manifest = freeze(run, out, "anna=self; ben=self; carl=self", target="ben")
     assert manifest.conditioning["source"] == ["whoever speaks", "anna", "ben", "carl"]
-    assert (manifest.hop, manifest.lookahead) == (1280, 320)
+    assert (manifest.hop, manifest.lookahead) == (320, 320)
     sentence = spoken("anna")
     plan = _plan(run, "ben")
     with open_session(out, "cpu", 1) as session:

@@ -90,7 +90,7 @@ def test_it_is_as_late_as_it_declares(data: Path, mapping: type) -> None:
     """By the envelopes' cross-correlation over two speakers, within 1 ms; and never more than 40 ms."""
     errors = []
     for speaker in ("1688", "2414", "3080", "2609"):
-        sound = speech(data, speaker, 48_000, 4.0)
+        sound = speech(data, speaker, 48_000, 2.5)
         sound = sound[: len(sound) // 480 * 480]
         converter = voice(48_000, 480, mapping=mapping)
         played = in_blocks(converter, sound, 480)
@@ -163,8 +163,9 @@ def test_the_pitch_lands_where_it_is_asked(data: Path) -> None:
 
 
 def _f0(sound: np.ndarray) -> np.ndarray:
-    f0, times = pyworld.harvest(sound, 24_000, 40, 1000)
-    return pyworld.stonemask(sound, f0, times, 24_000)
+    sound = soxr.resample(sound, 24_000, 8000)  # at a third of the rate it takes a third of the time
+    f0, times = pyworld.harvest(sound, 8000, 40, 1000)
+    return pyworld.stonemask(sound, f0, times, 8000)
 
 
 def _cents(asked: np.ndarray, got: np.ndarray) -> float:

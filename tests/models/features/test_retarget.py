@@ -24,7 +24,7 @@ from models.features.retarget import (
 from models.features.types import Points
 
 
-def _clip(path: Path, every: int = 6) -> np.ndarray:
+def _clip(path: Path, every: int = 10) -> np.ndarray:
     finder, points, number = FacePoints(), [], -1
     capture = cv2.VideoCapture(str(path))
     while True:
@@ -46,7 +46,7 @@ def target(footage: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def performer(footage: Path) -> np.ndarray:
-    return _clip(footage / "talkerF_man_glasses_8s.mp4")
+    return _clip(footage / "talkerF_man_glasses_8s.mp4", every=6)
 
 
 def test_pose_taken_out_and_put_back_is_the_face_itself(performer: np.ndarray) -> None:

@@ -62,7 +62,7 @@ def test_a_device_that_stops_or_is_missing_is_opened_again(started: Callable[[So
     began = now()
     started(source)
     assert watched(source, lambda: source.opened == 2 and source.frames_captured > 10)
-    assert now() - began < 3
+    assert now() - began < 5
     assert "flaky" in source.error
 
 
@@ -73,7 +73,7 @@ def test_a_read_that_hangs_is_left_behind(started: Callable[[Source], Source], m
     started(source)
     assert watched(source, lambda: source.gone)
     assert watched(source, lambda: source.opened == 2 and source.frames_captured > 10)
-    assert now() - began < 3
+    assert now() - began < 5
     captured = source.frames_captured
     source.let_go.set()  # The old thread comes back to life: its frames must not be mixed in.
     assert watched(source, lambda: source.frames_captured > captured + 5)
