@@ -182,7 +182,7 @@ def test_checkpoints_further_and_further_apart_get_a_logarithmic_scale() -> None
 
 @pytest.mark.slow
 def test_a_voice_with_a_known_target_is_also_measured_on_the_target(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Slow: `make slow PYTEST_ARGS=tests/calibration/evaluate/test_voice_verb.py`."""
     pytest.importorskip("torch")
@@ -198,7 +198,7 @@ def test_a_voice_with_a_known_target_is_also_measured_on_the_target(
         ["evaluate", "voice", "--voice", str(frozen), "--speech", said, "--source", "7", "--out", str(tmp_path / "x")]
     )
     assert code == 2
-    assert "knows 4 speakers" in capsys.readouterr().err
+    assert "knows 4 speakers" in capfd.readouterr().err
 
 
 def test_nothing_is_overwritten(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
