@@ -82,10 +82,7 @@ _barrier = threading.Lock()
 
 
 def _fence() -> None:
-    """Keep a processor that reorders memory accesses (ARM) from moving them across this call.
-
-    Python has no memory barrier of its own; acquiring and releasing a lock is one.
-    """
+    """Keep a processor that reorders memory accesses (ARM) from moving them across: Python's locks are barriers."""
     with _barrier:
         pass
 

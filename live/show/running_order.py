@@ -72,8 +72,7 @@ class RunningOrder:
         self.follow_at = None if follow_s is None else at + follow_s
 
     def skip(self, waiting: WaitingCue) -> None:
-        """All models of the cue are refused. If it was requested by the operator, the old cue stays; if it follows
-        automatically, the next cue that was not skipped yet becomes the waiting one."""
+        """All models of the cue are refused. The old cue stays; after an automatic one the next unskipped cue waits."""
         following = self.index_after(waiting.index)
         skipped = waiting.skipped | {waiting.index}
         if waiting.automatic and following is not None and following not in skipped:

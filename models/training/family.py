@@ -92,10 +92,7 @@ class Family(Protocol):
     def freeze(
         self, networks: nn.ModuleDict, options: Any, facts: Mapping[str, Any], target: str | None = None
     ) -> FreezePlan:
-        """The plan for export; `facts` are the data's, as stored in the run, `target` is the name of the target person.
-
-        Raises WrongTarget.
-        """
+        """The plan for export; `facts` are the run's, `target` is whom of them to become. Raises WrongTarget."""
 
 
 @runtime_checkable

@@ -329,8 +329,7 @@ class Head:
         self.smile_fold = self._smile_fold()
 
     def _smile_fold(self) -> Array:
-        """How a smile changes the height: the cheeks swell, and a fold runs from the wing of the nose past the
-        mouth."""
+        """What a smile adds to the height: swollen cheeks, and a fold from the wing of the nose past the mouth."""
         ax, p = np.abs(self.x), self.proportions
         cheek = 0.055 * bump(ax, self.y, (0.37, -0.33), (0.11, 0.09), 0.4)
         fold = -0.030 * bump(ax, self.y, (p.mouth_half_width + 0.055, p.mouth_y + 0.10), (0.020, 0.10), 0.45)
