@@ -176,7 +176,7 @@ def relative_level(c0: Level, loudest: Level, quietest: float = QUIETEST) -> Lev
 
 
 def network_input(mcep: Tensor, frames: NormalizedFrames, quietest: float = QUIETEST) -> Tensor:
-    """(1, F, MCEPS): `frames`, made of `mcep`, with the relative level in place of ln F0; before any voice by the prior."""
+    """(1, F, MCEPS): `frames`, made of `mcep`, with the relative level for ln F0; by the prior before any voice."""
     measured = frames.levels != 0
     fallback = PRIOR_16K_MEAN[0] + LOUDEST_AT * PRIOR_16K_STD[0]
     loudest = torch.where(measured, frames.levels, torch.full_like(frames.levels, fallback))
