@@ -110,9 +110,9 @@ def _click_delays_ms(path: Path, clicks: NDArray[np.int64]) -> list[float]:
                 if begin + RATE // 2 > file.frames:
                     continue
                 file.seek(begin)
-                heard = np.abs(file.read(round(0.15 * RATE), dtype="float32"))  # before the speech goes on
-                if heard.max() > 0.1:
-                    late.append(float(np.argmax(heard) / RATE * 1e3))
+                begin = np.abs(file.read(round(0.15 * RATE), dtype="float32"))  # before the speech goes on
+                if begin.max() > 0.1:
+                    late.append(float(np.argmax(begin) / RATE * 1e3))
     if not late:
         raise NotMeasured("no click was heard in what was played")
     return late

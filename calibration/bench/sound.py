@@ -86,9 +86,9 @@ def _unchanged(quick: bool, spoken: dict[str, Mono]) -> dict[str, Any]:
     kept, errors = {}, []
     for name, sound in spoken.items():
         voice = _unchanged_voice(quick)
-        said = streamed(voice, sound, _block(quick))
-        kept[name] = float(intelligibility(sound, said, RATE))
-        errors.append(1e3 * _lag_samples(sound, said) / RATE)
+        converted = streamed(voice, sound, _block(quick))
+        kept[name] = float(intelligibility(sound, converted, RATE))
+        errors.append(1e3 * _lag_samples(sound, converted) / RATE)
     voice = _unchanged_voice(quick)
     return {
         "stoi": kept,
@@ -99,7 +99,7 @@ def _unchanged(quick: bool, spoken: dict[str, Mono]) -> dict[str, Any]:
     }
 
 
-def _lag_samples(said: Mono, heard: Mono) -> int:
+def _lag_samples(source: Mono, output: Mono) -> int:
     """Samples by which the envelope of the second sound is late, within 20 ms either way."""
     window = np.hanning(RATE // 100)
 
@@ -107,8 +107,8 @@ def _lag_samples(said: Mono, heard: Mono) -> int:
         level = np.convolve(np.abs(sound), window / window.sum(), "same")
         return np.asarray(level - level.mean(), np.float64)
 
-    size = 1 << (2 * len(said)).bit_length()
-    product = np.fft.irfft(np.fft.rfft(envelope(heard), size) * np.conj(np.fft.rfft(envelope(said), size)))
+    size = 1 << (2 * len(source)).bit_length()
+    product = np.fft.irfft(np.fft.rfft(envelope(output), size) * np.conj(np.fft.rfft(envelope(source), size)))
     reach = RATE // 50
     return int(np.argmax(np.concatenate([product[-reach:], product[:reach]]))) - reach
 
@@ -143,9 +143,9 @@ def _preset(name: str, spoken: dict[str, Mono]) -> dict[str, Any]:
     quick = name.endswith(QUICK_SUFFIX)
     levels, kept = [], []
     for sound in spoken.values():
-        said = streamed(open_voice(name, RATE, _block(quick)), sound, _block(quick))
-        levels.append(20 * np.log10(np.std(said) / np.std(sound)))
-        kept.append(float(intelligibility(sound, said, RATE)))
+        converted = streamed(open_voice(name, RATE, _block(quick)), sound, _block(quick))
+        levels.append(20 * np.log10(np.std(converted) / np.std(sound)))
+        kept.append(float(intelligibility(sound, converted, RATE)))
     voice = open_voice(name, RATE, _block(quick))
     return {
         "total_ms": _total_ms(voice, quick),
@@ -202,11 +202,11 @@ def _changes(sound: Mono) -> dict[str, Any]:
             fade_s = float(chance.choice([0.0, 0.0, 0.05, 0.2]))
             mixer.change(voices[changed % len(voices)], fade_s, partial(came.append, at))
         played.append(mixer.process(sound[at : at + BLOCK]))
-    heard = np.concatenate(played)
+    output = np.concatenate(played)
     if changed < CHANGES:
         raise NotMeasured(f"only {changed} changes of voice came in {len(sound) / RATE:.0f} s")
     # A click is a kink far sharper than those of the speech around it.
-    kinks = np.abs(np.diff(heard, 2))
+    kinks = np.abs(np.diff(output, 2))
     ratios = [
         kinks[at : at + 2 * BLOCK].max()
         / max(kinks[max(at - 6 * BLOCK, 0) : at].max(), kinks[at + 2 * BLOCK : at + 8 * BLOCK].max(), 0.005)
@@ -214,7 +214,7 @@ def _changes(sound: Mono) -> dict[str, Any]:
     ]
     return {
         "changes": len(came),
-        "missing_samples": len(sound) - len(heard),
+        "missing_samples": len(sound) - len(output),
         "kink_over_surroundings_worst": float(max(ratios)),
         "kink_over_surroundings_median": float(np.median(ratios)),
     }

@@ -30,7 +30,18 @@ _TABLE = """
 OLD_NAMES = frozenset(_TABLE.split())
 """Those of the table in the plan of this change, and the words it gives up: the senses as verbs, and nobody's names."""
 
-KEPT: dict[str, str] = {}
+KEPT: dict[str, str] = {
+    "Head": "a drawn head of the demo's characters",
+    "breath": "a preset's parameter: how much of the voice is breath",
+    "due": "a time that is due, in the benchmarks' watcher",
+    "head": "a drawn head; the header of shared frames; the first part of a TOML key",
+    "phases": "of the sine components of noise",
+    "played": "sound that was played, where it is literal",
+    "question": "a question of the listening test",
+    "settle": "an option's name, `--set settle=N`",
+    "spread": "the width of a drawn shape; pixels of a blur",
+    "words": "words of a text",
+}
 """Name -> why it stays."""
 
 
