@@ -23,8 +23,7 @@ DRAWINGS = ("live/demo/portrait.py", "live/demo_training/characters/")
 """A drawing is one long description of one thing."""
 
 AT_THE_TOP = {"__init__", "app", "cli", "doctor"}
-"""Modules that may lie in a top-level package itself: they wire its packages together, and nothing imports them but the
-front door."""
+"""Modules that may lie in a top-level package itself: its verbs, and what wires its packages together."""
 
 
 def _contracts() -> dict[str, set[str]]:

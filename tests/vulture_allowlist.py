@@ -81,7 +81,6 @@ _.request
 # Fields of named tuples and enums that are read by position, by value or from the screen alone.
 _.COVER
 _.coverage
-_.follow_in_s
 _.recall
 
 # Called by hand: it makes models/families/recogniser.safetensors of a training run.

@@ -1,4 +1,4 @@
-"""The full names of the sound's parameters, as in show files and OSC. Constants; any process."""
+"""The full names of the sound's parameters, as in show files. Constants; any process."""
 
 STRIP_PARAMETERS = ("sound/input_gain", "sound/gate", "sound/gain", "sound/monitor", "sound/mute")
 """Parameters of the channel strip: set by the operator; they last through all cues and restarts of the engine."""

@@ -35,7 +35,7 @@ class MovieFile(Source):
     def accepts(cls, spec: str) -> bool:
         if spec.startswith("file://"):
             return True
-        if spec.strip().isdigit() or spec.startswith("/dev/video") or "://" in spec:
+        if spec.strip().isdigit() or re.fullmatch(r"/dev/video\d+", spec) or "://" in spec:
             return False
         # What looks like a file's name is one, so that a missing file is reported and not waited for.
         return bool("/" in spec or "\\" in spec or re.search(r"\.[A-Za-z0-9]{2,4}$", spec)) or Path(spec).exists()

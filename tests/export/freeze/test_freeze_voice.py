@@ -188,7 +188,7 @@ def test_training_on_what_is_no_voice_is_refused(tmp_path: Path, capfd: Capture)
 
 def test_noise_unlike_all_training_data_does_not_get_loud(frozen: Path) -> None:
     """Far from all training data, whatever the tilt."""
-    mapping = open_frozen_voice(frozen, "cpu")._singers[0].mapping  # type: ignore[attr-defined]
+    mapping = open_frozen_voice(frozen, "cpu")._layers[0].mapping  # type: ignore[attr-defined]
     for tilt in (-0.02, 0.0, 0.02):
         envelope = np.exp(tilt * (np.arange(513) - 256))[None].repeat(4, 0) * 1e-3
         for f0 in (0.0, 150.0):
@@ -197,7 +197,7 @@ def test_noise_unlike_all_training_data_does_not_get_loud(frozen: Path) -> None:
 
 
 def test_speech_that_would_be_louder_throughout_is_limited(frozen: Path) -> None:
-    mapping = open_frozen_voice(frozen, "cpu")._singers[0].mapping  # type: ignore[attr-defined]
+    mapping = open_frozen_voice(frozen, "cpu")._layers[0].mapping  # type: ignore[attr-defined]
     mapping._envelope_change = lambda mcep, converted: 5.0
     spoken, said = 0.0, 0.0
     for hop in range(300):

@@ -212,10 +212,11 @@ def test_pythons_lock_held_for_ever_ends_the_engine(engine: Callable[..., Engine
 # ---- with a parent that is killed
 
 PARENT = """
-import sys, time
+import signal, sys, time
 from live.process.engine_process import EngineProcess
 from live.process.fork_server import start_forkserver
 def main():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in what it runs in the background
     start_forkserver(["numpy"])
     from live.process.shared_frames import SharedFrames
     frames = SharedFrames.create(100)

@@ -36,6 +36,12 @@ def test_a_source_is_told_by_its_name(spec: str, kind: type[Source]) -> None:
     assert type(open_source(spec, SourceOptions(performer=Performer))) is kind
 
 
+def test_what_only_begins_like_a_device_is_a_file() -> None:
+    for spec in ("/dev/videofoo", "/dev/video0.mp4"):
+        with pytest.raises(BadSource, match="no such file"):
+            open_source(spec)
+
+
 def test_without_a_performer_demo_is_refused() -> None:
     with pytest.raises(BadSource, match="no stand-in performer"):
         open_source("demo")
