@@ -1,7 +1,8 @@
 """The sound engine's loop: microphone, the voice of the cue, loudspeaker, block by block.
 
-Runs in a process of its own (`main`), or in a test with files and a manual clock. The loop never waits for a device, a
-disk or a voice: a thread runs the voice, and the loop plays each block as soon as it is converted. When it is not ready
+Runs in a process of its own (`main`), or in a test with files and a manual clock. The loop never waits for a device or
+a voice: a thread runs the voice, and the loop plays each block as soon as it is converted. It reads a disk only when a
+show is read again, for the latencies of its voices. When it is not ready
 and the loudspeaker is about to run dry, the loop plays the performer's own voice of the same time, or silence, as the
 show says, and counts a missed deadline.
 

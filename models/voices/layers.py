@@ -215,7 +215,7 @@ class DiscriminatorConv(nn.Module):
 
 
 def freeze_norm(network: nn.Module, frozen: bool) -> None:
-    """Switches all MeasuredNorm layers of a network between their running sums (True) and each crop's statistics (False)."""
+    """Switches every MeasuredNorm of a network between its running sums (True) and each crop's statistics (False)."""
     for layer in network.modules():
         if isinstance(layer, MeasuredNorm):
             layer.frozen = frozen
