@@ -101,7 +101,7 @@ def _packages() -> list[Finding]:
 def _cores() -> list[Finding]:
     import psutil
 
-    from export.runtime.session import physical_cores
+    from export.runtime.session_options import physical_cores
 
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     cores = physical_cores()
@@ -279,7 +279,7 @@ def _landmarks() -> list[Finding]:
 
 def _providers() -> list[Finding]:
     # Imported here: checking for CUDA loads its libraries into this process.
-    from export.runtime.session import PROVIDERS, unavailable_reason
+    from export.runtime.providers import PROVIDERS, unavailable_reason
 
     found = []
     for name in PROVIDERS:

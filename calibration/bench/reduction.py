@@ -19,7 +19,8 @@ from calibration.bench.table import Row, at_most, ms_text, print_table
 from calibration.bench.unet import build_unet, moving_face, write_look
 from export.artifact import model_file
 from export.graph.quantise import to_int8
-from export.runtime.session import open_session, physical_cores
+from export.runtime.session import open_session
+from export.runtime.session_options import physical_cores
 from export.runtime.speed import time_interleaved
 from models.features.face_lines import draw_lines
 

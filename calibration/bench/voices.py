@@ -26,8 +26,9 @@ from calibration.bench.table import Row, print_table
 from calibration.bench.voice_families import TRAINING_MINUTES, FamilyVoice, train_families
 from export.metrics.voice import MetricUnavailable, f0_error_cents, intelligibility
 from export.pretrained.speaker_encoder import Embedding, SpeakerEncoder, mean_embedding, similarity
+from export.runtime.frozen_session import FrozenSession
 from export.runtime.frozen_voice import open_frozen_voice
-from export.runtime.session import FrozenSession, open_session
+from export.runtime.session import open_session
 from models.features.block_adapter import BlockAdapter, streamed
 from models.features.speech import WorldFrames, analyse, decode_envelope, encode_envelope
 from models.features.types import Signal

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from export.artifact.fields import FEATURES, FRAMES_PER_S, MCEPS, Port, Precision
 from export.artifact.manifest import Manifest
 from export.runtime.comparison import Arrays, port_noise
-from export.runtime.session import FrozenSession
+from export.runtime.frozen_session import FrozenSession
 from models.training.family import FreezePlan, freeze_batch
 
 SAMPLES = 6

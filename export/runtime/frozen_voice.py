@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from export.artifact.manifest import Manifest
 from export.artifact.model_file import check_model
-from export.runtime.session import FrozenSession, open_session
+from export.runtime.frozen_session import FrozenSession
+from export.runtime.session import open_session
 from models.features.block_adapter import HopVoice
 from models.features.filtered_voice import FilteredVoice
 from models.features.frame_voice import FrameVoice, VoiceLayer

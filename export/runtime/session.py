@@ -23,17 +23,7 @@ from export.artifact.manifest import Manifest
 from export.runtime import cuda, tensorrt
 from export.runtime.frozen_session import FrozenSession
 from export.runtime.providers import PROVIDERS, Provider, gpu_unavailable_reason, unavailable_reason
-from export.runtime.session_options import build_session, first_line, physical_cores, session_options
-
-__all__ = [
-    "PROVIDERS",
-    "CpuSession",
-    "FrozenSession",
-    "Provider",
-    "open_session",
-    "physical_cores",
-    "unavailable_reason",
-]
+from export.runtime.session_options import build_session, first_line, session_options
 
 
 class CpuSession(FrozenSession):

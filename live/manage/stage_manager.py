@@ -18,11 +18,11 @@ from typing import Any
 
 from live.manage.audience import Audience
 from live.manage.cue_scheduler import CueScheduler
-from live.manage.debounce import DOUBLE_PRESS_S, PANIC_DEBOUNCE_S, Debouncer
+from live.manage.debounce import PANIC_DEBOUNCE_S, Debouncer
 from live.manage.engine_supervisor import EngineFault, EngineSupervisor, loaded_size
-from live.manage.event_log import FaultState, NoteState, ShowLog
+from live.manage.event_log import ShowLog
 from live.manage.report import Report
-from live.manage.snapshot import CueState, EngineState, StageState, snapshot
+from live.manage.snapshot import StageState, snapshot
 from live.manage.sync import Sync, SyncTargets
 from live.process.engine_process import EngineProcess
 from live.process.fork_server import kill_forkserver
@@ -45,17 +45,6 @@ from live.process.messages import (
 from live.process.shared_frames import SharedFrames
 from live.show.running_order import RunningOrder
 from live.show.show_file import BadShow, Cue, Show, read_show
-
-__all__ = [
-    "DOUBLE_PRESS_S",
-    "PANIC_DEBOUNCE_S",
-    "CueState",
-    "EngineState",
-    "FaultState",
-    "NoteState",
-    "StageManager",
-    "StageState",
-]
 
 MEMORY_BUDGET_BYTES = 600_000_000
 STAGE_BYTES = 1920 * 1080 * 3

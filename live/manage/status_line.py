@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from live.manage.report import Report
-    from live.manage.stage_manager import StageState
+    from live.manage.snapshot import StageState
 
 _FILE_EVERY_S = 5.0
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QHBoxLayout, QLabel, QMenuBar, QWidget
 
-from live.manage.stage_manager import EngineState
+from live.manage.snapshot import EngineState
 from live.operator import theme
 
 

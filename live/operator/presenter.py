@@ -13,7 +13,7 @@ from PyQt5.QtGui import QColor
 
 from live.control.actions import ShowControls
 from live.manage.audience import Subscriber
-from live.manage.stage_manager import StageState
+from live.manage.snapshot import StageState
 from live.operator import theme
 from live.operator.cue_list import CueRow, CueStatus
 from live.operator.fault_log import LogEntry

@@ -22,7 +22,7 @@ from live.control.actions import LOCK_PLACES, ActionTarget, Argument, find_actio
 from live.control.control import ControlContext
 from live.control.keys import keys_of
 from live.control.registry import CONTROLS
-from live.manage.stage_manager import CueState, StageState
+from live.manage.snapshot import CueState, StageState
 from live.operator import theme
 from live.operator.cue_list import CueList
 from live.operator.fault_log import FaultLog, LogEntry

@@ -2,7 +2,8 @@
 
 Runs in its own process (`main`), or in the caller's with a scripted source and a manual clock (tests, `guise render`).
 `PictureEngine` belongs to one thread. On that thread nothing is written to disk and nothing waits except for the next
-frame; nothing loads but the safe picture of a show that is read again. An error becomes a Fault, the safe picture and a retry; the loop continues.
+frame; nothing loads but the safe picture of a show that is read again. An error becomes a Fault, the safe picture and a
+retry; the loop continues.
 
 The performer's raw face reaches the stage only through the look `bypass`.
 """

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.artifact.manifest import Manifest
-from export.runtime.session import FrozenSession, open_session
+from export.runtime.frozen_session import FrozenSession
+from export.runtime.session import open_session
 from live.process.shared_frames import FrameKind
 from models.features.face_lines import draw_face2face_lines, draw_lines, to_square
 from models.features.face_points import LEFT_EYE, RIGHT_EYE

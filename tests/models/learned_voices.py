@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from export.artifact.fields import CONVERTED_FEATURES
-from export.runtime.session import FrozenSession
+from export.runtime.frozen_session import FrozenSession
 from models.features.speech import MCEPS
 from models.prepare.voice_data import Features
 from models.training.family import Family, FreezePlan

@@ -14,7 +14,9 @@ from onnx import ModelProto
 
 from export.artifact.bad_model import BadModel
 from export.runtime import session as session_module
-from export.runtime.session import PROVIDERS, open_session, physical_cores, unavailable_reason
+from export.runtime.providers import PROVIDERS, unavailable_reason
+from export.runtime.session import open_session
+from export.runtime.session_options import physical_cores
 from export.runtime.tensorrt import NotBuilt
 from tests.export.tiny_look import SIZE, look_fields, look_model
 

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
-from live.manage.stage_manager import DOUBLE_PRESS_S, StageManager
+from live.manage.debounce import DOUBLE_PRESS_S
+from live.manage.stage_manager import StageManager
 
 start_times_s: WeakKeyDictionary[StageManager, float] = WeakKeyDictionary()
 """How long the first start of both engines took, on this machine as busy as it is."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from live.manage.stage_manager import DOUBLE_PRESS_S
+from live.manage.debounce import DOUBLE_PRESS_S
 from live.process.shared_frames import SharedPicture
 from live.show.show_file import Cue
 from tests.live.manage.conditions import all_settled, pause, performs, statuses, until

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from live.manage.stage_manager import PANIC_DEBOUNCE_S
+from live.manage.debounce import PANIC_DEBOUNCE_S
 from live.process.shared_frames import FrameKind
 from live.show.show_file import Cue
 from tests.live.manage.conditions import until

@@ -8,7 +8,8 @@ import threading
 import time
 from pathlib import Path
 
-from live.manage.stage_manager import StageManager, StageState
+from live.manage.snapshot import StageState
+from live.manage.stage_manager import StageManager
 from live.process.fork_server import start_forkserver, stop_forkserver
 from live.show.show_file import Cue, Show
 from tests.live.manage.conditions import all_settled, pause, performs, until

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from live.manage.stage_manager import CueState, EngineState, FaultState, NoteState, StageState
+from live.manage.event_log import FaultState, NoteState
+from live.manage.snapshot import CueState, EngineState, StageState
 from live.process.frames import now
 from live.process.shared_frames import FrameKind, SharedPicture
 from live.show.show_file import Cue, Show

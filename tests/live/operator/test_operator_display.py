@@ -8,7 +8,7 @@ import pytest
 from PyQt5.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from live.manage.stage_manager import EngineState
+from live.manage.snapshot import EngineState
 from live.manage.sync import SyncState
 from live.operator.cue_list import CueStatus
 from live.operator.meters import Meters, _Tile
