@@ -37,6 +37,7 @@ from live.process.messages import (
 )
 from live.process.percentiles import Durations
 from live.process.slot import NotReady, Slot
+from live.sound.audio_block import AudioBlock
 from live.sound.audio_io import AudioInput, AudioIO, AudioOutput
 from live.sound.channel_strip import ChannelStrip
 from live.sound.delay import Delay
@@ -53,7 +54,6 @@ from live.sound.substitute import SubstituteSound
 from live.sound.voice import Voice
 from live.sound.voice_loader import VoiceLoader, file_name
 from live.sound.voice_runner import InlineVoiceRunner, ThreadedVoiceRunner, VoiceResult, VoiceRunner
-from models.features.types import Mono
 
 HEARTBEAT_S = 0.25
 
@@ -109,7 +109,7 @@ class SoundEngine:
         waits."""
         captured = self._microphone.read()
         if captured is not None:
-            self._process_block(captured[0][:, 0], captured[1])
+            self._process_block(captured)
         played = self._play_ready()
         for result in self._playback.take_results():
             self._handle_result(result)
@@ -123,10 +123,10 @@ class SoundEngine:
         last_moment_s = self._playback.due_in_s()
         return wait_s if last_moment_s is None else min(wait_s, last_moment_s)
 
-    def _process_block(self, samples: Mono, captured_at: float) -> None:
+    def _process_block(self, captured: AudioBlock) -> None:
         self._parameters.move()
-        block = self._strip.process_input(np.ascontiguousarray(samples, np.float32))
-        self._playback.submit(self._blocks, block, self._dry.process(block), captured_at)
+        block = self._strip.process_input(np.ascontiguousarray(captured.samples[:, 0], np.float32))
+        self._playback.submit(self._blocks, block, self._dry.process(block), captured.captured_at)
         self._blocks += 1
 
     def _play_ready(self) -> bool:
