@@ -84,6 +84,13 @@ class BoundedQueue(Generic[T]):
             self._changed.notify_all()
             return self._items.popleft()
 
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for an item, for `wake` or for the end, and take nothing; True when there is an item."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._items or self._woken or self._closed, timeout_s)
+            self._woken = False
+            return bool(self._items)
+
     def take_all(self) -> list[T]:
         """All items, the oldest first. Never waits."""
         with self._changed:

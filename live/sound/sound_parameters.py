@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from live.process.frames import Clock
-from live.show.parameter_names import CUE_PARAMETERS, EASED_PARAMETERS
+from live.show.parameter_table import CUE_PARAMETERS, EASED_PARAMETERS
 from live.show.parameters import Parameters
 from live.sound.channel_strip import ChannelStrip
 from live.sound.mixer import VoiceMixer

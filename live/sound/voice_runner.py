@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from live.process.bounded_queue import BoundedQueue, WhenFull
+from live.process.error_text import error_text
 from live.process.frames import now
 from live.sound.mixer import VoiceMixer
 from models.features.types import Mono
@@ -133,7 +134,7 @@ def _convert(mixer: VoiceMixer, index: int, block: Mono) -> VoiceResult:
     try:
         mixed = mixer.process(block)
     except Exception as error:  # what a voice raises must end nothing but that voice
-        return VoiceResult(index, error=_one_line(error))
+        return VoiceResult(index, error=error_text(error))
     compute_s = now() - began
     if not np.isfinite(mixed.samples).all():
         return VoiceResult(index, None, compute_s, mixed.arrived, error="it gave numbers that are no sound")
@@ -145,9 +146,5 @@ def _call(mixer: VoiceMixer, call: MixerCall) -> VoiceResult | None:
     try:
         note = call(mixer)
     except Exception as error:  # what a voice raises must end nothing but that voice
-        return VoiceResult(error=_one_line(error))
+        return VoiceResult(error=error_text(error))
     return VoiceResult(note=note) if note else None
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -97,7 +97,8 @@ class StreamOpener:
                 continue
             latency_s = survey.input_latency_s if recorded else survey.output_latency_s
             return StreamEnd(self._rtmixer, stream, channels, wanted.rate, survey.most_samples, latency_s)
-        raise NoDevice(f"{describe(kind, name)} cannot be opened: {explain(first)}")
+        why = "it is not there" if first is None else explain(first)
+        raise NoDevice(f"{describe(kind, name)} cannot be opened: {why}")
 
     def _make(self, kind: Kind, device: int, channels: int, rate: float) -> RtStream:
         make = self._rtmixer.Recorder if kind == "input" else self._rtmixer.Mixer

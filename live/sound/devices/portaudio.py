@@ -11,6 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
+from live.process.error_text import error_text
 from live.process.frames import now
 from live.sound.devices.rtmixer_types import DeviceInfo, HostApi, Kind, RtMixerModule, SoundDeviceModule
 from live.sound.priority import reset_priority
@@ -102,13 +103,9 @@ def describe(kind: Kind, name: str) -> str:
     return f'{_NOUNS[kind]} "{name}"'
 
 
-def _one_line(error: Exception | None) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def explain(error: Exception | None) -> str:
+def explain(error: Exception) -> str:
     """PortAudio's error as a line for the operator, with what to do where that is known."""
-    text = _one_line(error)
+    text = error_text(error)
     for words, meant in (
         ("unavailable", "another program holds it; close that, or choose another device"),
         ("sample rate", "it takes neither the show's sample rate nor its own; set it to 48000 Hz"),
@@ -131,7 +128,7 @@ def probe_in_subprocess(name: str, kind: Kind, closing: threading.Event) -> str:
             text=True,
         )
     except OSError as error:
-        return _one_line(error)
+        return error_text(error)
     reset_priority(probe.pid)
     until = now() + _PROBE_S
     while probe.poll() is None and now() < until and not closing.wait(0.05):
