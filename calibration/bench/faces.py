@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import cv2
 import dlib
 import numpy as np
 
@@ -20,6 +19,8 @@ from live.picture.sources.movie_frames import FileFrames
 from live.picture.tracker import Tracker
 from live.process.frames import Frame, now
 from models.features.face_points import Box, FacePoints, landmark_file
+from models.features.media.bad_media import BadMedia
+from models.features.media.picture_files import read_picture_file
 from models.features.types import Picture
 
 NO_FACE = ("negative_noface_bottles.mp4", "negative_people_from_behind_25s.mp4", "derived_nearblack_6s.mp4")
@@ -121,10 +122,10 @@ def _invented(video: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> Picture:
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise NotMeasured(f"{path} cannot be read")
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+    try:
+        return read_picture_file(path)
+    except BadMedia as error:
+        raise NotMeasured(f"{path} cannot be read") from error
 
 
 def _print(metrics: dict[str, Any]) -> None:

@@ -39,7 +39,7 @@ from export.artifact.bad_model import BadModel
 from export.metrics.face import FaceAnalyzer, aligned_crop, aligned_points
 from live.picture.look import ModelLook
 from live.process.frames import Frame
-from models.features.face_lines import to_square
+from models.features.geometry import centre_square, to_square
 from models.features.retarget import RunningNeutral
 from models.features.types import Points
 from models.prepare.face import cut_picture, cut_square
@@ -163,8 +163,7 @@ def _drives(
         )
 
     width, height = clip.size
-    shorter_side = min(width, height)
-    centre = np.array([(width - shorter_side) // 2, (height - shorter_side) // 2, shorter_side], np.float64)
+    centre = np.array(centre_square((height, width)), np.float64)
     modes: dict[str, Drive] = {
         "retargeted": retargeted_drive(clip, with_retargeting, is_target=is_target),
         "running": estimated,

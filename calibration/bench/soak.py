@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from calibration.bench.benchmark import BenchOptions, NotMeasured
@@ -17,6 +16,7 @@ from calibration.bench.stage_run import StageProcess, demo_look
 from calibration.bench.table import Row, ms_text, print_table
 from calibration.bench.unet import write_look
 from calibration.measure.estimate import robust_slope
+from models.features.media.sound_files import read_sound_file, sound_file_length, write_sound_file
 from models.features.types import Mono
 
 MINUTES = 10.0
@@ -80,7 +80,7 @@ def _speech(path: Path) -> NDArray[np.int64]:
     for click in clicks:
         sound[click - quiet : click + quiet] = 0.0
         sound[click] = 0.8
-    soundfile.write(path, sound, RATE, "PCM_16")
+    write_sound_file(path, sound, RATE)
     return clicks
 
 
@@ -103,16 +103,16 @@ def _click_delays_ms(path: Path, clicks: NDArray[np.int64]) -> list[float]:
     """The delay of each click, ms, through the whole file. Raises NotMeasured when there was none."""
     period = round(SPEECH_S * RATE)
     late = []
-    with soundfile.SoundFile(path) as file:
-        for turn in range(file.frames // period + 1):
-            for click in clicks:
-                begin = turn * period + int(click)
-                if begin + RATE // 2 > file.frames:
-                    continue
-                file.seek(begin)
-                begin = np.abs(file.read(round(0.15 * RATE), dtype="float32"))  # before the speech goes on
-                if begin.max() > 0.1:
-                    late.append(float(np.argmax(begin) / RATE * 1e3))
+    length = sound_file_length(path)
+    for turn in range(length // period + 1):
+        for click in clicks:
+            begin = turn * period + int(click)
+            if begin + RATE // 2 > length:
+                continue
+            heard, _ = read_sound_file(path, begin, round(0.15 * RATE))  # before the speech goes on
+            level = np.abs(heard[:, 0])
+            if level.max() > 0.1:
+                late.append(float(np.argmax(level) / RATE * 1e3))
     if not late:
         raise NotMeasured("no click was heard in what was played")
     return late

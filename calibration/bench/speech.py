@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 
 from live.sound.audio_io import DEMO_SPEECH
+from models.features.media.sound_files import read_sound_file
 from models.features.types import Mono
 
 _LIBRISPEECH = "librispeech_test-other"
@@ -35,7 +35,7 @@ def _read_all(folder: Path, rate: int, seconds: float) -> dict[str, Mono]:
 def _read(paths: list[Path], rate: int, seconds: float) -> Mono:
     parts, count = [], 0
     for path in paths:
-        samples, own = soundfile.read(path, dtype="float32", always_2d=True)
+        samples, own = read_sound_file(path)
         parts.append(soxr.resample(samples.mean(axis=1), own, rate))
         count += len(parts[-1])
         if count >= seconds * rate:

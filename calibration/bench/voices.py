@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pyworld
-import soundfile
 from numpy.typing import NDArray
 
 from calibration.bench.benchmark import BenchOptions, NotMeasured
@@ -30,8 +29,9 @@ from export.runtime.frozen_session import FrozenSession
 from export.runtime.frozen_voice import open_frozen_voice
 from export.runtime.session import open_session
 from models.features.block_adapter import BlockAdapter, streamed
+from models.features.media.sound_files import read_sound_file
 from models.features.speech import WorldFrames, analyse, decode_envelope, encode_envelope
-from models.features.types import Signal
+from models.features.types import Mono, Signal
 from models.prepare.voice import features_of
 from models.prepare.voice_data import Features, SpeakerStatistics, measure
 
@@ -46,10 +46,10 @@ class CorpusSentence:
     """A recording of the corpus, analysed once."""
 
     def __init__(self, path: Path) -> None:
-        samples, rate = soundfile.read(path, dtype="float32")
+        samples, rate = read_sound_file(path)
         if rate != RATE:
             raise NotMeasured(f"{path} has {rate} Hz, where LibriSpeech has {RATE}")
-        self.sound: NDArray[np.float32] = samples
+        self.sound: Mono = samples[:, 0]
 
     @cached_property
     def frames(self) -> WorldFrames:

@@ -38,6 +38,8 @@ from live.picture.sources.movie_frames import FileFrames
 from live.picture.tracker import Tracker
 from live.process.frames import Frame
 from models.features.face_points import FacePoints
+from models.features.geometry import centre_square
+from models.features.media.picture_files import write_picture_file
 from models.features.retarget import neutral_of
 from models.features.types import Picture, Points
 
@@ -213,7 +215,7 @@ def measure_drives(
                 columns.append(np.concatenate(np.split(row, 1 + len(drives), axis=1), 0))
     if columns:
         sheet = np.concatenate(columns, 1)
-        cv2.imwrite(str(folder / f"{clip.path.stem}.jpg"), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+        write_picture_file(folder / f"{clip.path.stem}.jpg", sheet)
     return measured
 
 
@@ -325,8 +327,6 @@ def _mean(values: list[float]) -> float | None:
 
 
 def _thumbnail(picture: Picture) -> Picture:
-    height, width = picture.shape[:2]
-    short = min(height, width)
-    top, left = (height - short) // 2, (width - short) // 2
-    square = picture[top : top + short, left : left + short]
+    left, top, side = centre_square(picture.shape)
+    square = picture[top : top + side, left : left + side]
     return np.asarray(cv2.resize(square, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), np.uint8)

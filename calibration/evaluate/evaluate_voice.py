@@ -14,7 +14,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from calibration.measure.recordings import FEATURE_RATE, RATE, AnalysedSound, BadRecording, Recording, timbre_prdc
@@ -26,6 +25,8 @@ from live.sound.settings import BLOCK
 from live.sound.voice import Voice
 from live.sound.voices import open_voice
 from models.features.block_adapter import streamed
+from models.features.media.picture_files import write_picture_file
+from models.features.media.sound_files import write_sound_file
 from models.features.types import Mono, Progress
 
 CLIP_METRICS = ("similarity_target", "similarity_source", "stoi", "f0_error_cents", "f0_correlation", "mcd_db", "rtf")
@@ -155,7 +156,7 @@ def _measure_clips(
         converted = _convert(player, recording)
         took_s = now() - started
         all_converted.append(converted)
-        soundfile.write(out / f"{recording.path.stem}.wav", converted.sound, RATE, "PCM_16")
+        write_sound_file(out / f"{recording.path.stem}.wav", converted.sound, RATE)
         _draw_spectrograms(out / f"{recording.path.stem}.png", recording.sound, converted.sound)
         clips[recording.path.name] = _similarities(data, converted) | {
             "stoi": _intelligibility(recording, converted),
@@ -253,6 +254,5 @@ def _draw_spectrograms(path: Path, *sounds: Mono) -> None:
         grey = np.clip((level + 50) / 80 * 255, 0, 255).astype(np.uint8)[::-1]
         pictures.append(cv2.applyColorMap(np.ascontiguousarray(grey), cv2.COLORMAP_MAGMA))
         pictures.append(np.full((6, grey.shape[1], 3), 255, np.uint8))
-    written = cv2.imwrite(str(path), np.concatenate(pictures[:-1]))
-    if not written:
-        raise OSError(f"{path} cannot be written")
+    whole = cv2.cvtColor(np.concatenate(pictures[:-1]), cv2.COLOR_BGR2RGB)
+    write_picture_file(path, np.asarray(whole, np.uint8))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from live.manage.report import Report
 from live.process.frames import now
 from live.process.percentiles import Durations
 from live.process.shared_frames import FrameKind, SharedFrames, SharedPicture
+from models.features.media.bad_media import BadMedia
+from models.features.media.picture_files import read_picture_file
 from models.features.types import Picture
 
 STALE_S = 0.5
@@ -163,12 +166,6 @@ class Audience:
 def read_safe_picture(path: Path | None, black: tuple[int, int] = (480, 640)) -> Picture:
     """The show's safe picture as RGB uint8; black of this height and width where there is none or it cannot be read."""
     if path is not None:
-        import cv2
-
-        try:
-            picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB)
-        except (OSError, cv2.error):
-            picture = None
-        if picture is not None:
-            return np.asarray(picture, np.uint8)
+        with suppress(BadMedia):
+            return read_picture_file(path)
     return np.zeros((*black, 3), np.uint8)
