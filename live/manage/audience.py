@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from live.manage.report import Report
 from live.process.frames import now
 from live.process.percentiles import Durations
+from live.process.report import PresentedReport
 from live.process.shared_frames import FrameKind, SharedFrames, SharedPicture
 from models.features.media.bad_media import BadMedia
 from models.features.media.picture_files import read_picture_file
@@ -111,7 +111,7 @@ class Audience:
             ms = (self._drawn if self._drawn.count else self._latency).recent()["p50"]
         return None if ms is None else ms / 1e3
 
-    def metrics(self) -> Report:
+    def metrics(self) -> PresentedReport:
         """Keys of the report's "video" part. presented_latency: capture to drawn by a window, else to passed on."""
         with self._metrics_lock:
             times = self._drawn if self._drawn.count else self._latency

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import ceil, sqrt
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -27,6 +26,7 @@ from live.picture.settings import PictureSettings
 from live.picture.sources.movie_frames import FileFrames
 from live.picture.sources.scripted import ScriptedSource
 from live.picture.tracker import SEARCH_AREA_PX, shape_is_sane
+from live.process.report import EngineReport
 from live.process.shared_frames import FrameKind
 from live.show.profile import in_heights
 from live.sound.voice import Voice
@@ -79,7 +79,7 @@ def render(
     face_points: FacePoints | None = None,
     load: Callable[[str], Look] | None = None,
     load_voice: Callable[[str], Voice] | None = None,
-) -> dict[str, Any]:
+) -> EngineReport:
     """Renders `video` through `look` (a frozen model's path, `bypass` or `safe`) into `out`; returns the report.
 
     Its sound is converted by `voice` (a frozen model's path or a preset); None: it is kept. `size` is the movie's width
@@ -123,7 +123,8 @@ def render(
                 sound.write(writer)
         if writer.error:
             raise RenderFailed(writer.error)
-        return {**engine.report(), **({} if sound is None else sound.report())}
+        report = engine.report()
+        return report if sound is None else {**report, **sound.report()}
     finally:
         engine.close()
 

@@ -265,11 +265,11 @@ class OperatorWindow(QMainWindow):
         self._show_cues(state, before)
         self.banner.setVisible(state.panic)
         self.banner.raise_()
-        self.menu_bar.show_health((state.picture, state.sound))
+        self.menu_bar.show_health(state.picture, state.sound)
         self.meters.show_reading(meter_reading(state))
         self._show_sound(state)
         camera = state.picture.metrics
-        self.input.show_camera(str(camera.get("camera") or ""), str(camera.get("camera_trouble") or ""))
+        self.input.show_camera(camera.camera, camera.camera_trouble)
         self._show_log(state)
         self._show_output()
 

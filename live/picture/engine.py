@@ -15,7 +15,6 @@ from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from time import perf_counter, sleep
-from typing import Any
 
 import cv2
 
@@ -56,7 +55,9 @@ from live.process.messages import (
     SetParameter,
     Stop,
 )
+from live.process.metrics import PictureMetrics
 from live.process.percentiles import in_ms
+from live.process.report import EngineReport, VideoReport
 from live.process.shared_frames import FrameKind, SharedFrames, SharedFramesHandle
 from live.show.parameters import Parameters
 from models.features.face_points import FacePoints, LandmarkFileMissing
@@ -345,37 +346,48 @@ class PictureEngine:
 
     # ---------------------------------------------------------------- metrics
 
-    def metrics(self) -> dict[str, Any]:
-        """Metrics of the last seconds for the screen; times in ms."""
-        return {
-            **self._log.metrics(self._clock()),
-            **self._counts(),
-            "camera": self.source.name,
-            "camera_fps": round(self.source.fps, 1),
-            "camera_size": self.source.size,
-            "camera_trouble": self.source.error if self.source.gone else "",
-            "face": self._landmarks is not None,
-            "look": self._looks.current_key,
-            "target_latency": in_ms(self._delay.latency_s),
-            "panic": self._composer.panic,
-            "loaded": self._looks.loaded_keys,
-        }
+    def metrics(self) -> PictureMetrics:
+        """Metrics of the last seconds for the screen."""
+        source, log = self.source, self._log
+        return PictureMetrics(
+            fps=log.recent_fps(self._clock()),
+            latency_ms=log.recent_latency(),
+            stages_ms=log.recent_stages(),
+            longest_gap_ms=log.longest_gap_ms,
+            frames_captured=source.frames_captured,
+            frames_presented=log.presented,
+            frames_dropped=self._dropped(),
+            face_lost_frames=self._tracking.lost_frames,
+            provider=self._looks.current.look.provider,
+            camera=source.name,
+            camera_fps=round(source.fps, 1),
+            camera_size=source.size,
+            camera_trouble=source.error if source.gone else "",
+            face=self._landmarks is not None,
+            look=self._looks.current_key,
+            target_latency_ms=in_ms(self._delay.latency_s),
+            panic=self._composer.panic,
+            loaded=tuple(self._looks.loaded_keys),
+        )
 
-    def report(self) -> dict[str, Any]:
-        """The parts "video", "switches" and "faults" of the report, for the whole run; times in ms."""
-        return {
-            "video": {**self._log.report(), **self._counts()},
-            "switches": self._log.switches(),
-            "faults": self._faults.report(),
-        }
-
-    def _counts(self) -> dict[str, Any]:
-        return {
+    def report(self) -> EngineReport:
+        """The parts "video", "switches" and "faults" of the report, for the whole run."""
+        log = self._log
+        video: VideoReport = {
+            "fps": log.fps(),
+            "latency": log.latency(),
+            "stages": log.stages(),
+            "longest_gap": log.longest_gap_ms,
+            "frames_presented": log.presented,
             "frames_captured": self.source.frames_captured,
-            "frames_dropped": self.source.mailbox.dropped + self._tracking.mailbox.dropped,
+            "frames_dropped": self._dropped(),
             "face_lost_frames": self._tracking.lost_frames,
             "provider": self._looks.current.look.provider,
         }
+        return {"video": video, "switches": log.switches(), "faults": self._faults.report()}
+
+    def _dropped(self) -> int:
+        return self.source.mailbox.dropped + self._tracking.mailbox.dropped
 
 
 def _look_parameter(parameter: str) -> str:

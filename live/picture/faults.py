@@ -6,10 +6,10 @@ Runs on the picture engine's loop.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from live.process.messages import Event, Fault, Recovered
 from live.process.percentiles import in_ms
+from live.process.report import FaultReport
 
 
 class Faults:
@@ -20,7 +20,7 @@ class Faults:
         self._clock = clock
         self._started_at = clock()
         self._open: dict[str, tuple[float, int]] = {}
-        self._entries: list[dict[str, Any]] = []
+        self._entries: list[FaultReport] = []
 
     def fail(self, where: str, what: Exception | str, t_s: float) -> None:
         """Reports a fault, once while it lasts; returns normally."""
@@ -40,9 +40,9 @@ class Faults:
             self._entries[index]["recovered_after"] = in_ms(t_s - since)
             self._send(Recovered(t_s, where, t_s - since))
 
-    def report(self) -> list[dict[str, Any]]:
+    def report(self) -> list[FaultReport]:
         """The "faults" part of the report, for the whole run."""
-        return [dict(fault) for fault in self._entries]
+        return list(self._entries)
 
 
 def one_line(error: BaseException) -> str:

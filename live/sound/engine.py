@@ -17,7 +17,6 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from time import sleep
-from typing import Any
 
 import numpy as np
 
@@ -38,7 +37,9 @@ from live.process.messages import (
     SetParameter,
     Stop,
 )
+from live.process.metrics import SoundMetrics
 from live.process.percentiles import Durations
+from live.process.report import EngineReport
 from live.process.slot import NotReady, Slot
 from live.show.parameter_names import CUE_PARAMETERS, EASED_PARAMETERS
 from live.show.parameters import Parameters
@@ -360,35 +361,35 @@ class SoundEngine:
             self._last_trouble = trouble
             self._send(Note(trouble))
 
-    def metrics(self) -> dict[str, Any]:
-        """For the screen; times in ms, levels relative to full scale 1."""
+    def metrics(self) -> SoundMetrics:
+        """For the screen."""
         strip = self._strip
         limited, strip.limited = strip.limited, 1.0
-        return {
-            "microphone": self._microphone.name,
-            "speaker": self._speaker.name,
-            "voice": self._slot.current_key,
-            "sample_rate": self._settings.sample_rate,
-            "block": self._settings.block,
-            "latency": self.latency_ms,
-            "latency_parts": self._latency_parts(),
-            "drift_ppm": self._speaker.drift_ppm,
-            "blocks": self._blocks,
-            "xruns": self._xruns(),
-            "deadline_misses": self._total_misses(),
-            "compute": self._compute.recent(),
-            "rtf": self._rtf(),
-            "in_peak": strip.input_meter.peak,
-            "in_rms": strip.input_meter.rms,
-            "out_peak": strip.output_meter.peak,
-            "out_rms": strip.output_meter.rms,
-            "limited": limited,
-            "bad_samples": strip.bad_samples,
-            "mute": strip.mute,
-            "panic": strip.panic,
-            "wait": round(1e3 * strip.wait_s, 2),
-            "priority": self.priority,
-        }
+        return SoundMetrics(
+            microphone=self._microphone.name,
+            speaker=self._speaker.name,
+            voice=self._slot.current_key,
+            sample_rate=self._settings.sample_rate,
+            block_samples=self._settings.block,
+            latency_ms=self.latency_ms,
+            latency_parts_ms=self._latency_parts_ms(),
+            drift_ppm=self._speaker.drift_ppm,
+            blocks=self._blocks,
+            xruns=self._xruns(),
+            deadline_misses=self._total_misses(),
+            compute_ms=self._compute.recent(),
+            rtf=self._rtf(),
+            in_peak=strip.input_meter.peak,
+            in_rms=strip.input_meter.rms,
+            out_peak=strip.output_meter.peak,
+            out_rms=strip.output_meter.rms,
+            limited=limited,
+            bad_samples=strip.bad_samples,
+            mute=strip.mute,
+            panic=strip.panic,
+            wait_ms=round(1e3 * strip.wait_s, 2),
+            priority=self.priority,
+        )
 
     @property
     def latency_ms(self) -> float | None:
@@ -398,7 +399,7 @@ class SoundEngine:
             return None
         return round(1e3 * self._total_s(), 2)
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> EngineReport:
         """The "audio" part of the report."""
         silent = isinstance(self._microphone, NullMicrophone)
         return {
@@ -425,20 +426,20 @@ class SoundEngine:
         self.send_events()
 
     def _total_s(self) -> float:
-        return sum(self._latency_parts().values()) / 1e3
+        return sum(self._latency_parts_ms().values()) / 1e3
 
     def _transit_s(self) -> float:
         """From a block's first sample in the air until the output block of the same number is heard; the latencies of
         voice and strip shift the sound within the blocks and are not included."""
         return self._settings.block_s + self._microphone.latency_s + self._speaker.latency_s
 
-    def _latency_parts(self) -> dict[str, float]:
+    def _latency_parts_ms(self) -> dict[str, float]:
         """What the latency consists of, ms."""
         settings, strip = self._settings, self._strip
         return {
             "block": 1e3 * settings.block_s,
             "voice": self._ms(self._latency_samples),
-            "desk": self._ms(strip.latency_samples),
+            "limiter": self._ms(strip.latency_samples),
             "microphone": 1e3 * self._microphone.latency_s,
             "speaker": 1e3 * self._speaker.latency_s,
         }

@@ -16,6 +16,7 @@ from live.outputs.recorder import Recorder
 from live.process.engine_link import EngineLink
 from live.process.frames import Samples, now
 from live.process.messages import AudioChunk, Finished, Heartbeat, Stop
+from live.process.metrics import PictureMetrics
 from live.process.shared_frames import FrameKind, SharedPicture
 from live.show.show_file import Cue, Show
 
@@ -146,11 +147,11 @@ def engine_that_plays(link: EngineLink, settings: Any, *_: Any) -> None:
     """A sound engine whose loudspeaker counts to ten."""
     for count in range(10):
         link.send(AudioChunk(float(count), np.full(4, count, "<f4").tobytes(), RATE))
-    link.send(Heartbeat(now(), {}))
+    link.send(Heartbeat(now(), PictureMetrics()))
     while not link.closed:
         if any(isinstance(command, Stop) for command in link.poll()):
             break
-        link.send(Heartbeat(now(), {}))
+        link.send(Heartbeat(now(), PictureMetrics()))
         link.wait(0.1)
     link.send(Finished("stopped", {}))
 

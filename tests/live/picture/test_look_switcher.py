@@ -92,5 +92,5 @@ def test_what_performs_is_not_forgotten(rig: Rig) -> None:
     rig.engine.handle(Forget("one"))
     rig.engine.idle()
     assert rig.frame() == (200, FrameKind.GENERATED)
-    assert "one" not in rig.engine.metrics()["loaded"]
-    assert {"two", "safe", "bypass"} <= set(rig.engine.metrics()["loaded"])
+    assert "one" not in rig.engine.metrics().loaded
+    assert {"two", "safe", "bypass"} <= set(rig.engine.metrics().loaded)
