@@ -4,7 +4,7 @@ face2face-demo's method."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 from xml.etree import ElementTree
 
 import dlib
@@ -28,23 +28,75 @@ STILL_FRAMES = 30
 STILLS = 10
 
 
-def run(options: BenchOptions) -> dict[str, Any]:
+class TrackerTimes(TypedDict):
+    """ms a frame."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+class KeptFigures(TypedDict):
+    """How long the face was kept, by the tracker and by face2face-demo's way."""
+
+    video: str
+    frames: int
+    lost_share: float
+    tracker_ms: TrackerTimes
+    face2face_lost_share: float
+    face2face_longest_loss: int
+    face2face_ms: float
+
+
+class StillFigures(TypedDict):
+    """The tracker's points on stills against a direct call of dlib."""
+
+    stills: int
+    equal_when_rounded: int
+    farthest_px: float
+
+
+class AnnotatedFigures(TypedDict):
+    """The points against those that a person set."""
+
+    faces: int
+    mean_px: float
+    worst_face_px: float
+
+
+class InventedFigures(TypedDict):
+    """Faces found where there is none."""
+
+    frames: int
+    faces: int
+
+
+class FacesFigures(TypedDict):
+    """`guise bench faces`."""
+
+    kept: KeptFigures
+    still: StillFigures
+    annotated: NotRequired[AnnotatedFigures]
+    invented: dict[str, InventedFigures]
+
+
+def run(options: BenchOptions) -> FacesFigures:
     """Every frame of talkerA at 400x300, stills of the same man, dlib's own annotated pictures, and movies without a
     face."""
     video = required_video(options, TALKER_A)
     folder = footage_folder(options)
     assert folder is not None
     with one_opencv_thread():
-        metrics: dict[str, Any] = {"kept": _kept(video), "still": _still(video)}
+        invented = {name: _invented(folder / name) for name in NO_FACE if (folder / name).is_file()}
+        metrics: FacesFigures = {"kept": _kept(video), "still": _still(video), "invented": invented}
         boxes = folder.parent / "faces" / "dlib_landmarks" / "training_with_face_landmarks.xml"
         if boxes.is_file():
             metrics["annotated"] = _annotated(boxes)
-        metrics["invented"] = {name: _invented(folder / name) for name in NO_FACE if (folder / name).is_file()}
     _print(metrics)
     return metrics
 
 
-def _kept(video: Path) -> dict[str, Any]:
+def _kept(video: Path) -> KeptFigures:
     tracker = Tracker(FacePoints())
     detector, predictor = dlib.get_frontal_face_detector(), dlib.shape_predictor(str(landmark_file()))
     times_ms, face2face_times_ms = [], []
@@ -72,7 +124,7 @@ def _kept(video: Path) -> dict[str, Any]:
     }
 
 
-def _still(video: Path) -> dict[str, Any]:
+def _still(video: Path) -> StillFigures:
     """A still, shown for some frames: the points of the tracker against a direct call of dlib on the same box."""
     every = max((FileFrames(video).frame_count or 1000) // STILLS, 1)
     detector, predictor = dlib.get_frontal_face_detector(), dlib.shape_predictor(str(landmark_file()))
@@ -95,7 +147,7 @@ def _still(video: Path) -> dict[str, Any]:
     return {"stills": stills, "equal_when_rounded": equal, "farthest_px": farthest}
 
 
-def _annotated(boxes: Path) -> dict[str, Any]:
+def _annotated(boxes: Path) -> AnnotatedFigures:
     """dlib's own annotated faces: its XML counts width and height, so the last pixel is left + width - 1."""
     finder = FacePoints()
     distances: list[float] = []
@@ -112,7 +164,7 @@ def _annotated(boxes: Path) -> dict[str, Any]:
     return {"faces": len(distances), "mean_px": float(np.mean(distances)), "worst_face_px": float(np.max(distances))}
 
 
-def _invented(video: Path) -> dict[str, Any]:
+def _invented(video: Path) -> InventedFigures:
     tracker = Tracker(FacePoints())
     frames = faces = 0
     for frame in FileFrames(video):
@@ -128,7 +180,7 @@ def _read(path: Path) -> Picture:
         raise NotMeasured(f"{path} cannot be read") from error
 
 
-def _print(metrics: dict[str, Any]) -> None:
+def _print(metrics: FacesFigures) -> None:
     kept, still = metrics["kept"], metrics["still"]
     t = kept["tracker_ms"]
     rows = [

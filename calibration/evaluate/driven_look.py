@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from calibration.evaluate.figures import LookFigures, TargetFigures
 from export.metrics.face import (
     Descriptor,
     FaceAnalyzer,
@@ -104,6 +105,10 @@ class TargetPerson:
     sharpness: float
     own_identity: tuple[float, float]
     """Median and 95th percentile of the distances of their footage to its own mean."""
+
+    def figures(self) -> TargetFigures:
+        median, p95 = self.own_identity
+        return {"own_identity_median": median, "own_identity_p95": p95}
 
 
 @contextmanager
@@ -289,7 +294,7 @@ class LookMetrics:
             self._moved.append(points_change(before_found, found))
             self._real_moved.append(points_change(before_real, real_found))
 
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> LookFigures:
         """Medians over the chosen frames; None where nothing could be measured."""
         return {
             "frames": self._frames,

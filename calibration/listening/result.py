@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.listening.listening_test import BadListeningTest, read_ranks
+from calibration.listening.trials import BadListeningTest, read_ranks
 
 _RESAMPLES = 4000
 INK, QUIET, PAPER, KEPT = "#1f2d3d", "#8a97a6", "#fbfaf7", "#2f6f8f"

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import av
 import numpy as np
@@ -25,6 +24,7 @@ from live.process.report import EngineReport
 from live.sound.voice import Voice
 from models.features.media.bad_media import NoStream
 from models.features.media.containers import decoded, open_sound
+from models.features.types import Mono
 
 RATE = 48_000
 BLOCK = 480
@@ -122,7 +122,7 @@ class RenderedSound:
             writer.write_sound(samples, self._position / self._rate, wait=True)
             self._position += len(samples)
 
-    def _convert(self, samples: np.ndarray[Any, np.dtype[np.float32]]) -> Samples:
+    def _convert(self, samples: Mono) -> Samples:
         """The voice's output, (n, 1), without its latency. Whole blocks are processed; the rest waits."""
         assert self._voice is not None
         self._pending = np.concatenate([self._pending, samples])
