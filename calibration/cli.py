@@ -15,6 +15,9 @@ from calibration.bench.benchmark import BenchOptions, NotMeasured
 from calibration.bench.registry import BENCHMARKS, load_benchmark
 
 if TYPE_CHECKING:
+    from rich.status import Status
+    from rich.table import Table
+
     from calibration.doctor import Finding
     from calibration.evaluate.figures import (
         ConversionFigures,
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
         PrdcKey,
         VoiceFigures,
     )
+    from models.features.types import Progress
+
 
 calibrate = typer.Typer(
     add_completion=False,
@@ -110,11 +115,7 @@ def evaluate_face(
             _refuse(f"{path}: there is no such file")
     try:
         with Console(stderr=True).status("opening the look ...") as status:
-
-            def show_progress(what: str, done: int, of: int) -> None:
-                status.update(f"{what} ({done + 1} of {of}) ...")
-
-            metrics = evaluate(look, footage, target or [], out, show_progress)
+            metrics = evaluate(look, footage, target or [], out, _progress(status))
     except (BadModel, BadSource, BadFootage, LandmarkFileMissing) as error:
         _refuse(error)
     except OSError as error:
@@ -154,11 +155,7 @@ def evaluate_voice(
             _refuse(f"{path}: there is no such file")
     try:
         with Console(stderr=True).status("opening the voice ...") as status:
-
-            def show_progress(what: str, done: int, of: int) -> None:
-                status.update(f"{what} ({done + 1} of {of}) ...")
-
-            metrics_by_voice = evaluate(voice, speech, target or [], out, source, show_progress)
+            metrics_by_voice = evaluate(voice, speech, target or [], out, source, _progress(status))
     except (BadModel, BadSound, BadRecording, ValueError) as error:
         _refuse(error)
     except OSError as error:
@@ -167,9 +164,23 @@ def evaluate_voice(
         _print_voice(metrics, out if len(metrics_by_voice) == 1 else out / name)
 
 
-def _print_voice(metrics: VoiceFigures, out: Path) -> None:
+def _progress(status: Status) -> Progress:
+    def show(what: str, done: int, of: int) -> None:
+        status.update(f"{what} ({done + 1} of {of}) ...")
+
+    return show
+
+
+def _print_table(table: Table) -> None:
     from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+def _print_voice(metrics: VoiceFigures, out: Path) -> None:
     from rich.table import Table
+
+    from calibration.evaluate.figures import figure_text
 
     columns: tuple[ConversionKey, ...] = (
         "similarity_target",
@@ -185,8 +196,8 @@ def _print_voice(metrics: VoiceFigures, out: Path) -> None:
     table = Table("spoken", *heads, title=title, title_justify="left")
     rows: dict[str, ConversionFigures] = {**metrics["clips"], "median": metrics}
     for name, clip in rows.items():
-        table.add_row(name, *(_number(clip[column]) for column in columns))
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+        table.add_row(name, *(figure_text(clip[column]) for column in columns))
+    _print_table(table)
     if metrics["nearer_target"] is not None:
         print(f"nearer the target than the source: {metrics['nearer_target']} of {metrics['of']}")
     if metrics["coverage"] is not None:
@@ -198,15 +209,13 @@ def _print_voice(metrics: VoiceFigures, out: Path) -> None:
     print(f"figures: {out / 'figures.json'}; sounds and spectrograms beside it")
 
 
-def _number(value: float | None, digits: int = 3) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
 def _prdc_text(metrics: VoiceFigures) -> str:
+    from calibration.evaluate.figures import figure_text
+
     fields: tuple[PrdcKey, ...] = ("precision", "recall", "density", "coverage")
 
     def values(of: PrdcFigures) -> str:
-        return ", ".join(_number(of[name], 2) for name in fields)
+        return ", ".join(figure_text(of[name], 2) for name in fields)
 
     target_prdc = metrics["prdc_of_target"]
     of_target = "" if target_prdc is None else f" (the target's own: {values(target_prdc)})"
@@ -214,8 +223,9 @@ def _prdc_text(metrics: VoiceFigures) -> str:
 
 
 def _print_face(metrics: FaceFigures, out: Path) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from calibration.evaluate.figures import figure_text
 
     columns: tuple[Literal["identity", "expression", "ssim", "l1", "sharpness", "flicker"], ...]
     columns = ("identity", "expression", "ssim", "l1", "sharpness", "flicker")
@@ -226,11 +236,11 @@ def _print_face(metrics: FaceFigures, out: Path) -> None:
         eyes = [gain for part in ("left_eye", "right_eye") if (gain := gains[part]) is not None]
         table.add_row(
             name,
-            *(_number(clip[column]) for column in columns),
-            _number(gains["mouth"]),
-            _number(sum(eyes) / len(eyes) if eyes else None),
+            *(figure_text(clip[column]) for column in columns),
+            figure_text(gains["mouth"]),
+            figure_text(sum(eyes) / len(eyes) if eyes else None),
         )
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    _print_table(table)
     print(f"figures: {out / 'figures.json'}; movies and contact sheets beside it (they show real people)")
 
 

@@ -36,7 +36,7 @@ from calibration.evaluate.driven_look import (
     target_neutral,
     track_clip,
 )
-from calibration.evaluate.figures import LookFigures, TargetFigures
+from calibration.evaluate.figures import LookFigures, TargetFigures, figure_text
 from export.artifact.bad_model import BadModel
 from export.metrics.face import FaceAnalyzer, aligned_crop, aligned_points
 from live.picture.look import ModelLook
@@ -220,20 +220,16 @@ def _rows(name: str, mode: str, measured: LookFigures) -> list[Row]:
     wanted = WANTED_IDENTITY.get(name) if mode == "retargeted" else None
     held = None if wanted is None else at_most(measured["identity"], wanted)
     limit = "" if wanted is None else f"identity <= {wanted}"
-    values = [_number(measured["identity"]), _number(measured["expression"])]
-    values += [_number(measured["flicker"], 2), _number(measured["sharpness"], 2)]
+    values = [figure_text(measured["identity"]), figure_text(measured["expression"])]
+    values += [figure_text(measured["flicker"], 2), figure_text(measured["sharpness"], 2)]
     title = f"driven by {name}, {mode}: identity, expression, flicker, sharpness"
     rows = [Row(title, "  ".join(values), limit, held)]
     if measured["ssim"] is not None:
-        change = f"{_number(measured['change_generated'], 2)} / {_number(measured['change_real'], 2)}"
-        text = f"{_number(measured['ssim'])}  {_number(measured['l1'])}  {change}"
+        change = f"{figure_text(measured['change_generated'], 2)} / {figure_text(measured['change_real'], 2)}"
+        text = f"{figure_text(measured['ssim'])}  {figure_text(measured['l1'])}  {change}"
         rows.append(Row("  SSIM, L1; change a frame generated / real", text))
     gains = "  ".join(
-        f"{key.replace('_', ' ')} {_number(part['correlation'], 2)} x{_number(part['gain'], 2)}"
+        f"{key.replace('_', ' ')} {figure_text(part['correlation'], 2)} x{figure_text(part['gain'], 2)}"
         for key, part in measured["openings"].items()
     )
     return [*rows, Row("  openings, correlation x gain", gains)]
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"

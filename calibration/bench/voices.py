@@ -7,7 +7,6 @@ are trained follow, block by block as on stage. A row is one function of a Conve
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import pyworld
 from numpy.typing import NDArray
 
 from calibration.bench.benchmark import BenchOptions, NotMeasured
+from calibration.bench.footage import data_folders
 from calibration.bench.statistics_voices import freeze_statistics
 from calibration.bench.table import Row, print_table
 from calibration.bench.voice_families import TRAINING_MINUTES, FamilyVoice, train_families
@@ -307,8 +307,7 @@ def _synthesize(conversion: Conversion, hz: Signal, mcep: NDArray[np.floating]) 
 
 
 def _speech_folder() -> Path:
-    root = os.environ.get("GUISE_DATA")
-    folder = (Path(root) if root else Path(__file__).resolve().parents[3] / "shared" / "data") / "speech"
+    folder = data_folders()[0] / "speech"
     for found in (folder / "librispeech_test-other", folder):
         if all(len(list(found.glob(f"{name}-*.flac"))) > LEARNED for name in SPEAKERS):
             return found

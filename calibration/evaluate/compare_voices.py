@@ -4,7 +4,6 @@ a picture of them over the training steps. Runs in the calling thread; offline."
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,11 +12,11 @@ from calibration.evaluate.evaluate_voice import describe_voice, evaluate_one_voi
 from calibration.evaluate.figures import PrdcFigures, VoiceFigures
 from calibration.measure.recordings import BadRecording
 from models.features.types import Progress
+from models.prepare.plotting import INK, KEPT, MARK, PAPER, QUIET, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-INK, QUIET, PAPER = "#1f2d3d", "#8a97a6", "#fbfaf7"
 LOG_FROM_RATIO = 10
 """From this ratio of the last to the first training step on, the scale is logarithmic."""
 _PanelKey = Literal[
@@ -77,10 +76,7 @@ def plot(metrics_by_voice: dict[str, VoiceFigures], path: Path) -> None:
         _panel(axes, metrics_by_voice, key)
         axes.set_title(title, color=INK, loc="left", fontsize=11)
         axes.set_ylabel(unit, color=QUIET, fontsize=8)
-    with warnings.catch_warnings():
-        # A name in a script that matplotlib's own font lacks is drawn as boxes; figures.json has it.
-        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
-        figure.savefig(path, format="png")
+    save_figure(figure, path)
 
 
 def _panel(axes: Axes, metrics_by_voice: dict[str, VoiceFigures], key: _PanelKey) -> None:
@@ -92,10 +88,10 @@ def _panel(axes: Axes, metrics_by_voice: dict[str, VoiceFigures], key: _PanelKey
         for x, metrics in zip(x_values, metrics_by_voice.values(), strict=True)
         if (value := metrics[key]) is not None
     ]
-    axes.plot([x for x, _ in points], [y for _, y in points], "o-" if by_steps else "o", color="#2f6f8f")
+    axes.plot([x for x, _ in points], [y for _, y in points], "o-" if by_steps else "o", color=KEPT)
     best = _best(next(iter(metrics_by_voice.values()))["prdc_of_target"], key)
     if best is not None:
-        axes.axhline(best, color="#c8553d", linestyle="--", linewidth=1, label="the target's own")
+        axes.axhline(best, color=MARK, linestyle="--", linewidth=1, label="the target's own")
         axes.legend(frameon=False, fontsize=8, labelcolor=QUIET)
     if by_steps:
         axes.set_xlabel("steps", color=QUIET, fontsize=8)

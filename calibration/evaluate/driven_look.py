@@ -15,7 +15,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from calibration.evaluate.figures import LookFigures, TargetFigures
+from calibration.evaluate.figures import LookFigures, TargetFigures, median_of_known
 from export.metrics.face import (
     Descriptor,
     FaceAnalyzer,
@@ -299,16 +299,16 @@ class LookMetrics:
         return {
             "frames": self._frames,
             "face_found": len(self._expression) / max(self._frames, 1),
-            "identity": _median(self._identity),
+            "identity": median_of_known(self._identity),
             "identity_p95": float(np.percentile(self._identity, 95)) if self._identity else None,
-            "expression": _median(self._expression),
+            "expression": median_of_known(self._expression),
             "openings": openings_fit(self._found, self._performer_points),
             "openings_real": openings_fit(self._real_found, self._real_performer_points),
-            "ssim": _median(self._ssim),
+            "ssim": median_of_known(self._ssim),
             "ssim_mean": _mean(self._ssim),
-            "l1": _median(self._l1),
+            "l1": median_of_known(self._l1),
             "l1_mean": _mean(self._l1),
-            "sharpness": _median(self._sharpness),
+            "sharpness": median_of_known(self._sharpness),
             "flicker": flicker(self._change, self._real_change),
             "flicker_points": flicker(self._moved, self._real_moved),
             "change_generated": _mean(self._change),
@@ -321,10 +321,6 @@ def evenly_chosen(indices: list[int]) -> set[int]:
     if len(indices) <= SAMPLES:
         return set(indices)
     return {indices[i] for i in np.linspace(0, len(indices) - 1, SAMPLES).round().astype(int)}
-
-
-def _median(values: list[float]) -> float | None:
-    return float(np.median(values)) if values else None
 
 
 def _mean(values: list[float]) -> float | None:

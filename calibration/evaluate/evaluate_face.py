@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 
 from calibration.evaluate.driven_look import (
     BadFootage,
@@ -24,7 +23,7 @@ from calibration.evaluate.driven_look import (
     retargeted_drive,
     track_clip,
 )
-from calibration.evaluate.figures import FaceClipFigures, FaceFigures, Openings, TargetedFaceFigures
+from calibration.evaluate.figures import FaceClipFigures, FaceFigures, Openings, TargetedFaceFigures, median_of_known
 from export.metrics.face import OPENINGS, FaceAnalyzer, identity_distance, mean_descriptor
 from live.picture.look import ModelLook
 from models.features.types import Progress
@@ -85,13 +84,10 @@ def _measure_clip(
 def _median_over_clips(openings: Sequence[Openings]) -> Openings:
     """The median over the clips. Not one fit over the frames of all clips: every performer's eyes have another size at
     rest, while the target's do not change."""
-    medians: Openings = {}
-    for part in OPENINGS:
-        medians[part] = {}
-        for metric in ("correlation", "gain"):
-            known = [value for clip in openings if (value := clip[part][metric]) is not None]
-            medians[part][metric] = median(known) if known else None
-    return medians
+    return {
+        part: {metric: median_of_known(clip[part][metric] for clip in openings) for metric in ("correlation", "gain")}
+        for part in OPENINGS
+    }
 
 
 def _refuse_equal_names(footage: Sequence[Path]) -> None:

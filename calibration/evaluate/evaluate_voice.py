@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.evaluate.figures import ConversionKey, PrdcFigures, VoiceClipFigures, VoiceFigures
+from calibration.evaluate.figures import ConversionKey, PrdcFigures, VoiceClipFigures, VoiceFigures, median_of_known
 from calibration.measure.recordings import FEATURE_RATE, RATE, AnalysedSound, BadRecording, Recording, timbre_prdc
 from export.metrics.prdc import Prdc
 from export.metrics.voice import MetricUnavailable, f0_correlation, f0_error_cents, intelligibility, mcd_db
@@ -129,7 +129,7 @@ def evaluate_one_voice(voice: str, data: EvaluationData, out: Path, source: int,
         reconstruction.append(_distortion(recording, _convert(player, recording)))
 
     def over_clips(key: ConversionKey) -> float | None:
-        return _median([clip[key] for clip in clips.values()])
+        return median_of_known(clip[key] for clip in clips.values())
 
     nearer = [clip["nearer_target"] for clip in clips.values() if clip["nearer_target"] is not None]
     metrics: VoiceFigures = {
@@ -142,7 +142,7 @@ def evaluate_one_voice(voice: str, data: EvaluationData, out: Path, source: int,
         "rtf": over_clips("rtf"),
         "nearer_target": sum(nearer) if nearer else None,
         "of": len(clips),
-        "reconstruction_db": _median(reconstruction),
+        "reconstruction_db": median_of_known(reconstruction),
         **_prdc_figures(timbre_prdc(data.targets, [converted for converted in all_converted if converted.sound.any()])),
         "prdc_of_target": None if data.target_prdc is None else _prdc_figures(data.target_prdc),
         "voice": description.name,
@@ -254,11 +254,6 @@ def _distortion(wanted: AnalysedSound | None, converted: AnalysedSound) -> float
         return mcd_db(wanted.mcep, converted.mcep)
     except MetricUnavailable:
         return None
-
-
-def _median(values: list[float | None]) -> float | None:
-    present = [value for value in values if value is not None]
-    return float(np.median(present)) if present else None
 
 
 def _draw_spectrograms(path: Path, *sounds: Mono) -> None:

@@ -5,7 +5,10 @@ None (null) stands for what was not measured.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, TypedDict
+
+import numpy as np
 
 Openings = dict[str, dict[str, float | None]]
 """mouth, left_eye, right_eye -> correlation and gain; see export.metrics.face.openings_fit."""
@@ -103,3 +106,14 @@ PrdcKey = Literal["precision", "recall", "density", "coverage"]
 ConversionKey = Literal[
     "similarity_target", "similarity_source", "stoi", "f0_error_cents", "f0_correlation", "mcd_db", "rtf"
 ]
+
+
+def median_of_known(values: Iterable[float | None]) -> float | None:
+    """The median of what was measured; None where nothing was."""
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) if known else None
+
+
+def figure_text(value: float | None, digits: int = 3) -> str:
+    """A figure as tables print it; "-" for what was not measured."""
+    return "-" if value is None else f"{value:.{digits}f}"
