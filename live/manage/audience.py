@@ -16,7 +16,8 @@ import numpy as np
 from live.process.frames import now
 from live.process.percentiles import Durations
 from live.process.report import PresentedReport
-from live.process.shared_frames import FrameKind, SharedFrames, SharedPicture
+from live.process.shared_frames import SharedFrames, SharedPicture
+from live.process.stage_picture import FrameKind
 from models.features.media.bad_media import BadMedia
 from models.features.media.picture_files import read_picture_file
 from models.features.types import Picture
@@ -160,7 +161,7 @@ class Audience:
         if self._safe is None:
             self._safe = read_safe_picture(self._safe_path, self._size)
         at = now()
-        return SharedPicture(self._safe, 0, 0, at, at, FrameKind.SAFE, None)
+        return SharedPicture(self._safe, FrameKind.SAFE, at, at, 0)
 
 
 def read_safe_picture(path: Path | None, black: tuple[int, int] = (480, 640)) -> Picture:

@@ -27,12 +27,12 @@ from live.picture.sources.movie_frames import FileFrames
 from live.picture.sources.scripted import ScriptedSource
 from live.picture.tracker import SEARCH_AREA_PX, shape_is_sane
 from live.process.report import EngineReport
-from live.process.shared_frames import FrameKind
+from live.process.stage_picture import StagePicture
 from live.show.profile import in_heights
 from live.sound.voice import Voice
 from models.features.face_points import Box, Face, FacePoints
 from models.features.retarget import neutral_of
-from models.features.types import Picture, Points
+from models.features.types import Points
 
 LOOKING = "looking at the face"
 PERFORMING = "performing"
@@ -53,18 +53,9 @@ class _MovieSink:
 
     writer: MovieWriter | None = None
 
-    def write(
-        self,
-        picture: Picture,
-        *,
-        captured_at: float,
-        ready_at: float,
-        index: int,
-        kind: FrameKind,
-        points: Points | None = None,
-    ) -> None:
+    def write(self, shown: StagePicture) -> None:
         if self.writer is not None:
-            self.writer.write(picture, captured_at, wait=True)
+            self.writer.write(shown.picture, shown.captured_at, wait=True)
 
 
 def render(

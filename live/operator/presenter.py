@@ -20,7 +20,8 @@ from live.operator.cue_list import CueRow
 from live.operator.fault_log import LogEntry
 from live.operator.meters import MeterReading
 from live.operator.sound_strip import SoundReading
-from live.process.shared_frames import FrameKind, SharedPicture
+from live.process.shared_frames import SharedPicture
+from live.process.stage_picture import FrameKind
 from live.show.show_file import Cue, Show
 
 _DISSOLVE_S = 0.5

@@ -52,7 +52,8 @@ from live.operator.stage import StageWindow, read_safe_picture
 from live.operator.stage_controls import StageControls
 from live.operator.voice_choice import VoiceChoice, find_voices
 from live.process.frames import now
-from live.process.shared_frames import FrameKind, SharedPicture
+from live.process.shared_frames import SharedPicture
+from live.process.stage_picture import FrameKind
 
 REFRESH_MS = 250
 PREVIEW_MS = 33

@@ -58,10 +58,11 @@ from live.process.messages import (
 from live.process.metrics import PictureMetrics
 from live.process.percentiles import in_ms
 from live.process.report import EngineReport, VideoReport
-from live.process.shared_frames import FrameKind, SharedFrames, SharedFramesHandle
+from live.process.shared_frames import SharedFrames, SharedFramesHandle
+from live.process.stage_picture import FrameKind, StagePicture
 from live.show.parameters import Parameters
 from models.features.face_points import FacePoints, LandmarkFileMissing
-from models.features.types import Picture, Points
+from models.features.types import Points
 
 HEARTBEAT_S = 0.25
 WAIT_S = 0.02
@@ -124,7 +125,7 @@ class PictureEngine:
         safe = self._read_safe(settings.safe_picture)
         lost = LostFace(settings.hold_s, settings.fade_s)
         self._looks = LookSwitcher(load if load is not None else self._open_look, safe.look, self._send)
-        self._composer = Composer(self._looks, lost, safe, self._faults, self._log)
+        self._composer = Composer(self._looks, lost, safe, self._faults, self._log, clock)
         self._parameters = Parameters()
         self._delay = DelayLine(stage_out, self._on_delay_error, clock)
         self._delay.latency_s = settings.latency_s
@@ -208,13 +209,12 @@ class PictureEngine:
         self._apply_pending_switch(t_s)
         self._update_parameters(t_s)
         self._landmarks = tracked.landmarks
-        points = None if tracked.landmarks is None else tracked.landmarks.points
-        picture, kind = self._composer.compose(frame.picture, points, tracked.neutral, t_s, self._frame_period_s)
-        self._present(picture, kind, frame.captured_at, frame.index)
+        shown = self._composer.compose(tracked, t_s, self._frame_period_s)
+        self._present(shown)
         self._show_preview(frame, tracked.landmarks)
         if self.source.fps > 1:
             self._frame_period_s = 1 / self.source.fps
-        return kind
+        return shown.kind
 
     def idle(self) -> None:
         """Work between two frames, including the garbage collection that Python would otherwise do within one."""
@@ -258,14 +258,13 @@ class PictureEngine:
 
     # ---------------------------------------------------------------- within a frame
 
-    def _present(self, picture: Picture, kind: FrameKind, captured_at: float, index: int) -> None:
-        ready_at = self._clock()
+    def _present(self, shown: StagePicture) -> None:
         try:
-            self._delay.write(picture, captured_at=captured_at, ready_at=ready_at, index=index, kind=kind)
+            self._delay.write(shown)
         except Exception as error:
-            self._faults.fail("stage", error, ready_at)
+            self._faults.fail("stage", error, shown.ready_at)
             return
-        self._log.present(kind, captured_at, ready_at, index)
+        self._log.present(shown.kind, shown.captured_at, shown.ready_at, shown.index)
 
     def _show_preview(self, frame: Frame, landmarks: Landmarks | None) -> None:
         t_s = self._clock()
@@ -287,7 +286,7 @@ class PictureEngine:
             self._log.interrupt()
         written_at = self._log.written_at
         if written_at is None or t_s - written_at >= SAFE_INTERVAL_S:
-            self._present(self._composer.fallback_picture(), FrameKind.SAFE, t_s, NO_FRAME)
+            self._present(StagePicture(self._composer.fallback_picture(), FrameKind.SAFE, t_s, t_s, NO_FRAME))
 
     # ---------------------------------------------------------------- looks and parameters
 

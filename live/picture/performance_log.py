@@ -14,7 +14,7 @@ from live.process.messages import Event, OnStage
 from live.process.metrics import Percentiles
 from live.process.percentiles import Durations, in_ms
 from live.process.report import SwitchReport
-from live.process.shared_frames import FrameKind
+from live.process.stage_picture import FrameKind
 
 STAGES = ("wait", "track", "draw", "generate", "compose")
 FPS_WINDOW_S = 2.0

@@ -1,4 +1,4 @@
-"""Two engines for the sync's tests, which tell what they were told; imported in processes of their own, so it is small."""
+"""Two engines for the sync's tests, which tell what they were told. Small: two processes import it."""
 
 from __future__ import annotations
 

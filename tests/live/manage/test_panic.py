@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from live.manage.debounce import PANIC_DEBOUNCE_S
-from live.process.shared_frames import FrameKind
+from live.process.stage_picture import FrameKind
 from live.show.show_file import Cue
 from tests.live.manage.conditions import pid_of, until
 from tests.live.manage.conftest import Make

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from live.process.shared_frames import FrameKind
+from live.process.stage_picture import FrameKind
 from tests.live.manage.conditions import all_settled, performs, pid_of, recovery_limit_s, until
 from tests.live.manage.conftest import Make
 

@@ -18,7 +18,8 @@ from live.manage.snapshot import CueState, EngineState, StageState
 from live.process.engine_kind import EngineKind
 from live.process.frames import now
 from live.process.metrics import PictureMetrics, SoundMetrics
-from live.process.shared_frames import FrameKind, SharedPicture
+from live.process.shared_frames import SharedPicture
+from live.process.stage_picture import FrameKind
 from live.show.show_file import Cue, Show
 from models.features.types import Picture, Points
 
@@ -48,7 +49,7 @@ def picture(
     if pixels is None:
         pixels = np.full((48, 64, 3), index % 256, np.uint8)
     at = now()
-    return SharedPicture(pixels, index + 1, index, at, at, kind, points)
+    return SharedPicture(pixels, kind, at, at, index, points, index + 1)
 
 
 class FakeFrames:

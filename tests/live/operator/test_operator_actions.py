@@ -14,7 +14,7 @@ from live.control.actions import ACTIONS, ActionTarget, Argument, find_action
 from live.control.keys import BINDINGS, keys_of
 from live.operator.key_help import LIST_KEYS, key_rows
 from live.operator.painting import Fit, Presentation
-from live.process.shared_frames import FrameKind
+from live.process.stage_picture import FrameKind
 from tests.live.operator.fake_stage_manager import picture, sound
 from tests.live.operator.ui import Ui, press
 

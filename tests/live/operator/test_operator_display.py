@@ -17,7 +17,7 @@ from live.operator.painting import Fit, Presentation
 from live.operator.settings_store import SettingsStore
 from live.process.engine_kind import EngineKind
 from live.process.metrics import Percentiles, PictureMetrics
-from live.process.shared_frames import FrameKind
+from live.process.stage_picture import FrameKind
 from tests.live.operator.fake_stage_manager import cue, fault, note, picture, sound
 from tests.live.operator.ui import Ui, log_lines, press
 

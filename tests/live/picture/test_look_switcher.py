@@ -6,7 +6,7 @@ import pytest
 
 from live.process.frames import now
 from live.process.messages import Forget, Go, OnStage, Refused, SetParameter
-from live.process.shared_frames import FrameKind
+from live.process.stage_picture import FrameKind
 
 from .engine_rig import RAW, Rig
 

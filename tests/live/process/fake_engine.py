@@ -19,8 +19,9 @@ from live.process.engine_link import EngineLink
 from live.process.frames import now
 from live.process.messages import Fault, Finished, Forget, Go, Heartbeat, Note, OnStage, Panic, Prepare, Recovered, Stop
 from live.process.metrics import Metrics, PictureMetrics, SoundMetrics
-from live.process.shared_frames import FrameKind, SharedFrames, SharedFramesHandle
+from live.process.shared_frames import SharedFrames, SharedFramesHandle
 from live.process.slot import Slot
+from live.process.stage_picture import FrameKind, StagePicture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +90,7 @@ def main(link: EngineLink, settings: Any, *handles: SharedFramesHandle) -> None:
             index += 1
             picture = np.full((12, 16, 3), len(slot.current) % 256, np.uint8)
             kind = FrameKind.SAFE if panic else FrameKind.GENERATED
-            frames[0].write(picture, captured_at=now(), ready_at=now(), index=index, kind=kind)
+            frames[0].write(StagePicture(picture, kind, now(), now(), index))
         link.wait(0.02)
 
 
