@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from live.operator.display import XCB_PACKAGES
 
@@ -67,7 +67,7 @@ def healthy(findings: list[Finding]) -> bool:
     return not any(finding.state == "missing" and finding.essential for finding in findings)
 
 
-def as_json(findings: list[Finding]) -> dict[str, Any]:
+def as_json(findings: list[Finding]) -> dict[str, object]:
     """{"ok": bool, "findings": [{"name", "state", "what", "advice", "essential"}, ...]}"""
     return {"ok": healthy(findings), "findings": [finding._asdict() for finding in findings]}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from live.process.percentiles import Durations
 from live.process.report import PresentedReport
 from live.process.shared_frames import SharedFrames, SharedPicture
 from live.process.stage_picture import FrameKind
+from models.features.media.bad_media import BadMedia
+from models.features.media.picture_files import read_picture_file
 from models.features.types import Picture
 
 STALE_S = 0.5
@@ -164,12 +167,6 @@ class Audience:
 def read_safe_picture(path: Path | None, black: tuple[int, int] = (480, 640)) -> Picture:
     """The show's safe picture as RGB uint8; black of this height and width where there is none or it cannot be read."""
     if path is not None:
-        import cv2
-
-        try:
-            picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB)
-        except (OSError, cv2.error):
-            picture = None
-        if picture is not None:
-            return np.asarray(picture, np.uint8)
+        with suppress(BadMedia):
+            return read_picture_file(path)
     return np.zeros((*black, 3), np.uint8)

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
-import numpy as np
 from PyQt5.QtCore import QPoint, QRect, QSize, Qt, QTimer, pyqtSignal
 from PyQt5.QtGui import QCloseEvent, QGuiApplication, QImage, QPainter, QPaintEvent, QRegion, QScreen
 from PyQt5.QtWidgets import QWidget
@@ -19,6 +17,8 @@ from PyQt5.QtWidgets import QWidget
 from live.operator.painting import Presentation, paint_image, to_image
 from live.process.frames import now
 from live.process.shared_frames import SharedPicture
+from models.features.media.bad_media import BadMedia
+from models.features.media.picture_files import read_picture_file
 from models.features.types import Picture
 
 STALE_S = 0.5
@@ -35,10 +35,9 @@ def read_safe_picture(path: Path | None) -> Picture | None:
     if path is None:
         return None
     try:
-        picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB)
-    except (OSError, cv2.error):
+        return read_picture_file(path)
+    except BadMedia:
         return None
-    return None if picture is None else np.asarray(picture, np.uint8)
 
 
 class StageWindow(QWidget):

@@ -85,14 +85,14 @@ def _render_neutral(path: Path, manifest: Manifest) -> Picture:
 
 def _save(picture: Picture, path: Path) -> None:
     import cv2
+    import numpy as np
+
+    from models.features.media.picture_files import encode_picture
 
     small = cv2.resize(picture, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
     path.parent.mkdir(parents=True, exist_ok=True)
-    done, png = cv2.imencode(".png", cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
-    if not done:
-        raise ValueError("it cannot be written as PNG")
     part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_bytes(png.tobytes())
+    part.write_bytes(encode_picture(np.asarray(small, np.uint8), ".png"))
     part.replace(path)
 
 

@@ -20,13 +20,11 @@ from export.artifact.manifest import Manifest
 from export.runtime.frozen_session import FrozenSession
 from export.runtime.session import open_session
 from live.process.stage_picture import FrameKind
-from models.features.face_lines import draw_face2face_lines, draw_lines, to_square
+from models.features.face_lines import draw_face2face_lines, draw_lines
 from models.features.face_points import LEFT_EYE, RIGHT_EYE
+from models.features.geometry import AffineMatrix, Similarity, centre_square, to_square
 from models.features.retarget import Retarget
 from models.features.types import Picture, Points
-
-AffineMatrix = NDArray[np.float64]
-"""(2, 3): maps pixels of the look's picture to pixels of the frame."""
 
 FACE_EYES_APART = 0.30
 FACE_EYES_DOWN = 0.42
@@ -171,7 +169,7 @@ class ModelLook(Look):
             drawing, target_points = self.lines(frame, points, points if neutral is None else neutral)
             self._inputs["lines"][0] = drawing
             if "face" not in self.reads and "frame" not in self.reads:
-                placement = _similarity(target_points, points)
+                placement = Similarity.fitted(target_points, points).matrix
         return placement
 
     def lines(self, frame: Picture, points: Points, neutral: Points) -> tuple[Picture, Points]:
@@ -181,9 +179,7 @@ class ModelLook(Look):
         if self._retarget is not None:
             target_points = self._retarget(points, neutral)
         else:
-            short = min(height, width)
-            square = np.array([(width - short) // 2, (height - short) // 2, short], np.float64)
-            target_points = to_square(points, square, self.side)
+            target_points = to_square(points, np.array(centre_square(frame.shape), np.float64), self.side)
         if style == "smooth":
             return draw_lines(target_points, self.side), target_points
         if self._retarget is None:
@@ -208,7 +204,8 @@ def open_look(path: str | Path, provider: str = "auto", retarget: bool = True) -
 
 
 def face_square(points: Points, side: int) -> AffineMatrix:
-    """The placement of the aligned crop of `side` pixels in the frame: eyes level, at a fixed place in the crop."""
+    """The placement of the aligned crop of `side` pixels in the frame: eyes level, at a fixed place in the crop. Maps
+    pixels of the crop to pixels of the frame."""
     right = points[RIGHT_EYE].mean(0, dtype=np.float64)
     left = points[LEFT_EYE].mean(0, dtype=np.float64)
     # LEFT_EYE (36-41) is on the left of the picture.
@@ -223,16 +220,6 @@ def _whole_frame(frame: Picture, side: int) -> AffineMatrix:
     height, width = frame.shape[:2]
     x, y = width / side, height / side
     return np.array([[x, 0, x / 2 - 0.5], [0, y, y / 2 - 0.5]])
-
-
-def _similarity(source: Points, target: Points) -> AffineMatrix:
-    """The similarity transform that maps `source` to `target` (least squares, in the complex plane)."""
-    a = source[:, 0] + 1j * source[:, 1].astype(np.float64)
-    b = target[:, 0] + 1j * target[:, 1].astype(np.float64)
-    a_mean, b_mean = a.mean(), b.mean()
-    rotation = np.vdot(a - a_mean, b - b_mean) / max(float(np.vdot(a - a_mean, a - a_mean).real), 1e-9)
-    shift = b_mean - rotation * a_mean
-    return np.array([[rotation.real, -rotation.imag, shift.real], [rotation.imag, rotation.real, shift.imag]])
 
 
 def _composite(frame: Picture, picture: Picture, mask: Picture, placement: AffineMatrix) -> Picture:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from live.picture.look import SafeLook
 from live.picture.transition import Blender
+from models.features.media.bad_media import BadMedia
+from models.features.media.picture_files import read_picture_file
 from models.features.types import Picture
 
 MAX_SIZE = (1280, 720)
@@ -53,13 +54,9 @@ class SafePicture:
 def read_picture(path: Path) -> Picture | None:
     """A picture file as RGB, at most 1280x720; None when it cannot be read."""
     try:
-        raw: NDArray[np.uint8] = np.fromfile(path, np.uint8)
-        decoded = cv2.imdecode(raw, cv2.IMREAD_COLOR_RGB) if raw.size else None
-    except (OSError, cv2.error):
+        picture = read_picture_file(path)
+    except BadMedia:
         return None
-    if decoded is None:
-        return None
-    picture = np.asarray(decoded, np.uint8)
     height, width = picture.shape[:2]
     scale = min(MAX_SIZE[1] / height, MAX_SIZE[0] / width)
     if scale < 1:

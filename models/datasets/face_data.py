@@ -23,6 +23,8 @@ from torch.utils.data import Dataset
 from models.datasets.face_moves import MoveOptions, draw_move
 from models.features.face_lines import LineStyle, draw_face2face_lines, draw_lines
 from models.features.face_points import LEFT_EYE, MIRROR, RIGHT_EYE, eye_distance, openings
+from models.features.media.bad_media import BadMedia
+from models.features.media.picture_files import read_picture_file
 from models.features.retarget import neutral_of, target_facts
 from models.features.types import Picture, Points
 from models.prepare.data_error import DataError
@@ -92,15 +94,16 @@ class FaceData(Dataset[dict[str, Tensor]]):
     def stored(self, index: int) -> Picture:
         """uint8 RGB, the square and its margin, at this data's size."""
         path = self._folder / self.names[index]
-        stored = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if stored is None:
-            raise DataError(f"{path} cannot be read: prepare the data again")
-        picture = cv2.cvtColor(stored, cv2.COLOR_BGR2RGB)
+        try:
+            picture = read_picture_file(path)
+        except BadMedia as error:
+            raise DataError(f"{path} cannot be read: prepare the data again") from error
         side = round(self.size + 2 * self.margin)
         if picture.shape[0] != side:
             shrinks = picture.shape[0] > side
-            picture = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-        return np.asarray(picture, np.uint8)
+            way = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+            picture = np.asarray(cv2.resize(picture, (side, side), interpolation=way), np.uint8)
+        return picture
 
     def picture(self, index: int) -> Picture:
         """uint8 (size, size, 3) RGB: the square as filmed."""

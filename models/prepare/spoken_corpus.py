@@ -21,6 +21,8 @@ import pyworld
 import soxr
 from numpy.typing import NDArray
 
+from models.features.media.bad_media import BadMedia
+from models.features.media.sound_files import read_sound_file
 from models.features.speech import F0_CEILING_HZ, F0_FLOOR_HZ, FRAME_S, encode_envelope, fft_size, frame_samples
 from models.features.types import Progress
 from models.prepare.augmentation import augmented
@@ -160,15 +162,13 @@ def _joined(speaker: Path, paths: list[Path]) -> LabelledRecording:
 
 def read_labelled(path: Path) -> tuple[NDArray[np.float32], list[tuple[int, int]]]:
     """NAME.PHN and its NAME.wav -> the sound at RATE, and the start of each phoneme. Raises DataError."""
-    import soundfile
-
     recording = next((other for other in sorted(path.parent.iterdir()) if _is_sound_of(other, path)), None)
     if recording is None:
         raise DataError(f"{path} has no recording beside it: {path.stem}.wav is missing")
     try:
-        sound, rate = soundfile.read(recording, dtype="float32", always_2d=True)
+        sound, rate = read_sound_file(recording)
         rows = [line.split() for line in path.read_text("ascii").splitlines() if line.strip()]
-    except (OSError, ValueError, soundfile.SoundFileError) as error:
+    except (OSError, ValueError, BadMedia) as error:
         raise DataError(f"{path} or its recording cannot be read: {str(error).splitlines()[0]}") from error
     begins: list[tuple[int, int]] = []
     previous_end = 0

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from models.features.media.sound_files import write_sound_file
 from models.features.room_tone import room_tone
 from models.features.speech import FRAME_S, analyse, encode_aperiodicity, encode_envelope
 from models.features.types import Mono, Progress
@@ -233,8 +234,6 @@ def _write(
     left_out: list[LeftOut],
     options: VoiceOptions,
 ) -> dict[str, Any]:
-    import soundfile
-
     from models.prepare.voice_plots import draw
 
     held_out = set() if options.learn_all else _held_out([s for s, _ in analysed], len(recordings))
@@ -246,7 +245,7 @@ def _write(
         part = "held_out" if number in held_out else "train"
         place = work / part / f"{number:06d}"
         np.savez(place.with_suffix(".npz"), **features._asdict())
-        soundfile.write(place.with_suffix(".flac"), sentence.sound, options.sample_rate, subtype="PCM_16")
+        write_sound_file(place.with_suffix(".flac"), sentence.sound, options.sample_rate)
         digest.update(part.encode())
         for array in (sentence.sound, *features):
             digest.update(array.tobytes())

@@ -22,6 +22,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.features.media.bad_media import BadMedia
+from models.features.media.sound_files import read_sound_file
 from models.prepare.data_error import DataError
 
 LOUD_NEPERS, AUDIBLE_NEPERS = 15.0 * np.log(10) / 10, 40.0 * np.log(10) / 10
@@ -146,14 +148,12 @@ class VoiceData:
 
     def sound(self, index: int) -> NDArray[np.float32]:
         """(samples,) of the sentence at `facts["sample_rate"]`. Raises DataError."""
-        import soundfile
-
         path = self.sentences[index][1].with_suffix(".flac")
         try:
-            samples, _ = soundfile.read(path, dtype="float32")
-        except (OSError, soundfile.SoundFileError) as error:
+            samples, _ = read_sound_file(path)
+        except BadMedia as error:
             raise DataError(f"{path} cannot be read: prepare the data again") from error
-        return np.asarray(samples, np.float32)
+        return samples[:, 0]
 
 
 def read_voice_facts(folder: Path) -> dict[str, Any]:

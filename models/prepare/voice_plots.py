@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from models.prepare.plotting import INK, KEPT, MARK, PAPER, QUIET, save_figure
 from models.prepare.voice_data import Features, Sentence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-INK, QUIET, PAPER = "#1f2d3d", "#8a97a6", "#fbfaf7"
-KEPT, MARK = "#2f6f8f", "#c8553d"
 
 
 def draw(path: Path, facts: dict[str, Any], analysed: list[tuple[Sentence, Features]]) -> None:
@@ -34,10 +31,7 @@ def draw(path: Path, facts: dict[str, Any], analysed: list[tuple[Sentence, Featu
     _f0(axes[0, 1], np.concatenate([f.lf0[f.voiced] for _, f in analysed]), facts["statistics"])
     _levels(axes[1, 0], np.array([s.level_dbfs for s, _ in analysed]))
     _melody(axes[1, 1], [f for _, f in analysed])
-    with warnings.catch_warnings():
-        # A name in letters that matplotlib's own font lacks is drawn as boxes; the report has it.
-        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
-        figure.savefig(path, format="png")
+    save_figure(figure, path)
 
 
 def _lengths(axes: Axes, seconds: np.ndarray) -> None:
