@@ -53,9 +53,9 @@ def frozen_voice_outline(path: Path) -> HopVoice:
 
 
 def _build_voice(manifest: Manifest, session: FrozenSession | None) -> HopVoice:
-    if "mcep_change" in manifest.gives:
+    if manifest.form == "filter":
         return FilteredVoice(FrozenFilter(manifest, session), _room_tone_of(manifest))
-    if "sound" in manifest.reads:
+    if manifest.form == "sound":
         return SoundVoice(manifest, session)
     assert manifest.sample_rate is not None
     assert manifest.hop is not None
@@ -107,7 +107,7 @@ class _StatefulSession:
         outputs = self._session.run(**features, **self._kept_inputs)
         for state, next_state in self._states.items():
             np.copyto(self._kept_inputs[state], outputs[next_state])
-        return {name: outputs[name].copy() for name in outputs if name not in self._states.values()}
+        return {name: outputs[name].astype(np.float32) for name in outputs if name not in self._states.values()}
 
 
 class SoundVoice:

@@ -165,6 +165,7 @@ class VoiceStudent:
             },
             outputs=("mcep_change", "converted_lf0", *(f"next_{name}" for name in states)),
             manifest={
+                "form": "filter",
                 "reads": ["sound", "lf0"],
                 "gives": ["mcep_change", "converted_lf0"],
                 "states": {name: f"next_{name}" for name in states},

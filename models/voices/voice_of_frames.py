@@ -106,6 +106,7 @@ def freeze_plan(
         },
         outputs=(*GIVES, *(f"next_{name}" for name in states)),
         manifest={
+            "form": "features",
             "reads": ["mcep", "lf0", "voiced"],
             "gives": list(GIVES),
             "states": {name: f"next_{name}" for name in states},

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 import guise
 from export.artifact import model_file
+from export.artifact.fields import Subject
 from export.freeze import verify
 from export.freeze.freeze import NotFrozen, freeze, freeze_from_plan, store_fp16, to_onnx
 from export.freeze.verify import NotFaithful
@@ -98,7 +99,9 @@ def test_a_run_becomes_one_file_with_the_outputs_of_the_network(run: Path, tmp_p
     manifest = freeze(run, out, "self: Anna, signed", licence="all rights reserved")
     assert model_file.check_model(out, "look") == manifest
     assert list(out.parent.iterdir()) == [out]
-    assert (manifest.name, manifest.subject, manifest.size) == ("anna", "self: Anna, signed", 32)
+    assert manifest.set is not None
+    assert (manifest.set.ngf, manifest.set.size, manifest.set.precision) == (4, 32, "fp32")
+    assert (manifest.name, manifest.subject.statement, manifest.size) == ("anna", "self: Anna, signed", 32)
     training = manifest.training
     assert (training.steps, training.minutes, training.revision) == (3, 0.1, "abc123")
     assert training.options["ngf"] == 4
@@ -201,6 +204,7 @@ def test_several_inputs_and_outputs_of_a_voice(fields: dict[str, Any], tmp_path:
     known = {
         "reads": ["sound"],
         "gives": ["converted_sound"],
+        "form": "sound",
         "states": {"state": "next_state"},
         "sample_rate": 16000,
         "hop": 80,
@@ -305,7 +309,7 @@ def test_export_then_inspect(
     assert words.count("and again") == 20
 
     code, said, _ = _guise(capfd, "inspect", out, "--json")
-    assert json.loads(said)["subject"] == consent.strip() or json.loads(said)["subject"] == consent
+    assert json.loads(said)["subject"] in ({"statement": consent.strip()}, {"statement": consent})
     assert code == 0
 
 
@@ -315,13 +319,41 @@ def test_persons_are_named_with_their_consent(
     out = tmp_path / "two.onnx"
     code, _, err = _guise(capfd, "export", run, "--out", out, "--subject", "anna=self", "--subject", "ben=signed")
     assert code == 0, err
-    assert model_file.check_model(out).subject == "anna=self; ben=signed"
+    assert model_file.check_model(out).subject.statement == "anna=self; ben=signed"
+
+
+def test_the_consent_is_recorded_and_shown(
+    run: Path, exported_once: None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "anna.onnx"
+    record = ("--date", "2026-05-03", "--purpose", "one exhibition", "--place", "Berlin", "--until", "2027-12-31")
+    code, _, err = _guise(capfd, "export", run, "--out", out, "--subject", "anna=signed", *record)
+    assert code == 0, err
+    subject = model_file.check_model(out).subject
+    assert (subject.who, subject.statement, subject.date) == ("anna", "signed", "2026-05-03")
+    _, said, _ = _guise(capfd, "inspect", out)
+    rows = [" ".join(line.split()) for line in said.splitlines()]
+    for row in ("likeness of anna", "consent signed", "given on 2026-05-03", "purpose one exhibition", "place Berlin"):
+        assert row in rows
+    assert "holds until 2027-12-31" in rows
+    assert any(re.fullmatch("set [0-9a-f]{32}: ngf 4, size 32, fp32", row) for row in rows)
+    code, _, err = _guise(capfd, "export", run, "--out", out, "--subject", "signed, a=b", "--who", "Anna Lind")
+    assert code == 0, err
+    assert model_file.check_model(out).subject == Subject(who="Anna Lind", statement="signed, a=b")
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         ((), "on what consent"),
+        (("--subject", "self", "--date", "3 May"), "--date must be a day of the calendar, as 2026-05-03"),
+        (("--subject", "self", "--until", "2026-02-30"), "--until must be a day of the calendar"),
+        (
+            ("--subject", "self", "--date", "2026-05-03", "--until", "2026-05-02"),
+            "--until 2026-05-02 is before date 2026-05-03",
+        ),
+        (("--subject", "self", "--place", "two\nlines"), "--place must not hold control characters"),
+        (("--subject", "self\x07"), "--subject must not hold control characters"),
         (("--subject", " "), "on what consent"),
         (("--subject", "anna="), "on what consent"),
         (("--subject", "self", "--precision", "fp12"), "not known"),

@@ -121,7 +121,8 @@ def test_the_table_describes_the_files(
     run: Path, student: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "sizes"
-    code, said, err = _guise(capfd, "reduce", run, "--out", out, "--subject", "fictional", "--student", student)
+    told = ("--subject", "fictional", "--who", "nobody")
+    code, said, err = _guise(capfd, "reduce", run, "--out", out, *told, "--student", student)
     assert code == 0, err
     names = ["drawn.onnx", "drawn-fp16.onnx", "drawn-int8.onnx", "drawn-ngf4.onnx"]
     assert sorted(path.name for path in out.iterdir()) == sorted([*names, "reduction.json"])
@@ -129,10 +130,14 @@ def test_the_table_describes_the_files(
     assert [file["file"] for file in metrics["files"]] == names
     for file in metrics["files"]:
         path = out / file["file"]
-        assert model_file.check_model(path, "look").precision == file["precision"]
+        manifest = model_file.check_model(path, "look")
+        assert (manifest.precision, manifest.subject.who) == (file["precision"], "nobody")
         assert file["megabytes"] == pytest.approx(path.stat().st_size / 1e6, abs=1e-3)
         assert 0 < file["p50_ms"] <= file["p95_ms"]
         assert any(file["file"] in line and f"{file['difference_mean']:.2f}" in line for line in said.splitlines())
+    sets = [model_file.check_model(out / name).set for name in names]
+    assert len({member.id for member in sets if member is not None}) == 1
+    assert [member.ngf for member in sets if member is not None] == [8, 8, 8, 4]
     full, half, bytes_, small = metrics["files"]
     assert (full["difference_mean"], full["difference_max"]) == (0, 0)
     assert half["megabytes"] < 0.7 * full["megabytes"]
