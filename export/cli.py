@@ -235,9 +235,11 @@ def _statement(subject: str) -> str:
 def _statement_for(run: Path, subject: list[str]) -> str:
     """The persons of the run and their consents in one line; in a run of several persons, each must be named."""
     from export.freeze.freeze import NotFrozen
+    from models.prepare.voice_facts import SpeakersFacts
     from models.training.checkpoint import read_run
 
-    persons = [str(speaker["name"]) for speaker in read_run(run).facts.get("speakers", ())]
+    facts = read_run(run).facts
+    persons = [speaker.name for speaker in facts.speakers] if isinstance(facts, SpeakersFacts) else []
     if len(persons) > 1:
         with_statement = {text.partition("=")[0].strip() for text in subject if "=" in text}
         missing = [person for person in persons if person not in with_statement]

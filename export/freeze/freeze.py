@@ -85,7 +85,7 @@ def freeze(
     fields = {
         "kind": loaded.run.family.kind,
         "family": loaded.run.family.name,
-        "name": name or target or loaded.run.facts.get("name") or out.stem,
+        "name": name or target or loaded.run.facts.name or out.stem,
         "subject": subject,
         "licence": licence or "not stated",
         "training": _training_fields(loaded),
@@ -102,7 +102,7 @@ def freeze_from_plan(plan: FreezePlan, out: Path, fields: Mapping[str, Any], pre
     plan.module.eval()
     ports = _port_fields(plan)
     try:
-        manifest = Manifest(**{**fields, **plan.manifest, **ports, "precision": precision})
+        manifest = Manifest.model_validate({**fields, **plan.manifest, **ports, "precision": precision})
     except ValidationError as error:
         raise NotFrozen(f"{out} would have a manifest that does not hold: {model_file.first_error(error)}") from None
     onnx_model = to_onnx(replace(plan, module=to_subpixel_conv(plan.module)))
@@ -218,7 +218,7 @@ def _as_port_fields(tensors: Mapping[str, torch.Tensor]) -> dict[str, Any]:
 def _training_fields(loaded: LoadedRun) -> dict[str, Any]:
     state, run = loaded.state, loaded.run
     return {
-        "data_digest": str(run.facts.get("digest") or "not known"),
+        "data_digest": str(run.facts.digest or "not known"),
         "steps": int(state["step"]),
         "samples_seen": int(state["samples_seen"]),
         "minutes": round(float(state["seconds"]) / 60, 2),

@@ -31,6 +31,7 @@ from export.freeze.verify import NotFaithful, sample_inputs
 from export.runtime.frozen_session import FrozenSession
 from export.runtime.session import open_session
 from export.runtime.speed import Inputs, time_interleaved
+from models.prepare.face_facts import FaceFacts
 from models.training.checkpoint import Run, read_run
 
 TIMED_ROUNDS = 60
@@ -91,10 +92,10 @@ def reduce(
     """
     full = _read_look_run(run)
     for student in students:
-        if _read_look_run(student).facts.get("digest") != full.facts.get("digest"):
+        if _read_look_run(student).facts.digest != full.facts.digest:
             raise NotFrozen(f"{student} did not learn from what {run} learned from: name a student of that run")
     held_out = None if data is None else _read_held_out(data, run, full)
-    name = str(full.facts.get("name") or run.name)
+    name = str(full.facts.name or run.name)
     stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "look"
     written: dict[Path, Manifest] = {}
     left_out = None
@@ -126,9 +127,11 @@ def _read_look_run(run: Path) -> Run:
 
 
 def _read_held_out(data: Path, run: Path, full: Run) -> HeldOutPairs:
-    known: Mapping[str, Any] = {**full.facts.get("teacher", {}), **full.options.model_dump()}
+    known: Mapping[str, Any] = full.options.model_dump()
+    if isinstance(full.facts, FaceFacts) and full.facts.teacher is not None:
+        known = {**full.facts.teacher.as_dict(), **known}
     found = HeldOutPairs(data, known["size"], known["lines"])
-    if found.digest != full.facts.get("digest"):
+    if found.digest != full.facts.digest:
         raise NotFrozen(f"{data} is not the data that {run} learned from: name that")
     return found
 
