@@ -286,10 +286,12 @@ def _consent_of(run: Path, texts: list[str]) -> tuple[str | None, str]:
     In a run of several persons, each must be named.
     """
     from export.freeze.freeze import NotFrozen
+    from models.prepare.voice_facts import SpeakersFacts
     from models.training.checkpoint import read_run
 
     facts = read_run(run).facts
-    persons = [str(speaker["name"]) for speaker in facts.get("speakers", ())] or [str(facts.get("name", ""))]
+    persons = [speaker.name for speaker in facts.speakers] if isinstance(facts, SpeakersFacts) else []
+    persons = persons or [facts.name or ""]
     name, equals, statement = texts[0].partition("=")
     if len(persons) == 1:
         if len(texts) == 1 and equals and name.strip() == persons[0]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from models.command_line import refuse
 from models.training.registry import FAMILIES, UnknownFamily, family
@@ -183,11 +183,11 @@ def train(
         refuse(f"{family_name} has no recipe {recipe!r}: choose one of {', '.join(kind.recipes)}")
     if precision not in ("auto", "32-true", "bf16-mixed"):
         refuse(f"precision {precision!r} is not one of auto, 32-true, bf16-mixed")
-    chosen: dict[str, Any] = dict(kind.recipes[recipe]) | _pairs(settings or [])
+    chosen: dict[str, object] = {**kind.recipes[recipe], **_pairs(settings or [])}
     if steps is not None:
         chosen["steps"] = steps
     try:
-        options = kind.options(**chosen)
+        options = kind.options.model_validate(chosen)
     except ValidationError as error:
         first = error.errors()[0]
         key = first["loc"][0] if first["loc"] else "?"
@@ -251,7 +251,7 @@ def _pairs(settings: list[str]) -> dict[str, str]:
 class _ProgressBar:
     """A progress bar on standard error; silent unless that is a terminal."""
 
-    def __enter__(self) -> tuple[Progress, Any]:
+    def __enter__(self) -> tuple[Progress, TaskID]:
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),

@@ -87,7 +87,7 @@ def freeze(
     fields: dict[str, object] = {
         "kind": loaded.run.family.kind,
         "family": loaded.run.family.name,
-        "name": name or target or loaded.run.facts.get("name") or out.stem,
+        "name": name or target or loaded.run.facts.name or out.stem,
         "subject": subject,
         "licence": licence or "not stated",
         "training": _training_fields(loaded),
@@ -235,7 +235,7 @@ def _as_port_fields(tensors: Mapping[str, torch.Tensor]) -> dict[str, object]:
 def _training_fields(loaded: LoadedRun) -> dict[str, object]:
     state, run = loaded.state, loaded.run
     return {
-        "data_digest": str(run.facts.get("digest") or "not known"),
+        "data_digest": str(run.facts.digest or "not known"),
         "steps": int(state["step"]),
         "samples_seen": int(state["samples_seen"]),
         "minutes": round(float(state["seconds"]) / 60, 2),

@@ -30,6 +30,8 @@ from export.freeze.verify import NotFaithful, sample_inputs
 from export.runtime.frozen_session import Arrays, FrozenSession
 from export.runtime.session import open_session
 from export.runtime.speed import time_interleaved
+from models.families.pix2pix import Pix2PixOptions
+from models.prepare.face_facts import FaceFacts, TeacherFacts
 from models.training.checkpoint import Run, read_run
 
 TIMED_ROUNDS = 60
@@ -90,10 +92,10 @@ def reduce(
     """
     full = _read_look_run(run)
     for student in students:
-        if _read_look_run(student).facts.get("digest") != full.facts.get("digest"):
+        if _read_look_run(student).facts.digest != full.facts.digest:
             raise NotFrozen(f"{student} did not learn from what {run} learned from: name a student of that run")
     held_out = None if data is None else _read_held_out(data, run, full)
-    name = str(full.facts.get("name") or run.name)
+    name = str(full.facts.name or run.name)
     stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "look"
     written: dict[Path, Manifest] = {}
     left_out, set_id = None, new_set_id()
@@ -125,11 +127,18 @@ def _read_look_run(run: Path) -> Run:
 
 
 def _read_held_out(data: Path, run: Path, full: Run) -> HeldOutPairs:
-    known = {**full.facts.get("teacher", {}), **full.options.model_dump()}
-    found = HeldOutPairs(data, known["size"], known["lines"])
-    if found.digest != full.facts.get("digest"):
+    shown = full.options if isinstance(full.options, Pix2PixOptions) else _teacher(full)
+    found = HeldOutPairs(data, shown.size, shown.lines)
+    if found.digest != full.facts.digest:
         raise NotFrozen(f"{data} is not the data that {run} learned from: name that")
     return found
+
+
+def _teacher(run: Run) -> TeacherFacts:
+    """What a student's run knows of its teacher: of what size it is, and how it is drawn."""
+    assert isinstance(run.facts, FaceFacts)
+    assert run.facts.teacher is not None
+    return run.facts.teacher
 
 
 def _free_path(path: Path, written: Mapping[Path, Manifest]) -> Path:

@@ -18,7 +18,6 @@ from export.runtime.frozen_session import FrozenSession
 from export.runtime.session import open_session
 from models.features.block_adapter import HopVoice
 from models.features.filtered_voice import FilteredVoice
-from models.features.frame_voice import FrameVoice, VoiceLayer
 from models.features.room_tone import RoomTone
 from models.features.speech import (
     FrameDelay,
@@ -29,6 +28,7 @@ from models.features.speech import (
     frame_samples,
 )
 from models.features.types import Mono, Signal
+from models.features.vocoded_voice import VocodedVoice, VoiceLayer
 
 MAX_FRAME_GAIN, MAX_MEAN_GAIN = 8.0, 2.0
 """Ratios of power: a frame becomes at most 9 dB louder than it was spoken, and all of them together at most 3 dB.
@@ -60,7 +60,7 @@ def _build_voice(manifest: Manifest, session: FrozenSession | None) -> HopVoice:
     assert manifest.sample_rate is not None
     assert manifest.hop is not None
     hop_frames = manifest.hop // frame_samples(manifest.sample_rate)
-    return FrameVoice(
+    return VocodedVoice(
         manifest.sample_rate, (VoiceLayer(FrozenMapping(manifest, session)),), hop_frames, _room_tone_of(manifest)
     )
 
@@ -168,7 +168,7 @@ class _EnvelopeLimiter:
 
 
 class FrozenMapping:
-    """frame_voice.Mapping: a network that reads mel-cepstra and F0."""
+    """vocoded_voice.Mapping: a network that reads mel-cepstra and F0."""
 
     def __init__(self, manifest: Manifest, session: FrozenSession | None) -> None:
         assert manifest.sample_rate is not None

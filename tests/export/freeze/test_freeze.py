@@ -27,13 +27,14 @@ from export.freeze.verify import NotFaithful
 from export.runtime.session import open_session
 from export.runtime.tensorrt import Engine, EngineKey, EngineTrial
 from models.families.pix2pix import Pix2Pix
+from models.prepare.face_facts import FaceFacts
 from models.training import checkpoint
 from models.training.checkpoint import BadRun, Run
 from models.training.family import FreezePlan, freeze_batch
 from tests.export.tiny_look import target_facts
 
 PREPARED = 64
-FACTS = {"size": PREPARED, "name": "anna", "digest": "d" * 64, "target": target_facts(PREPARED)}
+FACTS = FaceFacts(kind="face", name="anna", size=PREPARED, target=target_facts(PREPARED), digest="d" * 64)
 OPTIONS = {"ngf": 4, "size": 32, "batch": 1, "steps": 3}
 
 
@@ -107,7 +108,7 @@ def test_a_run_becomes_one_file_with_the_outputs_of_the_network(run: Path, tmp_p
     assert training.options["ngf"] == 4
     assert training.metrics["parity"]["maximum"] <= 2  # type: ignore[index,call-overload,operator]
     assert manifest.target is not None
-    np.testing.assert_allclose(manifest.target.neutral, np.array(FACTS["target"]["neutral"]) / 2)  # type: ignore[index]
+    np.testing.assert_allclose(manifest.target.neutral, np.array(FACTS.target["neutral"]) / 2)
 
     family = Pix2Pix()
     loaded = checkpoint.load_run(run)

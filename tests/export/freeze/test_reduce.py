@@ -20,9 +20,10 @@ from export.freeze.verify import BOUNDS
 from export.runtime.session import open_session
 from export.runtime.speed import median_ratio, time_interleaved
 from models.families.pix2pix import Pix2Pix
+from models.prepare.data_facts import DataFacts
 from models.training import checkpoint
 from models.training.checkpoint import Run
-from models.training.family import Family, FreezePlan
+from models.training.family import AnyFamily, FamilyOptions, FreezePlan
 from models.training.registry import family
 from tests.export.tiny_look import target_facts
 from tests.models.face_folders import write_face
@@ -52,7 +53,7 @@ def student(data: Path, run: Path) -> Path:
     return _saved(run.parent / "small", kind, options, kind.data((data,), options).facts)  # type: ignore[attr-defined]
 
 
-def _saved(folder: Path, kind: Family, options: object, facts: dict[str, object]) -> Path:
+def _saved(folder: Path, kind: AnyFamily, options: FamilyOptions, facts: DataFacts) -> Path:
     """A run as training leaves it; its last weights are large enough for its pictures to have contrast."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
