@@ -92,7 +92,7 @@ class StageManager:
         self._log = ShowLog()
         self._debouncer = Debouncer()
         self._sync = Sync(show.sync, sync_offset_s)
-        self.stage_frames = SharedFrames.create(stage_bytes)
+        self.stage_frames = SharedFrames.create(stage_bytes, readers=2)
         self.preview_frames = SharedFrames.create(preview_bytes)
         self.audience = Audience(self.stage_frames, show.safe_picture)
         handles = (self.stage_frames.handle, self.preview_frames.handle)

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import faulthandler
 import importlib
-import multiprocessing
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -22,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from live.process.channel import Channel
+from live.process.fork_server import remove_orphaned_files
 from live.process.messages import Command, Event, Fault
 
 _EXIT_GRACE_S = 1.0
@@ -71,16 +70,8 @@ class EngineLink:
 def _exit_process() -> None:
     """Give the loop _EXIT_GRACE_S to end by itself, then end the process. Runs in the reading thread."""
     time.sleep(_EXIT_GRACE_S)
-    _remove_orphaned_files()
+    remove_orphaned_files()
     os._exit(3)
-
-
-def _remove_orphaned_files() -> None:
-    """Remove the parent's temporary folder with the fork server's socket, which a killed parent leaves behind."""
-    parent = multiprocessing.parent_process()
-    folder = getattr(multiprocessing.current_process(), "_config", {}).get("tempdir")
-    if folder is not None and parent is not None and not parent.is_alive():
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _guard_against_held_lock(link: EngineLink) -> None:
@@ -109,7 +100,7 @@ def engine_main(entry: str, connection: Connection[Any, Any], arguments: tuple[A
         if os.environ.get("GUISE_TRACEBACKS"):
             traceback.print_exc()
     link.flush(1.0)
-    _remove_orphaned_files()
+    remove_orphaned_files()
     faulthandler.cancel_dump_traceback_later()
     # Graphics drivers and sound servers may hang or crash while a process exits; everything that matters is sent.
     sys.stdout.flush()

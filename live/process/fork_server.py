@@ -14,6 +14,7 @@ import atexit
 import contextlib
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -93,6 +94,28 @@ def _forkserver() -> Any:
     from multiprocessing import forkserver
 
     return getattr(forkserver, "_forkserver", None)
+
+
+def outlive_parent() -> None:
+    """In a child that is to outlive its parent: let go of the pipes that keep the parent's fork server and resource
+    tracker running, so that they end with the parent and its other children. The child can start no process after it.
+    """
+    from multiprocessing import resource_tracker
+
+    for owner, name in ((_forkserver(), "_forkserver_alive_fd"), (resource_tracker._resource_tracker, "_fd")):
+        fd = getattr(owner, name, None)
+        if fd is not None:
+            os.close(fd)
+            setattr(owner, name, None)
+
+
+def remove_orphaned_files() -> None:
+    """In a child: remove the parent's temporary folder with the fork server's socket, which a killed parent leaves
+    behind."""
+    parent = multiprocessing.parent_process()
+    folder = getattr(multiprocessing.current_process(), "_config", {}).get("tempdir")
+    if folder is not None and parent is not None and not parent.is_alive():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

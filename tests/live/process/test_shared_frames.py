@@ -166,7 +166,7 @@ def test_a_picture_of_an_engine_wakes_the_reader() -> None:
     assert read.picture[0, 0, 0] == 4
     assert 0 <= now() - read.captured_at < 5, "one clock in all processes"
     assert engine.stop()
-    name = frames.handle.name
+    name = frames.layout.name
     frames.close()
     frames.unlink()
     assert not Path("/dev/shm", name.lstrip("/")).exists()
