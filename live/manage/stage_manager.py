@@ -274,6 +274,19 @@ class StageManager:
             self._note(text)
             self._wake.set()
 
+    def add_fault(self, where: str, what: str) -> None:
+        """Note that something of the operator's own failed and is being recovered."""
+        with self._lock:
+            self._log.add_fault(EngineFault(now(), where, what))
+            self._note(f"{where}: {what}")
+            self._wake.set()
+
+    def end_fault(self, where: str) -> None:
+        """The newest lasting fault at `where` is over."""
+        with self._lock:
+            self._log.mark_recovered(where)
+            self._notify()
+
     # ---- state and subscribers
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:

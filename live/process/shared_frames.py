@@ -155,8 +155,8 @@ class SharedFrames:
 
     @classmethod
     def attach(cls, handle: SharedFramesHandle) -> SharedFrames:
-        """Open the block, in an engine. Raises FileNotFoundError when the operator's process has unlinked it, ValueError
-        when it is no block of shared frames."""
+        """Open the block, in an engine. Raises FileNotFoundError when the operator's process has unlinked it,
+        ValueError when it is no block of shared frames."""
         return cls._open(handle.layout, handle.wake, ())
 
     @classmethod
@@ -289,6 +289,11 @@ class SharedFrames:
         """Wait until a picture is written or `wake` is called; False after `timeout_s`. Only one thread of all
         processes may wait as this reader."""
         return self._receivers[reader].wait(timeout_s)
+
+    @property
+    def writers_gone(self) -> bool:
+        """`wait` has found that nobody is left who could wake this process."""
+        return all(receiver.ended for receiver in self._receivers)
 
     def close(self) -> None:
         """Unmap the memory and close the pipes. No thread may read or write any more."""

@@ -36,6 +36,8 @@ class WakeReceiver:
         os.set_blocking(fd, False)
         self._fd = fd
         self._closed = False
+        self.ended = False
+        """No writer is left."""
         self._poll = select.poll()
         self._poll.register(fd, select.POLLIN)
 
@@ -47,14 +49,12 @@ class WakeReceiver:
         if self._closed:
             return False
         self._poll.poll(math.ceil(max(timeout_s, 0.0) * 1e3))
-        return self.take() is True
-
-    def take(self) -> bool | None:
-        """Whether it was woken since the last call; None when no writer is left. Never waits."""
         try:
-            return bool(os.read(self._fd, 65536)) or None
+            woken = bool(os.read(self._fd, 65536))
         except BlockingIOError:
             return False
+        self.ended = not woken
+        return woken
 
     def close(self) -> None:
         if not self._closed:

@@ -1,8 +1,10 @@
-"""The stage window: what the audience sees. Qt thread. It paints the newest picture and decides nothing else.
+"""The stage window: what the audience sees. Qt thread of the window's process. It paints the newest picture and decides
+nothing else.
 
-It shows the safe picture by itself when pictures stop coming, whichever process failed, and when the operator panics,
-without waiting for an engine. When its screen is unplugged it hides, so that it never jumps onto the operator's screen,
-and it returns with its screen. No key and no click on it takes the picture from the audience.
+It shows the safe picture by itself when pictures stop coming, whichever process failed, when the operator panics, and
+when no operator attends to it, without waiting for an engine. When its screen is unplugged it hides, so that it never
+jumps onto the operator's screen, and it returns with its screen. No key and no click on it takes the picture from the
+audience.
 """
 
 from __future__ import annotations
@@ -10,35 +12,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
-import numpy as np
-from PyQt5.QtCore import QPoint, QRect, QSize, Qt, QTimer, pyqtSignal
-from PyQt5.QtGui import QCloseEvent, QGuiApplication, QImage, QPainter, QPaintEvent, QRegion, QScreen
+from PyQt5.QtCore import QRect, QSize, Qt, QTimer, pyqtSignal
+from PyQt5.QtGui import QCloseEvent, QGuiApplication, QImage, QKeyEvent, QPainter, QPaintEvent, QRegion, QScreen
 from PyQt5.QtWidgets import QWidget
 
-from live.operator.painting import Presentation, paint_image, to_image
 from live.process.frames import now
 from live.process.shared_frames import SharedPicture
+from live.show.safe_picture import STALE_S, read_safe_picture
+from live.stage_window.painting import paint_image, to_image
+from live.stage_window.presentation import Presentation
 from models.features.types import Picture
 
-STALE_S = 0.5
-"""Without a picture for this long, the audience sees the safe picture."""
 _CHECK_EVERY_MS = 50
 WINDOW_SIZE = QSize(640, 480)
-
-Presented = Callable[[SharedPicture, float], None]
-"""Called after each picture was painted and handed to the screen: with the picture and the time."""
-
-
-def read_safe_picture(path: Path | None) -> Picture | None:
-    """The show's safe picture; None, which is black, when there is none or it cannot be read."""
-    if path is None:
-        return None
-    try:
-        picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB)
-    except (OSError, cv2.error):
-        return None
-    return None if picture is None else np.asarray(picture, np.uint8)
 
 
 class StageWindow(QWidget):
@@ -49,15 +35,18 @@ class StageWindow(QWidget):
     unplugged_changed = pyqtSignal(bool)
     """True when the stage's screen was unplugged, False when the stage is back on it."""
     staleness_changed = pyqtSignal(bool)
+    presented = pyqtSignal(object, float)
+    """Emitted after each picture was painted and handed to the screen: the SharedPicture and the time."""
+    key_pressed = pyqtSignal(int, int)
+    """A key and its modifiers, by Qt's numbers; a held key does not repeat."""
 
-    def __init__(self, presented: Presented | None = None, clock: Callable[[], float] = now) -> None:
+    def __init__(self, clock: Callable[[], float] = now) -> None:
         super().__init__(None, Qt.WindowType.Window)
         self.setWindowTitle("Guise - stage")
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setAttribute(Qt.WidgetAttribute.WA_ShowWithoutActivating)
         self.setMinimumSize(160, 120)
         self.resize(WINDOW_SIZE)
-        self._presented = presented
         self._clock = clock
         self._presentation = Presentation()
         self._picture: SharedPicture | None = None
@@ -66,6 +55,7 @@ class StageWindow(QWidget):
         self._received_at = -1e9
         self._stale = True
         self._panic = False
+        self._unattended = False
         self._safe: Picture | None = None
         self._safe_image: QImage | None = None
         self._screen_name: str | None = None
@@ -93,17 +83,21 @@ class StageWindow(QWidget):
         return self._presentation
 
     def show_picture(self, picture: SharedPicture) -> None:
-        """Paints the picture now, and calls `presented` once it was handed to the screen."""
+        """Paints the picture now, and emits `presented` once it was handed to the screen."""
         self._picture = picture
         self._received_at = self._clock()
         if self._stale:
             self._stale = False
             self.staleness_changed.emit(False)
-        if self._panic or not self.isVisible():
+        if self._panic or self._unattended or not self.isVisible():
             return
         self.repaint()
-        if self._presented is not None:
-            self._presented(picture, self._clock())
+        self.presented.emit(picture, self._clock())
+
+    def forget_picture(self) -> None:
+        """Shows the safe picture until the next picture comes."""
+        self._received_at = -1e9
+        self._check_staleness()
 
     def set_presentation(self, presentation: Presentation) -> None:
         """Sets mirror, rotation and fit, at once."""
@@ -125,6 +119,12 @@ class StageWindow(QWidget):
             self._panic = on
             self.update()
 
+    def set_unattended(self, on: bool) -> None:
+        """Shows the safe picture while `on`: no operator's process gives a sign of life."""
+        if on != self._unattended:
+            self._unattended = on
+            self.update()
+
     def _check_staleness(self) -> None:
         if not self._stale and self._clock() - self._received_at > STALE_S:
             self._stale = True
@@ -134,7 +134,7 @@ class StageWindow(QWidget):
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
-        image = self._current_safe_image() if self._panic or self._stale else self._newest_image()
+        image = self._current_safe_image() if self._panic or self._unattended or self._stale else self._newest_image()
         fit = self._presentation.fit
         covered = QRect() if image is None else paint_image(painter, image, self.rect(), fit)
         if not covered.contains(self.rect()):
@@ -175,7 +175,7 @@ class StageWindow(QWidget):
     def fill_screen(self, screen_name: str) -> None:
         """Goes full screen on the screen of that name; hidden until there is one."""
         self._screen_name = screen_name
-        screen = _find_screen(screen_name)
+        screen = find_screen(screen_name)
         if screen is None:
             self._hide_unplugged(f"The screen {screen_name} is not there: the stage comes when it does.")
         else:
@@ -224,6 +224,12 @@ class StageWindow(QWidget):
         if self._screen_name is not None and not self._unplugged:
             self.setGeometry(geometry)
 
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        # The operator's keys work whichever of our windows has the focus.
+        assert event is not None
+        if not event.isAutoRepeat():
+            self.key_pressed.emit(event.key(), int(event.modifiers()))
+
     def closeEvent(self, event: QCloseEvent | None) -> None:
         assert event is not None
         # A window manager's close, or Alt+F4 with the focus in the wrong window, must not end the show.
@@ -234,18 +240,6 @@ class StageWindow(QWidget):
             self.notice.emit("The stage window stays open: close the operator's window to stop the show.")
 
 
-def _find_screen(name: str) -> QScreen | None:
+def find_screen(name: str) -> QScreen | None:
+    """The screen of that name, or None."""
     return next((screen for screen in QGuiApplication.screens() if screen.name() == name), None)
-
-
-def choose_screen(wanted: str, operator_at: QPoint) -> str | None:
-    """The name of the screen that `wanted` means: a name, a number from 1, or empty for the first screen that is not
-    the operator's (the one that contains the point `operator_at`). None when there is no such screen.
-    """
-    screens = QGuiApplication.screens()
-    if wanted.isdigit() and 1 <= int(wanted) <= len(screens):
-        return screens[int(wanted) - 1].name()
-    if wanted:
-        return wanted if _find_screen(wanted) is not None else None
-    others = [screen for screen in screens if not screen.geometry().contains(operator_at)]
-    return others[0].name() if others else None
