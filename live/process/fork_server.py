@@ -21,6 +21,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,13 @@ def outlive_parent() -> None:
         if fd is not None:
             os.close(fd)
             setattr(owner, name, None)
+
+
+def disown(process: BaseProcess) -> None:
+    """A child belongs to another program from now on: this one does not end it when it ends itself."""
+    with processes_lock:
+        children: set[BaseProcess] = getattr(multiprocessing.process, "_children", set())
+        children.discard(process)
 
 
 def remove_orphaned_files() -> None:

@@ -37,7 +37,7 @@ from live.stage_window.messages import (
     Waiting,
 )
 from live.stage_window.presentation import ROTATIONS, Fit, Presentation
-from live.stage_window.silence import SILENT_S, Silence
+from live.stage_window.silent_time import SILENT_S, SilentTime
 from live.stage_window.waiting import VERSION, WaitingPlace, display_name
 from live.stage_window.window import StageWindow
 
@@ -69,7 +69,7 @@ class WindowController(QObject):
         self._placed: Placed | None = None
         self._place: WaitingPlace | None = None
         self._visitor: MessageLink | None = None
-        self._visitor_silence = Silence()
+        self._visitor_silent = SilentTime()
         self._watchdog_fed_at = 0.0
         self._nowhere = open(os.devnull, "w")  # noqa: SIM115  # as long as the watchdog
         self._connect_window()
@@ -100,7 +100,7 @@ class WindowController(QObject):
 
     def _use_link(self, link: MessageLink) -> None:
         self._link = link
-        self._silence = Silence()
+        self._silent = SilentTime()
         self._signed = False
         self._judge()
         self._notifier = _notifier(link.fileno(), self._read)
@@ -108,7 +108,7 @@ class WindowController(QObject):
 
     @property
     def _attended(self) -> bool:
-        return self._signed and not self._link.closed and self._silence.seconds <= SILENT_S
+        return self._signed and not self._link.closed and self._silent.seconds <= SILENT_S
 
     def _judge(self) -> None:
         self._window.set_unattended(not self._attended)
@@ -147,7 +147,7 @@ class WindowController(QObject):
 
     def _hear(self) -> None:
         self._signed = True
-        self._silence.heard()
+        self._silent.heard()
         self._judge()
 
     def _become_window(self, command: BecomeWindow) -> None:
@@ -219,10 +219,10 @@ class WindowController(QObject):
 
     def _tick(self) -> None:
         self._read()
-        self._silence.tick()
+        self._silent.tick()
         self._judge()
         self._feed_watchdog()
-        if self._silence.seconds > self._end_after_s:
+        if self._silent.seconds > self._end_after_s:
             self.ended.emit()
             return
         self._wait_for_successor()
@@ -254,18 +254,18 @@ class WindowController(QObject):
 
     def _greet(self, visitor: MessageLink | None) -> None:
         if visitor is not None:
-            self._visitor, self._visitor_silence = visitor, Silence()
+            self._visitor, self._visitor_silent = visitor, SilentTime()
             visitor.send(Waiting(VERSION, display_name(), self._window.on_screen))
 
     def _hear_visitor(self, visitor: MessageLink) -> None:
         messages = visitor.receive()
-        self._visitor_silence.tick()
+        self._visitor_silent.tick()
         if messages and isinstance(messages[0], ShowFrames) and not visitor.closed:
             self._visitor = None
             self._stop_waiting()
             self._change_link(visitor)
             self._handle(messages)
-        elif messages or visitor.closed or self._visitor_silence.seconds > _MAX_VISITOR_S:
+        elif messages or visitor.closed or self._visitor_silent.seconds > _MAX_VISITOR_S:
             visitor.close()
             self._visitor = None
 

@@ -172,6 +172,8 @@ def decode(line: bytes) -> StageMessage:
     """The message of a line. Raises BadMessage."""
     try:
         name, values = json.loads(line)
+        if not isinstance(values, dict):
+            raise TypeError(values)
         kind = _KINDS[name]
         checked = {field.name: _CHECKS[str(field.type)](values.pop(field.name)) for field in fields(kind)}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

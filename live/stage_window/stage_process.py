@@ -21,6 +21,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from live.process.fork_server import (
+    disown,
     engine_context,
     ensure_forkserver,
     kill_forkserver,
@@ -43,7 +44,7 @@ from live.stage_window.messages import (
     StageMessage,
     TakenOver,
 )
-from live.stage_window.silence import END_AFTER_S, Silence
+from live.stage_window.silent_time import END_AFTER_S, SilentTime
 from live.stage_window.waiting import find_waiting, runtime_folder
 
 ENTRY = "live.stage_window.process:main"
@@ -86,7 +87,7 @@ class StageWindowProcess:
         self._pid: int | None = None
         self._link: MessageLink | None = None
         self._starter: threading.Thread | None = None
-        self._silence = Silence()
+        self._silent = SilentTime()
         self._heard = False
         self._began_at = now()
         self._failures = 0
@@ -127,7 +128,7 @@ class StageWindowProcess:
     def _introduce(self, link: MessageLink) -> None:
         """Sends a new window what it needs to be as the one before."""
         self._link = link
-        self._silence, self._heard, self._began_at = Silence(), False, now()
+        self._silent, self._heard, self._began_at = SilentTime(), False, now()
         link.send(ShowFrames(*astuple(self._frames.layout)), [self._frames.wake_fd(self._reader)])
         for command in self._last.values():
             link.send(command)
@@ -207,13 +208,19 @@ class StageWindowProcess:
         if self._link is not None and not self._stopped:
             events += self._link.receive()
         if events:
-            self._silence.heard()
+            self._silent.heard()
             self._heard = True
         if any(isinstance(event, TakenOver) for event in events):
-            self.lost = True
+            self._lose()
         if any(isinstance(event, Drawn) for event in events):
             self.trouble = None
         return events
+
+    def _lose(self) -> None:
+        self.lost = True
+        if self._process is not None:
+            disown(self._process)
+        self._process = None
 
     def tick(self) -> None:
         """Shows the window that this thread lives, and has it started anew when it has died or hangs. Call it every
@@ -221,15 +228,15 @@ class StageWindowProcess:
         link = self._link
         if link is None or self.lost or self._stopped:
             return
-        self._silence.tick()
+        self._silent.tick()
         if not link.closed and link.clear:
             link.send(SignOfLife())
         limit_s = HUNG_S if self._heard else STARTING_S
         if link.closed and self._restart_at is None:
             self._fail("died")
-        elif self._silence.seconds > limit_s and not link.closed:
+        elif self._silent.seconds > limit_s and not link.closed:
             self._kill()
-            self._fail(f"gives no sign of life for {self._silence.seconds:.1f} s")
+            self._fail(f"gives no sign of life for {self._silent.seconds:.1f} s")
         if self._restart_at is not None and now() >= self._restart_at and not self._is_starting:
             self._restart_at = None
             self._begin()

@@ -48,7 +48,7 @@ def main(folder: Path, runtime: Path, end_after_s: float) -> None:
     )
     manager.start()
     stage.start()
-    open_application()
+    application = open_application()
     timer = QTimer()
 
     def look() -> None:
@@ -86,6 +86,7 @@ def main(folder: Path, runtime: Path, end_after_s: float) -> None:
     options = WindowOptions(settings_file=folder / "settings.ini", thumbnail_cache=folder / "thumbnails")
     try:
         run_windows(manager, stage, options)
+        application.processEvents()
     finally:
         stage.stop()
         manager.stop()

@@ -37,19 +37,22 @@ class OperatorRun:
 
     def __init__(self, folder: Path, runtime: Path, end_after_s: float) -> None:
         folder.mkdir()
-        (folder / "temporary").mkdir()
         self.folder, self.runtime = folder, runtime
+        self.temporary = runtime.with_name(folder.name[-1])  # beside it: a Unix socket's path may not be long
+        self.temporary.mkdir()
         safe = np.full((120, 160, 3), SAFE[::-1], np.uint8)
         (folder / "safe.png").write_bytes(cv2.imencode(".png", safe)[1].tobytes())
         self.log = folder / "output"
         program = "tests.live.stage_window.operator_program"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", program, str(folder), str(runtime), str(end_after_s)],
-            stdout=self.log.open("w"),
-            stderr=subprocess.STDOUT,
-            env=dict(os.environ, PYTHONPATH=str(ROOT), TMPDIR=str(folder / "temporary"), GUISE_TRACEBACKS="1"),
-            start_new_session=True,
-        )
+        environment = dict(os.environ, PYTHONPATH=str(ROOT), TMPDIR=str(self.temporary), GUISE_TRACEBACKS="1")
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", program, str(folder), str(runtime), str(end_after_s)],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,
+            )
 
     @property
     def state(self) -> dict[str, Any]:
@@ -61,6 +64,12 @@ class OperatorRun:
     def window(self) -> int:
         """The process of its stage window; 0 before there is one."""
         return int(self.state.get("window") or 0)
+
+    @property
+    def faults(self) -> list[tuple[str, float | None]]:
+        """What was wrong with its stage window, and after how long it was well again."""
+        faults = self.state.get("faults", [])
+        return [(what, recovered_after_s) for where, what, recovered_after_s in faults if where == "stage window"]
 
     def looks(self, after: float = 0.0) -> list[Look]:
         """What was seen on its window after this time."""
@@ -99,7 +108,7 @@ class OperatorRun:
         self.process.wait()
         for process in psutil.process_iter(["pid"]):
             try:
-                if str(self.folder / "temporary") == process.environ().get("TMPDIR"):
+                if str(self.temporary) == process.environ().get("TMPDIR"):
                     process.kill()
             except psutil.Error:
                 continue

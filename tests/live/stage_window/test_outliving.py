@@ -1,4 +1,4 @@
-"""The audience while the operator's process is killed, stopped or hung: the safe picture, nothing raw, and then nothing.
+"""What the audience sees while the operator's process is killed, stopped or hung: the safe picture, nothing raw.
 
 Real processes. The camera's every pixel carries a mark and the cue shows it raw, so that whatever reaches the window's
 own pixels is seen.
@@ -64,7 +64,7 @@ def test_a_stopped_or_hung_operator_is_replaced_by_the_safe_picture_and_returns(
             hung = run.command(word)
             first = assert_safe_soon(run, hung, machine)
             assert run.performs(after=first), "the picture did not return"
-    assert run.state["faults"] == []
+    assert run.faults == []
     assert run.state["drawn"], "the window tells how long pictures take"
 
 
@@ -98,7 +98,7 @@ def leaves_nothing(run: OperatorRun, end_after_s: float) -> None:
     assert {look.seen for look in seen} == {"safe"}
     assert end_after_s - 1.5 < seen[-1].at - killed
     assert not list(run.runtime.glob("*.sock"))
-    assert not list((run.folder / "temporary").glob("pymp-*"))
+    assert not list(run.temporary.glob("pymp-*"))
     if not [process for process in family if runs(process)]:
         return
     raise AssertionError(f"left: {family}")
@@ -145,7 +145,7 @@ def test_an_operator_that_wakes_up_too_late_has_no_window_any_more(start: Start)
     assert until(lambda: before.state["lost"])
     time.sleep(1.0)
     assert before.window == window, "it has started no other"
-    assert before.state["faults"] == []
+    assert before.faults == []
     assert after.performs(after=time.monotonic())
     before.command("end")
     assert until(lambda: before.process.poll() is not None)
@@ -159,9 +159,8 @@ def test_a_window_that_dies_or_hangs_is_started_anew(start: Start, number: signa
     psutil.Process(window).send_signal(number)
     assert until(lambda: run.window not in (0, window))
     assert run.performs()
-    assert until(lambda: run.state["faults"] and run.state["faults"][0][2] is not None)
-    (where, what, _), *others = run.state["faults"]
-    assert where == "stage window"
+    assert until(lambda: run.faults and run.faults[0][1] is not None)
+    (what, _), *others = run.faults
     assert what.endswith("it is started anew")
     assert not others
     assert not psutil.pid_exists(window) or not runs(psutil.Process(window))

@@ -16,7 +16,7 @@ MAX_TICK_S = 0.25
 """A longer time between two ticks counts as this much."""
 
 
-class Silence:
+class SilentTime:
     """Counts time by this process's own ticks: while this process stood still, a suspended machine's others did, too,
     and nobody is blamed for it."""
 
