@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from collections.abc import Sequence, Sized
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from multiprocessing import resource_tracker
@@ -336,5 +336,5 @@ def _open_untracked(name: str) -> SharedMemory:
             resource_tracker.register = register
 
 
-def _do_not_register(name: Sized, rtype: str) -> None:
+def _do_not_register(*_arguments: object, **_named: object) -> None:
     pass
