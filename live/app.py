@@ -4,17 +4,18 @@ Starting, in this order:
   1. the fork server, which imports what the engines need while this process goes on (guise.py starts it first)
   2. the show, the profile and the command line are checked; an error ends the command here with exit code 2
   3. the StageManager: shared memory, the audience, its thread; the thread starts both engines and the first cue
-  4. the stage window's process, unless headless: one that was left behind is taken over, else a thread starts it
-  5. while they start: every model the show names is checked, Qt is imported; the recorder, then the operator's window,
-     are created and subscribe to the audience; the stage window is shown
+  4. while they start: every model the show names is checked, Qt is imported; the recorder is created
+  5. once the picture engine runs, the stage window's process: one that was left behind is taken over, else a thread
+     starts it; meanwhile the operator's window is created. It and the recorder subscribe to the audience
   6. the window's loop, from where the stage window gets its signs of life, or the status line without windows
 
 Stopping, in the opposite order, whatever the reason (the window, the time, Ctrl-C, a failure):
   6. the operator's window closes and unsubscribes from the audience
-  5. the stage window closes, and its process ends; then the recorder ends its file
-  4. the StageManager stops the engines, takes their reports and removes the shared memory
-  3. the report is written
-  2. the fork server ends
+  5. the stage window closes, and its process ends
+  4. the recorder ends its file
+  3. the StageManager stops the engines, takes their reports and removes the shared memory
+  2. the report is written
+  1. the fork server ends
 A second Ctrl-C meanwhile has no effect. When this process is killed instead, the engines see their pipes close and end;
 with them the fork server, and then the resource tracker, which removes the shared memory. The stage window shows the
 safe picture for half a minute more, or until another `guise live` takes it over.
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from live.outputs.output import Output
     from live.picture.settings import PictureSettings
     from live.sound.settings import SoundSettings
-    from live.stage_window.stage_process import StageWindowProcess
 
 DEMO_SHOW = Path(__file__).resolve().parent / "demo" / "show.toml"
 DEMO_MOVIE = Path("guise-demo.mp4")
@@ -128,7 +128,6 @@ def _run_show(options: LiveOptions) -> int:
     show, first_cue = _check_options(options)
     from live.manage.stage_manager import StageManager
     from live.sound.settings import SoundSettings
-    from live.stage_window.stage_process import StageWindowProcess
 
     demo = options.show is None
     mic, speaker = options.mic or ("demo" if demo else "default"), options.speaker or "default"
@@ -136,25 +135,20 @@ def _run_show(options: LiveOptions) -> int:
     sound = replace(sound, recorded=options.record is not None)
     picture, sound = _synchronized(_picture_settings(options, show), sound)
     manager = StageManager(show, picture, sound, first_cue=first_cue)
-    stage = None if options.headless else StageWindowProcess(manager.stage_frames)
     recorder: Output | None = None
     code = 0
     with _interruptible():
         try:
             manager.start()
-            if stage is not None:
-                stage.start()
             _check_models(show)
             if options.record is not None:
                 rate = None if sound.mic == "none" else sound.sample_rate
                 recorder = open_output("recorder", str(options.record), manager, rate)
-            code = _run_headless(manager, options) if stage is None else _run_windows(manager, stage, options)
+            code = _run_headless(manager, options) if options.headless else _run_windows(manager, options)
         except KeyboardInterrupt:
             pass
         finally:
             _ignore_interrupts()
-            if stage is not None:
-                stage.stop()
             if recorder is not None:
                 recorder.close()
             manager.stop()
@@ -273,8 +267,9 @@ def _ignore_interrupts() -> None:
             signal.signal(number, signal.SIG_IGN)
 
 
-def _run_windows(manager: StageManager, stage: StageWindowProcess, options: LiveOptions) -> int:
+def _run_windows(manager: StageManager, options: LiveOptions) -> int:
     from live.operator.application import WindowOptions, run_windows  # Qt takes half a second, while the engines start
+    from live.stage_window.stage_process import StageWindowProcess
 
     _wait_for_picture_engine(manager)
     if manager.failure is not None:
@@ -282,9 +277,13 @@ def _run_windows(manager: StageManager, stage: StageWindowProcess, options: Live
     folders = [DEMO_SHOW.parent / "looks"]
     windows = WindowOptions(fullscreen=options.fullscreen, look_folders=folders, seconds=options.seconds)
     unsubscribe = manager.subscribe(lambda: _end_on_failure(manager))
+    stage = StageWindowProcess(manager.stage_frames)
     try:
+        stage.start()  # not before: the engines need the machine, and the operator's window is built meanwhile
         return run_windows(manager, stage, windows)
     finally:
+        _ignore_interrupts()
+        stage.stop()
         unsubscribe()
 
 

@@ -7,6 +7,7 @@ killed operator, with the safe picture, until it is taken over or ends itself.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import select
@@ -269,6 +270,7 @@ def stage_window_main(entry: str, connection: socket.socket, end_after_s: float,
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the operator decides what Ctrl-C does
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that closes ends the operator, not what the audience sees
     outlive_parent()
+    gc.freeze()  # what the fork server has imported is shared memory, as long as nobody looks at it
     code = 0
     try:
         module, _, function = entry.partition(":")
