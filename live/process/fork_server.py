@@ -23,7 +23,6 @@ from contextlib import contextmanager
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
 PRELOAD = ["live.picture.preload", "live.sound.engine"]
 """Modules that the fork server imports once. They may open no session, device or thread."""
@@ -88,13 +87,14 @@ def stop_forkserver() -> None:
             stop()
 
 
-def _forkserver() -> Any:
+def _forkserver() -> object:
     """multiprocessing's private ForkServer object; None on other systems than Linux."""
     if sys.platform != "linux":
         return None
     from multiprocessing import forkserver
 
-    return getattr(forkserver, "_forkserver", None)
+    found: object = getattr(forkserver, "_forkserver", None)
+    return found
 
 
 def outlive_parent() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -101,17 +102,25 @@ class OperatorRun:
         return [me, *me.children(recursive=True)]
 
     def end(self) -> None:
-        """Ends whatever is left of it."""
+        """Ends whatever is left of it; what shares its memory ends by itself, and removes it."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
             self.process.kill()
         self.process.wait()
+        for process in self._left():
+            if process.pid == self.window:
+                process.kill()
+        if not until(lambda: not self._left(), 20.0):
+            for process in self._left():
+                process.kill()
+
+    def _left(self) -> list[psutil.Process]:
+        left = []
         for process in psutil.process_iter(["pid"]):
-            try:
-                if str(self.temporary) == process.environ().get("TMPDIR"):
-                    process.kill()
-            except psutil.Error:
-                continue
+            with suppress(psutil.Error):
+                if process.environ().get("TMPDIR") == str(self.temporary) and runs(process):
+                    left.append(process)
+        return left
 
 
 def runs(process: psutil.Process) -> bool:
