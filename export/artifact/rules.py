@@ -198,6 +198,8 @@ def _check_ports(manifest: ManifestFields) -> None:
         raise ValueError("its inputs must be what it reads, and what states, conditioning or parameters name")
     if manifest.kind != "look" and set(manifest.conditioning) - set(manifest.inputs):
         raise ValueError("its conditioning must be among its inputs")
+    if set(manifest.parameters) - set(manifest.inputs):
+        raise ValueError("its parameters must be among its inputs")
     outputs = [*manifest.gives, *manifest.states.values()]
     if len(set(outputs)) < len(outputs) or set(manifest.outputs) != set(outputs):
         raise ValueError("its outputs must be what it gives, and what states carry on")

@@ -177,6 +177,7 @@ def test_a_subject_of_its_statement_alone_may_be_a_text() -> None:
         ({"inputs": {"lines": {"shape": [1, 16, 16, -3], "dtype": "uint8"}}}, "shape"),
         ({"inputs": {"lines": {"shape": [2**40, 2**40], "dtype": "uint8"}}}, "bytes"),
         ({"parameters": {"pitch": {"low": 1, "high": 0, "default": 0}}}, "default"),
+        ({"parameters": {"pitch": {"low": 0, "high": 1, "default": 0}}}, "parameters must be among its inputs"),
     ],
     ids=lambda value: repr(value)[:40],
 )

@@ -187,6 +187,29 @@ def test_a_model_with_other_outputs_is_not_written(
     assert list(tmp_path.iterdir()) == []
 
 
+class _Warp(nn.Module):
+    """Points -> a picture of their mean, all of it laid in but where the hand is."""
+
+    def forward(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        grey = points.mean().clamp(0, 255).to(torch.uint8)
+        cover = torch.full((1, 32, 32, 1), 255, dtype=torch.uint8)
+        return grey.expand(1, 32, 32, 3), cover, cover * (points[:, :1, :1, None] > 1e6)
+
+
+def test_a_look_of_points_is_compared_on_the_target_s_own_face(fields: dict[str, Any], tmp_path: Path) -> None:
+    known = {
+        "reads": ["points"],
+        "gives": ["picture", "mask", "occluded"],
+        "size": 32,
+        "target": target_facts(32),
+    }
+    plan = FreezePlan(_Warp().eval(), {"points": torch.zeros(1, 68, 2)}, ("picture", "mask", "occluded"), known)
+    out = tmp_path / "warp.onnx"
+    manifest = freeze_from_plan(plan, out, fields | {"family": "warp"})
+    assert model_file.check_model(out, "look") == manifest
+    assert manifest.training.metrics["parity"]["inputs"] == 2 + verify.SAMPLES  # type: ignore[index,call-overload]
+
+
 class _Voice(nn.Module):
     """float32 sound and the index of a speaker -> sound, and the state for the next block."""
 
