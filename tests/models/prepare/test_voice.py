@@ -103,9 +103,7 @@ def test_sentences_come_to_one_level(prepared: Path, recordings: list[Path], tmp
 
 
 def test_the_same_recordings_give_the_same_data(recordings: list[Path], tmp_path: Path) -> None:
-    digests = {
-        prepare_voice(recordings[:1], tmp_path / name, "anna", VoiceOptions())["digest"] for name in ("one", "two")
-    }
+    digests = {prepare_voice(recordings[:1], tmp_path / name, "anna", VoiceOptions()).digest for name in ("one", "two")}
     assert len(digests) == 1
 
 
