@@ -17,7 +17,7 @@ from live.process.engine_kind import EngineKind
 from live.process.frames import now
 from live.process.messages import Go, SetParameter
 from live.process.metrics import PictureMetrics, SoundMetrics
-from live.show.parameter_names import STRIP_PARAMETERS
+from live.show.parameter_table import STRIP_PARAMETERS
 from live.show.running_order import RunningOrder, WaitingCue
 from live.show.show_file import Cue
 

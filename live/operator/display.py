@@ -12,7 +12,6 @@ import socket
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 XCB_PACKAGES = (
     "libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 "
@@ -78,7 +77,7 @@ def _uses_x11() -> bool:
     return gnome or os.environ.get("XDG_SESSION_TYPE") != "wayland"
 
 
-def _accepts_connection(family: socket.AddressFamily, address: Any) -> bool:
+def _accepts_connection(family: socket.AddressFamily, address: tuple[str, int] | str) -> bool:
     with socket.socket(family, socket.SOCK_STREAM) as client:
         client.settimeout(2.0)
         return client.connect_ex(address) == 0

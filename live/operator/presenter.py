@@ -23,6 +23,7 @@ from live.operator.sound_strip import SoundReading
 from live.process.shared_frames import SharedPicture
 from live.process.stage_picture import FrameKind
 from live.show.show_file import Cue, Show
+from live.show.toml_text import quoted
 
 _DISSOLVE_S = 0.5
 
@@ -108,22 +109,17 @@ def cue_for_look(file: Path, state: StageState, voice: str | Path | None = None)
 
 def cue_toml(cue: Cue, show_path: Path | None) -> str:
     """A cue as text of the show's file; models below the file's folder by their relative paths."""
-    lines = [f"name = {_quoted(cue.name)}"]
+    lines = [f"name = {quoted(cue.name)}"]
     for key, model in (("look", cue.look), ("voice", cue.voice)):
         folder = None if show_path is None else show_path.parent.resolve()
         if isinstance(model, Path):
             model = model.relative_to(folder) if folder and model.is_relative_to(folder) else model
             model = model.as_posix()
-        lines.append(f"{key} = {_quoted(model)}")
+        lines.append(f"{key} = {quoted(model)}")
     lines.append(f"transition_s = {cue.transition_s:g}")
     if cue.follow_s is not None:
         lines.append(f"follow_s = {cue.follow_s:g}")
     return "\n".join(["[[cue]]", *lines, ""])
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 def log_entries(state: StageState, started_at: float) -> Iterable[LogEntry]:

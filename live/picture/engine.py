@@ -20,7 +20,7 @@ import cv2
 
 from live.picture.composer import Composer
 from live.picture.delay_line import DelayLine, PictureSink
-from live.picture.faults import Faults, one_line
+from live.picture.faults import Faults
 from live.picture.look import Look, open_look
 from live.picture.look_switcher import LookSwitcher
 from live.picture.lost_face import LostFace
@@ -37,6 +37,7 @@ from live.picture.sources.source import Source, SourceOptions
 from live.picture.tracker import Tracker
 from live.picture.tracking import Tracked, TrackingStage
 from live.process.engine_link import EngineLink
+from live.process.error_text import typed_error_text
 from live.process.frames import Frame, Landmarks, now
 from live.process.messages import (
     Command,
@@ -341,7 +342,7 @@ class PictureEngine:
 
     def _on_delay_error(self, error: Exception) -> None:
         # Called in the delay line's thread: only appending to a list and sending are safe there.
-        self._send(Fault(self._clock(), "stage", one_line(error)))
+        self._send(Fault(self._clock(), "stage", typed_error_text(error)))
 
     # ---------------------------------------------------------------- metrics
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from live.process.error_text import typed_error_text
 from live.process.messages import Event, Fault, Recovered
 from live.process.percentiles import in_ms
 from live.process.report import FaultReport
@@ -26,7 +27,7 @@ class Faults:
         """Reports a fault, once while it lasts; returns normally."""
         if where in self._open:
             return
-        message = what if isinstance(what, str) else one_line(what)
+        message = what if isinstance(what, str) else typed_error_text(what)
         self._open[where] = t_s, len(self._entries)
         at = in_ms(t_s - self._started_at)
         self._entries.append({"at": at, "where": where, "what": message, "recovered_after": None})
@@ -43,9 +44,3 @@ class Faults:
     def report(self) -> list[FaultReport]:
         """The "faults" part of the report, for the whole run."""
         return list(self._entries)
-
-
-def one_line(error: BaseException) -> str:
-    """An exception as one line for the operator."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
