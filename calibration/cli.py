@@ -7,12 +7,13 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from calibration.bench.benchmark import BenchOptions, NotMeasured
 from calibration.bench.registry import BENCHMARKS, load_benchmark
+from models.command_line import refuse
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -61,7 +62,7 @@ def calibrate_performer(
     from models.features.face_points import LandmarkFileMissing
 
     if out.is_dir() or not out.parent.is_dir():
-        _refuse(f"{out} cannot be written: name a file in a folder that is there")
+        refuse(f"{out} cannot be written: name a file in a folder that is there")
     try:
         with Console(stderr=True).status("looking for a face ...") as status:
 
@@ -73,9 +74,9 @@ def calibrate_performer(
             profile = measure_performer(camera, seconds, show_progress)
         out.write_text(profile.to_toml(), "utf-8")
     except (NotCalibrated, BadSource, LandmarkFileMissing) as error:
-        _refuse(error)
+        refuse(error)
     except OSError as error:
-        _refuse(f"{out} cannot be written: {error.strerror or error}")
+        refuse(f"{out} cannot be written: {error.strerror or error}")
     mouth = profile.openings["mouth"]
     opens = f"the mouth opens from {mouth[0]:.2f} to {mouth[2]:.2f} eye distances"
     print(f"{out}: the median of {profile.faces} faces; {opens}")
@@ -112,14 +113,14 @@ def evaluate_face(
 
     for path in [*footage, *(target or [])]:
         if not path.is_file():
-            _refuse(f"{path}: there is no such file")
+            refuse(f"{path}: there is no such file")
     try:
         with Console(stderr=True).status("opening the look ...") as status:
             metrics = evaluate(look, footage, target or [], out, _progress(status))
     except (BadModel, BadSource, BadFootage, LandmarkFileMissing) as error:
-        _refuse(error)
+        refuse(error)
     except OSError as error:
-        _refuse(f"{out} cannot be written: {error.strerror or error}")
+        refuse(f"{out} cannot be written: {error.strerror or error}")
     _print_face(metrics, out)
 
 
@@ -152,14 +153,14 @@ def evaluate_voice(
 
     for path in [*speech, *(target or [])]:
         if not path.is_file():
-            _refuse(f"{path}: there is no such file")
+            refuse(f"{path}: there is no such file")
     try:
         with Console(stderr=True).status("opening the voice ...") as status:
             metrics_by_voice = evaluate(voice, speech, target or [], out, source, _progress(status))
     except (BadModel, BadSound, BadRecording, ValueError) as error:
-        _refuse(error)
+        refuse(error)
     except OSError as error:
-        _refuse(f"{out} cannot be written: {error.strerror or error}")
+        refuse(f"{out} cannot be written: {error.strerror or error}")
     for name, metrics in metrics_by_voice.items():
         _print_voice(metrics, out if len(metrics_by_voice) == 1 else out / name)
 
@@ -263,16 +264,16 @@ def listen(
     from calibration.listening.trials import BadListeningTest
 
     if (result is None) == (out is None) or (result is None) == (not sounds):
-        _refuse("name folders of sounds and --out FOLDER, or --result FOLDER alone")
+        refuse("name folders of sounds and --out FOLDER, or --result FOLDER alone")
     try:
         if result is not None:
             _print_listening(result)
         elif out is not None:
             _serve_listening(sounds or [], out, question)
     except BadListeningTest as error:
-        _refuse(error)
+        refuse(error)
     except OSError as error:
-        _refuse(f"{out or result} cannot be written: {error.strerror or error}")
+        refuse(f"{out or result} cannot be written: {error.strerror or error}")
 
 
 def _serve_listening(sounds: list[Path], out: Path, question: str) -> None:
@@ -359,9 +360,9 @@ def bench(
     if look is not None:
         check_look(look)
     if footage is not None and not footage.is_dir():
-        _refuse(f"--footage {footage}: there is no such folder")
+        refuse(f"--footage {footage}: there is no such folder")
     if json_out is not None and (json_out.is_dir() or not json_out.parent.is_dir()):
-        _refuse(f"--json {json_out}: name a file in a folder that is there")
+        refuse(f"--json {json_out}: name a file in a folder that is there")
     failed = _run_benchmarks(chosen, BenchOptions(look, footage, work, minutes, runs), json_out)
     if not names:
         not_run = [
@@ -403,7 +404,7 @@ def _chosen(names: list[str]) -> list[str]:
         return list(BENCHMARKS)
     for name in names:
         if name not in BENCHMARKS:
-            _refuse(f"there is no measurement {name!r}: choose from {', '.join(BENCHMARKS)}, or all")
+            refuse(f"there is no measurement {name!r}: choose from {', '.join(BENCHMARKS)}, or all")
     return list(dict.fromkeys(names))
 
 
@@ -414,16 +415,11 @@ def check_look(look: Path) -> None:
     try:
         check_model(look, "look")
     except BadModel as error:
-        _refuse(error)
+        refuse(error)
 
 
 def _write(path: Path, metrics: Mapping[str, object]) -> None:
     try:
         path.write_text(json.dumps(metrics, indent=1), "utf-8")
     except OSError as error:
-        _refuse(f"--json {path} cannot be written: {error.strerror or error}")
-
-
-def _refuse(why: object) -> NoReturn:
-    print(f"guise: {why}", file=sys.stderr)
-    raise typer.Exit(2)
+        refuse(f"--json {path} cannot be written: {error.strerror or error}")

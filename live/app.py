@@ -4,18 +4,21 @@ Starting, in this order:
   1. the fork server, which imports what the engines need while this process goes on (guise.py starts it first)
   2. the show, the profile and the command line are checked; an error ends the command here with exit code 2
   3. the StageManager: shared memory, the audience, its thread; the thread starts both engines and the first cue
-  4. while they start: every model the show names is checked, Qt is imported; the recorder, then the windows, are
-     created and subscribe to the audience
-  5. the windows' loop, or the status line where there are no windows
+  4. while they start: every model the show names is checked, Qt is imported; the recorder is created
+  5. once the picture engine runs, the stage window's process: one that was left behind is taken over, else a thread
+     starts it; meanwhile the operator's window is created. It and the recorder subscribe to the audience
+  6. the window's loop, from where the stage window gets its signs of life, or the status line without windows
 
 Stopping, in the opposite order, whatever the reason (the window, the time, Ctrl-C, a failure):
-  5. the windows close and unsubscribe from the audience
+  6. the operator's window closes and unsubscribes from the audience
+  5. the stage window closes, and its process ends
   4. the recorder ends its file
   3. the StageManager stops the engines, takes their reports and removes the shared memory
   2. the report is written
   1. the fork server ends
 A second Ctrl-C meanwhile has no effect. When this process is killed instead, the engines see their pipes close and end;
-with them the fork server, and then the resource tracker, which removes the shared memory.
+with them the fork server, and then the resource tracker, which removes the shared memory. The stage window shows the
+safe picture for half a minute more, or until another `guise live` takes it over.
 """
 
 from __future__ import annotations
@@ -267,6 +270,7 @@ def _ignore_interrupts() -> None:
 
 def _run_windows(manager: StageManager, options: LiveOptions) -> int:
     from live.operator.application import WindowOptions, run_windows  # Qt takes half a second, while the engines start
+    from live.stage_window.stage_process import StageWindowProcess
 
     _wait_for_picture_engine(manager)
     if manager.failure is not None:
@@ -274,9 +278,13 @@ def _run_windows(manager: StageManager, options: LiveOptions) -> int:
     folders = [DEMO_SHOW.parent / "looks"]
     windows = WindowOptions(fullscreen=options.fullscreen, look_folders=folders, seconds=options.seconds)
     unsubscribe = manager.subscribe(lambda: _end_on_failure(manager))
+    stage = StageWindowProcess(manager.stage_frames)
     try:
-        return run_windows(manager, windows)
+        stage.start()  # not before: the engines need the machine, and the operator's window is built meanwhile
+        return run_windows(manager, stage, windows)
     finally:
+        _ignore_interrupts()
+        stage.stop()
         unsubscribe()
 
 

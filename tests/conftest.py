@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ import psutil
 import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+# Stage windows that tests leave alone are found by these tests and no others.
+os.environ["GUISE_RUNTIME_DIR"] = str(Path(tempfile.gettempdir(), f"guise-tests-{os.getpid()}"))
 cv2.setNumThreads(1)
 
 DATA = Path(os.environ.get("GUISE_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")

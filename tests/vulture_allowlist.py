@@ -32,6 +32,8 @@ _.Verdigris
 # pydantic calls validators and reads fields; manifests hold fields that only their readers elsewhere need.
 _._default_within
 _._follows_the_rules
+_._from_text
+_._until_not_before_date
 _._within_largest_size
 _._power_of_two
 _.left_eye

@@ -23,9 +23,9 @@ from live.sound.voice import Voice
 from live.sound.voices import open_voice
 from live.sound.waveform_voice import WaveformVoice
 from models.features.block_adapter import BlockAdapter, streamed
-from models.features.frame_voice import FrameVoice, VoiceLayer
 from models.features.speech import F0_FLOOR_HZ
 from models.features.types import Mono
+from models.features.vocoded_voice import VocodedVoice, VoiceLayer
 
 RATE = 48_000
 SECONDS = 8.0
@@ -121,7 +121,7 @@ def _world(rate: int, block: int, hop_frames: int = 4) -> BlockAdapter:
     """An unchanged voice by WORLD."""
     own_hz = RATES[rate]
     return BlockAdapter(
-        FrameVoice(own_hz, (VoiceLayer(PresetMapping(WorldPreset(), own_hz)),), hop_frames), "unchanged", rate, block
+        VocodedVoice(own_hz, (VoiceLayer(PresetMapping(WorldPreset(), own_hz)),), hop_frames), "unchanged", rate, block
     )
 
 

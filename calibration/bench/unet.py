@@ -198,7 +198,7 @@ def _manifest(name: str, size: int, half: bool) -> Manifest:
             "kind": "look",
             "family": "random_unet",
             "name": name,
-            "subject": "fictional",
+            "subject": {"statement": "fictional"},
             "licence": "random weights: nobody's",
             "inputs": {"lines": port},
             "outputs": {"picture": port},

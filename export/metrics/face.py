@@ -6,15 +6,14 @@ except FaceAnalyzer, which holds dlib's networks and belongs to one thread. Free
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 import cv2
 import dlib
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features.face_points import RIGID, FacePoints, descriptor_file, eye_distance, openings
+from models.features.face_points import RIGID, Box, FacePoints, descriptor_file, eye_distance, openings
 from models.features.geometry import Similarity
 from models.features.types import Picture, Points
 
@@ -52,11 +51,11 @@ class FaceAnalyzer:
             return None
         return self._faces.fine_points(picture, found), self._describe_box(picture, found)
 
-    def _find_box(self, picture: Picture) -> Any:
+    def _find_box(self, picture: Picture) -> Box | None:
         faces = self._faces.detect(picture) or self._faces.detect(picture, 2.0)
         return faces[0].box if faces else None
 
-    def _describe_box(self, picture: Picture, box: Any) -> Descriptor:
+    def _describe_box(self, picture: Picture, box: Box) -> Descriptor:
         points = [dlib.point(int(x), int(y)) for x, y in self._faces.points(picture, box)]
         shape = dlib.full_object_detection(dlib.rectangle(*box), points)
         return np.array(self._network.compute_face_descriptor(picture, shape), np.float64)
@@ -128,7 +127,7 @@ def ssim(picture: Picture, real: Picture) -> float:
     """Structural similarity in colour, -1..1; 1 for equal pictures (Wang et al. 2004, by scikit-image)."""
     from skimage.metrics import structural_similarity
 
-    measure: Any = structural_similarity
+    measure: Callable[..., float] = structural_similarity
     return float(measure(picture, real, channel_axis=2, data_range=255))
 
 

@@ -1,44 +1,37 @@
-"""Distributes the stage's pictures within the operator's process: to the stage window and the recorder.
+"""Distributes the stage's pictures within the operator's process: to the preview and the recorder.
 
-One thread waits for the stage frames (only one thread may wait for a block) and passes each newest picture to the
-subscribers. When pictures stop arriving, whichever process died, it passes the show's safe picture instead.
+One thread waits for the stage frames and passes each newest picture to the subscribers. When pictures stop arriving,
+whichever process died, it passes the show's safe picture instead. The stage window reads the frames by itself, in its
+own process.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
-
-import numpy as np
 
 from live.process.frames import now
 from live.process.percentiles import Durations
 from live.process.report import PresentedReport
 from live.process.shared_frames import SharedFrames, SharedPicture
 from live.process.stage_picture import FrameKind
-from models.features.media.bad_media import BadMedia
-from models.features.media.picture_files import read_picture_file
+from live.show.safe_picture import BLACK_SIZE, STALE_S, black_picture, read_safe_picture
 from models.features.types import Picture
 
-STALE_S = 0.5
-"""After so long without a picture the audience sees the safe picture."""
 _SAFE_EVERY_S = 0.1
-_NEW_KINDS = (FrameKind.GENERATED, FrameKind.BYPASS)
-"""Kinds of newly made pictures; a held or a safe picture is not one."""
 
 Subscriber = Callable[[SharedPicture], None]
 
 
 class Audience:
-    """The one reader of the stage frames."""
+    """The operator's reader of the stage frames."""
 
     def __init__(self, frames: SharedFrames, safe_picture: Path | None = None) -> None:
         self._frames = frames
         self._safe_path = safe_picture
         self._safe: Picture | None = None
-        self._size = (480, 640)
+        self._size = BLACK_SIZE
         self._subscribers: tuple[tuple[Subscriber, bool], ...] = ()
         self._subscribers_lock = threading.Lock()
         self._metrics_lock = threading.Lock()
@@ -89,11 +82,11 @@ class Audience:
     def set_safe_picture(self, path: Path | None) -> None:
         self._safe_path, self._safe = path, None
 
-    def on_drawn(self, picture: SharedPicture, at: float) -> None:
-        """Called by a window that has drawn this picture, at `at` by now(). Any thread."""
-        if picture.kind in _NEW_KINDS:
-            with self._metrics_lock:
-                self._drawn.add(at - picture.captured_at)
+    def on_drawn(self, latencies_s: Sequence[float]) -> None:
+        """Called with the times from capture to drawn of newly made pictures that a window has drawn. Any thread."""
+        with self._metrics_lock:
+            for latency_s in latencies_s:
+                self._drawn.add(latency_s)
 
     @property
     def newest(self) -> SharedPicture | None:
@@ -130,7 +123,7 @@ class Audience:
             if picture is not None:
                 after = picture.sequence
                 self._received_at = now()
-                self._size = picture.picture.shape[:2]
+                self._size = (picture.picture.shape[1], picture.picture.shape[0])
                 if not self._panic or picture.kind is FrameKind.SAFE:
                     self._measure(picture)
                     self._publish(picture, made_here=False)
@@ -144,7 +137,7 @@ class Audience:
         at = now()
         with self._metrics_lock:
             self._count += 1
-            if picture.kind in _NEW_KINDS:
+            if picture.kind.is_new:
                 self.first_at = self.first_at or at
                 self._latency.add(at - picture.captured_at)
             if self._presented_at is not None:
@@ -159,14 +152,8 @@ class Audience:
 
     def _safe_frame(self) -> SharedPicture:
         if self._safe is None:
-            self._safe = read_safe_picture(self._safe_path, self._size)
+            self._safe = read_safe_picture(self._safe_path)
+            if self._safe is None:
+                self._safe = black_picture(self._size)
         at = now()
         return SharedPicture(self._safe, FrameKind.SAFE, at, at, 0)
-
-
-def read_safe_picture(path: Path | None, black: tuple[int, int] = (480, 640)) -> Picture:
-    """The show's safe picture as RGB uint8; black of this height and width where there is none or it cannot be read."""
-    if path is not None:
-        with suppress(BadMedia):
-            return read_picture_file(path)
-    return np.zeros((*black, 3), np.uint8)

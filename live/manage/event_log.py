@@ -80,11 +80,11 @@ class ShowLog:
         del self._faults[:-_MAX_FAULTS]
         return fault
 
-    def mark_recovered(self, where: str, after_s: float) -> None:
-        """The newest lasting fault at `where` is over."""
+    def mark_recovered(self, where: str, after_s: float | None = None) -> None:
+        """The newest lasting fault at `where` is over; None: since now."""
         for fault in reversed(self._faults):
             if fault.where == where and fault.recovered_after_s is None:
-                fault.recovered_after_s = after_s
+                fault.recovered_after_s = now() - fault.at if after_s is None else after_s
                 return
 
     def add_note(self, text: str) -> None:

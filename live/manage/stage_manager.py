@@ -20,7 +20,7 @@ from live.manage.audience import Audience
 from live.manage.cue_scheduler import AnySupervisor, CueScheduler
 from live.manage.debounce import PANIC_DEBOUNCE_S, Debouncer
 from live.manage.engine_events import EngineEvents
-from live.manage.engine_supervisor import EngineSupervisor, loaded_size
+from live.manage.engine_supervisor import EngineFault, EngineSupervisor, loaded_size
 from live.manage.event_log import ShowLog
 from live.manage.show_reader import ShowReader
 from live.manage.snapshot import StageState, snapshot
@@ -81,7 +81,7 @@ class StageManager:
         self._order = RunningOrder(show, first_cue)
         self._log = ShowLog()
         self._debouncer = Debouncer()
-        self.stage_frames = SharedFrames.create(stage_bytes)
+        self.stage_frames = SharedFrames.create(stage_bytes, readers=2)
         self.preview_frames = SharedFrames.create(preview_bytes)
         self.audience = Audience(self.stage_frames, show.safe_picture)
         handles = (self.stage_frames.handle, self.preview_frames.handle)
@@ -244,6 +244,19 @@ class StageManager:
         with self._lock:
             self._note(text)
             self._wake.set()
+
+    def add_fault(self, where: str, what: str) -> None:
+        """Note that something of the operator's own failed and is being recovered."""
+        with self._lock:
+            self._log.add_fault(EngineFault(now(), where, what))
+            self._note(f"{where}: {what}")
+            self._wake.set()
+
+    def end_fault(self, where: str) -> None:
+        """The newest lasting fault at `where` is over."""
+        with self._lock:
+            self._log.mark_recovered(where)
+            self._notify()
 
     # ---- state and subscribers
 

@@ -5,41 +5,24 @@ The caller of `run_windows` starts the show before and stops it after; nothing o
 
 from __future__ import annotations
 
-import logging
-import os
 import signal
 import socket
-import sys
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 
-from PyQt5.QtCore import (
-    QCoreApplication,
-    QEvent,
-    QMessageLogContext,
-    QObject,
-    QRect,
-    QSocketNotifier,
-    Qt,
-    QTimer,
-    QtMsgType,
-    qInstallMessageHandler,
-)
-from PyQt5.QtWidgets import QApplication
+from PyQt5.QtCore import QCoreApplication, QEvent, QObject, QPoint, QRect, QSocketNotifier, QTimer
 
 from live.operator import theme
 from live.operator.newest_picture import NewestPicture
 from live.operator.presenter import ManagerLike
 from live.operator.screensaver_inhibitor import ScreensaverInhibitor
 from live.operator.settings_store import SettingsStore
-from live.operator.stage import StageWindow
+from live.operator.stage import Stage, StageProcessLike
 from live.operator.window import OperatorWindow
-
-log = logging.getLogger(__name__)
+from live.stage_window.qt_application import exceptions_to_log, messages_to_log, open_application
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +42,15 @@ class WindowOptions:
     """The windows close by themselves after this time; None: never."""
 
 
-def run_windows(manager: ManagerLike, options: WindowOptions | None = None) -> int:
-    """Opens both windows, runs until the operator's is closed or Ctrl-C, and returns the exit code."""
+def run_windows(manager: ManagerLike, stage_process: StageProcessLike, options: WindowOptions | None = None) -> int:
+    """Opens the operator's window and shows the stage's, runs until the operator's is closed or Ctrl-C, and returns the
+    exit code. stage_process: started already."""
     options = options or WindowOptions()
-    with _messages_to_log(), _exceptions_to_log():
-        application = _application()
+    with messages_to_log(), exceptions_to_log():
+        application = open_application()
         theme.apply(application)
         settings = SettingsStore(options.settings_file)
-        stage = StageWindow(manager.audience.on_drawn)
+        stage = Stage(stage_process, manager.audience.on_drawn)
         window = OperatorWindow(
             manager,
             stage,
@@ -75,7 +59,6 @@ def run_windows(manager: ManagerLike, options: WindowOptions | None = None) -> i
             thumbnail_cache=options.thumbnail_cache,
         )
         newest = NewestPicture()
-        newest.arrived.connect(stage.show_picture)
         newest.arrived.connect(window.show_stage_picture)
         inhibitor = ScreensaverInhibitor()
         inhibitor.unavailable.connect(window.note)
@@ -98,18 +81,6 @@ def run_windows(manager: ManagerLike, options: WindowOptions | None = None) -> i
     return code
 
 
-def _application() -> QApplication:
-    existing = QApplication.instance()
-    if isinstance(existing, QApplication):
-        return existing
-    QApplication.setAttribute(Qt.ApplicationAttribute.AA_EnableHighDpiScaling)
-    QApplication.setAttribute(Qt.ApplicationAttribute.AA_UseHighDpiPixmaps)
-    application = QApplication(["guise"])
-    application.setApplicationName("Guise")
-    application.setQuitOnLastWindowClosed(False)
-    return application
-
-
 def _single_shot(call: Callable[[], None], after_s: float | None) -> QTimer:
     """A timer that calls once; None: never."""
     timer = QTimer()
@@ -127,27 +98,28 @@ def _delete(*objects: QObject) -> None:
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
-def _open(window: OperatorWindow, stage: StageWindow, settings: SettingsStore, fullscreen: str | None) -> None:
+def _open(window: OperatorWindow, stage: Stage, settings: SettingsStore, fullscreen: str | None) -> None:
     window.show()
     wanted = settings.stage_screen if fullscreen is None else fullscreen
-    if wanted and wanted != "window":
+    if stage.taken_over and fullscreen is None:
+        wanted = ""  # the audience looks at it: it stays where it is
+    elif wanted and wanted != "window":
         if wanted == settings.stage_screen:
             stage.fill_screen(wanted)  # hidden until there is such a screen
         else:
             window.stage_controls.fill_screen(wanted)
-    if stage.on_screen is None:
-        _move_beside(window, stage)
-        stage.show_as_window()
+    if stage.on_screen is None or wanted == "window":
+        stage.show_as_window(None if stage.taken_over else _corner_beside(window, stage))
     window.raise_()
     window.activateWindow()
 
 
-def _move_beside(window: OperatorWindow, stage: StageWindow) -> None:
-    """Moves the stage to the lower right corner of the screen, where it hides least of the operator's window."""
+def _corner_beside(window: OperatorWindow, stage: Stage) -> QPoint:
+    """Where the stage is in the lower right corner of the screen, where it hides least of the operator's window."""
     screen = window.screen()
     assert screen is not None
     available: QRect = screen.availableGeometry()
-    stage.move(available.right() - stage.width(), available.bottom() - stage.height())
+    return QPoint(available.right() - stage.size.width(), available.bottom() - stage.size.height())
 
 
 @contextmanager
@@ -180,35 +152,3 @@ def _interrupts(stop: Callable[[], None]) -> Iterator[None]:
 def _drain(receiver: socket.socket) -> None:
     with suppress(OSError):
         receiver.recv(64)
-
-
-@contextmanager
-def _exceptions_to_log() -> Iterator[None]:
-    """Logs an exception in a slot and goes on; PyQt5 would end the process, and with it the show."""
-
-    def log_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        log.error("The window stumbled: %s", error)
-        if os.environ.get("GUISE_TRACEBACKS"):
-            traceback.print_exception(kind, error, trace)
-
-    old, sys.excepthook = sys.excepthook, log_exception
-    try:
-        yield
-    finally:
-        sys.excepthook = old
-
-
-@contextmanager
-def _messages_to_log() -> Iterator[None]:
-    """Sends Qt's own messages to Python's log."""
-
-    def log_message(kind: QtMsgType, context: QMessageLogContext, text: str | None) -> None:
-        severe = kind in (QtMsgType.QtCriticalMsg, QtMsgType.QtFatalMsg)
-        level = logging.ERROR if severe else logging.INFO if kind == QtMsgType.QtWarningMsg else logging.DEBUG
-        log.log(level, "Qt: %s", text)
-
-    old = qInstallMessageHandler(log_message)
-    try:
-        yield
-    finally:
-        qInstallMessageHandler(old)

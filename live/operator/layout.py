@@ -62,14 +62,14 @@ class WindowLayout(QWidget):
         layout.addWidget(self._down, 1)
         layout.addWidget(column(*strips))
 
-    def restore(self, window: QMainWindow, settings: SettingsStore, stage: QWidget) -> None:
+    def restore(self, window: QMainWindow, settings: SettingsStore, stage_width: int) -> None:
         """The stored geometry; without one, beside the stage's window where the screen takes both."""
         geometry = settings.read_bytes("operator/geometry")
         if geometry is None or not window.restoreGeometry(geometry):
             screen = QGuiApplication.primaryScreen()
             assert screen is not None
             available = screen.availableGeometry()
-            beside = available.width() - stage.width()
+            beside = available.width() - stage_width
             width = beside if beside >= MIN_WIDTH_BESIDE_STAGE else WINDOW_SIZE.width()
             size = QSize(width, WINDOW_SIZE.height())
             window.setGeometry(QRect(available.topLeft(), size.boundedTo(available.size())))

@@ -13,8 +13,8 @@ from PyQt5.QtWidgets import QAction, QActionGroup, QMenu, QMenuBar, QSizePolicy
 
 from live.control.actions import Argument, find_action
 from live.control.keys import keys_of
-from live.operator.painting import ROTATIONS, Fit, Presentation
 from live.operator.stage_controls import StageControls
+from live.stage_window.presentation import ROTATIONS, Fit, Presentation
 
 
 class Menus(QMenuBar):

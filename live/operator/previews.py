@@ -13,9 +13,10 @@ from PyQt5.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
 from PyQt5.QtWidgets import QSizePolicy, QWidget
 
 from live.operator import theme
-from live.operator.painting import Presentation, fitted_rect, paint_image, to_image
 from live.process.frames import now
 from live.process.shared_frames import SharedPicture
+from live.stage_window.painting import fitted_rect, paint_image, to_image
+from live.stage_window.presentation import Presentation
 from models.features.face_lines import CLOSED_LINES, OPEN_LINES
 from models.features.types import Points
 

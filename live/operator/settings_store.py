@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PyQt5.QtCore import QByteArray, QSettings
 
-from live.operator.painting import ROTATIONS, Fit, Presentation
+from live.stage_window.presentation import ROTATIONS, Fit, Presentation
 
 
 class SettingsStore:

@@ -1,89 +1,93 @@
-"""The stage window: what the audience sees. Qt thread. It paints the newest picture and decides nothing else.
+"""The stage as the operator's window knows it: asks the stage window's process for what the operator wants, and keeps
+what it answers. Qt thread.
 
-It shows the safe picture by itself when pictures stop coming, whichever process failed, and when the operator panics,
-without waiting for an engine. When its screen is unplugged it hides, so that it never jumps onto the operator's screen,
-and it returns with its screen. No key and no click on it takes the picture from the audience.
+Its timer is the operator's sign of life: a Qt thread that hangs, and a lock that is held, are silence, and the audience
+sees the safe picture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
-from PyQt5.QtCore import QPoint, QRect, QSize, Qt, QTimer, pyqtSignal
-from PyQt5.QtGui import QCloseEvent, QGuiApplication, QImage, QPainter, QPaintEvent, QRegion, QScreen
-from PyQt5.QtWidgets import QWidget
+from PyQt5.QtCore import QObject, QPoint, QSize, QSocketNotifier, QTimer, pyqtSignal
 
-from live.operator.painting import Presentation, paint_image, to_image
-from live.process.frames import now
-from live.process.shared_frames import SharedPicture
-from models.features.media.bad_media import BadMedia
-from models.features.media.picture_files import read_picture_file
-from models.features.types import Picture
-
-STALE_S = 0.5
-"""Without a picture for this long, the audience sees the safe picture."""
-_CHECK_EVERY_MS = 50
-WINDOW_SIZE = QSize(640, 480)
-
-Presented = Callable[[SharedPicture, float], None]
-"""Called after each picture was painted and handed to the screen: with the picture and the time."""
-
-
-def read_safe_picture(path: Path | None) -> Picture | None:
-    """The show's safe picture; None, which is black, when there is none or it cannot be read."""
-    if path is None:
-        return None
-    try:
-        return read_picture_file(path)
-    except BadMedia:
-        return None
+from live.stage_window.messages import (
+    BecomeWindow,
+    Drawn,
+    FillScreen,
+    KeyPressed,
+    Placed,
+    Present,
+    ShowSafe,
+    StageCommand,
+    StageMessage,
+    StageNotice,
+    Staleness,
+    TakenOver,
+    UseSafePicture,
+)
+from live.stage_window.presentation import Presentation
+from live.stage_window.silent_time import SIGN_EVERY_S
+from live.stage_window.window import WINDOW_SIZE
 
 
-class StageWindow(QWidget):
-    """Full screen on a given screen, or an ordinary window where there is only one screen."""
+class StageProcessLike(Protocol):
+    """What the stage asks of the window's process; StageWindowProcess has it."""
+
+    taken_over: bool
+    found_on_screen: str | None
+    lost: bool
+    trouble: str | None
+
+    def fileno(self) -> int: ...
+    def send(self, command: StageCommand) -> None: ...
+    def events(self) -> list[StageMessage]: ...
+    def tick(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+class Stage(QObject):
+    """One for each stage window."""
 
     notice = pyqtSignal(str)
     """A sentence for the operator."""
+    trouble_changed = pyqtSignal(str)
+    """What is wrong with the window's process; empty when nothing is any more."""
     unplugged_changed = pyqtSignal(bool)
     """True when the stage's screen was unplugged, False when the stage is back on it."""
     staleness_changed = pyqtSignal(bool)
+    placed = pyqtSignal()
+    """The window is elsewhere, or of another size."""
+    key_pressed = pyqtSignal(int, int)
+    """A key and its modifiers, by Qt's numbers, pressed while the stage window had the focus."""
 
-    def __init__(self, presented: Presented | None = None, clock: Callable[[], float] = now) -> None:
-        super().__init__(None, Qt.WindowType.Window)
-        self.setWindowTitle("Guise - stage")
-        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
-        self.setAttribute(Qt.WidgetAttribute.WA_ShowWithoutActivating)
-        self.setMinimumSize(160, 120)
-        self.resize(WINDOW_SIZE)
-        self._presented = presented
-        self._clock = clock
+    def __init__(self, process: StageProcessLike, on_drawn: Callable[[Sequence[float]], None]) -> None:
+        """on_drawn: called with the times in s from capture to drawn of newly made pictures."""
+        super().__init__()
+        self._process = process
+        self._on_drawn = on_drawn
         self._presentation = Presentation()
-        self._picture: SharedPicture | None = None
-        self._image: QImage | None = None
-        self._painted: SharedPicture | None = None
-        self._received_at = -1e9
-        self._stale = True
         self._panic = False
-        self._safe: Picture | None = None
-        self._safe_image: QImage | None = None
-        self._screen_name: str | None = None
-        self._unplugged = False
-        self._may_close = False
-        self._staleness_timer = QTimer(self)
-        self._staleness_timer.setInterval(_CHECK_EVERY_MS)
-        self._staleness_timer.timeout.connect(self._check_staleness)
-        self._staleness_timer.start()
-        application = QGuiApplication.instance()
-        assert isinstance(application, QGuiApplication)
-        application.screenRemoved.connect(self._screen_removed)
-        application.screenAdded.connect(self._screen_added)
+        self._stale = True
+        self._on_screen = process.found_on_screen
+        self._place = Placed(self._on_screen, False, False, False, WINDOW_SIZE.width(), WINDOW_SIZE.height())
+        self._trouble: str | None = None
+        self._notifier: QSocketNotifier | None = None
+        self._watched_fd = -1
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self._tick)
+        self._timer.start(round(SIGN_EVERY_S * 1000))
+        # The first sign with the loop's first step: the windows may take longer to build than the audience should see
+        # pictures without an operator.
+        QTimer.singleShot(0, self._tick)
 
     # -- what is shown ------------------------------------------------------------------------------------------
 
     @property
     def stale(self) -> bool:
-        """No picture came for STALE_S: the audience sees the safe picture."""
+        """No pictures come: the audience sees the safe picture."""
         return self._stale
 
     @property
@@ -91,160 +95,126 @@ class StageWindow(QWidget):
         """Mirror, rotation, fit."""
         return self._presentation
 
-    def show_picture(self, picture: SharedPicture) -> None:
-        """Paints the picture now, and calls `presented` once it was handed to the screen."""
-        self._picture = picture
-        self._received_at = self._clock()
-        if self._stale:
-            self._stale = False
-            self.staleness_changed.emit(False)
-        if self._panic or not self.isVisible():
-            return
-        self.repaint()
-        if self._presented is not None:
-            self._presented(picture, self._clock())
-
     def set_presentation(self, presentation: Presentation) -> None:
         """Sets mirror, rotation and fit, at once."""
         self._presentation = presentation
-        self._painted = self._safe_image = None
-        self.update()
+        self._process.send(Present(presentation.mirror, presentation.rotation, presentation.fit.value))
 
     def set_safe_picture(self, path: Path | None) -> None:
         """Sets the picture to show in a panic and without pictures; None is black."""
-        self._safe = read_safe_picture(path)
-        self._safe_image = None
-        if path is not None and self._safe is None:
-            self.notice.emit(f"The safe picture {path.name} cannot be read: black is shown instead.")
-        self.update()
+        self._process.send(UseSafePicture(None if path is None else str(path.absolute())))
 
     def set_panic(self, on: bool) -> None:
         """Shows the safe picture while `on`; no engine is asked."""
         if on != self._panic:
             self._panic = on
-            self.update()
-
-    def _check_staleness(self) -> None:
-        if not self._stale and self._clock() - self._received_at > STALE_S:
-            self._stale = True
-            self._picture = self._painted = None
-            self.update()
-            self.staleness_changed.emit(True)
-
-    def paintEvent(self, event: QPaintEvent | None) -> None:
-        painter = QPainter(self)
-        image = self._current_safe_image() if self._panic or self._stale else self._newest_image()
-        fit = self._presentation.fit
-        covered = QRect() if image is None else paint_image(painter, image, self.rect(), fit)
-        if not covered.contains(self.rect()):
-            painter.setClipRegion(QRegion(self.rect()).subtracted(QRegion(covered)))
-            painter.fillRect(self.rect(), Qt.GlobalColor.black)
-        painter.end()
-
-    def _newest_image(self) -> QImage | None:
-        if self._picture is not self._painted and self._picture is not None:
-            self._image = to_image(self._picture.picture, self._presentation, self._image)
-            self._painted = self._picture
-        return self._image
-
-    def _current_safe_image(self) -> QImage | None:
-        if self._safe_image is None and self._safe is not None:
-            self._safe_image = to_image(self._safe, self._presentation)
-        return self._safe_image
+            self._process.send(ShowSafe(on))
 
     # -- where it is shown --------------------------------------------------------------------------------------
 
     @property
     def on_screen(self) -> str | None:
         """The name of the screen it fills or waits for; None for an ordinary window."""
-        return self._screen_name
+        return self._on_screen
 
     @property
     def unplugged(self) -> bool:
         """Its screen is unplugged, and it is hidden until the screen returns."""
-        return self._unplugged
+        return self._place.unplugged
 
-    def show_as_window(self) -> None:
+    @property
+    def full_screen(self) -> bool:
+        return self._place.full_screen
+
+    @property
+    def visible(self) -> bool:
+        return self._place.visible
+
+    @property
+    def size(self) -> QSize:
+        return QSize(self._place.width, self._place.height)
+
+    @property
+    def taken_over(self) -> bool:
+        """The window was there before, left alone by another operator's process, and is where that one had it."""
+        return self._process.taken_over
+
+    def show_as_window(self, corner: QPoint | None = None) -> None:
         """Becomes an ordinary window, for machines with one screen; it does not take the focus."""
-        self._screen_name = None
-        self._unplugged = False
-        self.unsetCursor()
-        self.showNormal()
+        self._on_screen = None
+        self._process.send(BecomeWindow() if corner is None else BecomeWindow(corner.x(), corner.y()))
 
     def fill_screen(self, screen_name: str) -> None:
         """Goes full screen on the screen of that name; hidden until there is one."""
-        self._screen_name = screen_name
-        screen = _find_screen(screen_name)
-        if screen is None:
-            self._hide_unplugged(f"The screen {screen_name} is not there: the stage comes when it does.")
-        else:
-            self._show_on(screen)
+        self._on_screen = screen_name
+        self._process.send(FillScreen(screen_name))
 
     def close_for_good(self) -> None:
-        """Closes the window, which no other call does."""
-        self._may_close = True
-        self._staleness_timer.stop()
-        self.close()
+        """Closes the window and ends its process; waits for it."""
+        self._timer.stop()
+        self._watch(-1)
+        self._process.stop()
+        self._read()
 
-    def _show_on(self, screen: QScreen) -> None:
-        self.setCursor(Qt.CursorShape.BlankCursor)
-        self.winId()  # creates the native window, which can then be moved to a screen
-        handle = self.windowHandle()
-        assert handle is not None
-        if self.isFullScreen() and handle.screen() is not screen:
-            self.hide()
-        handle.setScreen(screen)
-        self.setGeometry(screen.geometry())
-        self.showFullScreen()
-        if self._unplugged:
-            self._unplugged = False
-            self.unplugged_changed.emit(False)
-            self.notice.emit(f"The screen {screen.name()} is back, and the stage on it.")
+    # -- the window's process -----------------------------------------------------------------------------------
 
-    def _hide_unplugged(self, why: str) -> None:
-        self.hide()
-        if not self._unplugged:
-            self._unplugged = True
-            self.unplugged_changed.emit(True)
-            self.notice.emit(why)
+    def _tick(self) -> None:
+        self._read()
+        self._process.tick()
+        self._tell_trouble()
+        self._watch(self._process.fileno())
 
-    def _screen_removed(self, screen: QScreen) -> None:
-        # Emitted before Qt moves windows to the primary screen, which is the operator's; a hidden one stays hidden.
-        if screen.name() == self._screen_name:
-            self._hide_unplugged(f"The screen {self._screen_name} is gone: the stage is hidden until it returns.")
+    def _watch(self, fd: int) -> None:
+        """Has events read as soon as they arrive."""
+        if fd == self._watched_fd and fd != -1:
+            return
+        if self._notifier is not None:
+            self._notifier.setEnabled(False)
+            self._notifier.deleteLater()
+            self._notifier = None
+        self._watched_fd = fd
+        if fd != -1:
+            self._notifier = QSocketNotifier(fd, QSocketNotifier.Type.Read, self)  # type: ignore[arg-type]
+            self._notifier.activated.connect(self._read)
 
-    def _screen_added(self, screen: QScreen) -> None:
-        if self._unplugged and screen.name() == self._screen_name:
-            # Its geometry may still change; to fill the screen twice does no harm.
-            screen.geometryChanged.connect(self._screen_resized)
-            self._show_on(screen)
+    def _read(self) -> None:
+        for event in self._process.events():
+            self._handle(event)
+        if self._process.fileno() == -1:
+            self._watch(-1)
 
-    def _screen_resized(self, geometry: QRect) -> None:
-        if self._screen_name is not None and not self._unplugged:
-            self.setGeometry(geometry)
+    def _handle(self, event: StageMessage) -> None:
+        if isinstance(event, Drawn):
+            self._on_drawn(event.latencies_s)
+        elif isinstance(event, Placed):
+            self._take_place(event)
+        elif isinstance(event, Staleness):
+            self._stale = event.stale
+            self.staleness_changed.emit(event.stale)
+        elif isinstance(event, StageNotice):
+            self.notice.emit(event.text)
+        elif isinstance(event, KeyPressed):
+            self.key_pressed.emit(event.key, event.modifiers)
+        elif isinstance(event, TakenOver):
+            self._set_stale()
+            self.notice.emit("The stage window was taken over by another Guise: this one has none any more.")
 
-    def closeEvent(self, event: QCloseEvent | None) -> None:
-        assert event is not None
-        # A window manager's close, or Alt+F4 with the focus in the wrong window, must not end the show.
-        if self._may_close:
-            event.accept()
-        else:
-            event.ignore()
-            self.notice.emit("The stage window stays open: close the operator's window to stop the show.")
+    def _take_place(self, place: Placed) -> None:
+        before, self._place = self._place, place
+        if place.unplugged != before.unplugged:
+            self.unplugged_changed.emit(place.unplugged)
+        self.placed.emit()
 
+    def _tell_trouble(self) -> None:
+        trouble = self._process.trouble
+        if trouble == self._trouble:
+            return
+        self._trouble = trouble
+        if trouble is not None:
+            self._set_stale()
+        self.trouble_changed.emit(trouble or "")
 
-def _find_screen(name: str) -> QScreen | None:
-    return next((screen for screen in QGuiApplication.screens() if screen.name() == name), None)
-
-
-def choose_screen(wanted: str, operator_at: QPoint) -> str | None:
-    """The name of the screen that `wanted` means: a name, a number from 1, or empty for the first screen that is not
-    the operator's (the one that contains the point `operator_at`). None when there is no such screen.
-    """
-    screens = QGuiApplication.screens()
-    if wanted.isdigit() and 1 <= int(wanted) <= len(screens):
-        return screens[int(wanted) - 1].name()
-    if wanted:
-        return wanted if _find_screen(wanted) is not None else None
-    others = [screen for screen in screens if not screen.geometry().contains(operator_at)]
-    return others[0].name() if others else None
+    def _set_stale(self) -> None:
+        if not self._stale:
+            self._stale = True
+            self.staleness_changed.emit(True)

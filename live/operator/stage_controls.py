@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PyQt5.QtCore import QObject, pyqtSignal
+from PyQt5.QtCore import QObject, QPoint, pyqtSignal
 from PyQt5.QtGui import QGuiApplication
 from PyQt5.QtWidgets import QWidget
 
 from live.control.keys import keys_of
 from live.operator.confirm import confirm
-from live.operator.painting import ROTATIONS, Fit, Presentation
 from live.operator.settings_store import SettingsStore
-from live.operator.stage import StageWindow, choose_screen
+from live.operator.stage import Stage
+from live.stage_window.presentation import ROTATIONS, Fit, Presentation
+from live.stage_window.window import find_screen
 
 
 class StageControls(QObject):
@@ -26,7 +27,7 @@ class StageControls(QObject):
     message = pyqtSignal(str, bool)
     """A sentence for the operator, and whether it is a fault."""
 
-    def __init__(self, stage: StageWindow, settings: SettingsStore, window: QWidget) -> None:
+    def __init__(self, stage: Stage, settings: SettingsStore, window: QWidget) -> None:
         """window: the operator's, which the stage should not cover."""
         super().__init__(window)
         self._stage = stage
@@ -77,7 +78,7 @@ class StageControls(QObject):
 
     def fill_other_screen(self) -> None:
         """Puts the stage full screen on the first screen that is not the operator's."""
-        if self._stage.isFullScreen():
+        if self._stage.full_screen:
             text = f"The stage is on {self._stage.on_screen} already: {keys_of('stage_window')[0]} makes it a window."
             self.message.emit(text, False)
             return
@@ -104,7 +105,7 @@ class StageControls(QObject):
     def show_as_window(self) -> None:
         """Makes the stage a window, after asking when it fills a screen: the audience would see the desktop."""
         text = f"Take the stage off {self._stage.on_screen}? The audience will see the desktop."
-        if self._stage.isFullScreen() and not confirm(self._window, text, "Take it off"):
+        if self._stage.full_screen and not confirm(self._window, text, "Take it off"):
             return
         self._settings.stage_screen = ""
         self._stage.show_as_window()
@@ -114,7 +115,7 @@ class StageControls(QObject):
 
     def confirm_close(self) -> bool:
         """Whether the show may stop; asks the operator when the audience would see it."""
-        performing = self._stage.isVisible() and self._stage.isFullScreen()
+        performing = self._stage.visible and self._stage.full_screen
         return not performing or confirm(self._window, f"Stop the show on {self._stage.on_screen}?", "Stop the show")
 
     def describe(self) -> str:
@@ -127,3 +128,16 @@ class StageControls(QObject):
         extras += [f"{presentation.rotation}°"] if presentation.rotation else []
         extras += [presentation.fit.value] if presentation.fit is not Fit.CONTAIN else []
         return ", ".join([place, *extras])
+
+
+def choose_screen(wanted: str, operator_at: QPoint) -> str | None:
+    """The name of the screen that `wanted` means: a name, a number from 1, or empty for the first screen that is not
+    the operator's (the one that contains the point `operator_at`). None when there is no such screen.
+    """
+    screens = QGuiApplication.screens()
+    if wanted.isdigit() and 1 <= int(wanted) <= len(screens):
+        return screens[int(wanted) - 1].name()
+    if wanted:
+        return wanted if find_screen(wanted) is not None else None
+    others = [screen for screen in screens if not screen.geometry().contains(operator_at)]
+    return others[0].name() if others else None

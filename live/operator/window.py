@@ -33,7 +33,6 @@ from live.operator.library import Library, find_looks
 from live.operator.menu_bar import MenuBar
 from live.operator.menus import Menus
 from live.operator.meters import Meters
-from live.operator.painting import to_image
 from live.operator.presenter import (
     ManagerLike,
     cue_for_look,
@@ -48,16 +47,19 @@ from live.operator.previews import HEADER_PX, InputView, OutputView
 from live.operator.settings_store import SettingsStore
 from live.operator.shortcuts import ShortcutKeyboard
 from live.operator.sound_strip import SoundStrip
-from live.operator.stage import StageWindow, read_safe_picture
+from live.operator.stage import Stage
 from live.operator.stage_controls import StageControls
 from live.operator.voice_choice import VoiceChoice, find_voices
 from live.process.frames import now
 from live.process.shared_frames import SharedPicture
 from live.process.stage_picture import FrameKind
+from live.show.safe_picture import read_safe_picture
+from live.stage_window.painting import to_image
 
 REFRESH_MS = 250
 PREVIEW_MS = 33
 _MAX_OWN_NOTES = 100
+_STAGE_WINDOW = "stage window"
 
 
 class OperatorWindow(QMainWindow):
@@ -69,7 +71,7 @@ class OperatorWindow(QMainWindow):
     def __init__(
         self,
         manager: ManagerLike,
-        stage: StageWindow,
+        stage: Stage,
         settings: SettingsStore,
         *,
         look_folders: Iterable[Path] = (),
@@ -95,13 +97,14 @@ class OperatorWindow(QMainWindow):
         self._refresh_queued = False
         self._may_close = False
         self._stopped = False
+        self._stage_was_shown = False
         self._create_parts(thumbnail_cache)
         self._lay_out()
         self._connect_parts()
         self._start_controls()
         self._start_refreshing()
         self.menus.show_presentation(self.stage_controls.presentation)
-        self._layout.restore(self, settings, stage)
+        self._layout.restore(self, settings, stage.size.width())
         self.refresh()
 
     # -- building -----------------------------------------------------------------------------------------------
@@ -151,10 +154,14 @@ class OperatorWindow(QMainWindow):
         self._stage.notice.connect(self.note)
         self._stage.staleness_changed.connect(lambda stale: self._show_output())
         self._stage.unplugged_changed.connect(lambda unplugged: self._show_output())
+        self._stage.placed.connect(self._stage_placed)
+        self._stage.trouble_changed.connect(self._stage_trouble)
+        self._stage.key_pressed.connect(lambda key, modifiers: self._keyboard.press(key, modifiers))
 
     def _start_controls(self) -> None:
         self._target = ActionTarget(self._manager, self._handlers())
-        context = ControlContext(ShortcutKeyboard(self, self.menus.keys))
+        self._keyboard = ShortcutKeyboard(self, self.menus.keys)
+        context = ControlContext(self._keyboard)
         self._controls = [make(context) for make in CONTROLS.values()]
         for control in self._controls:
             control.start(self.perform)
@@ -321,7 +328,7 @@ class OperatorWindow(QMainWindow):
         status, colour = output_status(state, kind)
         if kind is FrameKind.GENERATED and not state.panic and state.on_stage is not None:
             status = f"{status}  {state.on_stage + 1} {state.cues[state.on_stage].name}"
-        self.output.set_presentation(self._stage.presentation, self._stage.size())
+        self.output.set_presentation(self._stage.presentation, self._stage.size)
         self.output.show_status(status, colour, "Screen unplugged: stage hidden" if self._stage.unplugged else "")
         if state.panic or kind is None:
             self.output.show_still(self._current_safe_image())
@@ -331,6 +338,18 @@ class OperatorWindow(QMainWindow):
         self.menus.show_presentation(self.stage_controls.presentation)
         self._safe_image = None
         self._show_output()
+
+    def _stage_placed(self) -> None:
+        self._show_output()
+        if self._stage.visible and not self._stage_was_shown:
+            self._stage_was_shown = True  # it came after this window, and may lie over it
+            self.raise_()
+
+    def _stage_trouble(self, what: str) -> None:
+        if what:
+            self._manager.add_fault(_STAGE_WINDOW, f"{what}; it is started anew")
+        else:
+            self._manager.end_fault(_STAGE_WINDOW)
 
     def _current_safe_image(self) -> QImage | None:
         if self._safe_image is None:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import faulthandler
 import importlib
-import multiprocessing
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -21,6 +19,7 @@ from multiprocessing.connection import Connection
 
 from live.process.channel import Channel
 from live.process.error_text import placed_error_text
+from live.process.fork_server import remove_orphaned_files
 from live.process.messages import Command, Event, Fault
 
 _EXIT_GRACE_S = 1.0
@@ -70,16 +69,8 @@ class EngineLink:
 def _exit_process() -> None:
     """Give the loop _EXIT_GRACE_S to end by itself, then end the process. Runs in the reading thread."""
     time.sleep(_EXIT_GRACE_S)
-    _remove_orphaned_files()
+    remove_orphaned_files()
     os._exit(3)
-
-
-def _remove_orphaned_files() -> None:
-    """Remove the parent's temporary folder with the fork server's socket, which a killed parent leaves behind."""
-    parent = multiprocessing.parent_process()
-    folder = getattr(multiprocessing.current_process(), "_config", {}).get("tempdir")
-    if folder is not None and parent is not None and not parent.is_alive():
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _guard_against_held_lock(link: EngineLink) -> None:
@@ -108,7 +99,7 @@ def engine_main(entry: str, connection: Connection[Event, Command], arguments: t
         if os.environ.get("GUISE_TRACEBACKS"):
             traceback.print_exc()
     link.flush(1.0)
-    _remove_orphaned_files()
+    remove_orphaned_files()
     faulthandler.cancel_dump_traceback_later()
     # Graphics drivers and sound servers may hang or crash while a process exits; everything that matters is sent.
     sys.stdout.flush()

@@ -14,14 +14,15 @@ import atexit
 import contextlib
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
 PRELOAD = ["live.picture.preload", "live.sound.engine"]
 """Modules that the fork server imports once. They may open no session, device or thread."""
@@ -86,13 +87,43 @@ def stop_forkserver() -> None:
             stop()
 
 
-def _forkserver() -> Any:
+def _forkserver() -> object:
     """multiprocessing's private ForkServer object; None on other systems than Linux."""
     if sys.platform != "linux":
         return None
     from multiprocessing import forkserver
 
-    return getattr(forkserver, "_forkserver", None)
+    found: object = getattr(forkserver, "_forkserver", None)
+    return found
+
+
+def outlive_parent() -> None:
+    """In a child that is to outlive its parent: let go of the pipes that keep the parent's fork server and resource
+    tracker running, so that they end with the parent and its other children. The child can start no process after it.
+    """
+    from multiprocessing import resource_tracker
+
+    for owner, name in ((_forkserver(), "_forkserver_alive_fd"), (resource_tracker._resource_tracker, "_fd")):
+        fd = getattr(owner, name, None)
+        if fd is not None:
+            os.close(fd)
+            setattr(owner, name, None)
+
+
+def disown(process: BaseProcess) -> None:
+    """A child belongs to another program from now on: this one does not end it when it ends itself."""
+    with processes_lock:
+        children: set[BaseProcess] = getattr(multiprocessing.process, "_children", set())
+        children.discard(process)
+
+
+def remove_orphaned_files() -> None:
+    """In a child: remove the parent's temporary folder with the fork server's socket, which a killed parent leaves
+    behind."""
+    parent = multiprocessing.parent_process()
+    folder = getattr(multiprocessing.current_process(), "_config", {}).get("tempdir")
+    if folder is not None and parent is not None and not parent.is_alive():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -1,12 +1,12 @@
-"""Newest-wins pictures between processes by shared memory: one writer, one reader, neither waits for the other.
+"""Newest-wins pictures between processes by shared memory: one writer, some readers, none waits for another.
 
 The operator's process creates the block and unlinks it; an engine attaches to it by a handle and writes. The block is a
 ring of a few slots. Each slot has a sequence lock: it is odd while the slot is written, so a reader that was overtaken
-notices and reads the newest slot instead. A semaphore that never counts beyond one wakes the reader. A writer that was
-killed in the middle of a picture leaves one odd slot, which the next writer repairs; a reader never returns it.
+notices and reads the newest slot instead. A pipe wakes each reader (wake_up.py). A writer that was killed in the middle
+of a picture leaves one odd slot, which the next writer repairs; a reader never returns it.
 
-All processes are children of one parent and share its resource tracker, which removes the block should the parent be
-killed.
+The parent's resource tracker removes the block should the parent be killed. Whoever attaches is not noted there: the
+stage window outlives its parent, and reads the frames of another one later.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
-from multiprocessing.synchronize import Semaphore
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from live.process.fork_server import engine_context
 from live.process.stage_picture import FrameKind, StagePicture
+from live.process.wake_up import WakeReceiver, WakeSender, wake_up_pipe
 
 _HEADER_BYTES = 64
 _POINTS = 68
@@ -50,14 +50,21 @@ class SharedPicture(StagePicture):
     sequence: int = 0
 
 
-@dataclass(frozen=True)
-class SharedFramesHandle:
-    """What an engine needs to attach. Can be pickled only for a process that is being started."""
+@dataclass(frozen=True, slots=True)
+class FramesLayout:
+    """Where a block is, and how it is cut: `slots` pictures of `slot_bytes` at most."""
 
     name: str
     slot_bytes: int
     slots: int
-    semaphore: Semaphore
+
+
+@dataclass(frozen=True, slots=True)
+class SharedFramesHandle:
+    """What an engine needs to attach. Can be pickled only for a process that is being started."""
+
+    layout: FramesLayout
+    wake: tuple[WakeSender, ...]
 
 
 _barrier = threading.Lock()
@@ -75,13 +82,18 @@ def _aligned(max_bytes: int) -> int:
 
 
 class SharedFrames:
-    """A ring of pictures in shared memory, made by `create` (the parent) or `attach` (an engine)."""
+    """A ring of pictures in shared memory, made by `create` (the parent), `attach` (an engine) or `read_from` (a reader
+    in another process)."""
 
-    def __init__(self, memory: SharedMemory, slot_bytes: int, slots: int, semaphore: Semaphore) -> None:
+    def __init__(
+        self, memory: SharedMemory, layout: FramesLayout, wake: Sequence[WakeSender], receivers: Sequence[WakeReceiver]
+    ) -> None:
         self._memory = memory
-        self._semaphore = semaphore
-        self._slot_bytes = slot_bytes
-        self._slots = slots
+        self.layout = layout
+        self._wake = tuple(wake)
+        self._receivers = tuple(receivers)
+        self._slot_bytes = layout.slot_bytes
+        self._slots = layout.slots
         self._closing = threading.Lock()
         self._closed = False
         self._heads: list[NDArray[np.int64]] = []
@@ -91,43 +103,65 @@ class SharedFrames:
         buffer = memory.buf
         assert buffer is not None
         self._header: NDArray[np.int64] = np.frombuffer(buffer, np.int64, 8)
-        stride = _SLOT_HEAD_BYTES + _aligned(slot_bytes)
-        for slot in range(slots):
+        stride = _SLOT_HEAD_BYTES + _aligned(layout.slot_bytes)
+        for slot in range(layout.slots):
             at = _HEADER_BYTES + slot * stride
             self._heads.append(np.frombuffer(buffer, np.int64, 8, at))
             self._times.append(np.frombuffer(buffer, np.float64, 2, at + 64))
             self._points.append(np.frombuffer(buffer, np.float32, _POINTS * 2, at + 80))
-            self._pixels.append(np.frombuffer(buffer, np.uint8, slot_bytes, at + _SLOT_HEAD_BYTES))
+            self._pixels.append(np.frombuffer(buffer, np.uint8, layout.slot_bytes, at + _SLOT_HEAD_BYTES))
 
     @classmethod
-    def create(cls, max_bytes: int, slots: int = 4) -> SharedFrames:
+    def create(cls, max_bytes: int, slots: int = 4, readers: int = 1) -> SharedFrames:
         """Create the block, in the operator's process. The system allocates its memory only as pictures fill it.
 
         Args:
             max_bytes: of the largest picture: height x width x 3.
             slots: pictures in the ring; at least 3, so that a reader can copy one while the next is written.
+            readers: how many may wait for pictures; each has a number from 0.
         """
         if max_bytes < 3 or slots < 3:
             raise ValueError(f"a picture of {max_bytes} bytes in {slots} slots: at least 3 and 3 are needed")
         size = _HEADER_BYTES + slots * (_SLOT_HEAD_BYTES + _aligned(max_bytes))
         memory = SharedMemory(create=True, size=size)
-        frames = cls(memory, max_bytes, slots, engine_context().Semaphore(0))
+        pipes = [wake_up_pipe() for _ in range(readers)]
+        layout = FramesLayout(memory.name, max_bytes, slots)
+        frames = cls(memory, layout, [sender for _, sender in pipes], [receiver for receiver, _ in pipes])
         frames._header[_H_MAGIC] = _MAGIC
         return frames
 
     @classmethod
     def attach(cls, handle: SharedFramesHandle) -> SharedFrames:
-        """Open the block, in an engine. Raises FileNotFoundError when the operator's process has unlinked it."""
-        memory = _open_untracked(handle.name) if sys.version_info >= (3, 13) else SharedMemory(name=handle.name)
-        frames = cls(memory, handle.slot_bytes, handle.slots, handle.semaphore)
+        """Open the block, in an engine. Raises FileNotFoundError when the operator's process has unlinked it,
+        ValueError when it is no block of shared frames."""
+        return cls._open(handle.layout, handle.wake, ())
+
+    @classmethod
+    def read_from(cls, layout: FramesLayout, wake_fd: int) -> SharedFrames:
+        """Open the block to read, in another process. wake_fd: from `wake_fd`, this process's own copy. Raises as
+        `attach`."""
+        return cls._open(layout, (), (WakeReceiver(wake_fd),))
+
+    @classmethod
+    def _open(cls, layout: FramesLayout, wake: Sequence[WakeSender], receivers: Sequence[WakeReceiver]) -> SharedFrames:
+        memory = _open_untracked(layout.name)
+        needed = _HEADER_BYTES + layout.slots * (_SLOT_HEAD_BYTES + _aligned(layout.slot_bytes))
+        if memory.size < needed or layout.slots < 1 or layout.slot_bytes < 3:
+            memory.close()
+            raise ValueError(f"{layout.name} is not a block of shared frames")
+        frames = cls(memory, layout, wake, receivers)
         if frames._header[_H_MAGIC] != _MAGIC:
             frames.close()
-            raise ValueError(f"{handle.name} is not a block of shared frames")
+            raise ValueError(f"{layout.name} is not a block of shared frames")
         return frames
 
     @property
     def handle(self) -> SharedFramesHandle:
-        return SharedFramesHandle(self._memory.name, self._slot_bytes, self._slots, self._semaphore)
+        return SharedFramesHandle(self.layout, self._wake)
+
+    def wake_fd(self, reader: int) -> int:
+        """The file descriptor that becomes readable when this reader is woken. It stays this object's."""
+        return self._receivers[reader].fileno()
 
     def write(self, shown: StagePicture) -> None:
         """Publish a picture. Only one thread of one process may write; it never waits.
@@ -169,10 +203,14 @@ class SharedFrames:
         self.wake()
 
     def wake(self) -> None:
-        """Wake the waiting reader without a new picture. Never waits itself."""
-        # Acquired first, so that it never counts beyond one while there is no reader.
-        self._semaphore.acquire(block=False)
-        self._semaphore.release()
+        """Wake every reader without a new picture. Never waits itself."""
+        for sender in self._wake:
+            sender.wake()
+
+    @property
+    def newest_sequence(self) -> int:
+        """The sequence number of the newest picture; 0 before the first."""
+        return 0 if self._closed else int(self._header[_H_NEWEST])
 
     def newest(self, after: int = 0) -> SharedPicture | None:
         """A copy of the newest picture, or None when none beyond sequence number `after` was written.
@@ -211,17 +249,26 @@ class SharedFrames:
             return None
         return SharedPicture(picture, FrameKind(kind), captured_at, ready_at, index, points, sequence)
 
-    def wait(self, timeout_s: float) -> bool:
+    def wait(self, timeout_s: float, reader: int = 0) -> bool:
         """Wait until a picture is written or `wake` is called; False after `timeout_s`. Only one thread of all
-        processes may wait, because one release wakes one waiter."""
-        return self._semaphore.acquire(timeout=max(timeout_s, 0.0))
+        processes may wait as this reader."""
+        return self._receivers[reader].wait(timeout_s)
+
+    @property
+    def writers_gone(self) -> bool:
+        """`wait` has found that nobody is left who could wake this process."""
+        return all(receiver.ended for receiver in self._receivers)
 
     def close(self) -> None:
-        """Unmap the memory. No thread may read or write any more."""
+        """Unmap the memory and close the pipes. No thread may read or write any more."""
         with self._closing:
             if self._closed:
                 return
             self._closed = True
+            for sender in self._wake:
+                sender.close()
+            for receiver in self._receivers:
+                receiver.close()
             # A mapping cannot be closed while arrays refer to it.
             del self._header, self._heads, self._times, self._points, self._pixels
             with contextlib.suppress(BufferError):  # a reader is copying: the mapping ends with the process
@@ -237,7 +284,21 @@ class SharedFrames:
             self._memory.unlink()
 
 
+_registering = threading.Lock()
+
+
 def _open_untracked(name: str) -> SharedMemory:
-    """Open without the resource tracker (from Python 3.13 on): the parent has registered the block already."""
-    options: dict[str, Any] = {"track": False}
-    return SharedMemory(name=name, **options)
+    """Open a block that the resource tracker of whoever made it looks after, and no other."""
+    if sys.version_info >= (3, 13):
+        return SharedMemory(name=name, track=False)
+    with _registering:
+        register = resource_tracker.register
+        resource_tracker.register = _do_not_register
+        try:
+            return SharedMemory(name=name)
+        finally:
+            resource_tracker.register = register
+
+
+def _do_not_register(*_arguments: object, **_named: object) -> None:
+    pass

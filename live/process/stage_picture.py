@@ -18,6 +18,11 @@ class FrameKind(IntEnum):
     BYPASS = 3
     PREVIEW = 4
 
+    @property
+    def is_new(self) -> bool:
+        """Newly made for the audience; a held or a safe picture is not."""
+        return self in (FrameKind.GENERATED, FrameKind.BYPASS)
+
 
 @dataclass(frozen=True, slots=True)
 class StagePicture:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +87,7 @@ def closed_mouth(points: Points) -> Points:
     return closed.astype(np.float32)
 
 
-def target_facts(points: NDArray[np.float32], neutral: Points | None = None) -> dict[str, Any]:
+def target_facts(points: NDArray[np.float32], neutral: Points | None = None) -> dict[str, object]:
     """The facts about a target for retargeting, from its points (n, 68, 2) in picture pixels; the manifest's `target`.
 
     Ranges are percentiles (0.5 to 99.5), so that one bad detection does not widen them. `neutral` is the points' own
@@ -120,15 +120,14 @@ def target_facts(points: NDArray[np.float32], neutral: Points | None = None) -> 
 class Retarget:
     """(performer's points, performer's neutral) -> points in the look's picture, in its pixels."""
 
-    def __init__(self, target: Mapping[str, Any]) -> None:
+    def __init__(self, target: Mapping[str, object]) -> None:
         self.neutral: Points = np.array(target["neutral"], np.float32)
         self._closed = closed_mouth(self.neutral)
         # The ranges were measured from the original neutral; here they are relative to the one with a closed mouth.
         opened = self.neutral - self._closed
-        self._low = np.array(target["residual_low"]) * RANGE_MARGIN + opened
-        self._high = np.array(target["residual_high"]) * RANGE_MARGIN + opened
-        self._pose_low = np.array([target[name][0] for name in Pose._fields])
-        self._pose_high = np.array([target[name][1] for name in Pose._fields])
+        self._low = np.array(target["residual_low"], np.float64) * RANGE_MARGIN + opened
+        self._high = np.array(target["residual_high"], np.float64) * RANGE_MARGIN + opened
+        self._pose_low, self._pose_high = np.array([target[name] for name in Pose._fields], np.float64).T
         self._eyes = eye_distance(self.neutral)
 
     def __call__(self, points: Points, neutral: Points) -> Points:
@@ -203,5 +202,5 @@ def _typical(seen: Iterable[tuple[Pose, NDArray[np.float64]]], reference: Points
     return apply_pose(shape, reference, Pose(*np.median(np.array(poses), axis=0))).astype(np.float64)
 
 
-def _listed(points: NDArray[Any]) -> list[list[float]]:
+def _listed(points: NDArray[np.floating]) -> list[list[float]]:
     return [[round(float(x), 3), round(float(y), 3)] for x, y in points]

@@ -7,12 +7,11 @@ frames. The whole footage is sampled: the first 400 frames, which face2face-demo
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -29,7 +28,9 @@ from models.features.media.picture_files import write_picture_file
 from models.features.retarget import target_facts
 from models.features.types import Picture, Points, Progress
 from models.prepare.data_error import DataError
-from models.prepare.data_folder import refuse_taken, write_whole
+from models.prepare.data_facts import write_facts
+from models.prepare.data_folder import refuse_taken, write_data
+from models.prepare.face_facts import PreparedFaceFacts
 
 MOST_FRAMES = 4000
 """Frames inspected; longer footage is sampled evenly, so that an hour takes no longer than three minutes."""
@@ -73,7 +74,7 @@ class FaceFrame(NamedTuple):
 
 def prepare_face(
     videos: Sequence[Path], out: Path, name: str | None, options: FaceOptions, progress: Progress | None = None
-) -> dict[str, Any]:
+) -> PreparedFaceFacts:
     """Writes the data set that models.datasets.face_data describes and returns its facts.
 
     Raises DataError, with nothing left behind, when the footage cannot be read or too little of it is usable.
@@ -89,9 +90,7 @@ def prepare_face(
     if len(kept) < FEWEST_PAIRS:
         raise DataError(_too_little_message(videos, len(kept), left_out))
 
-    return write_whole(
-        out, lambda work: _write(videos, work, name or out.name, kept, shapes, left_out, options, notify)
-    )
+    return write_data(out, lambda work: _write(videos, work, name or out.name, kept, shapes, left_out, options, notify))
 
 
 def _inspect_video(
@@ -217,7 +216,7 @@ def _write(
     left_out: Counter[str],
     options: FaceOptions,
     notify: Progress,
-) -> dict[str, Any]:
+) -> PreparedFaceFacts:
     squares = [
         cut_square(np.array([s.points for s in kept if s.video == number]), shapes[number])
         if any(s.video == number for s in kept)
@@ -255,34 +254,34 @@ def _write(
             points=np.array([points for _, points in pairs], np.float32).reshape(-1, 68, 2),
         )
     write_picture_file(work / "contact_sheet.jpg", _tiled(sheet))
-    facts: dict[str, Any] = {
-        "kind": "face",
-        "name": name,
-        "size": options.size,
-        "margin": margin,
-        "sources": [video.name for video in videos],
-        "frames_seen": len(kept) + sum(left_out.values()),
-        "frames_kept": len(kept),
-        "pairs": {part: len(pairs) for part, pairs in rows.items()},
-        "left_out": dict(left_out.most_common()),
-        "squares": [[round(float(v), 2) for v in square] for square in squares],
-        "target": target_facts(np.array([points for pairs in rows.values() for _, points in pairs])),
-        "digest": _digest(work, rows),
-    }
-    (work / "dataset.json").write_text(json.dumps(facts, indent=1), "utf-8")
+    facts = PreparedFaceFacts(
+        kind="face",
+        name=name,
+        size=options.size,
+        margin=margin,
+        sources=tuple(video.name for video in videos),
+        frames_seen=len(kept) + sum(left_out.values()),
+        frames_kept=len(kept),
+        pairs={part: len(pairs) for part, pairs in rows.items()},
+        left_out=dict(left_out.most_common()),
+        squares=tuple(tuple(round(float(v), 2) for v in square) for square in squares),
+        target=target_facts(np.array([points for pairs in rows.values() for _, points in pairs])),
+        digest=_digest(work, rows),
+    )
+    write_facts(work, facts)
     (work / "report.txt").write_text(report(facts), "utf-8")
     return facts
 
 
-def report(facts: dict[str, Any]) -> str:
+def report(facts: PreparedFaceFacts) -> str:
     """What was kept, what was left out and why; several lines for the artist."""
-    sources = ", ".join(facts["sources"])
+    sources = ", ".join(facts.sources)
     lines = [
-        f"{facts['name']}: {facts['frames_kept']} of {facts['frames_seen']} frames kept from {sources}",
-        f"pairs to learn from: {facts['pairs']['train']}, held out: {facts['pairs']['held_out']}",
+        f"{facts.name}: {facts.frames_kept} of {facts.frames_seen} frames kept from {sources}",
+        f"pairs to learn from: {facts.pairs['train']}, held out: {facts.pairs['held_out']}",
     ]
-    lines += [f"left out: {count} x {reason}" for reason, count in facts["left_out"].items()]
-    if facts["frames_kept"] < FEW_PAIRS:
+    lines += [f"left out: {count} x {reason}" for reason, count in facts.left_out.items()]
+    if facts.frames_kept < FEW_PAIRS:
         lines.append(f"warning: this is little; {FEW_PAIRS} frames or more, about a minute, give a better picture")
     return "\n".join(lines) + "\n"
 

@@ -18,7 +18,7 @@ import pytest
 
 from live import app
 from live.app import BadInput, LiveOptions, run_live
-from live.manage.audience import STALE_S, Audience, read_safe_picture
+from live.manage.audience import Audience
 from live.manage.report import build_report, empty_report, write_report
 from live.manage.stage_manager import StageManager
 from live.manage.status_line import StatusLine, status_text
@@ -28,6 +28,7 @@ from live.picture.settings import PictureSettings
 from live.process.fork_server import start_forkserver, stop_forkserver
 from live.process.shared_frames import SharedFrames, SharedPicture
 from live.process.stage_picture import FrameKind, StagePicture
+from live.show.safe_picture import STALE_S
 from live.show.show_file import Cue, Show
 from live.sound.settings import SoundSettings
 from tests.machine import Machine
@@ -282,7 +283,7 @@ def test_every_subscriber_gets_the_newest_and_the_safe_picture_when_it_ends(fram
     assert metrics["presented_longest_gap"] < 300 + 1e3 * machine.worst_s(), (
         "the time without pictures is no gap between two"
     )
-    audience.on_drawn(window[0], window[0].captured_at + 0.07)
+    audience.on_drawn((0.07,))
     assert audience.metrics()["presented_latency"]["max"] == pytest.approx(70, abs=0.1), "a window's own time counts"
 
 
@@ -312,13 +313,6 @@ def test_a_panic_is_seen_at_once_also_when_no_engine_is_there(
     audience.panic(True)
     assert safe.wait(1.5)
     audience.stop()
-
-
-def test_a_safe_picture_that_cannot_be_read_is_black(tmp_path: Path) -> None:
-    (tmp_path / "safe.png").write_text("no picture")
-    assert not read_safe_picture(tmp_path / "safe.png").any()
-    assert not read_safe_picture(tmp_path / "nothing.png").any()
-    assert read_safe_picture(None, (3, 5)).shape == (3, 5, 3)
 
 
 # ---- the report

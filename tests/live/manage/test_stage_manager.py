@@ -141,7 +141,7 @@ def test_parameters_reach_their_engine_and_stop_removes_the_shared_memory(make: 
     manager.set_parameter("sound/gain", -3.0)
     manager.set_parameter("picture/latency_s", 0.1)
     manager.lock_performer(0.5, 0.5)
-    name = manager.stage_frames.handle.name
+    name = manager.stage_frames.layout.name
     manager.stop()
     manager.stop()
     report = manager.report()

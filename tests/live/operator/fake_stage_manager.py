@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ class FakeAudience:
 
     def __init__(self) -> None:
         self.subscribers: list[Callable[[SharedPicture], None]] = []
-        self.presented_at: list[tuple[int, float]] = []
+        self.drawn_s: list[float] = []
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -76,8 +76,8 @@ class FakeAudience:
         self.subscribers.append(subscriber)
         return lambda: self.subscribers.remove(subscriber)
 
-    def on_drawn(self, shown: SharedPicture, at: float) -> None:
-        self.presented_at.append((shown.index, at))
+    def on_drawn(self, latencies_s: Sequence[float]) -> None:
+        self.drawn_s.extend(latencies_s)
 
     def hand_on(self, shown: SharedPicture) -> None:
         for subscriber in list(self.subscribers):
@@ -186,6 +186,12 @@ class FakeStageManager:
     def begin_reload(self, path: str | Path | None = None) -> bool:
         self.calls.append(("begin_reload", path))
         return True
+
+    def add_fault(self, where: str, what: str) -> None:
+        self.calls.append(("add_fault", where, what))
+
+    def end_fault(self, where: str) -> None:
+        self.calls.append(("end_fault", where))
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         self.listeners.append(callback)

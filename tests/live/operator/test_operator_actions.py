@@ -13,8 +13,9 @@ from live.control import actions
 from live.control.actions import ACTIONS, ActionTarget, Argument, find_action
 from live.control.keys import BINDINGS, keys_of
 from live.operator.key_help import LIST_KEYS, key_rows
-from live.operator.painting import Fit, Presentation
 from live.process.stage_picture import FrameKind
+from live.stage_window.messages import KeyPressed
+from live.stage_window.presentation import Fit, Presentation
 from tests.live.operator.fake_stage_manager import picture, sound
 from tests.live.operator.ui import Ui, press
 
@@ -28,12 +29,28 @@ def test_space_is_go_and_backspace_is_back(qtbot: QtBot, ui: Ui) -> None:
 
 
 def test_go_works_whatever_has_the_focus(qtbot: QtBot, ui: Ui) -> None:
-    for widget in (ui.window.library, ui.window.log, ui.window.cue_list, ui.stage):
+    for widget in (ui.window.library, ui.window.log, ui.window.cue_list):
         widget.activateWindow()
         widget.setFocus()
         qtbot.wait(20)
         press(qtbot, Qt.Key.Key_Space)
+    ui.process.answers.append(KeyPressed(Qt.Key.Key_Space, 0))
+    qtbot.waitUntil(lambda: len(ui.manager.calls) == 4)
     assert ui.manager.calls == [("go",)] * 4
+
+
+def test_the_keys_work_in_the_stage_window_but_not_past_a_question(qtbot: QtBot, ui: Ui) -> None:
+    shift, keypad = int(Qt.KeyboardModifier.ShiftModifier), int(Qt.KeyboardModifier.KeypadModifier)
+    ui.process.answers += [KeyPressed(Qt.Key.Key_2, keypad), KeyPressed(Qt.Key.Key_Question, shift)]
+    ui.process.answers += [KeyPressed(Qt.Key.Key_M, 0), KeyPressed(Qt.Key.Key_Z, 0), KeyPressed(Qt.Key.Key_S, shift)]
+    qtbot.waitUntil(lambda: ui.stage.presentation.mirror)
+    assert ui.window.help.isVisible()
+    assert ui.manager.calls == [("go_to", 1)]
+    question = QMessageBox(ui.window)
+    question.open()
+    ui.window._keyboard.press(Qt.Key.Key_Space, 0)
+    question.close()
+    assert ui.manager.calls == [("go_to", 1)]
 
 
 def test_a_click_on_go_leaves_space_to_go(qtbot: QtBot, ui: Ui) -> None:
@@ -89,11 +106,10 @@ def test_the_button_shows_the_panic_also_when_returning_was_refused(qtbot: QtBot
 
 
 def test_panic_shows_the_safe_picture_without_the_engine(qtbot: QtBot, ui: Ui) -> None:
-    ui.stage.show_picture(picture(0, pixels=np.full((48, 64, 3), 200, np.uint8)))
     press(qtbot, Qt.Key.Key_Escape)
-    ui.stage.show_picture(picture(1, pixels=np.full((48, 64, 3), 200, np.uint8)))
-    qtbot.wait(20)
-    assert ui.stage.grab().toImage().pixelColor(320, 240).red() == 0
+    assert ui.process.safe
+    press(qtbot, Qt.Key.Key_Escape)
+    assert not ui.process.safe
 
 
 def test_a_held_key_fires_once(qtbot: QtBot, ui: Ui) -> None:
@@ -226,7 +242,7 @@ def test_closing_asks_only_while_the_stage_fills_a_screen(qtbot: QtBot, ui: Ui) 
     screen = QGuiApplication.primaryScreen()
     assert screen is not None
     ui.stage.fill_screen(screen.name())
-    qtbot.waitUntil(ui.stage.isFullScreen)
+    qtbot.waitUntil(lambda: ui.stage.full_screen)
     asked = []
 
     def answer() -> None:
@@ -241,5 +257,6 @@ def test_closing_asks_only_while_the_stage_fills_a_screen(qtbot: QtBot, ui: Ui) 
     assert ui.window.isVisible(), "Esc in the question closed the window"
     assert ("toggle_panic",) not in ui.manager.calls
     ui.stage.show_as_window()
+    qtbot.waitUntil(lambda: not ui.stage.full_screen)
     ui.window.close()
     assert not ui.window.isVisible()

@@ -13,11 +13,12 @@ from live.manage.model_status import ModelProgress
 from live.manage.snapshot import EngineState
 from live.manage.sync import SyncState
 from live.operator.meters import Meters, _Tile
-from live.operator.painting import Fit, Presentation
 from live.operator.settings_store import SettingsStore
 from live.process.engine_kind import EngineKind
 from live.process.metrics import Percentiles, PictureMetrics
 from live.process.stage_picture import FrameKind
+from live.stage_window.messages import Present, Staleness
+from live.stage_window.presentation import Fit, Presentation
 from tests.live.operator.fake_stage_manager import cue, fault, note, picture, sound
 from tests.live.operator.ui import Ui, log_lines, press
 
@@ -28,6 +29,7 @@ def test_mirror_rotation_and_fit_are_stored_at_once(qtbot: QtBot, ui: Ui) -> Non
     press(qtbot, Qt.Key.Key_F)
     wanted = Presentation(mirror=True, rotation=90, fit=Fit.COVER)
     assert ui.stage.presentation == wanted
+    assert ui.process.commands[-1] == Present(True, 90, "cover")
     assert SettingsStore(ui.settings).presentation == wanted, "a crash now would have reset it"
 
 
@@ -48,10 +50,10 @@ def test_a_spoilt_settings_file_counts_as_none(tmp_path: Path) -> None:
         (FrameKind.BYPASS, "BYPASS: THE CAMERA"),
     ],
 )
-def test_the_output_says_what_the_audience_sees(ui: Ui, kind: FrameKind, status: str) -> None:
-    shown = picture(0, kind)
-    ui.stage.show_picture(shown)
-    ui.window.show_stage_picture(shown)
+def test_the_output_says_what_the_audience_sees(qtbot: QtBot, ui: Ui, kind: FrameKind, status: str) -> None:
+    ui.process.answers.append(Staleness(False))
+    qtbot.waitUntil(lambda: not ui.stage.stale)
+    ui.window.show_stage_picture(picture(0, kind))
     assert ui.window.output.status == status
 
 

@@ -53,8 +53,9 @@ def latenesses(qtbot: QtBot, seconds: float) -> tuple[list[float], list[float], 
 
 def test_the_window_answers_within_50_ms_while_pictures_come_and_a_model_loads(qtbot: QtBot, ui: Ui) -> None:
     newest = NewestPicture()
-    newest.arrived.connect(ui.stage.show_picture)
     newest.arrived.connect(ui.window.show_stage_picture)
+    taken: list[SharedPicture] = []
+    newest.arrived.connect(taken.append)
     pixels = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
     ui.manager.audience.subscribe(newest.offer)
     loaded = threading.Event()
@@ -80,7 +81,7 @@ def test_the_window_answers_within_50_ms_while_pictures_come_and_a_model_loads(q
         ui.manager.audience.stop()
         loader.join()
         newest.arrived.disconnect()
-    assert len(ui.manager.audience.presented_at) > 10
+    assert len(taken) > 10
     assert max(worked) < 0.05, f"the Qt thread worked {max(worked):.3f} s at a stretch"
     allowed = 0.05 + 3 * float(np.percentile(machine, 95))
     assert np.percentile(late, 95) < allowed, f"{np.percentile(late, 95):.3f} s late, {allowed:.3f} s allowed"

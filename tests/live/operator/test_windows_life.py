@@ -14,9 +14,10 @@ from PyQt5.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from live.operator.application import WindowOptions, run_windows
-from live.operator.stage import StageWindow
 from live.operator.window import OperatorWindow
+from live.stage_window.messages import BecomeWindow, Drawn, FillScreen, Placed, TakenOver
 from tests.live.operator.fake_stage_manager import FakeStageManager, picture
+from tests.live.operator.fake_stage_process import FakeStageProcess
 from tests.live.operator.ui import log_lines
 
 
@@ -34,17 +35,19 @@ def open_windows(kind: type) -> list[object]:
 
 
 def test_they_perform_and_end_by_themselves(qapp: QApplication, tmp_path: Path) -> None:
-    manager = FakeStageManager()
+    manager, process = FakeStageManager(), FakeStageProcess()
+    process.answers.append(Drawn((0.02,)))
     manager.audience.perform(picture, 60)
     try:
-        assert run_windows(manager, options(tmp_path, 0.6)) == 0
+        assert run_windows(manager, process, options(tmp_path, 0.6)) == 0
     finally:
         manager.audience.stop()
-    assert len(manager.audience.presented_at) > 3
+    assert process.ticks > 0
+    assert process.stopped
+    assert manager.audience.drawn_s == [0.02]
     assert manager.audience.subscribers == []
     assert manager.listeners == []
     assert open_windows(OperatorWindow) == []
-    assert open_windows(StageWindow) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -55,7 +58,7 @@ def test_a_signal_ends_them_without_a_question(qapp: QApplication, tmp_path: Pat
     killer = threading.Timer(0.2, os.kill, (os.getpid(), number))
     QTimer.singleShot(0, killer.start)  # not before the loop runs: the signal would end the tests
     try:
-        assert run_windows(FakeStageManager(), options(tmp_path, 20.0, "1")) == 0
+        assert run_windows(FakeStageManager(), FakeStageProcess(), options(tmp_path, 20.0, "1")) == 0
     finally:
         killer.cancel()
         killer.join()
@@ -72,7 +75,7 @@ def test_an_error_in_a_slot_does_not_end_the_show(
 
     QTimer.singleShot(50, fail)
     with caplog.at_level(logging.ERROR):
-        assert run_windows(manager, options(tmp_path, 0.4)) == 0
+        assert run_windows(manager, FakeStageProcess(), options(tmp_path, 0.4)) == 0
     assert "a bad slot" in caplog.text
 
 
@@ -83,10 +86,10 @@ def test_the_place_of_the_window_is_remembered(qapp: QApplication, tmp_path: Pat
             window.resize(1201, 703)
 
     QTimer.singleShot(100, move)
-    run_windows(FakeStageManager(), options(tmp_path, 0.3))
+    run_windows(FakeStageManager(), FakeStageProcess(), options(tmp_path, 0.3))
     sizes = []
     QTimer.singleShot(100, lambda: sizes.extend(window.size() for window in open_windows(OperatorWindow)))
-    run_windows(FakeStageManager(), options(tmp_path, 0.3))
+    run_windows(FakeStageManager(), FakeStageProcess(), options(tmp_path, 0.3))
     assert [(size.width(), size.height()) for size in sizes] == [(1201, 703)]
 
 
@@ -97,16 +100,42 @@ def test_a_bad_screen_is_told_and_the_stage_is_a_window(qapp: QApplication, tmp_
         for window in open_windows(OperatorWindow):
             assert isinstance(window, OperatorWindow)
             shown.extend(log_lines(window.log))
-        shown.extend(
-            "visible" for stage in open_windows(StageWindow) if isinstance(stage, StageWindow) and stage.isVisible()
-        )
 
     QTimer.singleShot(100, look)
-    run_windows(FakeStageManager(), options(tmp_path, 0.3, "HDMI-9"))
+    process = FakeStageProcess()
+    run_windows(FakeStageManager(), process, options(tmp_path, 0.3, "HDMI-9"))
     assert any("no screen HDMI-9" in line for line in shown)
-    assert "visible" in shown
+    assert any(isinstance(command, BecomeWindow) for command in process.commands)
 
 
 def test_two_runs_one_after_the_other(qtbot: QtBot, tmp_path: Path) -> None:
     for _ in range(2):
-        assert run_windows(FakeStageManager(), options(tmp_path, 0.1)) == 0
+        assert run_windows(FakeStageManager(), FakeStageProcess(), options(tmp_path, 0.1)) == 0
+
+
+def test_a_stage_window_that_was_taken_over_stays_where_it_is(qtbot: QtBot, tmp_path: Path) -> None:
+    process = FakeStageProcess(taken_over=True, on_screen="HDMI-1")
+    process.answers.append(Placed("HDMI-1", False, True, True, 1920, 1080))
+    assert run_windows(FakeStageManager(), process, options(tmp_path, 0.1)) == 0
+    assert not [command for command in process.commands if isinstance(command, BecomeWindow | FillScreen)]
+
+
+def test_a_stage_window_that_dies_is_a_fault_and_one_that_was_taken_is_said(qtbot: QtBot, tmp_path: Path) -> None:
+    manager, process = FakeStageManager(), FakeStageProcess()
+    QTimer.singleShot(100, lambda: setattr(process, "trouble", "died"))
+    QTimer.singleShot(600, lambda: setattr(process, "trouble", None))
+    QTimer.singleShot(700, lambda: process.answers.append(TakenOver()))
+    shown: list[str] = []
+
+    def look() -> None:
+        for window in open_windows(OperatorWindow):
+            assert isinstance(window, OperatorWindow)
+            shown.extend(log_lines(window.log))
+
+    QTimer.singleShot(1200, look)
+    assert run_windows(manager, process, options(tmp_path, 1.4)) == 0
+    assert manager.calls == [
+        ("add_fault", "stage window", "died; it is started anew"),
+        ("end_fault", "stage window"),
+    ]
+    assert any("taken over by another Guise" in line for line in shown)

@@ -11,19 +11,21 @@ from pytestqt.qtbot import QtBot
 
 from live.operator.fault_log import FaultLog
 from live.operator.settings_store import SettingsStore
-from live.operator.stage import StageWindow
+from live.operator.stage import Stage
 from live.operator.window import OperatorWindow
 from tests.live.operator.fake_stage_manager import FakeStageManager
+from tests.live.operator.fake_stage_process import FakeStageProcess
 
 
 class Ui:
-    """Both windows and the StageManager they show."""
+    """The operator's window, the stage as it knows it, and the StageManager they show."""
 
     def __init__(self, manager: FakeStageManager, folder: Path) -> None:
         self.time = time.perf_counter()
         self.manager = manager
         self.settings = folder / "settings.ini"
-        self.stage = StageWindow(manager.audience.on_drawn)
+        self.process = FakeStageProcess()
+        self.stage = Stage(self.process, manager.audience.on_drawn)
         self.window = OperatorWindow(
             manager,
             self.stage,

@@ -226,7 +226,7 @@ def main():
         ("fake_engine:main", ("", frames.handle)))]
     for engine in engines: engine.start()
     try:
-        print(frames.handle.name, *(engine.pid for engine in engines), flush=True)  # from here on Ctrl-C may come
+        print(frames.layout.name, *(engine.pid for engine in engines), flush=True)  # from here on Ctrl-C may come
         while True: time.sleep(0.1)
     except KeyboardInterrupt:
         for engine in engines: engine.stop(0.5)

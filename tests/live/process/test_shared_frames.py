@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +16,7 @@ import pytest
 from live.process.engine_process import EngineProcess
 from live.process.fork_server import start_forkserver
 from live.process.frames import now
-from live.process.shared_frames import PictureTooLarge, SharedFrames
+from live.process.shared_frames import FramesLayout, PictureTooLarge, SharedFrames
 from live.process.stage_picture import FrameKind, StagePicture
 from models.features.types import Picture
 
@@ -162,10 +165,82 @@ def test_a_picture_of_an_engine_wakes_the_reader() -> None:
     assert read.picture[0, 0, 0] == 4
     assert 0 <= now() - read.captured_at < 5, "one clock in all processes"
     assert engine.stop()
-    name = frames.handle.name
+    name = frames.layout.name
     frames.close()
     frames.unlink()
     assert not Path("/dev/shm", name.lstrip("/")).exists()
+
+
+def test_each_reader_is_woken_by_itself() -> None:
+    frames = SharedFrames.create(12, readers=2)
+    write(frames, np.full((1, 1, 3), 1, np.uint8))
+    assert frames.wait(0.0, reader=0)
+    assert not frames.wait(0.0, reader=0)
+    assert frames.wait(0.0, reader=1)
+    frames.wake()
+    assert frames.wait(0.0, reader=0)
+    assert frames.wait(0.0, reader=1)
+    frames.close()
+    frames.unlink()
+
+
+def test_a_reader_that_never_comes_stops_nobody(frames: SharedFrames) -> None:
+    for _ in range(70_000):  # more than a pipe holds
+        frames.wake()
+    write(frames, np.zeros((1, 1, 3), np.uint8), index=5)
+    assert frames.wait(0.0)
+    read = frames.newest()
+    assert read is not None
+    assert read.index == 5
+
+
+READER = """
+import sys
+from live.process.shared_frames import FramesLayout, SharedFrames
+name, slot_bytes, slots, fd = sys.argv[1], *map(int, sys.argv[2:])
+frames = SharedFrames.read_from(FramesLayout(name, slot_bytes, slots), fd)
+before = frames.newest_sequence
+print("attached", flush=True)
+assert frames.wait(30.0)
+print(frames.newest(before).index, flush=True)
+assert not frames.wait(30.0)
+print(frames.writers_gone, flush=True)
+"""
+
+
+def test_a_reader_that_is_no_child_is_woken_and_leaves_the_block_when_it_ends() -> None:
+    """As a stage window that has been taken over. The operator's resource tracker alone removes the block."""
+    frames = SharedFrames.create(12)
+    write(frames, np.zeros((1, 1, 3), np.uint8), index=1)
+    assert frames.wait(0.0)
+    layout, fd = frames.layout, frames.wake_fd(0)
+    arguments = [layout.name, str(layout.slot_bytes), str(layout.slots), str(fd)]
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READER, *arguments],
+        pass_fds=[fd],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ, PYTHONPATH=str(Path(__file__).resolve().parents[3])),
+    )
+    with reader:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "attached\n"
+        write(frames, np.zeros((1, 1, 3), np.uint8), index=2)
+        assert reader.stdout.readline() == "2\n"
+        frames.close()
+        assert reader.stdout.readline() == "True\n", "it sees that nobody is left to wake it"
+    assert reader.returncode == 0
+    assert Path("/dev/shm", layout.name.lstrip("/")).exists(), "the reader's end has removed it"
+    frames.unlink()
+
+
+def test_what_is_no_block_of_frames_is_refused(frames: SharedFrames) -> None:
+    large = FramesLayout(frames.layout.name, 10**9, 4)
+    for layout in (large, FramesLayout(frames.layout.name, 12, 0)):
+        with pytest.raises(ValueError, match="not a block"):
+            SharedFrames.read_from(layout, os.dup(frames.wake_fd(0)))
+    with pytest.raises(FileNotFoundError):
+        SharedFrames.read_from(FramesLayout("guise_nowhere", 12, 4), os.dup(frames.wake_fd(0)))
 
 
 def test_closing_twice_and_reading_after_it_is_no_error() -> None:

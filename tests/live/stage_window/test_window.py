@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PyQt5.QtCore import QCoreApplication, QEvent, QRect, QSize, Qt
-from PyQt5.QtGui import QGuiApplication, QImage
+from PyQt5.QtGui import QGuiApplication, QImage, QKeyEvent
 from PyQt5.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from live.operator.painting import ROTATIONS, Fit, Presentation, fitted_rect
-from live.operator.stage import StageWindow, choose_screen
+from live.stage_window.painting import fitted_rect
+from live.stage_window.presentation import ROTATIONS, Fit, Presentation
+from live.stage_window.window import StageWindow
 from tests.live.operator.fake_stage_manager import picture
 
 NOISE = np.random.default_rng(1).integers(0, 255, (240, 320, 3), np.uint8)
@@ -51,7 +52,8 @@ def presented() -> list[tuple[int, float]]:
 
 @pytest.fixture
 def stage(qtbot: QtBot, qapp: QApplication, clock: Clock, presented: list[tuple[int, float]]) -> Iterator[StageWindow]:
-    made = StageWindow(lambda shown, at: presented.append((shown.index, at)), clock)
+    made = StageWindow(clock)
+    made.presented.connect(lambda shown, at: presented.append((shown.index, at)))
     made.resize(320, 240)
     made.show_as_window()
     qtbot.waitExposed(made)
@@ -135,6 +137,37 @@ def test_stale_pictures_give_way_to_the_safe_picture(
     np.testing.assert_array_equal(pixels(stage), NOISE)
 
 
+@pytest.mark.parametrize("hide", [StageWindow.set_panic, StageWindow.set_unattended])
+def test_a_panic_and_no_operator_hide_whatever_pictures_come(
+    stage: StageWindow, presented: list[tuple[int, float]], hide: Callable[[StageWindow, bool], None]
+) -> None:
+    stage.show_picture(picture(0, pixels=NOISE))
+    hide(stage, True)
+    stage.show_picture(picture(1, pixels=NOISE))
+    assert pixels(stage).max() == 0
+    assert [index for index, _ in presented] == [0]
+    hide(stage, False)
+    np.testing.assert_array_equal(pixels(stage), NOISE)
+
+
+def test_a_picture_that_was_forgotten_does_not_return(stage: StageWindow) -> None:
+    stage.show_picture(picture(0, pixels=NOISE))
+    stage.forget_picture()
+    assert stage.stale
+    assert pixels(stage).max() == 0
+
+
+def test_keys_are_passed_on_and_a_held_one_once(qtbot: QtBot, stage: StageWindow) -> None:
+    keys: list[tuple[int, int]] = []
+    stage.key_pressed.connect(lambda key, modifiers: keys.append((key, modifiers)))
+    qtbot.keyClick(stage, Qt.Key.Key_Space)
+    qtbot.keyClick(stage, Qt.Key.Key_F11, Qt.KeyboardModifier.ShiftModifier)
+    held = QKeyEvent(QEvent.Type.KeyPress, Qt.Key.Key_Space, Qt.KeyboardModifier.NoModifier, " ", True, 1)
+    QApplication.sendEvent(stage, held)
+    keys = [pressed for pressed in keys if pressed[0] != Qt.Key.Key_Shift]
+    assert keys == [(Qt.Key.Key_Space, 0), (Qt.Key.Key_F11, int(Qt.KeyboardModifier.ShiftModifier))]
+
+
 def test_before_the_first_picture_the_stage_is_safe(stage: StageWindow) -> None:
     assert pixels(stage).max() == 0
 
@@ -189,12 +222,3 @@ def test_nothing_done_to_the_window_takes_the_picture_away(qtbot: QtBot, stage: 
     stage.close()
     assert stage.isVisible()
     assert stage.isFullScreen()
-
-
-def test_no_other_screen_is_no_screen(stage: StageWindow) -> None:
-    screen = QGuiApplication.primaryScreen()
-    assert screen is not None
-    mine = screen.geometry().center()
-    assert choose_screen("", mine) is None
-    assert choose_screen("1", mine) == screen.name()
-    assert choose_screen("9", mine) is None

@@ -6,45 +6,16 @@ takes 2.3 ms from RGB32, where Qt takes 6.1 ms from RGB888.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from enum import StrEnum
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PyQt5.QtCore import QRect, QSize
 from PyQt5.QtGui import QImage, QPainter
 
+from live.stage_window.presentation import Fit, Presentation
 from models.features.types import Picture
 
-ROTATIONS = (0, 90, 180, 270)
 _CV_ROTATIONS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
-
-
-class Fit(StrEnum):
-    """How a picture fills an area of another shape."""
-
-    CONTAIN = "contain"
-    COVER = "cover"
-    STRETCH = "stretch"
-
-
-@dataclass(frozen=True, slots=True)
-class Presentation:
-    """How the stage shows a picture: mirrored first, then rotated clockwise by `rotation` degrees, then fitted."""
-
-    mirror: bool = False
-    rotation: int = 0
-    fit: Fit = Fit.CONTAIN
-
-    def rotated(self) -> Presentation:
-        """The same, rotated by 90° more."""
-        return replace(self, rotation=(self.rotation + 90) % 360)
-
-    def with_next_fit(self) -> Presentation:
-        """The same with the next Fit."""
-        fits = list(Fit)
-        return replace(self, fit=fits[(fits.index(self.fit) + 1) % len(fits)])
 
 
 def to_image(picture: Picture, presentation: Presentation | None = None, reuse: QImage | None = None) -> QImage:

@@ -1,0 +1,36 @@
+"""How long the other side has said nothing, judged fairly. Without Qt; for both processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from live.process.frames import now
+
+SIGN_EVERY_S = 0.2
+"""How often each side shows the other that it lives."""
+SILENT_S = 1.0
+"""Without a sign of life from the operator's Qt thread for this long, the audience sees the safe picture."""
+END_AFTER_S = 30.0
+"""A window without an operator for this long ends itself."""
+MAX_TICK_S = 0.25
+"""A longer time between two ticks counts as this much."""
+
+
+class SilentTime:
+    """Counts time by this process's own ticks: while this process stood still, a suspended machine's others did, too,
+    and nobody is blamed for it."""
+
+    def __init__(self, clock: Callable[[], float] = now) -> None:
+        self._clock = clock
+        self._ticked_at = clock()
+        self.seconds = 0.0
+        """Since the other side was heard."""
+
+    def heard(self) -> None:
+        self.seconds = 0.0
+
+    def tick(self) -> None:
+        """Call it at least every MAX_TICK_S, after what has arrived was read."""
+        at = self._clock()
+        self.seconds += min(at - self._ticked_at, MAX_TICK_S)
+        self._ticked_at = at

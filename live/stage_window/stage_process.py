@@ -1,0 +1,286 @@
+"""The operator's end of the stage window: its process, and the messages to and from it. Without Qt.
+
+Runs in the operator's process. A window that another operator's process left behind on this display is taken over; else
+one is started, as a child of the fork server, and started anew when it dies or hangs. It is no engine: it outlives a
+killed operator, with the safe picture, until it is taken over or ends itself.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import traceback
+from contextlib import suppress
+from dataclasses import astuple
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from live.process.fork_server import (
+    disown,
+    engine_context,
+    ensure_forkserver,
+    kill_forkserver,
+    outlive_parent,
+    processes_lock,
+    remove_orphaned_files,
+    sigint_blocked,
+)
+from live.process.frames import now
+from live.process.shared_frames import SharedFrames
+from live.stage_window.link import MessageLink
+from live.stage_window.messages import (
+    BecomeWindow,
+    CloseStage,
+    Drawn,
+    FillScreen,
+    ShowFrames,
+    SignOfLife,
+    StageCommand,
+    StageMessage,
+    TakenOver,
+)
+from live.stage_window.silent_time import END_AFTER_S, SilentTime
+from live.stage_window.waiting import find_waiting, runtime_folder
+
+ENTRY = "live.stage_window.process:main"
+HUNG_S = 3.0
+"""A window that says nothing for so long is taken to hang."""
+STARTING_S = 20.0
+"""How long a window has until it first says something: a display may be slow."""
+SHORT_LIFE_S = 5.0
+"""A window that lives shorter than this is started anew after longer and longer pauses."""
+LONGEST_PAUSE_S = 5.0
+_START_GRACE_S = 0.5
+
+
+class StageWindowProcess:
+    """`start` it, call `tick` a few times a second, read `events`, `stop` it. Belongs to one thread, the one whose life
+    the window watches; only `stop` waits."""
+
+    def __init__(
+        self,
+        frames: SharedFrames,
+        reader: int = 1,
+        *,
+        entry: str | None = None,
+        end_after_s: float = END_AFTER_S,
+        folder: Path | None = None,
+    ) -> None:
+        """
+        Args:
+            frames: what the window shows; it is their reader of this number.
+            entry: "module:function" of the window's process; None: ENTRY.
+            end_after_s: how long the window outlives its operator.
+            folder: where windows wait that were left alone; None: the user's own.
+        """
+        self._frames = frames
+        self._reader = reader
+        self._entry = entry or ENTRY
+        self._end_after_s = end_after_s
+        self._folder = folder or runtime_folder()
+        self._process: BaseProcess | None = None
+        self._pid: int | None = None
+        self._link: MessageLink | None = None
+        self._starter: threading.Thread | None = None
+        self._silent = SilentTime()
+        self._heard = False
+        self._began_at = now()
+        self._failures = 0
+        self._restart_at: float | None = None
+        self._last: dict[str, StageCommand] = {}
+        """The newest command of each kind, for a window that is started anew."""
+        self._inbox: list[StageMessage] = []
+        self._stopped = False
+        self.found_on_screen: str | None = None
+        """The screen that a window fills which was taken over."""
+        self.taken_over = False
+        """The window is one that another operator's process has left behind."""
+        self.lost = False
+        """Another operator's process has taken the window over: this one has none any more."""
+        self.trouble: str | None = None
+        """Why the window is being started anew; None while it is there."""
+
+    # ---- the process
+
+    def start(self) -> None:
+        """Takes a waiting window over, or has one started in a thread; commands may be sent at once."""
+        waiting = find_waiting(self._folder)
+        if waiting is None:
+            self._begin()
+            return
+        self.taken_over = True
+        self.found_on_screen = waiting.on_screen
+        self._pid = waiting.pid
+        self._introduce(waiting.link)
+
+    def _begin(self) -> None:
+        ours, theirs = socket.socketpair()
+        self._introduce(MessageLink(ours))
+        arguments = (theirs, self._process)
+        self._starter = threading.Thread(target=self._fork, args=arguments, name="stage-window-starts", daemon=True)
+        self._starter.start()
+
+    def _introduce(self, link: MessageLink) -> None:
+        """Sends a new window what it needs to be as the one before."""
+        self._link = link
+        self._silent, self._heard, self._began_at = SilentTime(), False, now()
+        link.send(ShowFrames(*astuple(self._frames.layout)), [self._frames.wake_fd(self._reader)])
+        for command in self._last.values():
+            link.send(command)
+
+    def _fork(self, theirs: socket.socket, before: BaseProcess | None) -> None:
+        """Starts the process once the fork server has imported. Runs in a thread of its own; when it fails, the link
+        ends, as when the process dies."""
+        _reap(before)
+        ensure_forkserver()
+        process = engine_context().Process(  # type: ignore[attr-defined]
+            target=stage_window_main,
+            args=(self._entry, theirs, self._end_after_s, self._folder),
+            name="guise-stage-window",
+            daemon=True,
+        )
+        try:
+            with suppress(OSError, EOFError), processes_lock, sigint_blocked():
+                process.start()
+                self._process, self._pid = process, process.pid
+        finally:
+            theirs.close()
+
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """Ends the window, or kills it; `events` then returns what it still said. A second call does nothing."""
+        if self._stopped:
+            return
+        self._stopped = True
+        if self._starter is not None:
+            self._starter.join(_START_GRACE_S)
+            if self._starter.is_alive():
+                kill_forkserver()  # it is still importing, and the thread waits for it
+                self._starter.join()
+        if self._link is not None and not self.lost:
+            self._end(self._link, timeout_s)
+        _reap(self._process)
+
+    def _end(self, link: MessageLink, timeout_s: float) -> None:
+        link.send(CloseStage())
+        until = now() + timeout_s
+        while not link.closed and now() < until:
+            link.flush()
+            select.select([link], [], [], 0.02)
+            self._inbox += link.receive()
+        if not link.closed:
+            self._kill()
+        link.close()
+
+    def _kill(self) -> None:
+        """Kills the window's process, which need not be a child of this one."""
+        if self._pid is not None:
+            with suppress(OSError):
+                os.kill(self._pid, signal.SIGKILL)
+        self._pid = None
+
+    @property
+    def pid(self) -> int | None:
+        """The window's process; None before it has started."""
+        return self._pid
+
+    # ---- messages
+
+    def fileno(self) -> int:
+        """Readable when there are events; changes with every start. -1 while there is no window."""
+        return -1 if self._link is None or self._link.closed else self._link.fileno()
+
+    def send(self, command: StageCommand) -> None:
+        """Sends a command; one of a kind is kept for a window that is started anew."""
+        kind = "place" if isinstance(command, FillScreen | BecomeWindow) else type(command).__name__
+        self._last.pop(kind, None)
+        self._last[kind] = command
+        if self._link is not None:
+            self._link.send(command)
+
+    def events(self) -> list[StageMessage]:
+        """The events that have arrived since the last call, oldest first."""
+        events, self._inbox = self._inbox, []
+        if self._link is not None and not self._stopped:
+            events += self._link.receive()
+        if events:
+            self._silent.heard()
+            self._heard = True
+        if any(isinstance(event, TakenOver) for event in events):
+            self._lose()
+        if any(isinstance(event, Drawn) for event in events):
+            self.trouble = None
+        return events
+
+    def _lose(self) -> None:
+        self.lost = True
+        if self._process is not None:
+            disown(self._process)
+        self._process = None
+
+    def tick(self) -> None:
+        """Shows the window that this thread lives, and has it started anew when it has died or hangs. Call it every
+        SIGN_EVERY_S, after `events`."""
+        link = self._link
+        if link is None or self.lost or self._stopped:
+            return
+        self._silent.tick()
+        if not link.closed and link.clear:
+            link.send(SignOfLife())
+        limit_s = HUNG_S if self._heard else STARTING_S
+        if link.closed and self._restart_at is None:
+            self._fail("died")
+        elif self._silent.seconds > limit_s and not link.closed:
+            self._kill()
+            self._fail(f"gives no sign of life for {self._silent.seconds:.1f} s")
+        if self._restart_at is not None and now() >= self._restart_at and not self._is_starting:
+            self._restart_at = None
+            self._begin()
+
+    @property
+    def _is_starting(self) -> bool:
+        return self._starter is not None and self._starter.is_alive()
+
+    def _fail(self, what: str) -> None:
+        self.trouble = self.trouble or what
+        self._failures = self._failures + 1 if now() - self._began_at < SHORT_LIFE_S else 0
+        pause_s = 0.0 if self._failures < 3 else min(0.125 * 2.0**self._failures, LONGEST_PAUSE_S)
+        self._restart_at = now() + pause_s
+        if self._link is not None:
+            self._link.close()
+
+
+def _reap(process: BaseProcess | None) -> None:
+    """Kills a process that still runs, and waits for its end."""
+    if process is None:
+        return
+    with processes_lock:
+        if process.is_alive():
+            process.kill()
+        process.join(2.0)
+
+
+def stage_window_main(entry: str, connection: socket.socket, end_after_s: float, folder: Path) -> None:
+    """The main function of the window's process. `entry` is "module:function"."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the operator decides what Ctrl-C does
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that closes ends the operator, not what the audience sees
+    outlive_parent()
+    gc.freeze()  # what the fork server has imported is shared memory, as long as nobody looks at it
+    code = 0
+    try:
+        module, _, function = entry.partition(":")
+        getattr(importlib.import_module(module), function)(connection, end_after_s, folder)
+    except Exception:
+        code = 1
+        if os.environ.get("GUISE_TRACEBACKS"):
+            traceback.print_exc()
+    remove_orphaned_files()
+    # Graphics drivers may hang or crash while a process exits; everything that matters is done.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
