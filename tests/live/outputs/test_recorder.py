@@ -44,6 +44,12 @@ def tone(seconds: float, hz: float = 440.0) -> Samples:
     return (0.5 * np.sin(2 * np.pi * hz * np.arange(round(seconds * RATE)) / RATE)).astype(np.float32)
 
 
+def opened(path: Path, manager: StageManager, sample_rate: int | None) -> Recorder:
+    recorder = Recorder(str(path))
+    recorder.open(sample_rate, manager.note)
+    return recorder
+
+
 def play(recorder: Recorder, samples: Samples, at: float) -> None:
     """As the sound engine sends it: 40 ms at a time."""
     for first in range(0, len(samples), 1920):
@@ -76,7 +82,7 @@ def lag_of(heard: Samples, samples: Samples, at_s: float) -> int:
 def test_pictures_and_sound_keep_their_times(
     manager: StageManager, tmp_path: Path, clock: Callable[[float], None]
 ) -> None:
-    recorder = Recorder(tmp_path / "out.mp4", manager, RATE)
+    recorder = opened(tmp_path / "out.mp4", manager, RATE)
     random = np.random.default_rng(1)
     noise = random.uniform(-0.5, 0.5, 3 * RATE).astype(np.float32)
     times = np.cumsum(random.uniform(0.01, 0.08, 40)).tolist()
@@ -99,7 +105,7 @@ def test_pictures_and_sound_keep_their_times(
 def test_an_interruption_is_silence_and_what_never_came_too(
     manager: StageManager, tmp_path: Path, clock: Callable[[float], None]
 ) -> None:
-    recorder = Recorder(tmp_path / "out.mp4", manager, RATE)
+    recorder = opened(tmp_path / "out.mp4", manager, RATE)
     clock(0.0)
     recorder.put_picture(picture(0))
     play(recorder, tone(0.5), 0.0)
@@ -120,7 +126,7 @@ def test_an_interruption_is_silence_and_what_never_came_too(
 def test_without_a_microphone_there_is_no_sound_track(
     manager: StageManager, tmp_path: Path, clock: Callable[[float], None]
 ) -> None:
-    recorder = Recorder(tmp_path / "out.mp4", manager)
+    recorder = opened(tmp_path / "out.mp4", manager, None)
     for step in range(5):
         clock(step / 30)
         recorder.put_picture(picture(0))
@@ -134,7 +140,7 @@ def test_without_a_microphone_there_is_no_sound_track(
 def test_it_begins_with_the_first_picture_of_a_look(
     manager: StageManager, tmp_path: Path, clock: Callable[[float], None]
 ) -> None:
-    recorder = Recorder(tmp_path / "out.mp4", manager, RATE)
+    recorder = opened(tmp_path / "out.mp4", manager, RATE)
     for step in range(50):
         clock(step / 10)
         recorder.put_picture(picture(0, FrameKind.SAFE if step < 30 else FrameKind.BYPASS))
