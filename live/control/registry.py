@@ -10,7 +10,9 @@ from importlib import import_module
 
 from live.control.control import Control
 
-CONTROLS: Mapping[str, str] = {}
+CONTROLS: Mapping[str, str] = {
+    # "name": "live.control.module:Class",
+}
 """Name -> "module:class"; the module is imported when the show starts. All of them run in every show, with windows or
 without. The keys (keys.py) are no line: only the operator's window has a keyboard, and makes them."""
 

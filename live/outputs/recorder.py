@@ -39,7 +39,7 @@ class Recorder:
     def __init__(self, target: str | None) -> None:
         """`target`: the movie's path. Raises BadOutput."""
         if not target:
-            raise BadOutput("needs a file to write: recorder=OUT.mp4")
+            raise BadOutput("the recorder needs a file to write: recorder=OUT.mp4")
         self._path = Path(target)
         check_writable(self._path)
         if self._path.suffix.lower() != ".mp4":

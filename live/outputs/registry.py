@@ -18,7 +18,7 @@ OUTPUTS = {
 def output_class(name: str) -> type[Output]:
     """The class of the output `name`. Raises BadOutput when there is none."""
     if name not in OUTPUTS:
-        raise BadOutput(f"there is no such output; expected one of {', '.join(OUTPUTS)}")
+        raise BadOutput(f"there is no output {name!r}: expected one of {', '.join(OUTPUTS)}")
     module, _, class_name = OUTPUTS[name].partition(":")
     found: type[Output] = getattr(import_module(module), class_name)
     return found

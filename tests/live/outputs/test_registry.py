@@ -32,7 +32,7 @@ def test_an_output_is_made_by_its_name_and_opens_nothing(tmp_path: Path) -> None
 def test_an_unknown_name_is_refused_in_one_line_with_those_there_are() -> None:
     with pytest.raises(BadOutput) as refused:
         make_output("hologram=x")
-    assert str(refused.value) == f"there is no such output; expected one of {', '.join(OUTPUTS)}"
+    assert str(refused.value) == f"there is no output 'hologram': expected one of {', '.join(OUTPUTS)}"
 
 
 @pytest.mark.parametrize(
