@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class BadOutput(Exception):
-    """An output cannot be opened as asked for; the message is one line that follows what was asked for."""
+    """An output cannot do what it was asked for; the message is one line that follows what was asked for."""
 
 
 @runtime_checkable

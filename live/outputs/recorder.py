@@ -34,7 +34,7 @@ MAX_EARLY_CHUNKS = 100
 
 
 class Recorder:
-    """Records from `open` until `close`. What the disk refuses becomes a note, and the show goes on."""
+    """Records from `open` until `close`. What the disk refuses is raised once, in one line."""
 
     def __init__(self, target: str | None) -> None:
         """`target`: the movie's path. Raises BadOutput."""
@@ -57,10 +57,11 @@ class Recorder:
         sound = None if sample_rate is None else SoundTrackSpec(sample_rate)
         self._note = note
         self._movie_size = movie_size
-        self._start_writer = partial(MovieWriter, self._path, None, sound=sound, on_error=note)
+        self._start_writer = partial(MovieWriter, self._path, None, sound=sound)
 
     def put_picture(self, picture: SharedPicture) -> None:
         at = now()
+        self._raise_error()
         if self._writer is None and not self._failed and picture.kind is not FrameKind.SAFE:
             self._start(picture, at)
         elif self._writer is not None:
@@ -81,8 +82,7 @@ class Recorder:
             writer = self._start_writer(self._movie_size(width, height))
         except OSError as error:
             self._failed = True
-            self._note(f"nothing is recorded: {self._path}: {error}")
-            return
+            raise BadOutput(f"nothing is recorded: {self._path}: {error}") from error
         writer.write(picture.picture, at)
         with self._start_lock:
             self._writer = writer
@@ -93,13 +93,21 @@ class Recorder:
     def close(self) -> None:
         """Ends the file and notes what is missing from it."""
         if self._writer is None:
-            self._note("nothing was recorded: there was no picture of a look")
+            if not self._failed:
+                self._note("nothing was recorded: there was no picture of a look")
             return
         self._writer.close()
         if self._writer.dropped:
             self._note(f"{self._writer.dropped} pictures were not recorded: the encoder was too slow")
         if (lost_s := self._writer.dropped_sound_s) > 0:
             self._note(f"{lost_s:.1f} s of sound were not recorded: the encoder was too slow")
+        self._raise_error()
+
+    def _raise_error(self) -> None:
+        """Raises what the encoder's thread has met, once: the recording has ended there."""
+        if self._writer is not None and self._writer.error and not self._failed:
+            self._failed = True
+            raise BadOutput(self._writer.error)
 
 
 def _write_chunk(writer: MovieWriter, chunk: AudioChunk) -> None:

@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from live.outputs.output import Output
-from live.process.error_text import typed_error_text
+from live.outputs.output import BadOutput, Output
+from live.process.error_text import error_text, typed_error_text
 
 if TYPE_CHECKING:
     from live.manage.stage_manager import StageManager
@@ -57,7 +57,8 @@ class RunningOutput:
             call()
         except Exception as error:
             self._failed = True
-            self._manager.add_fault(f"output {self._name}", typed_error_text(error))
+            text = error_text(error) if isinstance(error, BadOutput) else typed_error_text(error)
+            self._manager.add_fault(f"output {self._name}", text)
             return False
         return True
 

@@ -13,6 +13,7 @@ import pytest
 
 from live.manage.stage_manager import StageManager
 from live.outputs.recorder import Recorder
+from live.outputs.running_output import RunningOutput
 from live.process.engine_link import EngineLink
 from live.process.frames import Samples, now
 from live.process.messages import AudioChunk, Finished, Heartbeat, Stop
@@ -148,6 +149,34 @@ def test_it_begins_with_the_first_picture_of_a_look(
     recorder.close()
     assert seen_in(tmp_path / "out.mp4")[-1] == pytest.approx(1.9, abs=1e-3)
     assert len(heard_in(tmp_path / "out.mp4")) / RATE == pytest.approx(2.0, abs=0.05)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full")
+def test_a_full_disk_is_one_fault_and_the_show_goes_on(manager: StageManager, tmp_path: Path) -> None:
+    (tmp_path / "out.mp4").symlink_to("/dev/full")
+    running = RunningOutput("recorder", Recorder(str(tmp_path / "out.mp4")), manager)
+    running.open(None)
+    for _ in range(3):
+        manager.audience._publish(picture(100), made_here=False)
+    running.close()
+    (fault,) = manager.state.faults
+    assert fault.where == "output recorder"
+    assert fault.what.startswith(("recording to", "nothing is recorded"))
+    assert "No space left" in fault.what
+    assert [note.text for note in manager.state.notes] == [f"output recorder: {fault.what}"]
+
+
+def test_a_movie_that_cannot_be_begun_is_one_fault(manager: StageManager, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    running = RunningOutput("recorder", Recorder(str(tmp_path / "folder" / "out.mp4")), manager)
+    running.open(None)
+    (tmp_path / "folder").rmdir()
+    for _ in range(3):
+        manager.audience._publish(picture(100), made_here=False)
+    running.close()
+    (fault,) = manager.state.faults
+    assert fault.what.startswith(f"nothing is recorded: {tmp_path}/folder/out.mp4: ")
+    assert len(manager.state.notes) == 1
 
 
 def engine_that_plays(link: EngineLink, settings: Any, *_: Any) -> None:
