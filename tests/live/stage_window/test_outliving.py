@@ -8,7 +8,10 @@ own pixels is seen.
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +20,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.live.stage_window.operator_rig import OperatorRun, runs, until
+from tests.live.stage_window.operator_rig import ROOT, OperatorRun, runs, until
 from tests.machine import Machine
 
 SAFE_WITHIN_S = 1.5
@@ -115,6 +118,36 @@ def test_35_s_after_a_kill_nothing_is_left(start: Start) -> None:
     with Machine() as machine:
         leaves_nothing(run, 30.0)
     assert time.monotonic() - killed < 35.0 + 3 * machine.worst_s()
+
+
+@pytest.mark.slow
+def test_guise_live_itself_leaves_nothing(tmp_path: Path) -> None:
+    """The demo show with both windows, killed."""
+    with tempfile.TemporaryDirectory(prefix="guise-") as short:
+        runtime, temporary = Path(short, "run"), Path(short, "t")
+        temporary.mkdir()
+        environment = dict(os.environ, PYTHONPATH=str(ROOT), TMPDIR=str(temporary), GUISE_RUNTIME_DIR=str(runtime))
+        environment["HOME"] = str(tmp_path)
+        live = subprocess.Popen(
+            [sys.executable, "-m", "guise", "live", "--mic", "none", "--speaker", "none"], env=environment
+        )
+        try:
+            ours = psutil.Process(live.pid)
+            assert until(lambda: len(ours.children(recursive=True)) == 5), "tracker, fork server, engines, stage window"
+            memory = {Path(mapped.path) for mapped in ours.memory_maps() if "/psm_" in mapped.path}
+            assert len(memory) == 2
+            family = ours.children(recursive=True)
+        finally:
+            live.kill()
+            live.wait()
+        killed = time.monotonic()
+        with Machine() as machine:
+            assert until(lambda: list(runtime.glob("*.sock"))), "the window waits to be taken over"
+            assert until(lambda: not any(map(runs, family)))
+        assert time.monotonic() - killed < 35.0 + 3 * machine.worst_s()
+        assert not any(path.exists() for path in memory)
+        assert not list(runtime.glob("*"))
+        assert not list(temporary.glob("pymp-*"))
 
 
 def test_the_next_operator_takes_the_window_over_in_place(start: Start) -> None:
