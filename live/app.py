@@ -36,6 +36,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from live.demo import stand_in_performer
+from live.manage.health import Health
 from live.manage.status_line import StatusLine, summary
 from live.operator.display import XCB_PACKAGES, missing_library, no_display
 from live.outputs.registry import open_output
@@ -293,7 +294,9 @@ def _wait_for_picture_engine(manager: StageManager) -> None:
     changed = threading.Event()
     unsubscribe = manager.subscribe(changed.set)
     waited_s = 0.0
-    while manager.failure is None and manager.state.picture.health == "starting" and waited_s < _MAX_WINDOWS_WAIT_S:
+    while manager.failure is None and waited_s < _MAX_WINDOWS_WAIT_S:
+        if manager.state.picture.health is not Health.STARTING:
+            break
         changed.wait(0.05)
         changed.clear()
         waited_s += 0.05

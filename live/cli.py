@@ -133,7 +133,7 @@ def _render(
         playable = f"; {out} is playable up to here" if PERFORMING in passes else ""
         typer.echo(f"guise: stopped{playable}", err=True)
         raise typer.Exit(130) from None
-    typer.echo(f"{out}: {part.get('video', {}).get('frames_captured', 0)} frames")
+    typer.echo(f"{out}: {part['video']['frames_captured']} frames")
 
 
 def _fail(message: str) -> NoReturn:

@@ -86,10 +86,20 @@ _.recall
 # Called by hand: it makes models/families/recogniser.safetensors of a training run.
 _.ship
 
-# Tests look whether a graph was replayed and how often the driver lost sound: a machine without a GPU or a sound card
-# cannot show it otherwise.
-_.driver_xruns
+# Tests look whether a graph was replayed: a machine without a GPU cannot show it otherwise.
 _.uses_graph
+
+# sounddevice's and rtmixer's: typed here, read by key or passed by name.
+_.blocksize
+_.default_input_device
+_.default_output_device
+_.default_samplerate
+_.elementsize
+_.hostapi
+_.max_input_channels
+_.max_output_channels
+_.ringbuffer
+_.samplerate
 
 # Lightning's and torch's callbacks pass arguments by name.
 _.worker

@@ -25,7 +25,8 @@ from live.manage.stage_manager import StageManager
 from live.picture.settings import PictureSettings
 from live.process.fork_server import start_forkserver, stop_forkserver
 from live.process.frames import now
-from live.process.shared_frames import FrameKind, SharedPicture
+from live.process.shared_frames import SharedPicture
+from live.process.stage_picture import FrameKind
 from live.show.show_file import Cue, Show
 from live.sound.settings import SoundSettings
 

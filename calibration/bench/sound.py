@@ -200,8 +200,10 @@ def _changes(sound: Mono) -> dict[str, Any]:
         if at > RATE and changed < CHANGES and not mixer.fading and chance.random() < 0.3:
             changed += 1
             fade_s = float(chance.choice([0.0, 0.0, 0.05, 0.2]))
-            mixer.change(voices[changed % len(voices)], fade_s, partial(came.append, at))
-        played.append(mixer.process(sound[at : at + BLOCK]))
+            mixer.change(voices[changed % len(voices)], fade_s, at)
+        mixed = mixer.process(sound[at : at + BLOCK])
+        played.append(mixed.samples)
+        came += mixed.arrived
     output = np.concatenate(played)
     if changed < CHANGES:
         raise NotMeasured(f"only {changed} changes of voice came in {len(sound) / RATE:.0f} s")

@@ -11,10 +11,11 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from live.manage.report import Report
 from live.process.frames import now
 from live.process.percentiles import Durations
-from live.process.shared_frames import FrameKind, SharedFrames, SharedPicture
+from live.process.report import PresentedReport
+from live.process.shared_frames import SharedFrames, SharedPicture
+from live.process.stage_picture import FrameKind
 from live.show.safe_picture import BLACK_SIZE, STALE_S, black_picture, read_safe_picture
 from models.features.types import Picture
 
@@ -104,7 +105,7 @@ class Audience:
             ms = (self._drawn if self._drawn.count else self._latency).recent()["p50"]
         return None if ms is None else ms / 1e3
 
-    def metrics(self) -> Report:
+    def metrics(self) -> PresentedReport:
         """Keys of the report's "video" part. presented_latency: capture to drawn by a window, else to passed on."""
         with self._metrics_lock:
             times = self._drawn if self._drawn.count else self._latency
@@ -155,4 +156,4 @@ class Audience:
             if self._safe is None:
                 self._safe = black_picture(self._size)
         at = now()
-        return SharedPicture(self._safe, 0, 0, at, at, FrameKind.SAFE, None)
+        return SharedPicture(self._safe, FrameKind.SAFE, at, at, 0)

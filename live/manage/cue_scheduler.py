@@ -12,16 +12,22 @@ from __future__ import annotations
 from live.manage.debounce import Debouncer
 from live.manage.engine_supervisor import EngineSupervisor
 from live.manage.event_log import ShowLog
+from live.manage.model_status import ModelProgress
+from live.process.engine_kind import EngineKind
 from live.process.frames import now
 from live.process.messages import Go, SetParameter
-from live.show.parameter_names import STRIP_PARAMETERS
+from live.process.metrics import PictureMetrics, SoundMetrics
+from live.show.parameter_table import STRIP_PARAMETERS
 from live.show.running_order import RunningOrder, WaitingCue
 from live.show.show_file import Cue
 
+AnySupervisor = EngineSupervisor[PictureMetrics] | EngineSupervisor[SoundMetrics]
+_UNANSWERED = (ModelProgress.UNLOADED, ModelProgress.LOADING)
 
-def model_of(cue: Cue, engine: EngineSupervisor) -> str:
+
+def model_of(cue: Cue, engine: EngineKind) -> str:
     """The model that this engine performs in this cue."""
-    return str(cue.look if engine.kind == "look" else cue.voice)
+    return str(cue.look if engine is EngineKind.PICTURE else cue.voice)
 
 
 class CueScheduler:
@@ -30,8 +36,8 @@ class CueScheduler:
     def __init__(
         self,
         order: RunningOrder,
-        picture: EngineSupervisor,
-        sound: EngineSupervisor,
+        picture: EngineSupervisor[PictureMetrics],
+        sound: EngineSupervisor[SoundMetrics],
         log: ShowLog,
         debouncer: Debouncer,
     ) -> None:
@@ -52,7 +58,7 @@ class CueScheduler:
     def clear_refusal(self, index: int) -> None:
         """Have the refused models of this cue loaded again: their files may be good by now."""
         for engine in self._engines:
-            engine.clear_refusal(model_of(self._order.cue(index), engine))
+            engine.clear_refusal(model_of(self._order.cue(index), engine.kind))
 
     def advance(self) -> None:
         """Do everything that is possible now: load models, fire the waiting cue, have engines catch up."""
@@ -66,12 +72,14 @@ class CueScheduler:
     def set_parameter(self, name: str, value: float) -> None:
         """Set a parameter of either engine. It lasts until the next cue; those of the channel strip last."""
         self._parameters[name] = value
-        self._engine_of(name).send(SetParameter(name, value))
+        for engine in self._engines:
+            if EngineKind.of_parameter(name) is engine.kind:
+                engine.send(SetParameter(name, value))
 
-    def resend_parameters(self, engine: EngineSupervisor) -> None:
+    def resend_parameters(self, engine: AnySupervisor) -> None:
         """Send the parameters to an engine that was restarted since they were set."""
         for name, value in self._parameters.items():
-            if self._engine_of(name) is engine:
+            if EngineKind.of_parameter(name) is engine.kind:
                 engine.send(SetParameter(name, value))
 
     def _load(self) -> None:
@@ -79,15 +87,15 @@ class CueScheduler:
         for engine in self._engines:
             urgent = [] if engine.target is None else [engine.target.model]
             if self._order.waiting is not None:
-                urgent.append(model_of(self._order.cue(self._order.waiting.index), engine))
-            following = [model_of(cue, engine) for cue in self._order.from_standby()]
+                urgent.append(model_of(self._order.cue(self._order.waiting.index), engine.kind))
+            following = [model_of(cue, engine.kind) for cue in self._order.from_standby()]
             keep = {*urgent, *following[:1]}
             for model in urgent:
                 engine.ensure_loaded(model, keep)
             if not engine.was_on_stage or engine.busy:
                 continue  # nothing may delay the first picture or what is needed now
             for at, model in enumerate(following):
-                if engine.status(model).status == "unloaded" and (at == 0 or engine.has_room_for(model)):
+                if engine.status(model).progress is ModelProgress.UNLOADED and (at == 0 or engine.has_room_for(model)):
                     engine.ensure_loaded(model, keep)
                     break
 
@@ -95,22 +103,22 @@ class CueScheduler:
         """Fire the waiting cue, or skip it when all its models are refused. False while an answer is missing."""
         cue = self._order.cue(waiting.index)
         up = [engine for engine in self._engines if engine.up]
-        answers = {engine.name: engine.status(model_of(cue, engine)) for engine in up}
-        if not up or any(answer.status in ("unloaded", "loading") for answer in answers.values()):
+        answers = {engine.kind: engine.status(model_of(cue, engine.kind)) for engine in up}
+        if not up or any(answer.progress in _UNANSWERED for answer in answers.values()):
             return False
         self._order.waiting = None
         for engine in up:
-            answer = answers[engine.name]
-            if answer.status == "refused":
-                refusal = f"the {engine.kind} is refused, the old one plays on: {answer.why}"
+            answer = answers[engine.kind]
+            if answer.progress is ModelProgress.REFUSED:
+                refusal = f"the {engine.kind.model_kind} is refused, the old one plays on: {answer.why}"
                 self._log.add_note(f'cue "{cue.name}": {refusal}')
-        if all(answer.status == "refused" for answer in answers.values()):
+        if all(answer.progress is ModelProgress.REFUSED for answer in answers.values()):
             self._order.skip(waiting)
             return True
         for engine in self._engines:
-            if engine not in up or answers[engine.name].status == "ready":
+            if engine not in up or answers[engine.kind].progress is ModelProgress.READY:
                 engine.target = Go(
-                    waiting.index, model_of(cue, engine), cue.transition_s, self._parameters_of(engine, cue)
+                    waiting.index, model_of(cue, engine.kind), cue.transition_s, self._parameters_of(engine, cue)
                 )
         self._parameters = {name: value for name, value in self._parameters.items() if name in STRIP_PARAMETERS}
         self._record_fired(waiting, cue)
@@ -123,8 +131,5 @@ class CueScheduler:
         if waiting.automatic:
             self._debouncer.record("go")  # a press that comes now was meant for the cue that has just been fired
 
-    def _parameters_of(self, engine: EngineSupervisor, cue: Cue) -> dict[str, float]:
-        return {name: value for name, value in cue.set.items() if self._engine_of(name) is engine}
-
-    def _engine_of(self, parameter: str) -> EngineSupervisor:
-        return self._sound if parameter.startswith("sound/") else self._picture
+    def _parameters_of(self, engine: AnySupervisor, cue: Cue) -> dict[str, float]:
+        return {name: value for name, value in cue.set.items() if EngineKind.of_parameter(name) is engine.kind}

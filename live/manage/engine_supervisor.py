@@ -10,12 +10,17 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Generic, TypeVar
 
+from live.manage.health import Health
+from live.manage.model_status import ModelProgress, ModelStatus
+from live.process.engine_kind import EngineKind
 from live.process.engine_process import EngineProcess
 from live.process.fork_server import ForkServerKilled
 from live.process.frames import now
 from live.process.messages import Command, Event, Fault, Finished, Forget, Go, Heartbeat, Prepare, Ready, Refused
+from live.process.metrics import PictureMetrics, SoundMetrics
+from live.process.report import EngineReport
 
 SILENT_S = 1.0
 """An engine without a heartbeat for this long is taken to hang."""
@@ -25,15 +30,7 @@ SHORT_LIFE_S = 5.0
 """An engine that lives shorter than this is restarted after longer and longer pauses."""
 LONGEST_PAUSE_S = 5.0
 
-Status = Literal["unloaded", "loading", "ready", "refused"]
-
-
-@dataclass(frozen=True)
-class ModelStatus:
-    """How far a model is, and why it was refused."""
-
-    status: Status = "unloaded"
-    why: str = ""
+MetricsT = TypeVar("MetricsT", PictureMetrics, SoundMetrics)
 
 
 @dataclass
@@ -46,27 +43,26 @@ class EngineFault:
     recovered_after_s: float | None = None
 
 
-class EngineSupervisor:
+class EngineSupervisor(Generic[MetricsT]):
     """`diagnose` says whether the engine must be restarted, `should_restart` when; `start` does it."""
 
     def __init__(
         self,
-        name: str,
-        kind: Literal["look", "voice"],
+        kind: EngineKind,
+        metrics: MetricsT,
         make: Callable[[], EngineProcess],
         budget_bytes: int,
         size_of: Callable[[str], int],
     ) -> None:
         """
         Args:
-            name: "picture" or "sound".
-            kind: which model of a cue it performs.
+            kind: which engine.
+            metrics: those of nothing measured.
             make: returns a new process, not started.
             budget_bytes: for all its loaded models.
             size_of: the bytes that a model takes when it is loaded.
         """
-        self.name = name
-        self.kind: Literal["look", "voice"] = kind
+        self.kind = kind
         self._make = make
         self._budget_bytes = budget_bytes
         self._size_of = size_of
@@ -75,8 +71,9 @@ class EngineSupervisor:
         self.finished = False
         """It ended for a reason that a restart would not change: it is not restarted."""
         self.restarts = 0
-        self.metrics: dict[str, Any] = {}
-        self.report: dict[str, Any] | None = None
+        self.metrics: MetricsT = metrics
+        """Those of the newest heartbeat."""
+        self.report: EngineReport | None = None
         self.models: OrderedDict[str, ModelStatus] = OrderedDict()
         self.target: Go | None = None
         self.performing: Go | None = None
@@ -145,13 +142,17 @@ class EngineSupervisor:
         return None
 
     @property
-    def health(self) -> str:
-        """ "starting", "performing", "restarting" or "ended"."""
+    def name(self) -> str:
+        """ "picture" or "sound"."""
+        return self.kind.value
+
+    @property
+    def health(self) -> Health:
         if self.finished:
-            return "ended"
+            return Health.ENDED
         if not self.up:
-            return "restarting" if self.restarts or self.fault else "starting"
-        return "starting" if self.process.last_heartbeat is None else "performing"
+            return Health.RESTARTING if self.restarts or self.fault else Health.STARTING
+        return Health.STARTING if self.process.last_heartbeat is None else Health.PERFORMING
 
     @property
     def heartbeat_age_s(self) -> float | None:
@@ -167,12 +168,12 @@ class EngineSupervisor:
         """The new events, after models, metrics and the report are updated from them."""
         events = self.process.events()
         for event in events:
-            if isinstance(event, Heartbeat):
+            if isinstance(event, Heartbeat) and isinstance(event.metrics, type(self.metrics)):
                 self.metrics = event.metrics
             elif isinstance(event, Ready):
-                self._set_status(event.model, ModelStatus("ready"))
+                self._set_status(event.model, ModelStatus(ModelProgress.READY))
             elif isinstance(event, Refused):
-                self._set_status(event.model, ModelStatus("refused", event.why))
+                self._set_status(event.model, ModelStatus(ModelProgress.REFUSED, event.why))
             elif isinstance(event, Finished):
                 self.report = event.report
             elif isinstance(event, Fault) and event.where == "engine":
@@ -191,18 +192,18 @@ class EngineSupervisor:
     @property
     def busy(self) -> bool:
         """A model is being loaded."""
-        return any(status.status == "loading" for status in self.models.values())
+        return any(status.progress is ModelProgress.LOADING for status in self.models.values())
 
     def ensure_loaded(self, model: str, keep: set[str]) -> None:
         """Have a model loaded unless it is. To make room the least recently used are unloaded, but none of `keep`."""
-        if not self.up or self.status(model).status != "unloaded":
+        if not self.up or self.status(model).progress is not ModelProgress.UNLOADED:
             return
         for other in list(self.models):
             if self._loaded_bytes() + self._size_of(model) <= self._budget_bytes:
                 break
-            if other not in keep and self.models[other].status == "ready":
+            if other not in keep and self.models[other].progress is ModelProgress.READY:
                 self.forget(other)
-        self.models[model] = ModelStatus("loading")
+        self.models[model] = ModelStatus(ModelProgress.LOADING)
         self.send(Prepare(model))
 
     def has_room_for(self, model: str) -> bool:
@@ -210,9 +211,8 @@ class EngineSupervisor:
         return self._loaded_bytes() + self._size_of(model) <= self._budget_bytes
 
     def _loaded_bytes(self) -> int:
-        return sum(
-            self._size_of(model) for model, status in self.models.items() if status.status in ("ready", "loading")
-        )
+        taking = (ModelProgress.READY, ModelProgress.LOADING)
+        return sum(self._size_of(model) for model, status in self.models.items() if status.progress in taking)
 
     def forget(self, model: str) -> None:
         """Have a model unloaded."""
@@ -221,7 +221,7 @@ class EngineSupervisor:
 
     def clear_refusal(self, model: str) -> None:
         """Let a refused model be loaded again: its file may be good by now."""
-        if self.status(model).status == "refused":
+        if self.status(model).progress is ModelProgress.REFUSED:
             del self.models[model]
 
     def catch_up(self) -> None:
@@ -229,7 +229,7 @@ class EngineSupervisor:
         target = self.target
         if not self.up or target is None or target is self.performing:
             return
-        if self.status(target.model).status != "ready":
+        if self.status(target.model).progress is not ModelProgress.READY:
             return
         self.models.move_to_end(target.model)
         self.send(target)

@@ -6,12 +6,14 @@ memory than a day.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from live.manage.engine_supervisor import EngineFault, EngineSupervisor
-from live.manage.report import Report, build_report
+from live.manage.report import build_report
 from live.manage.sync import SyncState
 from live.process.frames import now
+from live.process.metrics import PictureMetrics, SoundMetrics
+from live.process.report import PresentedReport, Report
 
 _MAX_NOTES = 100
 _MAX_FAULTS = 1000
@@ -102,7 +104,13 @@ class ShowLog:
     def notes(self) -> tuple[NoteState, ...]:
         return tuple(NoteState(at - self._started_at, text) for at, text in self._notes)
 
-    def report(self, picture: EngineSupervisor, sound: EngineSupervisor, presented: Report, sync: SyncState) -> Report:
+    def report(
+        self,
+        picture: EngineSupervisor[PictureMetrics],
+        sound: EngineSupervisor[SoundMetrics],
+        presented: PresentedReport,
+        sync: SyncState,
+    ) -> Report:
         """The report of the performance. presented: the audience's metrics."""
         warnings = [text for _, text in self._notes]
         for engine in (picture, sound):
@@ -131,7 +139,11 @@ class ShowLog:
             ],
             warnings=warnings,
             presented=presented,
-            sync=asdict(sync),
+            sync={
+                "skew": sync.skew_ms,
+                "picture_delay": sync.picture_delay_ms,
+                "sound_delay": sync.sound_delay_ms,
+            },
         )
 
 

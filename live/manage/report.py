@@ -1,4 +1,4 @@
-"""The report of a performance: one JSON object. Times in ms; null where nothing was measured.
+"""Merges the parts of a performance's report and writes it.
 
 May be called from any thread and process. The picture engine and the sound engine each send their part when they end;
 the StageManager adds switches, faults and notes, the Audience what was presented.
@@ -8,28 +8,36 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-Report = dict[str, Any]
-
-
-def _empty_spread() -> Report:
-    return {"p50": None, "p95": None, "p99": None, "max": None}
+from live.process.metrics import no_percentiles
+from live.process.report import (
+    REPORT_VERSION,
+    AudioReport,
+    EngineReport,
+    FaultReport,
+    PresentedReport,
+    Report,
+    SwitchReport,
+    SyncReport,
+    VideoReport,
+)
 
 
 def empty_report() -> Report:
     """A report with every key and no measurement."""
     return {
+        "version": REPORT_VERSION,
         "video": {
             "frames_captured": None,
             "frames_presented": None,
             "frames_dropped": None,
             "fps": None,
             "provider": None,
-            "latency": _empty_spread(),
+            "latency": no_percentiles(),
             "stages": {},
             "longest_gap": None,
             "face_lost_frames": None,
@@ -41,7 +49,7 @@ def empty_report() -> Report:
             "rtf": None,
             "xruns": None,
             "deadline_misses": None,
-            "compute": _empty_spread(),
+            "compute": no_percentiles(),
         },
         "switches": [],
         "sync": {"skew": None, "picture_delay": None, "sound_delay": None},
@@ -51,41 +59,53 @@ def empty_report() -> Report:
 
 
 def build_report(
-    picture: Report | None = None,
-    sound: Report | None = None,
+    picture: EngineReport | None = None,
+    sound: EngineReport | None = None,
     *,
-    switches: list[Report] | None = None,
-    faults: list[Report] | None = None,
+    switches: list[SwitchReport] | None = None,
+    faults: list[FaultReport] | None = None,
     warnings: list[str] | None = None,
-    presented: Report | None = None,
-    sync: Report | None = None,
+    presented: PresentedReport | None = None,
+    sync: SyncReport | None = None,
 ) -> Report:
     """Merge the parts of a report.
 
     Args:
-        picture, sound: sent by the engines with Finished: {"video": ...}, {"audio": ...}, and optionally "switches",
-            "faults" and "warnings".
+        picture, sound: sent by the engines with Finished.
         switches, faults: as in the report; None (render) takes the engines' own.
         warnings: added to the engines' own.
         presented: the Audience's metrics.
         sync: as in the report.
     """
     report = empty_report()
-    for part in (picture or {}, sound or {}):
-        for name in ("video", "audio"):
-            report[name].update({key: value for key, value in (part.get(name) or {}).items() if value is not None})
-        for name in ("switches", "faults", "warnings"):
-            report[name].extend(part.get(name) or [])
-    if switches is not None:
-        report["switches"] = switches
-    if faults is not None:
-        report["faults"] = faults
-    report["warnings"] = list(dict.fromkeys([*report["warnings"], *(warnings or [])]))
+    parts = [part for part in (picture, sound) if part is not None]
+    for part in parts:
+        report["video"] = _merged_video(report["video"], part.get("video"))
+        report["audio"] = _merged_audio(report["audio"], part.get("audio"))
+    own_switches = [switch for part in parts for switch in part.get("switches", [])]
+    own_faults = [fault for part in parts for fault in part.get("faults", [])]
+    own_warnings = [warning for part in parts for warning in part.get("warnings", [])]
+    report["switches"] = own_switches if switches is None else switches
+    report["faults"] = own_faults if faults is None else faults
+    report["warnings"] = list(dict.fromkeys([*own_warnings, *(warnings or [])]))
     if sync is not None:
         report["sync"] = sync
-    if presented:
-        report["video"].update(presented)
+    if presented is not None:
+        report["video"] = {**report["video"], **presented}
     return report
+
+
+def _merged_video(known: VideoReport, part: VideoReport | None) -> VideoReport:
+    return known if part is None else {**known, **_measured(part)}  # type: ignore[typeddict-item]
+
+
+def _merged_audio(known: AudioReport, part: AudioReport | None) -> AudioReport:
+    return known if part is None else {**known, **_measured(part)}  # type: ignore[typeddict-item]
+
+
+def _measured(part: Mapping[str, object]) -> dict[str, object]:
+    """What is not None."""
+    return {key: value for key, value in part.items() if value is not None}
 
 
 def write_report(path: Path, report: Report) -> None:
@@ -99,6 +119,6 @@ def write_report(path: Path, report: Report) -> None:
         beside.unlink(missing_ok=True)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Numbers of numpy and paths as values that json writes."""
     return value.item() if isinstance(value, np.generic) else str(value)

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Generic
 
 from live.manage.cue_scheduler import model_of
-from live.manage.engine_supervisor import EngineSupervisor, ModelStatus, Status
+from live.manage.engine_supervisor import EngineSupervisor, MetricsT
 from live.manage.event_log import FaultState, NoteState, ShowLog
+from live.manage.health import Health
+from live.manage.model_status import ModelProgress, ModelStatus
 from live.manage.sync import SyncState
+from live.process.engine_kind import EngineKind
+from live.process.metrics import PictureMetrics, SoundMetrics
 from live.show.running_order import RunningOrder
 from live.show.show_file import Cue
 
@@ -27,19 +31,19 @@ class CueState:
     voice: str | Path
     transition_s: float
     follow_s: float | None
-    status: Status
+    status: ModelProgress
     why: str
 
 
 @dataclass(frozen=True)
-class EngineState:
-    """health: "starting", "performing", "restarting", "ended"."""
+class EngineState(Generic[MetricsT]):
+    """One engine, as screens show it."""
 
-    name: str
-    health: str
+    kind: EngineKind
+    health: Health
     heartbeat_age_s: float | None
     restarts: int
-    metrics: dict[str, Any]
+    metrics: MetricsT
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,8 @@ class StageState:
     standby: int | None
     waiting: int | None
     panic: bool
-    picture: EngineState
-    sound: EngineState
+    picture: EngineState[PictureMetrics]
+    sound: EngineState[SoundMetrics]
     faults: tuple[FaultState, ...]
     notes: tuple[NoteState, ...]
     failure: str | None
@@ -67,8 +71,8 @@ class StageState:
 def snapshot(
     order: RunningOrder,
     log: ShowLog,
-    picture: EngineSupervisor,
-    sound: EngineSupervisor,
+    picture: EngineSupervisor[PictureMetrics],
+    sound: EngineSupervisor[SoundMetrics],
     *,
     panic: bool,
     failure: str | None,
@@ -80,7 +84,7 @@ def snapshot(
         show_name=show.name,
         show_path=show.path,
         safe_picture=show.safe_picture,
-        cues=tuple(_cue_state(index, cue, (picture, sound)) for index, cue in enumerate(show.cues)),
+        cues=tuple(_cue_state(index, cue, picture, sound) for index, cue in enumerate(show.cues)),
         on_stage=order.on_stage,
         standby=order.standby,
         waiting=None if order.waiting is None else order.waiting.index,
@@ -95,19 +99,22 @@ def snapshot(
     )
 
 
-def _cue_state(index: int, cue: Cue, engines: tuple[EngineSupervisor, ...]) -> CueState:
-    status = _worst_status([engine.status(model_of(cue, engine)) for engine in engines])
-    return CueState(index, cue.name, cue.look, cue.voice, cue.transition_s, cue.follow_s, status.status, status.why)
+def _cue_state(
+    index: int, cue: Cue, picture: EngineSupervisor[PictureMetrics], sound: EngineSupervisor[SoundMetrics]
+) -> CueState:
+    models = [engine.status(model_of(cue, engine.kind)) for engine in (picture, sound)]
+    worst = _least_ready(models)
+    return CueState(index, cue.name, cue.look, cue.voice, cue.transition_s, cue.follow_s, worst.progress, worst.why)
 
 
-def _worst_status(models: list[ModelStatus]) -> ModelStatus:
+def _least_ready(models: list[ModelStatus]) -> ModelStatus:
     """The status of the least ready of a cue's models."""
-    for status in ("refused", "loading", "unloaded"):
+    for progress in (ModelProgress.REFUSED, ModelProgress.LOADING, ModelProgress.UNLOADED):
         for model in models:
-            if model.status == status:
+            if model.progress is progress:
                 return model
-    return ModelStatus("ready")
+    return ModelStatus(ModelProgress.READY)
 
 
-def _engine_state(engine: EngineSupervisor) -> EngineState:
-    return EngineState(engine.name, engine.health, engine.heartbeat_age_s, engine.restarts, engine.metrics)
+def _engine_state(engine: EngineSupervisor[MetricsT]) -> EngineState[MetricsT]:
+    return EngineState(engine.kind, engine.health, engine.heartbeat_age_s, engine.restarts, engine.metrics)

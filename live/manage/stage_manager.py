@@ -5,8 +5,9 @@ or a file, but for `start`, `stop` and `reload_show`. One thread of its own hand
 and fires the cues that follow automatically. Subscribers are called in that thread.
 
 Its parts are in files of their own, all under its one lock: RunningOrder (which cue is where), CueScheduler (brings a
-cue onto the stage), ShowLog (what happened), Debouncer (which presses count as one), Sync (how long picture and sound
-wait for each other), snapshot (the state for screens), and an EngineSupervisor for each engine.
+cue onto the stage), EngineEvents (what the engines send), ShowLog (what happened), Debouncer (which presses count as
+one), SyncControl (how long picture and sound wait for each other), ShowReader (reads a show again), snapshot (the state
+for screens), and an EngineSupervisor for each engine.
 """
 
 from __future__ import annotations
@@ -14,37 +15,28 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from live.manage.audience import Audience
-from live.manage.cue_scheduler import CueScheduler
+from live.manage.cue_scheduler import AnySupervisor, CueScheduler
 from live.manage.debounce import PANIC_DEBOUNCE_S, Debouncer
+from live.manage.engine_events import EngineEvents
 from live.manage.engine_supervisor import EngineFault, EngineSupervisor, loaded_size
 from live.manage.event_log import ShowLog
-from live.manage.report import Report
+from live.manage.show_reader import ShowReader
 from live.manage.snapshot import StageState, snapshot
-from live.manage.sync import Sync, SyncTargets
+from live.manage.sync import Sync
+from live.manage.sync_control import SyncControl
+from live.process.engine_kind import EngineKind
 from live.process.engine_process import EngineProcess
 from live.process.fork_server import kill_forkserver
 from live.process.frames import now
-from live.process.messages import (
-    AudioChunk,
-    Event,
-    Fault,
-    Finished,
-    Heartbeat,
-    Lock,
-    Note,
-    OnStage,
-    Panic,
-    Recovered,
-    Reload,
-    SetParameter,
-    Stop,
-)
+from live.process.messages import AudioChunk, Lock, Panic, Reload, Stop
+from live.process.metrics import PictureMetrics, SoundMetrics
+from live.process.report import Report
 from live.process.shared_frames import SharedFrames
+from live.process.subscribers import Subscribers
 from live.show.running_order import RunningOrder
-from live.show.show_file import BadShow, Cue, Show, read_show
+from live.show.show_file import Cue, Show
 
 MEMORY_BUDGET_BYTES = 600_000_000
 STAGE_BYTES = 1920 * 1080 * 3
@@ -54,8 +46,6 @@ SOUND_ENGINE = "live.sound.engine:main"
 
 _TICK_S = 0.1
 _START_GRACE_S = 0.5
-_SHOW_READ_GRACE_S = 2.0
-"""How long `stop` waits for a show that is being read from a slow disk."""
 
 
 class StageManager:
@@ -64,8 +54,8 @@ class StageManager:
     def __init__(
         self,
         show: Show,
-        picture_settings: Any,
-        sound_settings: Any,
+        picture_settings: object,
+        sound_settings: object,
         *,
         first_cue: int = 0,
         memory_budget_bytes: int = MEMORY_BUDGET_BYTES,
@@ -91,31 +81,31 @@ class StageManager:
         self._order = RunningOrder(show, first_cue)
         self._log = ShowLog()
         self._debouncer = Debouncer()
-        self._sync = Sync(show.sync, sync_offset_s)
         self.stage_frames = SharedFrames.create(stage_bytes, readers=2)
         self.preview_frames = SharedFrames.create(preview_bytes)
         self.audience = Audience(self.stage_frames, show.safe_picture)
         handles = (self.stage_frames.handle, self.preview_frames.handle)
 
         def picture() -> EngineProcess:
-            return EngineProcess("picture", picture_engine, (picture_settings, *handles), self._wake.set)
+            return EngineProcess(EngineKind.PICTURE, picture_engine, (picture_settings, *handles), self._wake.set)
 
         def sound() -> EngineProcess:
-            return EngineProcess("sound", sound_engine, (sound_settings,), self._wake.set)
+            return EngineProcess(EngineKind.SOUND, sound_engine, (sound_settings,), self._wake.set)
 
-        self._picture = EngineSupervisor("picture", "look", picture, memory_budget_bytes, loaded_size)
-        self._sound = EngineSupervisor("sound", "voice", sound, memory_budget_bytes, loaded_size)
-        self._engines = (self._picture, self._sound)
+        self._picture = EngineSupervisor(
+            EngineKind.PICTURE, PictureMetrics(), picture, memory_budget_bytes, loaded_size
+        )
+        self._sound = EngineSupervisor(EngineKind.SOUND, SoundMetrics(), sound, memory_budget_bytes, loaded_size)
+        self._engines: tuple[AnySupervisor, ...] = (self._picture, self._sound)
+        self._sync = SyncControl(Sync(show.sync, sync_offset_s), self._picture, self._sound)
+        self._events = EngineEvents(self._log, self._sync, self.audience, self._advance)
+        self._show_reader = ShowReader(self._use_read_show, self.note)
         self._scheduler = CueScheduler(self._order, self._picture, self._sound, self._log, self._debouncer)
         self._panic = False
         self._panic_since = 0.0
         self._reload: Reload | None = None
-        self._failure: str | None = None
-        self._last_progress: dict[str, Any] = {}
-        self._subscribers: tuple[Callable[[], None], ...] = ()
-        self._audio_subscribers: tuple[Callable[[AudioChunk], None], ...] = ()
+        self._subscribers: Subscribers[[]] = Subscribers()
         self._changed = True
-        self._show_reader: threading.Thread | None = None
         self._thread = threading.Thread(target=self._run, name="stage-manager", daemon=True)
 
     # ---- start and stop
@@ -135,7 +125,7 @@ class StageManager:
         with self._lock:
             if self._stopping:
                 return
-            self._stopping = True
+            self._stopping = self._events.stopping = True
         self._wake.set()
         if self._thread.ident is not None:
             self._thread.join(_START_GRACE_S)
@@ -148,9 +138,8 @@ class StageManager:
         for engine in self._engines:
             if engine.process.pid is not None and not engine.process.stop(max(until - now(), 0.1)):
                 self._note(f"the {engine.name} engine did not end and was killed")
-            self._take_events(engine)
-        if self._show_reader is not None:
-            self._show_reader.join(_SHOW_READ_GRACE_S)
+            self._events.take(engine)
+        self._show_reader.join()
         self.audience.stop()
         for frames in (self.stage_frames, self.preview_frames):
             frames.close()
@@ -243,30 +232,12 @@ class StageManager:
     def reload_show(self, path: str | Path | None = None) -> str | None:
         """Reload the show, or read another one. None on success; else why not, and the old show goes on. Waits for the
         file."""
-        source = path or self._order.show.path
-        if source is None:
-            return self._note_and_return("this show has no file to read again")
-        try:
-            show = read_show(source)
-        except BadShow as error:
-            return self._note_and_return(f"the show was not reloaded: {error}")
-        with self._lock:
-            if self._stopping:
-                return "the show is over"
-            self._use_show(show)
-            self._note(f'the show "{show.name}" was reloaded')
-            self._advance()
-        return None
+        return self._show_reader.read(path or self._order.show.path)
 
     def begin_reload(self, path: str | Path | None = None) -> bool:
-        """Call `reload_show` in a thread, because a show may be on a slow network drive. A note tells the result. False
-        while a show is being read already."""
+        """`reload_show` in a thread. A note tells the result. False while a show is being read already."""
         with self._lock:
-            if self._stopping or (self._show_reader is not None and self._show_reader.is_alive()):
-                return False
-            self._show_reader = threading.Thread(target=self.reload_show, args=(path,), name="show-reader", daemon=True)
-            self._show_reader.start()
-            return True
+            return not self._stopping and self._show_reader.begin(path or self._order.show.path)
 
     def note(self, text: str) -> None:
         """Add a sentence for the operator and for the report's warnings."""
@@ -292,27 +263,13 @@ class StageManager:
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call `callback` after every change of the state, in the StageManager's thread; it must not wait. Returns a
         function that ends the subscription."""
-        with self._lock:
-            self._subscribers = (*self._subscribers, callback)
-
-        def unsubscribe() -> None:
-            with self._lock:
-                self._subscribers = tuple(other for other in self._subscribers if other is not callback)
-
-        return unsubscribe
+        return self._subscribers.add(callback)
 
     def subscribe_audio(self, callback: Callable[[AudioChunk], None]) -> Callable[[], None]:
         """Call `callback` with all sound that the loudspeaker plays, in the StageManager's thread and under its lock;
         it must not wait. It is called only if the sound's settings say `recorded`. Returns a function that ends the
         subscription."""
-        with self._lock:
-            self._audio_subscribers = (*self._audio_subscribers, callback)
-
-        def unsubscribe() -> None:
-            with self._lock:
-                self._audio_subscribers = tuple(other for other in self._audio_subscribers if other is not callback)
-
-        return unsubscribe
+        return self._events.audio.add(callback)
 
     @property
     def show(self) -> Show:
@@ -321,7 +278,7 @@ class StageManager:
     @property
     def failure(self) -> str | None:
         """Why the show cannot go on at all (a bad source at its start), or None."""
-        return self._failure
+        return self._events.failure
 
     @property
     def state(self) -> StageState:
@@ -333,7 +290,7 @@ class StageManager:
                 self._picture,
                 self._sound,
                 panic=self._panic,
-                failure=self._failure,
+                failure=self._events.failure,
                 sync=self._sync.state(),
             )
 
@@ -371,11 +328,21 @@ class StageManager:
                 engine.send(Panic(on))
             self._notify()
 
+    def _use_read_show(self, show: Show) -> str | None:
+        """Use a show that was read. None, or why it is not used."""
+        with self._lock:
+            if self._stopping:
+                return "the show is over"
+            self._use_show(show)
+            self._note(f'the show "{show.name}" was reloaded')
+            self._advance()
+        return None
+
     def _use_show(self, show: Show) -> None:
         """Replace the show. What performs goes on until the next cue."""
         self._order.replace_show(show)
         self.audience.set_safe_picture(show.safe_picture)
-        self._sync.enabled = show.sync
+        self._sync.set_enabled(show.sync)
         self._reload = Reload(
             show.lost_face.hold_s,
             show.lost_face.fade_s,
@@ -403,10 +370,8 @@ class StageManager:
             with self._lock:
                 self._tick(late_s)
                 changed, self._changed = self._changed, False
-                subscribers = self._subscribers
             if changed:
-                for subscriber in subscribers:
-                    subscriber()
+                self._subscribers.call()
             expected = now() + _TICK_S
             self._wake.wait(self._sleep_s())
             self._wake.clear()
@@ -417,7 +382,7 @@ class StageManager:
             return _TICK_S
         return min(max(follow_at - now(), 0.0), _TICK_S)
 
-    def _start_engine(self, engine: EngineSupervisor) -> None:
+    def _start_engine(self, engine: AnySupervisor) -> None:
         try:
             engine.start()
         except (OSError, EOFError) as error:
@@ -431,7 +396,7 @@ class StageManager:
             if self._panic:
                 engine.send(Panic(True))
             self._scheduler.resend_parameters(engine)
-            self._send_targets(engine, SyncTargets())
+            self._sync.on_engine_started(engine)
             self._advance()
 
     def _tick(self, late_s: float) -> None:
@@ -444,99 +409,14 @@ class StageManager:
         if not self._panic and self._order.take_due_follow(now()) and self._order.standby is not None:
             self._request(self._order.standby, automatic=True)
 
-    def _engine_failed(self, engine: EngineSupervisor, what: str) -> None:
-        if engine.finished:
-            return
-        if engine.fault is None:
-            engine.fault = self._log.add_fault(EngineFault(now(), f"{engine.name} engine", what))
-        self._note(f"the {engine.name} engine {_as_sentence(what)}; it is restarted")
-        engine.failed()
-        self._wake.set()
+    def _engine_failed(self, engine: AnySupervisor, what: str) -> None:
+        if self._events.fail(engine, what):
+            self._notify()
 
-    def _take_events(self, engine: EngineSupervisor) -> None:
-        for event in engine.events():
-            self._changed = self._changed or not isinstance(event, AudioChunk)
-            self._handle_event(engine, event)
-        if engine.up and engine.fault is not None and engine.target is None and engine.health == "performing":
-            self._engine_recovered(engine, now())
-        if engine.up and not self._stopping:
-            self._advance_on_progress(engine)
-
-    def _advance_on_progress(self, engine: EngineSupervisor) -> None:
-        """Advance if a model's status has changed or the engine came on stage; a heartbeat alone changes nothing."""
-        progress = {model: status.status for model, status in engine.models.items()}, engine.was_on_stage
-        if progress != self._last_progress.get(engine.name):
-            self._last_progress[engine.name] = progress
-            self._advance()
-
-    def _handle_event(self, engine: EngineSupervisor, event: Event) -> None:
-        if isinstance(event, AudioChunk):
-            for callback in self._audio_subscribers:
-                callback(event)
-        elif isinstance(event, Heartbeat):
-            self._update_sync(engine)
-        elif isinstance(event, OnStage):
-            engine.was_on_stage = True
-            self._cue_on_stage(engine, event)
-        elif isinstance(event, Note):
-            self._note(event.text)
-        elif isinstance(event, Fault) and event.where != "engine":
-            self._log.add_fault(EngineFault(event.at, event.where, event.what))
-            self._note(f"{event.where}: {event.what}")
-        elif isinstance(event, Recovered):
-            self._log.mark_recovered(event.where, event.after_s)
-        elif isinstance(event, Finished) and not self._stopping and engine.process.last_heartbeat is None:
-            engine.finished = True  # it refuses to start and would again
-            self._failure = event.why.removeprefix("bad source: ")
-
-    def _update_sync(self, engine: EngineSupervisor) -> None:
-        """Update the sync from an engine's new metrics and send the engines what has changed."""
-        sound, picture_ms = self._sound.metrics, self._picture.metrics.get("latency") or {}
-        before = self._sync.targets
-        self._sync.update(now(), _seconds(sound.get("latency")), _seconds(picture_ms.get("p95")))
-        if engine is self._picture:
-            self._sync.measure(self.audience.latency_s, _seconds(picture_ms.get("p50")))
-        for other in self._engines:
-            self._send_targets(other, before)
-
-    def _send_targets(self, engine: EngineSupervisor, known: SyncTargets) -> None:
-        """Send the engine the sync's targets where they differ from `known`, which it keeps now."""
-        targets = self._sync.targets
-        if engine is self._picture and targets.picture_latency_s != known.picture_latency_s:
-            engine.send(SetParameter("picture/latency_s", targets.picture_latency_s))
-        if engine is self._sound and targets.sound_wait_s != known.sound_wait_s:
-            engine.send(SetParameter("sound/wait_s", targets.sound_wait_s))
-
-    def _cue_on_stage(self, engine: EngineSupervisor, event: OnStage) -> None:
-        if engine.fault is not None:
-            self._engine_recovered(engine, event.at)
-            return
-        switch = self._log.latest_switch_to(event.cue_index)
-        if switch is None:
-            return
-        self._sync.on_cue(now())
-        if engine is self._picture and switch.frame_gap_s is None:
-            switch.frame_gap_s = event.frame_gap_s
-        elif engine is self._sound and switch.audio_gap_samples is None:
-            switch.audio_gap_samples = event.gap_samples
-
-    def _engine_recovered(self, engine: EngineSupervisor, at: float) -> None:
-        if engine.fault is not None:
-            engine.fault.recovered_after_s = max(at - engine.fault.at, 0.0)
-            engine.fault = None
+    def _take_events(self, engine: AnySupervisor) -> None:
+        if self._events.take(engine):
+            self._changed = True
 
     def _note(self, text: str) -> None:
         self._log.add_note(text)
         self._changed = True
-
-    def _note_and_return(self, text: str) -> str:
-        self.note(text)
-        return text
-
-
-def _seconds(ms: float | None) -> float | None:
-    return None if ms is None else ms / 1e3
-
-
-def _as_sentence(what: str) -> str:
-    return what if what.split()[0] in ("died", "cannot") else f"failed ({what})"

@@ -5,11 +5,14 @@ Runs in the main thread of the operator's process. Reads the StageManager's snap
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
+
+from live.manage.health import Health
 
 if TYPE_CHECKING:
-    from live.manage.report import Report
     from live.manage.snapshot import StageState
+    from live.process.metrics import SoundMetrics
+    from live.process.report import Report
 
 _FILE_EVERY_S = 5.0
 
@@ -55,31 +58,31 @@ def status_text(state: StageState) -> str:
     if state.waiting is not None and state.waiting != state.on_stage:
         parts.append(f"loading {state.cues[state.waiting].name}")
     metrics = state.picture.metrics
-    if isinstance(metrics.get("fps"), (int, float)):
-        parts.append(f"{metrics['fps']:.1f} fps")
-    latency = metrics.get("latency")
-    if isinstance(latency, dict) and latency.get("p95") is not None:
-        parts.append(f"{latency['p50']:.0f} ms (p95 {latency['p95']:.0f})")
-    if metrics.get("provider"):
-        parts.append(str(metrics["provider"]))
+    if metrics.fps is not None:
+        parts.append(f"{metrics.fps:.1f} fps")
+    p50_ms, p95_ms = metrics.latency_ms["p50"], metrics.latency_ms["p95"]
+    if p50_ms is not None and p95_ms is not None:
+        parts.append(f"{p50_ms:.0f} ms (p95 {p95_ms:.0f})")
+    if metrics.provider:
+        parts.append(metrics.provider)
     if sound := _sound_text(state.sound.metrics):
         parts.append(sound)
     for engine in (state.picture, state.sound):
-        if engine.health != "performing":
-            parts.append(f"{engine.name} {engine.health}")
+        if engine.health is not Health.PERFORMING:
+            parts.append(f"{engine.kind} {engine.health}")
     if state.faults:
         parts.append(f"{len(state.faults)} faults")
     return "  ".join(parts)
 
 
-def _sound_text(metrics: dict[str, Any]) -> str:
+def _sound_text(metrics: SoundMetrics) -> str:
     """The voice, its latency and the counts of lost sound; empty where there is no microphone."""
-    if metrics.get("latency") is None:
+    if metrics.latency_ms is None:
         return ""
-    voice = str(metrics.get("voice") or "no voice").replace("\\", "/").rpartition("/")[2].removesuffix(".onnx")
-    parts = [f"{voice} {metrics['latency']:.0f} ms"]
-    parts += ["muted"] if metrics.get("mute") else []
-    counts = ((metrics.get("xruns"), "xruns"), (metrics.get("deadline_misses"), "missed"))
+    voice = (metrics.voice or "no voice").replace("\\", "/").rpartition("/")[2].removesuffix(".onnx")
+    parts = [f"{voice} {metrics.latency_ms:.0f} ms"]
+    parts += ["muted"] if metrics.mute else []
+    counts = ((metrics.xruns, "xruns"), (metrics.deadline_misses, "missed"))
     parts += [f"{count} {name}" for count, name in counts if count]
     return ", ".join(parts)
 
@@ -87,18 +90,18 @@ def _sound_text(metrics: dict[str, Any]) -> str:
 def summary(report: Report) -> str:
     """The report in a few lines; what was not measured is left out."""
     video = report["video"]
-    latency = video.get("latency") or {}
-    audio = report["audio"]
+    latency, audio = video["latency"], report["audio"]
+    first_frame = report["start"]["first_frame"] if "start" in report else None
     missed = f"{audio['xruns']} xruns, {audio['deadline_misses']} blocks missed"
     parts = [
         f"{video['frames_presented'] or 0} pictures presented",
         f"{video['fps']} fps" if video["fps"] is not None else "no new picture",
-        f"capture to ready p50 {latency.get('p50')}, p95 {latency.get('p95')}, p99 {latency.get('p99')} ms",
+        f"capture to ready p50 {latency['p50']}, p95 {latency['p95']}, p99 {latency['p99']} ms",
         f"longest gap {video['longest_gap']} ms",
         f"{video['face_lost_frames']} without a face",
         f"provider {video['provider']}",
         f"sound {audio['latency']} ms late, {missed}",
-        f"first picture after {report['start']['first_frame']} ms",
+        f"first picture after {first_frame} ms",
         f"{len(report['switches'])} cues, {len(report['faults'])} faults",
     ]
     return "\n".join("  " + part for part in parts if "None" not in part)

@@ -41,14 +41,13 @@ class SyncTargets:
 
 @dataclass(frozen=True)
 class SyncState:
-    """The report's "sync", in ms; None: not measured.
+    """What the sync comes to; None: not measured."""
 
-    skew: how much later the lips are than the voice. picture_delay, sound_delay: how long each waits on purpose.
-    """
-
-    skew: float | None = None
-    picture_delay: float | None = None
-    sound_delay: float | None = None
+    skew_ms: float | None = None
+    """How much later the lips are than the voice."""
+    picture_delay_ms: float | None = None
+    sound_delay_ms: float | None = None
+    """How long each waits on purpose."""
 
 
 class Sync:
@@ -92,13 +91,13 @@ class Sync:
         wait_s = self._targets.sound_wait_s
         if picture_s is not None:
             wait_s = self._updated_wait(t_s, picture_s + self._offset_s - self._sound_s)
-        self._targets = SyncTargets(max(self._sound_s + wait_s - self._offset_s, 0.0), wait_s)
+        self._set_wait(wait_s)
         return self._targets
 
     def on_cue(self, t_s: float) -> None:
         """A cue is on stage: at this moment it is inaudible that the sound waits less than before."""
         if self._early_since_s is not None and t_s - self._early_since_s >= LOWERED_AFTER_S:
-            self._targets = SyncTargets(self._targets.picture_latency_s, _in_steps(self._largest_lag_s))
+            self._set_wait(_in_steps(self._largest_lag_s))
             self._early_since_s = None
 
     def measure(self, seen_s: float | None, ready_s: float | None) -> None:
@@ -119,6 +118,10 @@ class Sync:
         if self._sound_s is None:
             return SyncState()
         return SyncState(_ms(skew_s), _ms(self._delay_s), _ms(self._targets.sound_wait_s))
+
+    def _set_wait(self, wait_s: float) -> None:
+        """The sound waits so long, and the picture for it."""
+        self._targets = SyncTargets(max((self._sound_s or 0.0) + wait_s - self._offset_s, 0.0), wait_s)
 
     def _updated_wait(self, t_s: float, lag_s: float) -> float:
         """The sound's wait, given that the picture is `lag_s` later than the sound would be without a wait."""

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import ceil, sqrt
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -27,12 +26,13 @@ from live.picture.settings import PictureSettings
 from live.picture.sources.movie_frames import FileFrames
 from live.picture.sources.scripted import ScriptedSource
 from live.picture.tracker import SEARCH_AREA_PX, shape_is_sane
-from live.process.shared_frames import FrameKind
+from live.process.report import EngineReport
+from live.process.stage_picture import StagePicture
 from live.show.profile import in_heights
 from live.sound.voice import Voice
 from models.features.face_points import Box, Face, FacePoints
 from models.features.retarget import neutral_of
-from models.features.types import Picture, Points
+from models.features.types import Points
 
 LOOKING = "looking at the face"
 PERFORMING = "performing"
@@ -53,18 +53,9 @@ class _MovieSink:
 
     writer: MovieWriter | None = None
 
-    def write(
-        self,
-        picture: Picture,
-        *,
-        captured_at: float,
-        ready_at: float,
-        index: int,
-        kind: FrameKind,
-        points: Points | None = None,
-    ) -> None:
+    def write(self, shown: StagePicture) -> None:
         if self.writer is not None:
-            self.writer.write(picture, captured_at, wait=True)
+            self.writer.write(shown.picture, shown.captured_at, wait=True)
 
 
 def render(
@@ -79,7 +70,7 @@ def render(
     face_points: FacePoints | None = None,
     load: Callable[[str], Look] | None = None,
     load_voice: Callable[[str], Voice] | None = None,
-) -> dict[str, Any]:
+) -> EngineReport:
     """Renders `video` through `look` (a frozen model's path, `bypass` or `safe`) into `out`; returns the report.
 
     Its sound is converted by `voice` (a frozen model's path or a preset); None: it is kept. `size` is the movie's width
@@ -123,7 +114,8 @@ def render(
                 sound.write(writer)
         if writer.error:
             raise RenderFailed(writer.error)
-        return {**engine.report(), **({} if sound is None else sound.report())}
+        report = engine.report()
+        return report if sound is None else {**report, **sound.report()}
     finally:
         engine.close()
 

@@ -18,6 +18,7 @@ from live.movie.sound_timeline import SoundTimeline
 from live.movie.writer import MovieWriter, SoundTrackSpec
 from live.process.frames import Samples
 from live.process.percentiles import Durations, in_ms
+from live.process.report import EngineReport
 from live.sound.voice import Voice
 
 RATE = 48_000
@@ -89,7 +90,7 @@ class RenderedSound:
             for part in self._timeline.place(samples, at_s - self._first_s):
                 self._write(writer, part if self._voice is None else self._convert(part[:, 0]))
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> EngineReport:
         """The report's "audio" part; empty without a voice. `latency` is the voice's own, which is removed."""
         if self._voice is None:
             return {}
@@ -100,6 +101,8 @@ class RenderedSound:
                 "block": BLOCK,
                 "latency": in_ms(self._voice.latency_samples / self._rate),
                 "rtf": round(self._computed_s / length_s, 5) if length_s else None,
+                "xruns": None,
+                "deadline_misses": None,
                 "compute": self._compute.whole(),
             }
         }

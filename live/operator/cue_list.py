@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 from PyQt5.QtCore import QAbstractListModel, QModelIndex, QObject, QPoint, QRect, QSize, Qt, pyqtSignal
 from PyQt5.QtGui import QColor, QFont, QKeyEvent, QPainter, QPainterPath, QPen, QPixmap
 from PyQt5.QtWidgets import QAbstractItemView, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
+from live.manage.model_status import ModelProgress
 from live.operator import theme
 
 ROW_PX = 78
@@ -22,20 +22,17 @@ _NUMBER_PX = 46
 _BAR_PX = 8
 
 
-class CueStatus(Enum):
-    """Whether a cue's look and voice are loaded, as the list words it."""
-
-    UNLOADED = "not loaded"
-    LOADING = "loading"
-    READY = "ready"
-    REFUSED = "refused"
-
-
+STATUS_TEXTS = {
+    ModelProgress.UNLOADED: "not loaded",
+    ModelProgress.LOADING: "loading",
+    ModelProgress.READY: "ready",
+    ModelProgress.REFUSED: "refused",
+}
 STATUS_COLOURS = {
-    CueStatus.UNLOADED: theme.QUIET,
-    CueStatus.LOADING: theme.LOADING,
-    CueStatus.READY: theme.TEXT,
-    CueStatus.REFUSED: theme.FAULT,
+    ModelProgress.UNLOADED: theme.QUIET,
+    ModelProgress.LOADING: theme.LOADING,
+    ModelProgress.READY: theme.TEXT,
+    ModelProgress.REFUSED: theme.FAULT,
 }
 
 
@@ -49,7 +46,7 @@ class CueRow:
     """Look, voice and transition."""
     look: str
     """The key of its thumbnail: the look's file, or "bypass", "safe"."""
-    status: CueStatus
+    status: ModelProgress
     why: str = ""
     """Why it was refused."""
     on_stage: bool = False
@@ -78,9 +75,9 @@ class CueModel(QAbstractListModel):
         if role == Qt.ItemDataRole.DecorationRole:
             return self._pictures.get(row.look)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"{row.number} {row.name}\n{row.summary}\n{row.why or row.status.value}"
+            return f"{row.number} {row.name}\n{row.summary}\n{row.why or STATUS_TEXTS[row.status]}"
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
-            return f"{row.number} {row.name}, {row.status.value}"
+            return f"{row.number} {row.name}, {STATUS_TEXTS[row.status]}"
         return None
 
     @property
@@ -169,7 +166,7 @@ class _CueDelegate(QStyledItemDelegate):
         right = self._paint_marks(painter, upper, row)
         upper.setRight(right - theme.SMALL_GAP)
         self._paint_line(painter, upper, row.name, theme.font(theme.CUE_PX, bold=True), theme.TEXT)
-        if row.status is CueStatus.REFUSED:
+        if row.status is ModelProgress.REFUSED:
             self._paint_line(painter, lower, f"Refused: {row.why}", theme.font(), theme.FAULT)
         else:
             left = self._paint_status(painter, lower, row.status)
@@ -196,15 +193,15 @@ class _CueDelegate(QStyledItemDelegate):
         return right
 
     @staticmethod
-    def _paint_status(painter: QPainter, area: QRect, status: CueStatus) -> int:
+    def _paint_status(painter: QPainter, area: QRect, status: ModelProgress) -> int:
         """Paints a dot and the status at the right; returns their left edge."""
         painter.setFont(theme.font())
-        width = painter.fontMetrics().horizontalAdvance(status.value) + 22
+        width = painter.fontMetrics().horizontalAdvance(STATUS_TEXTS[status]) + 22
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(STATUS_COLOURS[status])
         painter.drawEllipse(QPoint(area.right() - width + 6, area.center().y()), 5, 5)
         painter.setPen(STATUS_COLOURS[status])
-        painter.drawText(area, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, status.value)
+        painter.drawText(area, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, STATUS_TEXTS[status])
         return area.right() - width
 
     @staticmethod

@@ -77,7 +77,7 @@ def _uses_x11() -> bool:
     return gnome or os.environ.get("XDG_SESSION_TYPE") != "wayland"
 
 
-def _accepts_connection(family: socket.AddressFamily, address: str | tuple[str, int]) -> bool:
+def _accepts_connection(family: socket.AddressFamily, address: tuple[str, int] | str) -> bool:
     with socket.socket(family, socket.SOCK_STREAM) as client:
         client.settimeout(2.0)
         return client.connect_ex(address) == 0

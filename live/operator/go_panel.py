@@ -7,8 +7,9 @@ from PyQt5.QtWidgets import QFrame, QHBoxLayout, QPushButton, QSizePolicy, QVBox
 
 from live.control.actions import find_action
 from live.control.keys import keys_of
+from live.manage.model_status import ModelProgress
 from live.operator import theme
-from live.operator.cue_list import STATUS_COLOURS, CueRow, CueStatus
+from live.operator.cue_list import STATUS_COLOURS, STATUS_TEXTS, CueRow
 from live.operator.elided_label import ElidedLabel
 
 GO_HEIGHTS = (126, 230)
@@ -41,7 +42,8 @@ class GoPanel(QFrame):
             name, status, colour = "End of the show", "", theme.QUIET
         else:
             name, colour = f"{row.number}  {row.name}", STATUS_COLOURS[row.status]
-            status = f"Refused: {row.why}" if row.status is CueStatus.REFUSED else row.status.value.capitalize()
+            refused = row.status is ModelProgress.REFUSED
+            status = f"Refused: {row.why}" if refused else STATUS_TEXTS[row.status].capitalize()
         self.next_name.set_full_text(name)
         self.next_status.set_full_text(status)
         theme.set_colour(self.next_status, colour)

@@ -4,13 +4,15 @@ are; so that these take no line of their own. Qt thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QHBoxLayout, QLabel, QMenuBar, QWidget
 
+from live.manage.health import Health
 from live.manage.snapshot import EngineState
 from live.operator import theme
+from live.process.metrics import PictureMetrics, SoundMetrics
+
+_COLOURS = {Health.PERFORMING: theme.ON_STAGE, Health.STARTING: theme.LOADING}
 
 
 class MenuBar(QWidget):
@@ -32,12 +34,12 @@ class MenuBar(QWidget):
         """Where the stage is, and how it is shown."""
         self._stage.setText(description)
 
-    def show_health(self, engines: Iterable[EngineState]) -> None:
+    def show_health(self, picture: EngineState[PictureMetrics], sound: EngineState[SoundMetrics]) -> None:
         """A dot for each engine, green while it performs."""
         parts = []
-        for engine in engines:
-            performing = engine.health == "performing"
-            colour = theme.ON_STAGE if performing else theme.LOADING if engine.health == "starting" else theme.FAULT
-            text = engine.name.capitalize() if performing else f"{engine.name.capitalize()} {engine.health}"
+        for engine in (picture, sound):
+            name = engine.kind.capitalize()
+            text = name if engine.health is Health.PERFORMING else f"{name} {engine.health}"
+            colour = _COLOURS.get(engine.health, theme.FAULT)
             parts.append(f'<span style="color:{colour.name()}">●</span> {text}')
         self._health.setText("&nbsp;&nbsp;&nbsp;&nbsp;".join(parts))

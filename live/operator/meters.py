@@ -19,23 +19,23 @@ SKEW_MS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class MeterReading:
-    """What the meters show; None for what was not measured. Times in ms."""
+    """What the meters show; None for what was not measured."""
 
     fps: float | None = None
-    p50: float | None = None
-    p95: float | None = None
-    p99: float | None = None
-    longest_gap: float | None = None
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+    longest_gap_ms: float | None = None
     dropped: int | None = None
     face_lost: int | None = None
     provider: str = ""
-    sound_latency: float | None = None
-    latency_parts: Mapping[str, float] = field(default_factory=dict)
-    """What the sound's latency consists of, in ms."""
-    skew: float | None = None
+    sound_latency_ms: float | None = None
+    latency_parts_ms: Mapping[str, float] = field(default_factory=dict)
+    """What the sound's latency consists of."""
+    skew_ms: float | None = None
     """How much later the lips are than the voice."""
-    picture_waits: float | None = None
-    sound_waits: float | None = None
+    picture_waits_ms: float | None = None
+    sound_waits_ms: float | None = None
     drift_ppm: float | None = None
     """How much faster the loudspeaker's clock runs than the microphone's."""
     xruns: int | None = None
@@ -113,23 +113,23 @@ class Meters(QWidget):
     def show_reading(self, reading: MeterReading) -> None:
         """Shows it; amber and red where a target is missed."""
         self._fps.show_value("" if reading.fps is None else f"{reading.fps:.1f}")
-        parts = [NOTHING if p is None else f"{p:.0f}" for p in (reading.p50, reading.p95, reading.p99)]
-        late = reading.p95 is not None and reading.p95 > LATE_MS
+        parts = [NOTHING if p is None else f"{p:.0f}" for p in (reading.p50_ms, reading.p95_ms, reading.p99_ms)]
+        late = reading.p95_ms is not None and reading.p95_ms > LATE_MS
         self._latency.show_value(" · ".join(parts), theme.STANDBY if late else theme.TEXT)
-        self._gap.show_value(_whole(reading.longest_gap))
+        self._gap.show_value(_whole(reading.longest_gap_ms))
         self._dropped.show_value(_count(reading.dropped))
         self._lost.show_value(_count(reading.face_lost))
         self._provider.show_value(reading.provider)
         self._show_sound(reading)
 
     def _show_sound(self, reading: MeterReading) -> None:
-        self._sound.show_value(_whole(reading.sound_latency))
+        self._sound.show_value(_whole(reading.sound_latency_ms))
         self._sound.setToolTip(
-            "\n".join(["From the microphone to the loudspeaker", *_part_lines(reading.latency_parts)])
+            "\n".join(["From the microphone to the loudspeaker", *_part_lines(reading.latency_parts_ms)])
         )
-        apart = reading.skew is not None and abs(reading.skew) > SKEW_MS
-        self._skew.show_value(_signed(reading.skew), theme.STANDBY if apart else theme.TEXT)
-        waits = f"the picture waits {_ms(reading.picture_waits)}, the sound {_ms(reading.sound_waits)}"
+        apart = reading.skew_ms is not None and abs(reading.skew_ms) > SKEW_MS
+        self._skew.show_value(_signed(reading.skew_ms), theme.STANDBY if apart else theme.TEXT)
+        waits = f"the picture waits {_ms(reading.picture_waits_ms)}, the sound {_ms(reading.sound_waits_ms)}"
         self._skew.setToolTip(f"How much later than the voice the lips are; so that they agree, {waits}")
         self._drift.show_value(_signed(reading.drift_ppm))
         self._xruns.show_value(_count(reading.xruns), theme.FAULT if reading.xruns else theme.TEXT)

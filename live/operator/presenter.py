@@ -5,22 +5,25 @@ What the window asks of a StageManager is a protocol here, so that a scripted on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from PyQt5.QtGui import QColor
 
 from live.control.actions import ShowControls
 from live.manage.audience import Subscriber
+from live.manage.health import Health
 from live.manage.snapshot import StageState
 from live.operator import theme
-from live.operator.cue_list import CueRow, CueStatus
+from live.operator.cue_list import CueRow
 from live.operator.fault_log import LogEntry
 from live.operator.meters import MeterReading
 from live.operator.sound_strip import SoundReading
-from live.process.shared_frames import FrameKind, SharedPicture
+from live.process.shared_frames import SharedPicture
+from live.process.stage_picture import FrameKind
 from live.show.show_file import Cue, Show
+from live.show.toml_text import quoted
 
 _DISSOLVE_S = 0.5
 
@@ -87,7 +90,7 @@ def cue_rows(state: StageState) -> list[CueRow]:
                 name=cue.name,
                 summary=" · ".join(parts),
                 look=str(cue.look),
-                status=_STATUSES[cue.status],
+                status=cue.status,
                 why=cue.why,
                 on_stage=cue.index == state.on_stage,
                 standby=cue.index == state.standby,
@@ -108,30 +111,17 @@ def cue_for_look(file: Path, state: StageState, voice: str | Path | None = None)
 
 def cue_toml(cue: Cue, show_path: Path | None) -> str:
     """A cue as text of the show's file; models below the file's folder by their relative paths."""
-    lines = [f"name = {_quoted(cue.name)}"]
+    lines = [f"name = {quoted(cue.name)}"]
     for key, model in (("look", cue.look), ("voice", cue.voice)):
         folder = None if show_path is None else show_path.parent.resolve()
         if isinstance(model, Path):
             model = model.relative_to(folder) if folder and model.is_relative_to(folder) else model
             model = model.as_posix()
-        lines.append(f"{key} = {_quoted(model)}")
+        lines.append(f"{key} = {quoted(model)}")
     lines.append(f"transition_s = {cue.transition_s:g}")
     if cue.follow_s is not None:
         lines.append(f"follow_s = {cue.follow_s:g}")
     return "\n".join(["[[cue]]", *lines, ""])
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
-_STATUSES = {
-    "unloaded": CueStatus.UNLOADED,
-    "loading": CueStatus.LOADING,
-    "ready": CueStatus.READY,
-    "refused": CueStatus.REFUSED,
-}
 
 
 def log_entries(state: StageState, started_at: float) -> Iterable[LogEntry]:
@@ -156,7 +146,7 @@ def output_status(state: StageState, kind: FrameKind | None) -> tuple[str, QColo
     """What the audience sees, and its colour. kind: of the picture on stage; None when no pictures come."""
     if state.panic:
         return "SAFE PICTURE", theme.FAULT
-    if kind is None and state.picture.health == "starting":
+    if kind is None and state.picture.health is Health.STARTING:
         return "STARTING", theme.LOADING
     if kind is None:
         return "NO PICTURES: SAFE", theme.FAULT
@@ -170,61 +160,42 @@ def output_status(state: StageState, kind: FrameKind | None) -> tuple[str, QColo
 
 
 def meter_reading(state: StageState) -> MeterReading:
-    """What the meters show of the engines' metrics, which have the keys of the report."""
-    video = _part(state.picture.metrics, "video") or state.picture.metrics
-    audio = _part(state.sound.metrics, "audio") or state.sound.metrics
-    latency = _part(video, "latency")
+    """What the meters show of the engines' metrics."""
+    video, audio = state.picture.metrics, state.sound.metrics
     return MeterReading(
-        fps=_number(video, "fps"),
-        p50=_number(latency, "p50"),
-        p95=_number(latency, "p95"),
-        p99=_number(latency, "p99"),
-        longest_gap=_number(video, "longest_gap"),
-        dropped=_whole(video, "frames_dropped"),
-        face_lost=_whole(video, "face_lost_frames"),
-        provider=str(video.get("provider") or ""),
-        sound_latency=_number(audio, "latency"),
-        latency_parts=_part(audio, "latency_parts"),
-        skew=state.sync.skew,
-        picture_waits=state.sync.picture_delay,
-        sound_waits=state.sync.sound_delay,
-        drift_ppm=_number(audio, "drift_ppm"),
-        xruns=_whole(audio, "xruns"),
-        misses=_whole(audio, "deadline_misses"),
-        rtf=_number(audio, "rtf"),
-        priority=str(audio.get("priority") or ""),
+        fps=video.fps,
+        p50_ms=video.latency_ms["p50"],
+        p95_ms=video.latency_ms["p95"],
+        p99_ms=video.latency_ms["p99"],
+        longest_gap_ms=video.longest_gap_ms,
+        dropped=video.frames_dropped,
+        face_lost=video.face_lost_frames,
+        provider=video.provider,
+        sound_latency_ms=audio.latency_ms,
+        latency_parts_ms=audio.latency_parts_ms,
+        skew_ms=state.sync.skew_ms,
+        picture_waits_ms=state.sync.picture_delay_ms,
+        sound_waits_ms=state.sync.sound_delay_ms,
+        drift_ppm=audio.drift_ppm,
+        xruns=audio.xruns,
+        misses=audio.deadline_misses,
+        rtf=audio.rtf,
+        priority=audio.priority,
     )
 
 
 def sound_reading(state: StageState) -> SoundReading:
     """What the sound strip shows of the sound engine's metrics."""
     metrics = state.sound.metrics
-    microphone, speaker = (str(metrics.get(name) or "none") for name in ("microphone", "speaker"))
-    voice = metrics.get("voice")
     return SoundReading(
-        performing=state.sound.health == "performing" and microphone != "none",
-        microphone="no microphone" if microphone == "none" else microphone,
-        speaker="no loudspeaker" if speaker == "none" else speaker,
-        voice="" if voice is None else voice_name(str(voice)),
-        in_peak=_number(metrics, "in_peak"),
-        in_rms=_number(metrics, "in_rms"),
-        out_peak=_number(metrics, "out_peak"),
-        out_rms=_number(metrics, "out_rms"),
-        limited=1.0 if (limited := _number(metrics, "limited")) is None else limited,
-        mute=bool(metrics.get("mute")),
+        performing=state.sound.health is Health.PERFORMING and metrics.microphone != "none",
+        microphone="no microphone" if metrics.microphone == "none" else metrics.microphone,
+        speaker="no loudspeaker" if metrics.speaker == "none" else metrics.speaker,
+        voice="" if metrics.voice is None else voice_name(metrics.voice),
+        in_peak=metrics.in_peak,
+        in_rms=metrics.in_rms,
+        out_peak=metrics.out_peak,
+        out_rms=metrics.out_rms,
+        limited=metrics.limited,
+        mute=metrics.mute,
     )
-
-
-def _part(metrics: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    part = metrics.get(name)
-    return part if isinstance(part, Mapping) else {}
-
-
-def _number(metrics: Mapping[str, Any], name: str) -> float | None:
-    value = metrics.get(name)
-    return float(value) if isinstance(value, int | float) else None
-
-
-def _whole(metrics: Mapping[str, Any], name: str) -> int | None:
-    value = _number(metrics, name)
-    return None if value is None else int(value)

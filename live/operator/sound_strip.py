@@ -18,7 +18,7 @@ from live.operator.elided_label import ElidedLabel
 from live.operator.fader import Fader, FaderRange
 from live.operator.level_meter import FLOOR_DB, LevelMeter
 from live.process.frames import now
-from live.show.parameter_names import CUE_PARAMETERS
+from live.show.parameter_table import CUE_PARAMETERS
 
 TICK_MS = 50
 _RESPONSE_S = 0.6

@@ -51,7 +51,8 @@ from live.operator.stage import Stage
 from live.operator.stage_controls import StageControls
 from live.operator.voice_choice import VoiceChoice, find_voices
 from live.process.frames import now
-from live.process.shared_frames import FrameKind, SharedPicture
+from live.process.shared_frames import SharedPicture
+from live.process.stage_picture import FrameKind
 from live.show.safe_picture import read_safe_picture
 from live.stage_window.painting import to_image
 
@@ -272,11 +273,11 @@ class OperatorWindow(QMainWindow):
         self._show_cues(state, before)
         self.banner.setVisible(state.panic)
         self.banner.raise_()
-        self.menu_bar.show_health((state.picture, state.sound))
+        self.menu_bar.show_health(state.picture, state.sound)
         self.meters.show_reading(meter_reading(state))
         self._show_sound(state)
         camera = state.picture.metrics
-        self.input.show_camera(str(camera.get("camera") or ""), str(camera.get("camera_trouble") or ""))
+        self.input.show_camera(camera.camera, camera.camera_trouble)
         self._show_log(state)
         self._show_output()
 

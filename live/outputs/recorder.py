@@ -39,7 +39,7 @@ class Recorder:
             raise BadOutput("the recorder needs a file to write: recorder=OUT.mp4")
         # The encoder's library is imported here, so that the audience's first picture does not wait for it.
         from live.movie.writer import MovieWriter, SoundTrackSpec, movie_size
-        from live.process.shared_frames import FrameKind
+        from live.process.stage_picture import FrameKind
 
         self._writer_class, self._movie_size, self._safe_kind = MovieWriter, movie_size, FrameKind.SAFE
         self._sound_spec = None if sample_rate is None else SoundTrackSpec(sample_rate)

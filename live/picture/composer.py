@@ -14,8 +14,10 @@ from live.picture.look_switcher import LoadedLook, LookSwitcher
 from live.picture.lost_face import LostFace
 from live.picture.performance_log import PerformanceLog
 from live.picture.safe_picture import SafePicture
-from live.process.shared_frames import FrameKind
-from models.features.types import Picture, Points
+from live.picture.tracking import Tracked
+from live.process.frames import Clock, now
+from live.process.stage_picture import FrameKind, StagePicture
+from models.features.types import Picture
 
 RETRY_LOOK_S = 1.0
 """A look that failed is not tried again for this long."""
@@ -25,7 +27,13 @@ class Composer:
     """Composes pictures. The attributes `panic`, `lost` and `safe` may be changed between two frames."""
 
     def __init__(
-        self, looks: LookSwitcher, lost: LostFace, safe: SafePicture, faults: Faults, log: PerformanceLog
+        self,
+        looks: LookSwitcher,
+        lost: LostFace,
+        safe: SafePicture,
+        faults: Faults,
+        log: PerformanceLog,
+        clock: Clock = now,
     ) -> None:
         self.panic = False
         self.lost = lost
@@ -33,65 +41,54 @@ class Composer:
         self._looks = looks
         self._faults = faults
         self._log = log
+        self._clock = clock
 
-    def compose(
-        self, frame: Picture, points: Points | None, neutral: Points | None, t_s: float, frame_period_s: float
-    ) -> tuple[Picture, FrameKind]:
-        """Returns the picture for one frame and its kind; the next call may overwrite the picture.
+    def compose(self, tracked: Tracked, t_s: float, frame_period_s: float) -> StagePicture:
+        """Returns the picture for one frame; the next call may overwrite it.
 
-        `points` and `neutral` are (68, 2) in frame pixels; `points` is None when there is no face. `frame_period_s` is
-        the time available for a frame. What fails is reported as a fault; the result is then the safe picture.
+        `frame_period_s` is the time available for a frame. What fails is reported as a fault; the result is then the
+        safe picture.
         """
         started_at = perf_counter()
         try:
-            picture, kind = self._compose(frame, points, neutral, t_s, frame_period_s)
+            picture, kind = self._compose(tracked, t_s, frame_period_s)
         except Exception as error:
             self._faults.fail("picture", error, t_s)
             picture, kind = self.fallback_picture(), FrameKind.SAFE
         else:
             self._faults.resolve("picture")
         self._log.end_frame(perf_counter() - started_at)
-        return picture, kind
+        return StagePicture(picture, kind, tracked.frame.captured_at, self._clock(), tracked.frame.index)
 
     def fallback_picture(self, loaded: LoadedLook | None = None) -> Picture:
         """The picture shown in place of one of `loaded`, or of the current look."""
         return self.safe.fitted_to((loaded or self._looks.current).look.size)
 
-    def _compose(
-        self, frame: Picture, points: Points | None, neutral: Points | None, t_s: float, frame_period_s: float
-    ) -> tuple[Picture, FrameKind]:
-        share = self.lost.update(t_s, points is not None)
+    def _compose(self, tracked: Tracked, t_s: float, frame_period_s: float) -> tuple[Picture, FrameKind]:
+        share = self.lost.update(t_s, tracked.points is not None)
         loaded = self._looks.current
         if self.panic:
             return self.fallback_picture(), FrameKind.SAFE
 
         def show(loaded: LoadedLook) -> tuple[Picture, float]:
-            return self._render_look(loaded, frame, points, neutral, share, t_s)
+            return self._render_look(loaded, tracked, share, t_s)
 
         picture = self._looks.transition.perform(loaded, show, t_s, frame_period_s)
         if loaded.failed_at is not None:
             return picture, FrameKind.SAFE
-        if loaded.look.needs_face and points is None:
+        if loaded.look.needs_face and tracked.points is None:
             return picture, FrameKind.SAFE if share >= 1 else FrameKind.HELD
         return picture, loaded.look.kind
 
-    def _render_look(
-        self,
-        loaded: LoadedLook,
-        frame: Picture,
-        points: Points | None,
-        neutral: Points | None,
-        share: float,
-        t_s: float,
-    ) -> tuple[Picture, float]:
+    def _render_look(self, loaded: LoadedLook, tracked: Tracked, share: float, t_s: float) -> tuple[Picture, float]:
         """The picture of `loaded` for this frame, blended with the safe picture as far as the face is lost, and the
         seconds it took."""
         if loaded.failed_at is not None and t_s - loaded.failed_at < RETRY_LOOK_S:
             return self.fallback_picture(loaded), 0.0
         took_s = 0.0
-        if points is not None or not loaded.look.needs_face:
+        if tracked.points is not None or not loaded.look.needs_face:
             started_at = perf_counter()
-            if not self._generate(loaded, frame, points, neutral, t_s):
+            if not self._generate(loaded, tracked, t_s):
                 return self.fallback_picture(loaded), 0.0
             took_s = perf_counter() - started_at
         if loaded.last_picture is not None and not loaded.look.needs_face:
@@ -100,13 +97,11 @@ class Composer:
             return self.fallback_picture(loaded), took_s
         return self.safe.blend_over(loaded.last_picture, share, loaded.blender), took_s
 
-    def _generate(
-        self, loaded: LoadedLook, frame: Picture, points: Points | None, neutral: Points | None, t_s: float
-    ) -> bool:
+    def _generate(self, loaded: LoadedLook, tracked: Tracked, t_s: float) -> bool:
         """Generates a new picture into `loaded.last_picture`. Returns False when the look failed."""
         look = loaded.look
         try:
-            loaded.last_picture = look.perform(frame, points, neutral)
+            loaded.last_picture = look.perform(tracked.frame.picture, tracked.points, tracked.neutral)
         except Exception as error:
             loaded.failed_at, loaded.last_picture = t_s, None
             self._faults.fail(f"look {Path(look.key).name}", error, t_s)

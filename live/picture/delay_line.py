@@ -8,38 +8,20 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 
 from live.process.frames import now
-from live.process.shared_frames import FrameKind
-from models.features.types import Picture, Points
+from live.process.stage_picture import StagePicture
+from models.features.types import Picture
 
 
 class PictureSink(Protocol):
     """What the engine writes pictures to: SharedFrames, the movie of `guise render`, or a test's recorder."""
 
-    def write(
-        self,
-        picture: Picture,
-        *,
-        captured_at: float,
-        ready_at: float,
-        index: int,
-        kind: FrameKind,
-        points: Points | None = None,
-    ) -> None: ...
-
-
-@dataclass(slots=True)
-class _DelayedPicture:
-    picture: Picture
-    captured_at: float
-    ready_at: float
-    index: int
-    kind: FrameKind
+    def write(self, shown: StagePicture) -> None: ...
 
 
 class DelayLine:
@@ -60,7 +42,7 @@ class DelayLine:
         self._out = out
         self._clock = clock
         self._on_error = on_error
-        self._waiting: deque[_DelayedPicture] = deque()
+        self._waiting: deque[StagePicture] = deque()
         self._free_buffers: list[Picture] = []
         self._changed = threading.Condition()
         self._latency_s = 0.0
@@ -79,13 +61,13 @@ class DelayLine:
             self._latency_s = min(max(latency_s, 0.0), self.MAX_LATENCY_S)
             self._changed.notify_all()
 
-    def write(self, picture: Picture, *, captured_at: float, ready_at: float, index: int, kind: FrameKind) -> None:
-        """Passes `picture` on when it is due. Called on the loop; the caller may overwrite the picture afterwards."""
+    def write(self, shown: StagePicture) -> None:
+        """Passes the picture on when it is due. Called on the loop; the caller may overwrite it afterwards."""
         with self._changed:
-            if not self._waiting and captured_at + self._latency_s <= self._clock():
-                self._out.write(picture, captured_at=captured_at, ready_at=ready_at, index=index, kind=kind)
+            if not self._waiting and shown.captured_at + self._latency_s <= self._clock():
+                self._out.write(shown)
                 return
-            self._waiting.append(_DelayedPicture(self._copy(picture), captured_at, ready_at, index, kind))
+            self._waiting.append(replace(shown, picture=self._copy(shown.picture)))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="picture delay", daemon=True)
                 self._thread.start()
@@ -123,13 +105,7 @@ class DelayLine:
                     continue
                 delayed = self._waiting.popleft()
                 try:
-                    self._out.write(
-                        delayed.picture,
-                        captured_at=delayed.captured_at,
-                        ready_at=delayed.ready_at,
-                        index=delayed.index,
-                        kind=delayed.kind,
-                    )
+                    self._out.write(delayed)
                 except Exception as error:
                     self._on_error(error)
                 self._free_buffers.append(delayed.picture)

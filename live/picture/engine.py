@@ -15,13 +15,12 @@ from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from time import perf_counter, sleep
-from typing import Any
 
 import cv2
 
 from live.picture.composer import Composer
 from live.picture.delay_line import DelayLine, PictureSink
-from live.picture.faults import Faults, one_line
+from live.picture.faults import Faults
 from live.picture.look import Look, open_look
 from live.picture.look_switcher import LookSwitcher
 from live.picture.lost_face import LostFace
@@ -38,6 +37,7 @@ from live.picture.sources.source import Source, SourceOptions
 from live.picture.tracker import Tracker
 from live.picture.tracking import Tracked, TrackingStage
 from live.process.engine_link import EngineLink
+from live.process.error_text import typed_error_text
 from live.process.frames import Frame, Landmarks, now
 from live.process.messages import (
     Command,
@@ -56,11 +56,14 @@ from live.process.messages import (
     SetParameter,
     Stop,
 )
+from live.process.metrics import PictureMetrics
 from live.process.percentiles import in_ms
-from live.process.shared_frames import FrameKind, SharedFrames, SharedFramesHandle
+from live.process.report import EngineReport, VideoReport
+from live.process.shared_frames import SharedFrames, SharedFramesHandle
+from live.process.stage_picture import FrameKind, StagePicture
 from live.show.parameters import Parameters
 from models.features.face_points import FacePoints, LandmarkFileMissing
-from models.features.types import Picture, Points
+from models.features.types import Points
 
 HEARTBEAT_S = 0.25
 WAIT_S = 0.02
@@ -123,7 +126,7 @@ class PictureEngine:
         safe = self._read_safe(settings.safe_picture)
         lost = LostFace(settings.hold_s, settings.fade_s)
         self._looks = LookSwitcher(load if load is not None else self._open_look, safe.look, self._send)
-        self._composer = Composer(self._looks, lost, safe, self._faults, self._log)
+        self._composer = Composer(self._looks, lost, safe, self._faults, self._log, clock)
         self._parameters = Parameters()
         self._delay = DelayLine(stage_out, self._on_delay_error, clock)
         self._delay.latency_s = settings.latency_s
@@ -207,13 +210,12 @@ class PictureEngine:
         self._apply_pending_switch(t_s)
         self._update_parameters(t_s)
         self._landmarks = tracked.landmarks
-        points = None if tracked.landmarks is None else tracked.landmarks.points
-        picture, kind = self._composer.compose(frame.picture, points, tracked.neutral, t_s, self._frame_period_s)
-        self._present(picture, kind, frame.captured_at, frame.index)
+        shown = self._composer.compose(tracked, t_s, self._frame_period_s)
+        self._present(shown)
         self._show_preview(frame, tracked.landmarks)
         if self.source.fps > 1:
             self._frame_period_s = 1 / self.source.fps
-        return kind
+        return shown.kind
 
     def idle(self) -> None:
         """Work between two frames, including the garbage collection that Python would otherwise do within one."""
@@ -257,14 +259,13 @@ class PictureEngine:
 
     # ---------------------------------------------------------------- within a frame
 
-    def _present(self, picture: Picture, kind: FrameKind, captured_at: float, index: int) -> None:
-        ready_at = self._clock()
+    def _present(self, shown: StagePicture) -> None:
         try:
-            self._delay.write(picture, captured_at=captured_at, ready_at=ready_at, index=index, kind=kind)
+            self._delay.write(shown)
         except Exception as error:
-            self._faults.fail("stage", error, ready_at)
+            self._faults.fail("stage", error, shown.ready_at)
             return
-        self._log.present(kind, captured_at, ready_at, index)
+        self._log.present(shown.kind, shown.captured_at, shown.ready_at, shown.index)
 
     def _show_preview(self, frame: Frame, landmarks: Landmarks | None) -> None:
         t_s = self._clock()
@@ -286,7 +287,7 @@ class PictureEngine:
             self._log.interrupt()
         written_at = self._log.written_at
         if written_at is None or t_s - written_at >= SAFE_INTERVAL_S:
-            self._present(self._composer.fallback_picture(), FrameKind.SAFE, t_s, NO_FRAME)
+            self._present(StagePicture(self._composer.fallback_picture(), FrameKind.SAFE, t_s, t_s, NO_FRAME))
 
     # ---------------------------------------------------------------- looks and parameters
 
@@ -341,41 +342,52 @@ class PictureEngine:
 
     def _on_delay_error(self, error: Exception) -> None:
         # Called in the delay line's thread: only appending to a list and sending are safe there.
-        self._send(Fault(self._clock(), "stage", one_line(error)))
+        self._send(Fault(self._clock(), "stage", typed_error_text(error)))
 
     # ---------------------------------------------------------------- metrics
 
-    def metrics(self) -> dict[str, Any]:
-        """Metrics of the last seconds for the screen; times in ms."""
-        return {
-            **self._log.metrics(self._clock()),
-            **self._counts(),
-            "camera": self.source.name,
-            "camera_fps": round(self.source.fps, 1),
-            "camera_size": self.source.size,
-            "camera_trouble": self.source.error if self.source.gone else "",
-            "face": self._landmarks is not None,
-            "look": self._looks.current_key,
-            "target_latency": in_ms(self._delay.latency_s),
-            "panic": self._composer.panic,
-            "loaded": self._looks.loaded_keys,
-        }
+    def metrics(self) -> PictureMetrics:
+        """Metrics of the last seconds for the screen."""
+        source, log = self.source, self._log
+        return PictureMetrics(
+            fps=log.recent_fps(self._clock()),
+            latency_ms=log.recent_latency(),
+            stages_ms=log.recent_stages(),
+            longest_gap_ms=log.longest_gap_ms,
+            frames_captured=source.frames_captured,
+            frames_presented=log.presented,
+            frames_dropped=self._dropped(),
+            face_lost_frames=self._tracking.lost_frames,
+            provider=self._looks.current.look.provider,
+            camera=source.name,
+            camera_fps=round(source.fps, 1),
+            camera_size=source.size,
+            camera_trouble=source.error if source.gone else "",
+            face=self._landmarks is not None,
+            look=self._looks.current_key,
+            target_latency_ms=in_ms(self._delay.latency_s),
+            panic=self._composer.panic,
+            loaded=tuple(self._looks.loaded_keys),
+        )
 
-    def report(self) -> dict[str, Any]:
-        """The parts "video", "switches" and "faults" of the report, for the whole run; times in ms."""
-        return {
-            "video": {**self._log.report(), **self._counts()},
-            "switches": self._log.switches(),
-            "faults": self._faults.report(),
-        }
-
-    def _counts(self) -> dict[str, Any]:
-        return {
+    def report(self) -> EngineReport:
+        """The parts "video", "switches" and "faults" of the report, for the whole run."""
+        log = self._log
+        video: VideoReport = {
+            "fps": log.fps(),
+            "latency": log.latency(),
+            "stages": log.stages(),
+            "longest_gap": log.longest_gap_ms,
+            "frames_presented": log.presented,
             "frames_captured": self.source.frames_captured,
-            "frames_dropped": self.source.mailbox.dropped + self._tracking.mailbox.dropped,
+            "frames_dropped": self._dropped(),
             "face_lost_frames": self._tracking.lost_frames,
             "provider": self._looks.current.look.provider,
         }
+        return {"video": video, "switches": log.switches(), "faults": self._faults.report()}
+
+    def _dropped(self) -> int:
+        return self.source.mailbox.dropped + self._tracking.mailbox.dropped
 
 
 def _look_parameter(parameter: str) -> str:

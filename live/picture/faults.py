@@ -6,10 +6,11 @@ Runs on the picture engine's loop.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+from live.process.error_text import typed_error_text
 from live.process.messages import Event, Fault, Recovered
 from live.process.percentiles import in_ms
+from live.process.report import FaultReport
 
 
 class Faults:
@@ -20,13 +21,13 @@ class Faults:
         self._clock = clock
         self._started_at = clock()
         self._open: dict[str, tuple[float, int]] = {}
-        self._entries: list[dict[str, Any]] = []
+        self._entries: list[FaultReport] = []
 
     def fail(self, where: str, what: Exception | str, t_s: float) -> None:
         """Reports a fault, once while it lasts; returns normally."""
         if where in self._open:
             return
-        message = what if isinstance(what, str) else one_line(what)
+        message = what if isinstance(what, str) else typed_error_text(what)
         self._open[where] = t_s, len(self._entries)
         at = in_ms(t_s - self._started_at)
         self._entries.append({"at": at, "where": where, "what": message, "recovered_after": None})
@@ -40,12 +41,6 @@ class Faults:
             self._entries[index]["recovered_after"] = in_ms(t_s - since)
             self._send(Recovered(t_s, where, t_s - since))
 
-    def report(self) -> list[dict[str, Any]]:
+    def report(self) -> list[FaultReport]:
         """The "faults" part of the report, for the whole run."""
-        return [dict(fault) for fault in self._entries]
-
-
-def one_line(error: BaseException) -> str:
-    """An exception as one line for the operator."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+        return list(self._entries)

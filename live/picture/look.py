@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from export.artifact.manifest import Manifest
 from export.runtime.frozen_session import FrozenSession
 from export.runtime.session import open_session
-from live.process.shared_frames import FrameKind
+from live.process.stage_picture import FrameKind
 from models.features.face_lines import draw_face2face_lines, draw_lines, to_square
 from models.features.face_points import LEFT_EYE, RIGHT_EYE
 from models.features.retarget import Retarget

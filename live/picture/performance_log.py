@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from live.process.messages import Event, OnStage
+from live.process.metrics import Percentiles
 from live.process.percentiles import Durations, in_ms
-from live.process.shared_frames import FrameKind
+from live.process.report import SwitchReport
+from live.process.stage_picture import FrameKind
 
 STAGES = ("wait", "track", "draw", "generate", "compose")
 FPS_WINDOW_S = 2.0
@@ -30,7 +31,7 @@ class _Switch:
     gap_s: float = 0.0
     writes: int = 0
 
-    def as_report(self) -> dict[str, Any]:
+    def as_report(self) -> SwitchReport:
         return {
             "cue": self.cue_index,
             "ready_after": in_ms(self.ready_after_s),
@@ -126,31 +127,43 @@ class PerformanceLog:
 
     # ---- results
 
-    def metrics(self, t_s: float) -> dict[str, Any]:
-        """Metrics of the last seconds for the screen."""
+    def recent_fps(self, t_s: float) -> float:
+        """New pictures a second, in the last FPS_WINDOW_S."""
         recent = [at for at in self._new_ready_at if at > t_s - FPS_WINDOW_S]
         fps = (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 else 0.0
-        return {
-            "fps": round(fps, 1),
-            "latency": self._latency.recent(),
-            "stages": {name: times.recent() for name, times in self._stages.items()},
-            "longest_gap": in_ms(self._longest_gap_s),
-            "frames_presented": self._presented,
-        }
+        return round(fps, 1)
 
-    def report(self) -> dict[str, Any]:
-        """This log's keys of the report's "video" part, for the whole run."""
+    def recent_latency(self) -> Percentiles:
+        """Capture to ready, of the last seconds."""
+        return self._latency.recent()
+
+    def recent_stages(self) -> dict[str, Percentiles]:
+        """The time in each stage, of the last seconds."""
+        return {name: times.recent() for name, times in self._stages.items()}
+
+    @property
+    def longest_gap_ms(self) -> float:
+        return in_ms(self._longest_gap_s)
+
+    @property
+    def presented(self) -> int:
+        """How many pictures were written."""
+        return self._presented
+
+    def fps(self) -> float:
+        """New pictures a second, in the whole run."""
         length_s = self._new_ready_at[-1] - self._first_new_at if self._new_ready_at else 0.0
-        fps = (self._new_count - 1) / length_s if length_s > 0 else 0.0
-        return {
-            "fps": round(fps, 2),
-            "latency": self._latency.whole(),
-            "stages": {name: times.whole() for name, times in self._stages.items()},
-            "longest_gap": in_ms(self._longest_gap_s),
-            "frames_presented": self._presented,
-        }
+        return round((self._new_count - 1) / length_s if length_s > 0 else 0.0, 2)
 
-    def switches(self) -> list[dict[str, Any]]:
+    def latency(self) -> Percentiles:
+        """Capture to ready, of the whole run."""
+        return self._latency.whole()
+
+    def stages(self) -> dict[str, Percentiles]:
+        """The time in each stage, of the whole run."""
+        return {name: times.whole() for name, times in self._stages.items()}
+
+    def switches(self) -> list[SwitchReport]:
         """The "switches" part of the report; a switch in progress is included as far as it has come."""
         under_way = [self._switch] if self._switch is not None and self._switch.writes else []
         return [switch.as_report() for switch in [*self._switches, *under_way]]

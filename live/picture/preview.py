@@ -8,7 +8,7 @@ import numpy as np
 
 from live.picture.delay_line import PictureSink
 from live.process.frames import Frame, Landmarks
-from live.process.shared_frames import FrameKind
+from live.process.stage_picture import FrameKind, StagePicture
 from models.features.types import Picture
 
 MAX_WIDTH_PX = 854
@@ -37,11 +37,4 @@ class Preview:
             picture = self._small
             cv2.resize(frame.picture, size, dst=picture, interpolation=cv2.INTER_LINEAR)
         points = None if landmarks is None else ((landmarks.points + 0.5) * scale - 0.5).astype(np.float32)
-        self._out.write(
-            picture,
-            captured_at=frame.captured_at,
-            ready_at=ready_at,
-            index=frame.index,
-            kind=FrameKind.PREVIEW,
-            points=points,
-        )
+        self._out.write(StagePicture(picture, FrameKind.PREVIEW, frame.captured_at, ready_at, frame.index, points))

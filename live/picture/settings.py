@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from models.features.types import Points
 
@@ -52,12 +52,15 @@ class PictureSettings:
     preview_height: int = 480
 
     @staticmethod
-    def of_show(show: Show, camera: str, **others: Any) -> PictureSettings:
+    def of_show(
+        show: Show, camera: str, provider: str = "auto", performer: Callable[[], Performer] | None = None
+    ) -> PictureSettings:
         """The settings that a show asks for; which look performs is the StageManager's decision."""
         return PictureSettings(
             camera=camera,
             hold_s=show.lost_face.hold_s,
             fade_s=show.lost_face.fade_s,
             safe_picture=show.safe_picture,
-            **others,
+            provider=provider,
+            performer=performer,
         )

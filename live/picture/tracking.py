@@ -38,6 +38,11 @@ class Tracked:
     took_s: float
     error: Exception | None = None
 
+    @property
+    def points(self) -> Points | None:
+        """The performer's 68 points, in pixels of the frame; None without a face."""
+        return None if self.landmarks is None else self.landmarks.points
+
 
 class TrackingStage:
     """The tracker with what comes before and after it. `lock` may be called from any thread."""

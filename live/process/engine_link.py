@@ -16,10 +16,9 @@ import threading
 import time
 import traceback
 from multiprocessing.connection import Connection
-from pathlib import Path
-from typing import Any
 
 from live.process.channel import Channel
+from live.process.error_text import placed_error_text
 from live.process.fork_server import remove_orphaned_files
 from live.process.messages import Command, Event, Fault
 
@@ -32,9 +31,9 @@ _MAX_HELD_LOCK_S = 20.0
 class EngineLink:
     """The engine's end of the pipe. `poll` and `send` belong to its loop and never wait."""
 
-    def __init__(self, connection: Connection[Any, Any], *, guarded: bool = False) -> None:
+    def __init__(self, connection: Connection[Event, Command], *, guarded: bool = False) -> None:
         """guarded: end the whole process soon after the pipe has closed. Only in a process of the engine's own."""
-        self._channel = Channel(connection, "link", on_end=_exit_process if guarded else None)
+        self._channel: Channel[Event, Command] = Channel(connection, "link", on_end=_exit_process if guarded else None)
         self._channel.start()
 
     def poll(self) -> list[Command]:
@@ -85,7 +84,7 @@ def _guard_against_held_lock(link: EngineLink) -> None:
         time.sleep(_EXIT_GRACE_S * 3)
 
 
-def engine_main(entry: str, connection: Connection[Any, Any], arguments: tuple[Any, ...]) -> None:
+def engine_main(entry: str, connection: Connection[Event, Command], arguments: tuple[object, ...]) -> None:
     """The main function of an engine's process. `entry` is "module:function", called as function(link, *arguments)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C does
     link = EngineLink(connection, guarded=True)
@@ -96,7 +95,7 @@ def engine_main(entry: str, connection: Connection[Any, Any], arguments: tuple[A
         getattr(importlib.import_module(module), function)(link, *arguments)
     except Exception as error:
         code = 1
-        link.send(Fault(time.perf_counter(), "engine", _one_line(error)))
+        link.send(Fault(time.perf_counter(), "engine", placed_error_text(error)))
         if os.environ.get("GUISE_TRACEBACKS"):
             traceback.print_exc()
     link.flush(1.0)
@@ -106,11 +105,3 @@ def engine_main(entry: str, connection: Connection[Any, Any], arguments: tuple[A
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
-
-
-def _one_line(error: BaseException) -> str:
-    """The exception's type, text, and the file and line that raised it."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"

@@ -30,7 +30,7 @@ class EngineProcess:
         self,
         name: str,
         entry: str,
-        arguments: tuple[Any, ...] = (),
+        arguments: tuple[object, ...] = (),
         on_change: Callable[[], None] | None = None,
     ) -> None:
         """
@@ -45,7 +45,7 @@ class EngineProcess:
         self._arguments = arguments
         self._on_change = on_change
         self._process: Any = None
-        self._channel: Channel | None = None
+        self._channel: Channel[Command, Event] | None = None
         self._last_heartbeat: float | None = None
 
     def start(self) -> None:
@@ -78,7 +78,7 @@ class EngineProcess:
         self._channel = Channel(ours, self.name, on_message=self._on_message, on_end=self._on_change)
         self._channel.start()
 
-    def _on_message(self, event: Any) -> None:
+    def _on_message(self, event: Event) -> None:
         if isinstance(event, Heartbeat):
             self._last_heartbeat = time.perf_counter()
         if self._on_change is not None:

@@ -6,7 +6,9 @@ Used in the operator's process and in both engines'. Imports the standard librar
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+
+from live.process.metrics import Metrics
+from live.process.report import EngineReport
 
 # ---- commands (to an engine)
 
@@ -93,7 +95,7 @@ class Heartbeat:
     """Sent four times a second by the loop; `metrics` is shown on the screen."""
 
     at: float
-    metrics: dict[str, Any]
+    metrics: Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ class Finished:
     report."""
 
     why: str
-    report: dict[str, Any]
+    report: EngineReport
 
 
 Event = Heartbeat | Ready | Refused | OnStage | Fault | Recovered | Note | AudioChunk | Finished

@@ -10,13 +10,13 @@ from collections import deque
 
 import numpy as np
 
+from live.process.metrics import Percentiles, no_percentiles
+
 BIN_MS = 0.1
 BINS = 20_000
 """Up to 2 s; a longer duration counts as 2 s, and `max` holds its true value."""
 RECENT = 300
 """How many durations `recent` covers: about ten seconds of frames."""
-
-Percentiles = dict[str, float | None]
 
 
 class Durations:
@@ -38,14 +38,14 @@ class Durations:
     def recent(self) -> Percentiles:
         """p50, p95, p99 and max of the newest RECENT durations, in ms; None before the first."""
         if not self._recent:
-            return {"p50": None, "p95": None, "p99": None, "max": None}
+            return no_percentiles()
         p50, p95, p99, top = np.percentile(np.array(self._recent), [50, 95, 99, 100])
         return {"p50": _rounded(p50), "p95": _rounded(p95), "p99": _rounded(p99), "max": _rounded(top)}
 
     def whole(self) -> Percentiles:
         """p50, p95 and p99 of the whole run, to a tenth of a millisecond, and max, in ms; None before the first."""
         if not self.count:
-            return {"p50": None, "p95": None, "p99": None, "max": None}
+            return no_percentiles()
         total = np.cumsum(self._bins)
         bins = [int(np.searchsorted(total, fraction * self.count)) for fraction in (0.5, 0.95, 0.99)]
         p50, p95, p99 = (min((i + 0.5) * BIN_MS, self._longest_ms) for i in bins)

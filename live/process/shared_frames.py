@@ -16,15 +16,14 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
 
 import numpy as np
 from numpy.typing import NDArray
 
+from live.process.stage_picture import FrameKind, StagePicture
 from live.process.wake_up import WakeReceiver, WakeSender, wake_up_pipe
-from models.features.types import Picture, Points
 
 _HEADER_BYTES = 64
 _POINTS = 68
@@ -44,33 +43,11 @@ class PictureTooLarge(ValueError):
     """A picture does not fit into the shared block; the message says how large it may be."""
 
 
-class FrameKind(IntEnum):
-    """What kind of picture the shared picture is."""
+@dataclass(frozen=True, slots=True)
+class SharedPicture(StagePicture):
+    """A copy of one picture of the block. `sequence` counts the pictures written, from 1; 0: it was never there."""
 
-    GENERATED = 0
-    HELD = 1
-    """The face is lost: the last generated picture, repeated."""
-    SAFE = 2
-    BYPASS = 3
-    PREVIEW = 4
-
-    @property
-    def is_new(self) -> bool:
-        """Newly made for the audience; a held or a safe picture is not."""
-        return self in (FrameKind.GENERATED, FrameKind.BYPASS)
-
-
-@dataclass(frozen=True)
-class SharedPicture:
-    """A copy of one picture of the block. `sequence` counts the pictures written, from 1."""
-
-    picture: Picture
-    sequence: int
-    index: int
-    captured_at: float
-    ready_at: float
-    kind: FrameKind
-    points: Points | None
+    sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,27 +163,14 @@ class SharedFrames:
         """The file descriptor that becomes readable when this reader is woken. It stays this object's."""
         return self._receivers[reader].fileno()
 
-    def write(
-        self,
-        picture: Picture,
-        *,
-        captured_at: float,
-        ready_at: float,
-        index: int,
-        kind: FrameKind,
-        points: Points | None = None,
-    ) -> None:
+    def write(self, shown: StagePicture) -> None:
         """Publish a picture. Only one thread of one process may write; it never waits.
-
-        Args:
-            picture: RGB uint8 (height, width, 3).
-            captured_at, ready_at: by now().
-            points: (68, 2).
 
         Raises:
             PictureTooLarge: it does not fit; nothing is published.
             ValueError: the picture is not (height, width, 3) uint8, or the points are not (68, 2).
         """
+        picture, points = shown.picture, shown.points
         if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or picture.size == 0:
             raise ValueError(f"not an RGB uint8 picture: {picture.dtype} {picture.shape}")
         if points is not None and points.shape != (_POINTS, 2):
@@ -222,13 +186,13 @@ class SharedFrames:
         head[_LOCK] = int(head[_LOCK]) + 1 | 1
         _fence()
         head[_SEQUENCE] = sequence
-        head[_INDEX] = index
-        head[_KIND] = int(kind)
+        head[_INDEX] = shown.index
+        head[_KIND] = int(shown.kind)
         head[_HEIGHT] = height
         head[_WIDTH] = width
         head[_HAS_POINTS] = points is not None
-        times[_CAPTURED] = captured_at
-        times[_READY] = ready_at
+        times[_CAPTURED] = shown.captured_at
+        times[_READY] = shown.ready_at
         if points is not None:
             self._points[slot][:] = points.ravel()
         np.copyto(self._pixels[slot][: picture.size].reshape(picture.shape), picture)
@@ -283,7 +247,7 @@ class SharedFrames:
         _fence()
         if int(head[_LOCK]) != lock:
             return None
-        return SharedPicture(picture, sequence, index, captured_at, ready_at, FrameKind(kind), points)
+        return SharedPicture(picture, FrameKind(kind), captured_at, ready_at, index, points, sequence)
 
     def wait(self, timeout_s: float, reader: int = 0) -> bool:
         """Wait until a picture is written or `wake` is called; False after `timeout_s`. Only one thread of all

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from live.process.error_text import error_text
 from live.process.messages import Ready, Refused
 
 T = TypeVar("T")
@@ -137,7 +138,7 @@ class Slot(Generic[T]):
             model = self._load(key)
             answer = Ready(key, time.perf_counter() - started_at)
         except Exception as error:
-            answer = Refused(key, " ".join(str(error).split()) or type(error).__name__)
+            answer = Refused(key, error_text(error))
         with self._lock:
             if key not in self._requested:  # forgotten while it loaded
                 return

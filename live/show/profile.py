@@ -21,10 +21,10 @@ import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from live.show.toml_text import quoted
 from models.features.face_points import MIRROR, POINTS
 from models.features.types import Points
 
@@ -53,10 +53,17 @@ class Profile:
 
     @staticmethod
     def of_frame(
-        neutral: Points, width: int, height: int, openings: dict[str, tuple[float, float, float]], **facts: Any
+        neutral: Points,
+        width: int,
+        height: int,
+        openings: dict[str, tuple[float, float, float]],
+        *,
+        camera: str = "",
+        faces: int = 0,
+        measured: str = "",
     ) -> Profile:
         """A profile from neutral points measured in the pixels of a frame, (68, 2)."""
-        return Profile(in_heights(neutral, width, height), openings, **facts)
+        return Profile(in_heights(neutral, width, height), openings, camera, faces, measured)
 
     def to_toml(self) -> str:
         """The file's text; `read_profile` returns the same profile, to a ten-thousandth of the height."""
@@ -65,8 +72,8 @@ class Profile:
         return (
             "# Made by `guise calibrate performer`; `guise live --profile FILE` reads it.\n"
             "[performer]\n"
-            f"measured = {_quoted(self.measured)}\n"
-            f"camera = {_quoted(self.camera)}\n"
+            f"measured = {quoted(self.measured)}\n"
+            f"camera = {quoted(self.camera)}\n"
             f"faces = {self.faces}\n"
             "# 68 points x, y of the face at rest, from the picture's middle, in heights of the picture.\n"
             f"neutral = [\n    {points},\n]\n\n"
@@ -118,7 +125,7 @@ def read_profile(path: str | Path) -> Profile:
         raise BadProfile(f"{file}: {error}") from None
 
 
-def _profile(document: dict[str, Any]) -> Profile:
+def _profile(document: dict[str, object]) -> Profile:
     _check_keys(document, ("performer",), "")
     performer = document.get("performer")
     if not isinstance(performer, dict):
@@ -155,7 +162,7 @@ def _profile(document: dict[str, Any]) -> Profile:
     return Profile(points, ranges, camera, faces, measured)
 
 
-def _check_keys(table: dict[str, Any], keys: tuple[str, ...], where: str) -> None:
+def _check_keys(table: dict[str, object], keys: tuple[str, ...], where: str) -> None:
     for key in table:
         if key not in keys:
             near = difflib.get_close_matches(key, keys, 1)
@@ -163,17 +170,9 @@ def _check_keys(table: dict[str, Any], keys: tuple[str, ...], where: str) -> Non
             raise ValueError(f"{where}has an unknown key {key!r}: {hint}")
 
 
-def _are_numbers(value: Any, count: int) -> bool:
+def _are_numbers(value: object, count: int) -> bool:
     return (
         isinstance(value, list)
         and len(value) == count
         and all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in value)
     )
-
-
-def _quoted(text: str) -> str:
-    """A TOML basic string."""
-    escaped = "".join(
-        {"\\": "\\\\", '"': '\\"'}.get(c, c) if c.isprintable() else f"\\u{min(ord(c), 0xFFFD):04x}" for c in text
-    )
-    return f'"{escaped}"'

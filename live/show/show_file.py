@@ -9,10 +9,13 @@ import difflib
 import math
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeGuard
+
+from live.show.show_keys import CUE_KEYS, LOST_FACE_KEYS, SHOW_KEYS, ShowKey
+from live.show.toml_lines import Place, lines_of
 
 MAX_BYTES = 1_000_000
 LOOK_WORDS = ("bypass", "safe")
@@ -22,14 +25,15 @@ VOICE_PRESETS = ("bypass", "silence", *PRESET_NAMES, *(f"{name}-quick" for name 
 SOUND_MISSES = ("dry", "silence")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
-_SHOW_KEYS = ("name", "safe_picture", "lost_face", "sound_miss", "sync", "loop")
-_CUE_KEYS = ("name", "look", "voice", "transition_s", "set", "follow_s")
-_LOST_FACE_KEYS = ("hold_s", "fade_s")
+_TABLES = (
+    ShowKey("show", "a table", "{}", "what holds for the whole show"),
+    ShowKey("cue", "tables headed [[cue]]", "", "what is performed, in order"),
+)
 _PARAMETER = re.compile(r"(picture|sound)(/[a-z0-9_]+)+")
 _LONGEST_S = 86_400.0
 
-Place = tuple[str | int, ...]
-"""A position in the TOML document: ("cue", 2, "look")."""
+
+Table = Mapping[str, object]
 
 
 class BadShow(Exception):
@@ -93,7 +97,7 @@ def read_show(path: str | Path) -> Show:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadShow(f"{file}: not TOML: {error}") from None
-    return _ShowReader(file, _lines_of(text)).show(document)
+    return _ShowChecker(file, lines_of(text)).show(document)
 
 
 def _read_text(file: Path) -> str:
@@ -115,7 +119,7 @@ def _read_text(file: Path) -> str:
         raise BadShow(f"{file}, line {line}: not UTF-8 text") from None
 
 
-class _ShowReader:
+class _ShowChecker:
     """Checks one document. lines: the line number of each of its keys and tables."""
 
     def __init__(self, file: Path, lines: dict[Place, int]) -> None:
@@ -130,12 +134,12 @@ class _ShowReader:
         line = f", line {self._lines[place]}" if place else ""
         return BadShow(f"{self._file}{line}: {what}")
 
-    def show(self, document: dict[str, Any]) -> Show:
-        self._check_keys(document, ("show", "cue"), ())
+    def show(self, document: Table) -> Show:
+        self._check_keys(document, _TABLES, ())
         head = self._table(document.get("show", {}), ("show",))
-        self._check_keys(head, _SHOW_KEYS, ("show",))
+        self._check_keys(head, SHOW_KEYS, ("show",))
         lost = self._table(head.get("lost_face", {}), ("show", "lost_face"))
-        self._check_keys(lost, _LOST_FACE_KEYS, ("show", "lost_face"))
+        self._check_keys(lost, LOST_FACE_KEYS, ("show", "lost_face"))
         return Show(
             name=self._text(head, "name", ("show",), self._file.stem),
             cues=self._cues(document),
@@ -150,7 +154,7 @@ class _ShowReader:
             path=self._file.resolve(),
         )
 
-    def _cues(self, document: dict[str, Any]) -> tuple[Cue, ...]:
+    def _cues(self, document: Table) -> tuple[Cue, ...]:
         found = document.get("cue", [])
         if not isinstance(found, list):
             raise self.error(("cue",), f"cue is {_describe(found)}; expected entries headed [[cue]]")
@@ -168,8 +172,8 @@ class _ShowReader:
             cues.append(cue)
         return tuple(cues)
 
-    def _cue(self, entry: dict[str, Any], place: Place) -> Cue:
-        self._check_keys(entry, _CUE_KEYS, place)
+    def _cue(self, entry: Table, place: Place) -> Cue:
+        self._check_keys(entry, CUE_KEYS, place)
         follow_s = self._seconds(entry, "follow_s", place, 0.0) if "follow_s" in entry else None
         return Cue(
             name=self._text(entry, "name", place),
@@ -180,17 +184,18 @@ class _ShowReader:
             follow_s=follow_s,
         )
 
-    def _parameters(self, entry: dict[str, Any], place: Place) -> dict[str, float]:
+    def _parameters(self, entry: Table, place: Place) -> dict[str, float]:
         here = (*place, "set")
-        found = self._table(entry.get("set", {}), here)
-        for name, value in found.items():
+        values = {}
+        for name, value in self._table(entry.get("set", {}), here).items():
             if not _PARAMETER.fullmatch(name):
                 raise self.error((*here, name), f'no parameter "{name}"; expected one like "sound/pitch"')
             if not _is_number(value):
                 raise self.error((*here, name), f'"{name}" is {_describe(value)}; expected a number')
-        return {name: float(value) for name, value in found.items()}
+            values[name] = float(value)
+        return values
 
-    def _model(self, entry: dict[str, Any], key: str, place: Place, words: tuple[str, ...]) -> str | Path:
+    def _model(self, entry: Table, key: str, place: Place, words: tuple[str, ...]) -> str | Path:
         value = self._text(entry, key, place)
         if value in words:
             return value
@@ -202,7 +207,7 @@ class _ShowReader:
             )
         return self._existing_file(value, key, (*place, key))
 
-    def _safe_picture(self, head: dict[str, Any]) -> Path | None:
+    def _safe_picture(self, head: Table) -> Path | None:
         if "safe_picture" not in head:
             return None
         value = self._text(head, "safe_picture", ("show",))
@@ -234,13 +239,14 @@ class _ShowReader:
             return ""
         return _did_you_mean(path.name, names)
 
-    def _check_keys(self, table: dict[str, Any], keys: tuple[str, ...], place: Place) -> None:
+    def _check_keys(self, table: Table, keys: tuple[ShowKey, ...], place: Place) -> None:
+        names = [key.name for key in keys]
         for key in table:
-            if key not in keys:
-                meant = _did_you_mean(key, keys) or f"; expected one of {', '.join(keys)}"
+            if key not in names:
+                meant = _did_you_mean(key, names) or f"; expected one of {', '.join(names)}"
                 raise self.error((*place, key), f'unknown key "{key}"{meant}')
 
-    def _table(self, value: Any, place: Place) -> dict[str, Any]:
+    def _table(self, value: object, place: Place) -> Table:
         if not isinstance(value, dict):
             raise self.error(
                 place,
@@ -248,7 +254,7 @@ class _ShowReader:
             )
         return value
 
-    def _text(self, table: dict[str, Any], key: str, place: Place, default: str | None = None) -> str:
+    def _text(self, table: Table, key: str, place: Place, default: str | None = None) -> str:
         if key not in table:
             if default is not None:
                 return default
@@ -260,7 +266,7 @@ class _ShowReader:
             raise self.error((*place, key), f"{key} is empty")
         return value
 
-    def _seconds(self, table: dict[str, Any], key: str, place: Place, default: float) -> float:
+    def _seconds(self, table: Table, key: str, place: Place, default: float) -> float:
         value = table.get(key, default)
         if not _is_number(value):
             raise self.error((*place, key), f"{key} is {_describe(value)}; expected seconds, like 0.5")
@@ -268,13 +274,13 @@ class _ShowReader:
             raise self.error((*place, key), f"{key} is {value}; expected 0 to {_LONGEST_S:.0f} seconds")
         return float(value)
 
-    def _boolean(self, table: dict[str, Any], key: str, place: Place, default: bool) -> bool:
+    def _boolean(self, table: Table, key: str, place: Place, default: bool) -> bool:
         value = table.get(key, default)
         if not isinstance(value, bool):
             raise self.error((*place, key), f"{key} is {_describe(value)}; expected true or false")
         return value
 
-    def _choice(self, table: dict[str, Any], key: str, place: Place, words: tuple[str, ...]) -> str:
+    def _choice(self, table: Table, key: str, place: Place, words: tuple[str, ...]) -> str:
         value = self._text(table, key, place, words[0])
         if value not in words:
             listed = " or ".join(f'"{word}"' for word in words)
@@ -282,7 +288,7 @@ class _ShowReader:
         return value
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
@@ -291,7 +297,7 @@ def _did_you_mean(word: str, words: tuple[str, ...] | list[str]) -> str:
     return f'; did you mean "{near[0]}"?' if near else ""
 
 
-def _describe(value: Any) -> str:
+def _describe(value: object) -> str:
     """What a value is, in the words of TOML rather than of Python."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -302,74 +308,3 @@ def _describe(value: Any) -> str:
     if isinstance(value, list):
         return "a list"
     return "a table" if isinstance(value, dict) else "a date or time"
-
-
-# ---- line numbers of keys
-
-_STATEMENT = re.compile(r"[ \t]*(?:(\[\[?)([^\]]*)\]|([^=\n]+?)[ \t]*=)")
-_KEY_PART = re.compile(r'[ \t]*(?:"((?:[^"\\]|\\.)*)"|\'([^\']*)\'|([A-Za-z0-9_-]+))[ \t]*\.?')
-_QUOTED = re.compile(r'"""(?:[^\\]|\\.)*?"""|\'\'\'.*?\'\'\'|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'|#[^\n]*', re.DOTALL)
-
-
-def _lines_of(text: str) -> dict[Place, int]:
-    """Line numbers, from 1, of the tables and keys of a text that tomllib has accepted; tomllib itself keeps none.
-
-    A key within an inline table that spans several lines has the line of its table.
-    """
-    lines: dict[Place, int] = {}
-    counts: dict[Place, int] = {}
-    table: Place = ()
-    for line, statement in _statements(text):
-        match = _STATEMENT.match(statement)
-        if match is None:
-            continue
-        bracket, header, key = match.groups()
-        if header is None:
-            _record(lines, (*table, *_parts(key)), line)
-            continue
-        table = _resolve(_parts(header), counts)
-        if bracket == "[[":
-            counts[table] = counts.get(table, -1) + 1
-            lines.setdefault(table, line)
-            table = (*table, counts[table])
-        _record(lines, table, line)
-    return lines
-
-
-def _record(lines: dict[Place, int], place: Place, line: int) -> None:
-    for length in range(1, len(place) + 1):
-        lines.setdefault(place[:length], line)
-
-
-def _resolve(parts: Place, counts: dict[Place, int]) -> Place:
-    """Insert the indices of arrays of tables: [cue.set] belongs to the newest [[cue]]. The last part gets no index."""
-    place: Place = ()
-    for part in parts:
-        if place in counts:
-            place = (*place, counts[place])
-        place = (*place, part)
-    return place
-
-
-def _parts(key: str) -> Place:
-    return tuple(match[1] or match[2] or match[3] or "" for match in _KEY_PART.finditer(key))
-
-
-def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Each statement with the line on which it begins. A line break within quotes or brackets does not end one."""
-    plain = _QUOTED.sub(_blank, text)
-    depth, begin, line, began_on = 0, 0, 1, 1
-    for at, character in enumerate(plain + "\n"):
-        if character in "[{":
-            depth += 1
-        elif character in "]}":
-            depth -= 1
-        elif character == "\n":
-            line += 1
-            if depth <= 0:
-                yield began_on, text[begin:at]
-                depth, begin, began_on = 0, at + 1, line
-
-
-def _blank(match: re.Match[str]) -> str:
-    return re.sub(r"[^\n]", " ", match[0])

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from live.process.frames import Samples, now
 from live.process.messages import Event, Fault, Note, Recovered
+from live.sound.audio_block import AudioBlock
+from live.sound.devices.portaudio import NoPortAudio, has_host_api
 from live.sound.file_microphone import FileMicrophone
 from live.sound.file_speaker import FileSpeaker
 from live.sound.null_devices import NullMicrophone, NullSpeaker
-from live.sound.portaudio import NoPortAudio, has_host_api
 from live.sound.settings import SoundSettings
+
+if TYPE_CHECKING:
+    from live.sound.devices.devices import Devices
 
 DEMO_SPEECH = Path(__file__).resolve().parent.parent / "demo" / "speech.flac"
 _SOUND_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".m4a", ".aac", ".opus", ".mp4", ".mkv", ".mov", ".webm", ".avi"}
@@ -41,9 +45,8 @@ class AudioInput(Protocol):
     def due_in_s(self) -> float:
         """How long until `read` may have a block."""
 
-    def read(self) -> tuple[Samples, float] | None:
-        """The next block, (block, 1), and when its first sample was in the air, by now(); None when there is none
-        yet."""
+    def read(self) -> AudioBlock | None:
+        """The next block; None when there is none yet."""
 
     def close(self) -> None: ...
 
@@ -81,7 +84,7 @@ class AudioIO:
         self._settings = settings
         self._send = send
         self._lost_at: float | None = None
-        self._devices: Any = None
+        self._devices: Devices | None = None
 
     def open(self) -> tuple[AudioInput, AudioOutput]:
         """Raises BadSound for a bad file; a device that is not there is tried again and again."""
@@ -102,7 +105,7 @@ class AudioIO:
             self._open_devices(mic_device, speaker_device)
         speaker = self._paced_speaker(to_file, drifts=bool(mic_device))
         if self._devices is not None:
-            from live.sound.device import DeviceMicrophone, DeviceSpeaker
+            from live.sound.devices.endpoints import DeviceMicrophone, DeviceSpeaker
 
             microphone = DeviceMicrophone(self._devices) if mic_device else microphone
             speaker = DeviceSpeaker(self._devices) if speaker_device else speaker
@@ -117,7 +120,7 @@ class AudioIO:
         return FileSpeaker(path, settings.sample_rate, settings.set_point_s, lead_s, drifts=drifts)
 
     def _open_devices(self, mic: str, speaker: str) -> None:
-        from live.sound.device import Devices
+        from live.sound.devices.devices import Devices
 
         settings = self._settings
         try:

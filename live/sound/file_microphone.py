@@ -6,14 +6,15 @@ A thread of its own reads ahead; the engine's loop never waits for a disk.
 from __future__ import annotations
 
 import contextlib
-import queue
 import threading
 from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
 
+from live.process.bounded_queue import BoundedQueue, WhenFull
 from live.process.frames import Clock, Samples, now
+from live.sound.audio_block import AudioBlock
 from live.sound.sound_file import BadSound, SoundFile
 from models.features.types import Mono
 
@@ -61,8 +62,7 @@ class FileMicrophone:
         self._index = 0
         self._start_at: float | None = epoch
         self._started = False
-        self._blocks: queue.Queue[tuple[int, Samples]] = queue.Queue(_AHEAD_BLOCKS)
-        self._closing = threading.Event()
+        self._blocks: BoundedQueue[tuple[int, Samples]] = BoundedQueue(_AHEAD_BLOCKS, WhenFull.REFUSE)
         self._thread = threading.Thread(target=self._read_ahead, name=f"microphone {path.name}", daemon=True)
         self._skip_to_now()
         self._thread.start()
@@ -71,31 +71,32 @@ class FileMicrophone:
         """How long until the next block is complete."""
         return max(self._due_at() - self._clock(), 0.0)
 
-    def read(self) -> tuple[Samples, float] | None:
-        """The next block, (block, 1), and when its first sample was in the air; None when it is not complete yet."""
+    def read(self) -> AudioBlock | None:
+        """The next block; None when it is not complete yet."""
         at = self._clock()
         due_at = self._due_at()
         if at < due_at:
             return None
         if at - due_at > _BEHIND_S:
             due_at = self._skip_missed(at, due_at)
-        try:
-            index, samples = self._blocks.get_nowait()
-            while index != self._index:
-                index, samples = self._blocks.get_nowait()
-        except queue.Empty:
+        samples = self._take_block()
+        if samples is None:
             return None
         self._index += 1
         self.trouble = self._file.trouble
-        return samples, due_at - self._block / self._sample_rate
+        return AudioBlock(samples, due_at - self._block / self._sample_rate)
 
     def close(self) -> None:
-        self._closing.set()
-        while self._thread.is_alive():
-            with contextlib.suppress(queue.Empty):
-                while True:
-                    self._blocks.get_nowait()
-            self._thread.join(0.02)
+        self._blocks.close()
+        self._thread.join()
+
+    def _take_block(self) -> Samples | None:
+        """The block that is due; those that were left out are discarded."""
+        while (block := self._blocks.take()) is not None:
+            index, samples = block
+            if index == self._index:
+                return samples
+        return None
 
     def _due_at(self) -> float:
         if not self._started:
@@ -123,18 +124,15 @@ class FileMicrophone:
 
     def _read_ahead(self) -> None:
         """In the reading thread."""
-        while not self._closing.is_set():
+        while not self._blocks.closed:
             index = self._index
             with contextlib.closing(self._endless(index * self._block)) as sound:
                 rest = np.zeros(0, np.float32)
-                while not self._closing.is_set() and self._index <= index + _AHEAD_BLOCKS:
+                while not self._blocks.closed and self._index <= index + _AHEAD_BLOCKS:
                     while len(rest) < self._block:
                         rest = np.concatenate([rest, next(sound)])
-                    try:
-                        self._blocks.put((index, rest[: self._block, None]), timeout=0.2)
-                    except queue.Full:
-                        continue
-                    index, rest = index + 1, rest[self._block :]
+                    if self._blocks.put((index, rest[: self._block, None]), timeout_s=0.2):
+                        index, rest = index + 1, rest[self._block :]
 
     def _endless(self, begin: int) -> Generator[Mono, None, None]:
         """The file again and again, from sample `begin` of the first round on. A file that breaks off in the middle

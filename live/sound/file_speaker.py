@@ -5,12 +5,12 @@ A thread of its own writes the file; the engine's loop never waits for a disk.
 
 from __future__ import annotations
 
-import queue
 import threading
 from pathlib import Path
 
 import numpy as np
 
+from live.process.bounded_queue import BoundedQueue, WhenFull
 from live.process.frames import Clock, Samples, now
 from live.sound.paced_speaker import PacedSpeaker
 from live.sound.sound_file import BadSound
@@ -42,7 +42,7 @@ class FileSpeaker(PacedSpeaker):
         """
         super().__init__(path.name, sample_rate, set_point_s, clock, drifts)
         self._lead_s = lead_s
-        self._blocks: queue.Queue[Mono | None] = queue.Queue(_QUEUE_BLOCKS)
+        self._blocks: BoundedQueue[Mono] = BoundedQueue(_QUEUE_BLOCKS, WhenFull.REFUSE)
         self._path = path
         try:
             path.open("wb").close()
@@ -57,23 +57,14 @@ class FileSpeaker(PacedSpeaker):
         super().write(samples)
 
     def close(self) -> None:
-        while self._thread.is_alive():
-            try:
-                self._blocks.put(None, timeout=0.2)
-                break
-            except queue.Full:
-                continue
+        self._blocks.close()
         self._thread.join(10.0)
 
     def _consume(self, samples: Mono) -> None:
         self._enqueue(samples.copy())
 
     def _enqueue(self, samples: Mono) -> None:
-        if self.trouble:
-            return
-        try:
-            self._blocks.put_nowait(samples)
-        except queue.Full:
+        if not self.trouble and not self._blocks.put(samples):
             self.trouble = f"{self._path}: the disk is too slow"
 
     def _write_file(self) -> None:
@@ -82,9 +73,9 @@ class FileSpeaker(PacedSpeaker):
 
         try:
             with soundfile.SoundFile(self._path, "w", self._sample_rate, 1, "PCM_16", format="WAV") as file:
-                while (samples := self._blocks.get()) is not None:
+                while (samples := self._blocks.take(timeout_s=None)) is not None:
                     file.write(samples)
         except (OSError, RuntimeError) as error:
             self.trouble = f"{self._path}: writing it ended: {error}"
-            while self._blocks.get() is not None:
+            while self._blocks.take(timeout_s=None) is not None:
                 pass

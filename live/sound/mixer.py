@@ -10,8 +10,8 @@ Belongs to one thread at a time: the voice thread on stage, the caller in `guise
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -56,6 +56,23 @@ class Silence(Dry):
         return np.zeros_like(samples)
 
 
+class MixedBlock(NamedTuple):
+    """What became of one block."""
+
+    samples: Mono
+    """(block,): all voices on stage, aligned and crossfaded."""
+    arrived: tuple[int, ...] = ()
+    """The cues whose voices began to be audible in it."""
+
+
+class _Request(NamedTuple):
+    """A voice that is to come on."""
+
+    voice: Voice
+    fade_s: float
+    cue: int | None
+
+
 @dataclass
 class _ActiveVoice:
     """A voice on stage, and how far its fade is."""
@@ -68,6 +85,8 @@ class _ActiveVoice:
     """The change of the level with each sample."""
     backlog: deque[Mono] = field(default_factory=deque)
     """The blocks that it is still to be fed before it has caught up."""
+    cue: int | None = None
+    """Told in MixedBlock.arrived when its fade begins."""
 
     def process(self, block: Mono) -> Mono:
         return self.delay.process(self.voice.process(block))
@@ -89,8 +108,9 @@ class VoiceMixer:
         self._past: deque[Mono] = deque(maxlen=round(MAX_CONTEXT_S * sample_rate) // block)
         """The newest blocks, the present one included."""
         self._active: list[_ActiveVoice] = [self._make_active(Silence("silence"), 1.0)]
-        self._requested: tuple[Voice, float, Callable[[], None]] | None = None
-        self._on_audible: Callable[[], None] = lambda: None
+        self._requested: _Request | None = None
+        self._arrived: list[int] = []
+        """Since the last block that was returned: a voice that raises takes no cue with it."""
 
     @property
     def latency_samples(self) -> int:
@@ -100,18 +120,18 @@ class VoiceMixer:
     def fading(self) -> bool:
         return len(self._active) > 1 or self._requested is not None
 
-    def change(self, voice: Voice, fade_s: float, on_audible: Callable[[], None] = lambda: None) -> None:
+    def change(self, voice: Voice, fade_s: float, cue: int | None = None) -> None:
         """Let `voice` come on. While another change is under way, the newest request is kept and follows it.
 
         Args:
-            on_audible: called when its fade begins.
+            cue: its number, which `process` returns with the block in which the fade begins.
 
         Raises:
             ValueError: the voice is slower than the mixer.
         """
         if voice.latency_samples > self._latency_samples:
             raise ValueError(f"{voice.name} is slower than the show's sound")
-        self._requested = (voice, fade_s, on_audible)
+        self._requested = _Request(voice, fade_s, cue)
 
     def cut(self, voice: Voice) -> None:
         """Let `voice` alone be on stage, now, and drop what the others had still to play: for when they failed."""
@@ -127,15 +147,15 @@ class VoiceMixer:
 
     def set(self, name: str, value: float) -> bool:
         """Set a parameter of all voices on stage, or coming on; False when none of them has it."""
-        voices = [active.voice for active in self._active] + ([self._requested[0]] if self._requested else [])
+        voices = [active.voice for active in self._active] + ([self._requested.voice] if self._requested else [])
         known = [voice.set(name, value) for voice in voices]
         return any(known)
 
-    def process(self, block: Mono) -> Mono:
-        """(block,) -> (block,)."""
+    def process(self, block: Mono) -> MixedBlock:
+        """The next block, (block,)."""
         self._past.append(block)
         if self._requested is not None and len(self._active) == 1:
-            self._bring_on(*self._requested)
+            self._bring_on(self._requested)
             self._requested = None
         elif self._requested is not None:
             self._speed_up_fades()
@@ -147,7 +167,8 @@ class VoiceMixer:
             voiced = active.process(block)
             mixed += voiced * self._gains(active, len(block))
         self._active = [active for active in self._active if active.level > 0 or active.step >= 0]
-        return mixed
+        arrived, self._arrived = tuple(self._arrived), []
+        return MixedBlock(mixed, arrived)
 
     # ---- changes
 
@@ -156,20 +177,21 @@ class VoiceMixer:
         max_samples = round(MAX_CONTEXT_S * self._sample_rate)
         return _ActiveVoice(voice, Delay(delay_samples, max_samples), level)
 
-    def _bring_on(self, voice: Voice, fade_s: float, on_audible: Callable[[], None]) -> None:
+    def _bring_on(self, request: _Request) -> None:
         (old,) = self._active
+        voice = request.voice
         if voice is old.voice:
-            on_audible()
+            self._arrive(request.cue)
             return
         voice.reset()
         new = self._make_active(voice, 0.0)
+        new.cue = request.cue
         settle = round(_SETTLE_S * self._sample_rate) if voice.latency_samples else 0
         wanted = voice.context + self._latency_samples - voice.latency_samples + settle
         count = min(-(-wanted // self._block), len(self._past))
         new.backlog.extend(list(self._past)[len(self._past) - count :])
-        new.step = 1.0 / max(round(max(fade_s, MIN_FADE_S) * self._sample_rate), 1)
+        new.step = 1.0 / max(round(max(request.fade_s, MIN_FADE_S) * self._sample_rate), 1)
         self._active.append(new)
-        self._on_audible = on_audible
         # The present block is the newest of the past: `process` feeds it again.
         if new.backlog:
             new.backlog.pop()
@@ -191,7 +213,11 @@ class VoiceMixer:
         new = self._active[-1]
         for old in self._active[:-1]:
             old.step = -new.step
-        self._on_audible()
+        self._arrive(new.cue)
+
+    def _arrive(self, cue: int | None) -> None:
+        if cue is not None:
+            self._arrived.append(cue)
 
     def _speed_up_fades(self) -> None:
         """Another change is requested: the fades that run end quickly."""

@@ -5,7 +5,8 @@ They belong to the engine's loop.
 
 from __future__ import annotations
 
-from live.process.frames import Clock, Samples, now
+from live.process.frames import Clock, now
+from live.sound.audio_block import AudioBlock
 from live.sound.paced_speaker import PacedSpeaker
 
 
@@ -21,7 +22,7 @@ class NullMicrophone:
     def due_in_s(self) -> float:
         return 3600.0
 
-    def read(self) -> tuple[Samples, float] | None:
+    def read(self) -> AudioBlock | None:
         return None
 
     def close(self) -> None:

@@ -50,9 +50,9 @@ class WorldPreset:
 class WorldChorus:
     """The performer's voice, and copies of it that speak at the same time."""
 
-    others: tuple[tuple[float, float, float, float], ...]
-    """Of each copy: cents, formant in semitones, delay in ms, level."""
+    copies: tuple[VoiceCopy, ...]
     level: float
+    """Of the performer's own."""
 
 
 PRESETS: dict[str, WorldPreset | WorldChorus | WaveformPreset] = {
@@ -63,7 +63,7 @@ PRESETS: dict[str, WorldPreset | WorldChorus | WaveformPreset] = {
     "whisper": WorldPreset(whisper=True, level_db=8.0),
     "robot": WorldPreset(note_hz=98.0, stiff=True, level_db=-1.0),
     "monotone": WorldPreset(monotone=True),
-    "chorus": WorldChorus(others=((-17.0, -0.5, 11.0, 0.55), (14.0, 0.6, 19.0, 0.55)), level=0.55),
+    "chorus": WorldChorus(copies=(VoiceCopy(-17.0, -0.5, 11.0, 0.55), VoiceCopy(14.0, 0.6, 19.0, 0.55)), level=0.55),
     "octave-down-quick": WaveformPreset(pitch=-12.0),
     "octave-up-quick": WaveformPreset(pitch=12.0, formant=2.0),
     "giant-quick": WaveformPreset(pitch=-7.0, formant=-4.5),
@@ -98,11 +98,13 @@ def _layers(preset: WorldPreset | WorldChorus, sample_rate: int) -> tuple[VoiceL
     if isinstance(preset, WorldPreset):
         return (VoiceLayer(PresetMapping(preset, sample_rate), 10 ** (preset.level_db / 20)),)
     first = VoiceLayer(PresetMapping(WorldPreset(), sample_rate), preset.level)
-    others = (
-        VoiceLayer(PresetMapping(WorldPreset(formant=formant), sample_rate), level, delay_ms / 1e3, cents)
-        for cents, formant, delay_ms, level in preset.others
+    copies = (
+        VoiceLayer(
+            PresetMapping(WorldPreset(formant=copy.formant), sample_rate), copy.level, copy.delay_ms / 1e3, copy.cents
+        )
+        for copy in preset.copies
     )
-    return (first, *others)
+    return (first, *copies)
 
 
 class PresetMapping:

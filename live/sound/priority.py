@@ -11,6 +11,9 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
+
+Priority = Literal["real-time", "raised", "normal"]
 
 ROUND_ROBIN = 10
 """Above all ordinary processes, below what the kernel itself needs."""
@@ -19,15 +22,14 @@ _MLOCK_FLAGS = 1 | 2 | 4
 """mlockall's MCL_CURRENT, MCL_FUTURE and MCL_ONFAULT: lock what is touched."""
 
 
-def raise_priority() -> str:
-    """Raise every thread of this process, and those it will start; "real-time", "raised" or "as any other", by what
-    the system allows.
+def raise_priority() -> Priority:
+    """Raise every thread of this process, and those it will start, as far as the system allows.
 
     Real-time scheduling on Linux needs a permission (an rtprio limit, as audio packages set up, or root). Even threads
     that never sleep would leave 5 % of a core to the others: the kernel sees to that.
     """
     if sys.platform != "linux":
-        return "as any other"
+        return "normal"
     # Memory that was not used for a while must not be read back from a disk. Without permission this does nothing.
     ctypes.CDLL(None, use_errno=True).mlockall(_MLOCK_FLAGS)
     threads = [int(task.name) for task in Path("/proc/self/task").iterdir()]
@@ -41,7 +43,7 @@ def raise_priority() -> str:
             with suppress(ProcessLookupError):
                 os.setpriority(os.PRIO_PROCESS, thread, _NICE)
         return "raised"
-    return "as any other"
+    return "normal"
 
 
 def reset_priority(pid: int) -> None:

@@ -72,13 +72,14 @@ class WaveformVoice:
         self._sample_rate = sample_rate
         self._preset = preset = preset or WaveformPreset()
         self._hop, decimation = _HOPS[sample_rate]
-        self._delay = round(DELAY_MS * 1e-3 * sample_rate)
-        self._prefill = self._hop - math.gcd(self._hop, block)
+        self._delay_samples = round(DELAY_MS * 1e-3 * sample_rate)
+        self._prefill_samples = self._hop - math.gcd(self._hop, block)
         self._history = SampleHistory(sample_rate, self._hop, _KEEP_S)
         self._marks = PitchMarks(sample_rate, self._hop, decimation, _KEEP_S)
-        lead = self._delay - CERTAIN_MS * 1e-3 * sample_rate
+        lead_samples = self._delay_samples - CERTAIN_MS * 1e-3 * sample_rate
         self._synthesisers = [
-            _CopySynthesiser(sample_rate, lead, self._delay, copy) for copy in (VoiceCopy(), *preset.copies)
+            _CopySynthesiser(sample_rate, lead_samples, self._delay_samples, copy)
+            for copy in (VoiceCopy(), *preset.copies)
         ]
         self._noise = Noise(sample_rate) if preset.breath > 0.0 else None
         self._level = LoudnessMatcher(sample_rate, self._hop)
@@ -89,7 +90,7 @@ class WaveformVoice:
     @property
     def latency_samples(self) -> int:
         """The queues at both ends included."""
-        return self._delay + self._prefill
+        return self._delay_samples + self._prefill_samples
 
     @property
     def context(self) -> int:
@@ -100,7 +101,7 @@ class WaveformVoice:
         """Return to the state of a new voice; the noise repeats."""
         self._input_end = 0
         self._waiting = np.zeros(0, np.float32)
-        self._ready = np.zeros(self._prefill, np.float32)
+        self._ready = np.zeros(self._prefill_samples, np.float32)
         self._history.reset()
         self._marks.reset()
         for synthesiser in self._synthesisers:
@@ -129,11 +130,11 @@ class WaveformVoice:
         return ready[: len(samples)]
 
     def _step(self, samples: Mono) -> Mono:
-        """One hop in, one hop out, `self._delay` later."""
+        """One hop in, one hop out, `self._delay_samples` later."""
         self._history.push(samples)
         self._marks.push(samples)
         self._input_end += self._hop
-        end = self._input_end - self._delay
+        end = self._input_end - self._delay_samples
         begin = end - self._hop
         mixed = np.zeros(self._hop, np.float32)
         for synthesiser in self._synthesisers:
@@ -160,7 +161,7 @@ class WaveformVoice:
 class _CopySynthesiser:
     """Synthesises one copy of the voice."""
 
-    def __init__(self, sample_rate: int, lead: float, delay: float, copy: VoiceCopy) -> None:
+    def __init__(self, sample_rate: int, lead_samples: float, voice_delay_samples: float, copy: VoiceCopy) -> None:
         self.copy = copy
         self.delay_samples = round(min(copy.delay_ms * 1e-3, _MAX_COPY_DELAY_S) * sample_rate)
-        self.psola = PsolaSynthesizer(sample_rate, lead, delay)
+        self.psola = PsolaSynthesizer(sample_rate, lead_samples, voice_delay_samples)

@@ -26,7 +26,8 @@ from live.operator import display
 from live.outputs.recorder import Recorder
 from live.picture.settings import PictureSettings
 from live.process.fork_server import start_forkserver, stop_forkserver
-from live.process.shared_frames import FrameKind, SharedFrames, SharedPicture
+from live.process.shared_frames import SharedFrames, SharedPicture
+from live.process.stage_picture import FrameKind, StagePicture
 from live.show.safe_picture import STALE_S
 from live.show.show_file import Cue, Show
 from live.sound.settings import SoundSettings
@@ -203,7 +204,7 @@ def test_the_recorder_keeps_what_the_audience_sees(manager: StageManager, tmp_pa
     for index in range(20):
         at = index / 20
         picture = np.full((48, 64, 3), 200, np.uint8)
-        manager.stage_frames.write(picture, captured_at=at, ready_at=at, index=index, kind=FrameKind.GENERATED)
+        manager.stage_frames.write(StagePicture(picture, FrameKind.GENERATED, at, at, index))
         handed_on(manager.audience, index)
     recorder.close()
     with av.open(str(tmp_path / "out.mp4")) as movie:
@@ -231,7 +232,7 @@ def frames() -> Iterator[SharedFrames]:
 
 def write(frames: SharedFrames, value: int, kind: FrameKind = FrameKind.GENERATED) -> None:
     at = time.perf_counter()
-    frames.write(np.full((4, 6, 3), value, np.uint8), captured_at=at, ready_at=at, index=value, kind=kind)
+    frames.write(StagePicture(np.full((4, 6, 3), value, np.uint8), kind, at, at, value))
 
 
 def handed_on(audience: Audience, index: int) -> None:

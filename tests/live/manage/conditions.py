@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from live.manage.debounce import DOUBLE_PRESS_S
+from live.manage.snapshot import EngineState
 from live.manage.stage_manager import StageManager
 
 start_times_s: WeakKeyDictionary[StageManager, float] = WeakKeyDictionary()
@@ -30,7 +32,13 @@ def recovery_limit_s(manager: StageManager) -> float:
 def performs(manager: StageManager, cue: int | None) -> bool:
     """Both engines report that they perform this cue."""
     state = manager.state
-    return cue is not None and all(engine.metrics.get("cue") == cue for engine in (state.picture, state.sound))
+    cues = [getattr(engine.metrics, "cue", None) for engine in (state.picture, state.sound)]
+    return cue is not None and cues == [cue, cue]
+
+
+def pid_of(engine: EngineState[Any]) -> int:
+    """The process of a fake engine."""
+    return int(getattr(engine.metrics, "pid", 0))
 
 
 def statuses(manager: StageManager) -> list[str]:

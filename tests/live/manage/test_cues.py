@@ -105,8 +105,8 @@ def test_a_refused_model_says_why_and_the_old_one_plays_on(make: Make) -> None:
     assert manager.state.on_stage == 0, "all its models are refused"
     assert "it is not ours" in manager.state.notes[-1].text
     assert manager.go_to(2)
-    assert until(lambda: manager.state.sound.metrics.get("model") == "other"), "its voice is loaded"
-    assert manager.state.picture.metrics["model"] == "one"
+    assert until(lambda: getattr(manager.state.sound.metrics, "model", None) == "other"), "its voice is loaded"
+    assert getattr(manager.state.picture.metrics, "model", None) == "one"
 
 
 def test_cues_follow_automatically_and_loop(make: Make) -> None:
@@ -151,4 +151,4 @@ def test_the_memory_budget_limits_the_loaded_models(make: Make, tmp_path: Path) 
     assert until(lambda: statuses(manager)[5] == "ready")
     now_ready = [at for at, status in enumerate(statuses(manager)) if status == "ready"]
     assert now_ready == [3, 4, 5], "the least recently used was unloaded"
-    assert until(lambda: len(manager.state.picture.metrics["loaded"]) == 3)
+    assert until(lambda: len(manager.state.picture.metrics.loaded) == 3)

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 
 from live.manage.debounce import PANIC_DEBOUNCE_S
-from live.process.shared_frames import FrameKind
+from live.process.stage_picture import FrameKind
 from live.show.show_file import Cue
-from tests.live.manage.conditions import until
+from tests.live.manage.conditions import pid_of, until
 from tests.live.manage.conftest import Make
 
 
@@ -51,8 +51,8 @@ def test_toggle_panic_ends_the_panic_only_after_a_pause(make: Make, pass_time: C
 def test_panic_lasts_through_a_restart(make: Make) -> None:
     manager = make("one")
     manager.panic()
-    os.kill(manager.state.picture.metrics["pid"], signal.SIGKILL)
-    assert until(lambda: manager.state.picture.restarts == 1 and manager.state.picture.metrics.get("panic") is True)
+    os.kill(pid_of(manager.state.picture), signal.SIGKILL)
+    assert until(lambda: manager.state.picture.restarts == 1 and manager.state.picture.metrics.panic)
     kinds: list[FrameKind] = []
     manager.audience.subscribe(lambda picture: kinds.append(picture.kind))
     assert until(lambda: len(kinds) > 3)

@@ -6,8 +6,8 @@ import os
 import signal
 import time
 
-from live.process.shared_frames import FrameKind
-from tests.live.manage.conditions import all_settled, performs, recovery_limit_s, until
+from live.process.stage_picture import FrameKind
+from tests.live.manage.conditions import all_settled, performs, pid_of, recovery_limit_s, until
 from tests.live.manage.conftest import Make
 
 
@@ -16,14 +16,14 @@ def test_a_killed_engine_returns_to_its_cue_and_the_other_is_undisturbed(make: M
     assert until(lambda: all_settled(manager))
     manager.go()
     assert until(lambda: performs(manager, 1))
-    pid, sound = manager.state.picture.metrics["pid"], manager.state.sound.metrics["pid"]
+    pid, sound = pid_of(manager.state.picture), pid_of(manager.state.sound)
     os.kill(pid, signal.SIGKILL)
-    assert until(lambda: performs(manager, 1) and manager.state.picture.metrics["pid"] != pid)
+    assert until(lambda: performs(manager, 1) and pid_of(manager.state.picture) != pid)
     (fault,) = manager.state.faults
     assert fault.where == "picture engine"
     assert fault.recovered_after_s is not None
     assert fault.recovered_after_s < recovery_limit_s(manager)
-    assert manager.state.sound.metrics["pid"] == sound
+    assert pid_of(manager.state.sound) == sound
     assert manager.state.sound.restarts == 0
     assert until(lambda: all_settled(manager)), "and preloads again"
 

@@ -8,16 +8,20 @@ from typing import Any
 
 import pytest
 
+from live.manage.health import Health
 from live.manage.report import build_report
 from live.manage.snapshot import EngineState, StageState
 from live.manage.status_line import status_text, summary
+from live.process.engine_kind import EngineKind
+from live.process.metrics import PictureMetrics, SoundMetrics
 
 
 def state(**metrics: Any) -> StageState:
     cue = SimpleNamespace(name="porcelain")
     return StageState(
         "show", Path("show.toml"), None, (cue,), 0, None, None, False,
-        EngineState("picture", "performing", 0.1, 0, {}), EngineState("sound", "performing", 0.1, 0, metrics),
+        EngineState(EngineKind.PICTURE, Health.PERFORMING, 0.1, 0, PictureMetrics()),
+        EngineState(EngineKind.SOUND, Health.PERFORMING, 0.1, 0, SoundMetrics(**metrics)),
         (), (), None, 3.0,
     )  # type: ignore[arg-type]  # fmt: skip
 
@@ -25,18 +29,18 @@ def state(**metrics: Any) -> StageState:
 @pytest.mark.parametrize(
     ("metrics", "expected"),
     [
-        ({"voice": "child", "latency": 68.83, "xruns": 0, "deadline_misses": 0}, "child 69 ms"),
-        ({"voice": "/show/voices/lj.onnx", "latency": 71.0}, "lj 71 ms"),
-        ({"voice": "C:\\show\\voices\\lj.onnx", "latency": 71.0, "mute": True}, "lj 71 ms, muted"),
-        ({"voice": "giant", "latency": 70.0, "xruns": 2, "deadline_misses": 5}, "giant 70 ms, 2 xruns, 5 missed"),
-        ({"voice": None, "latency": 70.0}, "no voice 70 ms"),
+        ({"voice": "child", "latency_ms": 68.83, "xruns": 0, "deadline_misses": 0}, "child 69 ms"),
+        ({"voice": "/show/voices/lj.onnx", "latency_ms": 71.0}, "lj 71 ms"),
+        ({"voice": "C:\\show\\voices\\lj.onnx", "latency_ms": 71.0, "mute": True}, "lj 71 ms, muted"),
+        ({"voice": "giant", "latency_ms": 70.0, "xruns": 2, "deadline_misses": 5}, "giant 70 ms, 2 xruns, 5 missed"),
+        ({"voice": None, "latency_ms": 70.0}, "no voice 70 ms"),
     ],
 )
 def test_the_sound_is_one_short_part_of_the_line(metrics: dict[str, Any], expected: str) -> None:
     assert status_text(state(**metrics)).endswith(f"porcelain  {expected}")
 
 
-@pytest.mark.parametrize("metrics", [{}, {"voice": "bypass", "latency": None, "xruns": 0}])
+@pytest.mark.parametrize("metrics", [{}, {"voice": "bypass", "latency_ms": None, "xruns": 0}])
 def test_without_a_microphone_there_is_no_sound_part(metrics: dict[str, Any]) -> None:
     assert status_text(state(**metrics)).endswith("porcelain")
 

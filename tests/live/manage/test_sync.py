@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,15 +20,15 @@ from live.manage.sync import LOWERED_AFTER_S, RAISED_AFTER_S, Sync, SyncTargets
 from live.movie.render import render
 from live.outputs.recorder import Recorder
 from live.picture.settings import PictureSettings
-from live.process.engine_link import EngineLink
 from live.process.fork_server import start_forkserver
 from live.process.frames import now
-from live.process.messages import AudioChunk, Finished, Heartbeat, Note, Panic, SetParameter, Stop
+from live.process.messages import AudioChunk
 from live.process.shared_frames import SharedPicture
 from live.show.show_file import Cue, Show
 from live.sound.settings import SoundSettings
 from models.features.face_points import FacePoints, LandmarkFileMissing
 from models.features.types import Mono
+from tests.live.manage.conditions import until
 
 RATE = 48_000
 VOICE = "octave-down"
@@ -103,7 +102,7 @@ def test_without_sound_or_by_the_show_s_wish_nobody_waits() -> None:
     assert agreed_after(sync, SETTLED_S, 0.1, 0.2).sound_wait_s > 0
     sync.enabled = False
     assert agreed_after(sync, 0, 0.1, 0.2) == Sync().targets
-    assert Sync().state().skew is None
+    assert Sync().state().skew_ms is None
 
 
 def test_what_camera_and_screen_add_is_taken_into_account() -> None:
@@ -112,46 +111,20 @@ def test_what_camera_and_screen_add_is_taken_into_account() -> None:
     for seen_s in (0.081, 0.082, 0.089):
         sync.measure(seen_s, 0.030)
     state = sync.report()
-    assert (state.skew, state.picture_delay, state.sound_delay) == (2.0, 50.0, 0.0)
-    assert sync.state().skew == 9.0
-
-
-def picture_engine(link: EngineLink, *_: Any) -> None:
-    _engine(link, {"latency": {"p50": 20.0, "p95": 25.0}})
-
-
-def sound_engine(link: EngineLink, *_: Any) -> None:
-    _engine(link, {"latency": 80.0, "wait": 10.0})
-
-
-def _engine(link: EngineLink, metrics: dict[str, Any]) -> None:
-    """Tells what it was told, and dies when panic is over."""
-    while not link.closed:
-        for command in link.poll():
-            if isinstance(command, Stop):
-                link.send(Finished("stopped", {}))
-                return
-            if isinstance(command, SetParameter):
-                link.send(Note(f"{command.name} is {command.value:.3f}, in process {os.getpid()}"))
-            if isinstance(command, Panic) and not command.on:
-                raise RuntimeError("as asked")
-        link.send(Heartbeat(now(), metrics))
-        link.wait(0.05)
+    assert (state.skew_ms, state.picture_delay_ms, state.sound_delay_ms) == (2.0, 50.0, 0.0)
+    assert sync.state().skew_ms == 9.0
 
 
 def test_the_engines_are_told_also_after_a_restart() -> None:
     start_forkserver()
-    engines = {"picture_engine": f"{__name__}:picture_engine", "sound_engine": f"{__name__}:sound_engine"}
+    engines = {name: f"tests.live.manage.sync_engines:{name}" for name in ("picture_engine", "sound_engine")}
     manager = StageManager(Show("x", (Cue("one", "safe"),)), "", "", **engines, stage_bytes=3 * 64 * 64)
 
     def told() -> set[str]:
         return {note.text for note in manager.state.notes if "process" in note.text}
 
     def tells(count: int) -> bool:
-        end = now() + 10
-        while len(told()) < count and now() < end:
-            time.sleep(0.02)
-        return len(told()) == count
+        return until(lambda: len(told()) >= count) and len(told()) == count
 
     try:
         manager.start()
@@ -161,7 +134,7 @@ def test_the_engines_are_told_also_after_a_restart() -> None:
         manager.release()
         assert tells(2)
         assert all(text.startswith("picture/latency_s is 0.080") for text in told())
-        assert manager.state.sync.sound_delay == 0.0
+        assert manager.state.sync.sound_delay_ms == 0.0
     finally:
         manager.stop()
 
@@ -369,7 +342,7 @@ def _perform(folder: Path) -> tuple[Taken, Path, dict[str, Any]]:
         time.sleep(3)
         assert manager.go()
         time.sleep(3)
-        assert manager.state.sound.metrics["voice"] == VOICE
+        assert manager.state.sound.metrics.voice == VOICE
     finally:
         recorder.close()
         manager.stop()

@@ -12,9 +12,14 @@ from typing import Any
 import numpy as np
 
 from live.manage.event_log import FaultState, NoteState
+from live.manage.health import Health
+from live.manage.model_status import ModelProgress
 from live.manage.snapshot import CueState, EngineState, StageState
+from live.process.engine_kind import EngineKind
 from live.process.frames import now
-from live.process.shared_frames import FrameKind, SharedPicture
+from live.process.metrics import PictureMetrics, SoundMetrics
+from live.process.shared_frames import SharedPicture
+from live.process.stage_picture import FrameKind
 from live.show.show_file import Cue, Show
 from models.features.types import Picture, Points
 
@@ -28,7 +33,7 @@ def cue(index: int, name: str, status: Any = "ready", why: str = "", **changes: 
         voice="octave-down" if index % 2 else "bypass",
         transition_s=0.5 if index % 2 else 0.0,
         follow_s=None,
-        status=status,
+        status=ModelProgress(status),
         why=why,
     )
     return replace(made, **changes)
@@ -44,7 +49,7 @@ def picture(
     if pixels is None:
         pixels = np.full((48, 64, 3), index % 256, np.uint8)
     at = now()
-    return SharedPicture(pixels, index + 1, index, at, at, kind, points)
+    return SharedPicture(pixels, kind, at, at, index, points, index + 1)
 
 
 class FakeFrames:
@@ -117,8 +122,8 @@ class FakeStageManager:
             standby=1,
             waiting=None,
             panic=False,
-            picture=EngineState("picture", "performing", 0.1, 0, {}),
-            sound=EngineState("sound", "performing", 0.1, 0, {}),
+            picture=EngineState(EngineKind.PICTURE, Health.PERFORMING, 0.1, 0, PictureMetrics()),
+            sound=EngineState(EngineKind.SOUND, Health.PERFORMING, 0.1, 0, SoundMetrics()),
             faults=(),
             notes=(),
             failure=None,
@@ -193,14 +198,14 @@ class FakeStageManager:
         return lambda: self.listeners.remove(callback)
 
 
-def sound(**changes: Any) -> EngineState:
+def sound(**changes: Any) -> EngineState[SoundMetrics]:
     """A sound engine that performs, with the metrics it sends."""
     metrics: dict[str, Any] = {
         "microphone": "USB microphone",
         "speaker": "Stage left",
         "voice": "child",
-        "latency": 71.2,
-        "latency_parts": {"block": 10.0, "voice": 37.8, "desk": 1.4, "microphone": 0.0, "speaker": 22.0},
+        "latency_ms": 71.2,
+        "latency_parts_ms": {"block": 10.0, "voice": 37.8, "limiter": 1.4, "microphone": 0.0, "speaker": 22.0},
         "drift_ppm": 12.4,
         "xruns": 0,
         "deadline_misses": 0,
@@ -213,7 +218,7 @@ def sound(**changes: Any) -> EngineState:
         "mute": False,
         "priority": "real-time",
     }
-    return EngineState("sound", "performing", 0.1, 0, metrics | changes)
+    return EngineState(EngineKind.SOUND, Health.PERFORMING, 0.1, 0, SoundMetrics(**(metrics | changes)))
 
 
 def fault(at_s: float, where: str, what: str, recovered_after_s: float | None = None) -> FaultState:

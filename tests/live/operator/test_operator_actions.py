@@ -13,7 +13,7 @@ from live.control import actions
 from live.control.actions import ACTIONS, ActionTarget, Argument, find_action
 from live.control.keys import BINDINGS, keys_of
 from live.operator.key_help import LIST_KEYS, key_rows
-from live.process.shared_frames import FrameKind
+from live.process.stage_picture import FrameKind
 from live.stage_window.messages import KeyPressed
 from live.stage_window.presentation import Fit, Presentation
 from tests.live.operator.fake_stage_manager import picture, sound

@@ -8,12 +8,15 @@ import pytest
 from PyQt5.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
+from live.manage.health import Health
+from live.manage.model_status import ModelProgress
 from live.manage.snapshot import EngineState
 from live.manage.sync import SyncState
-from live.operator.cue_list import CueStatus
 from live.operator.meters import Meters, _Tile
 from live.operator.settings_store import SettingsStore
-from live.process.shared_frames import FrameKind
+from live.process.engine_kind import EngineKind
+from live.process.metrics import Percentiles, PictureMetrics
+from live.process.stage_picture import FrameKind
 from live.stage_window.messages import Present, Staleness
 from live.stage_window.presentation import Fit, Presentation
 from tests.live.operator.fake_stage_manager import cue, fault, note, picture, sound
@@ -59,10 +62,10 @@ def test_the_list_says_why_a_cue_is_refused(qtbot: QtBot, ui: Ui) -> None:
     ui.manager.become(cues=cues, standby=1)
     qtbot.waitUntil(lambda: len(ui.window.cue_list.cues.rows) == 4)
     assert [row.status for row in ui.window.cue_list.cues.rows] == [
-        CueStatus.READY,
-        CueStatus.REFUSED,
-        CueStatus.LOADING,
-        CueStatus.UNLOADED,
+        ModelProgress.READY,
+        ModelProgress.REFUSED,
+        ModelProgress.LOADING,
+        ModelProgress.UNLOADED,
     ]
     assert ui.window.go_panel.next_status.toolTip() == "Refused: is truncated"
     ui.window.grab()  # every way to draw a row is drawn
@@ -87,12 +90,13 @@ def tool_tips(meters: Meters) -> dict[str, str]:
 
 
 def test_meters_show_the_metrics_and_a_dash_for_what_is_not_measured(qtbot: QtBot, ui: Ui) -> None:
-    metrics = {"fps": 29.97, "latency": {"p50": 20.4, "p95": 31.0, "p99": None}, "provider": "CPU"}
-    ui.manager.become(picture=EngineState("picture", "performing", 0.1, 0, metrics))
+    latency: Percentiles = {"p50": 20.4, "p95": 31.0, "p99": None, "max": None}
+    metrics = PictureMetrics(fps=29.97, latency_ms=latency, provider="CPU")
+    ui.manager.become(picture=EngineState(EngineKind.PICTURE, Health.PERFORMING, 0.1, 0, metrics))
     qtbot.waitUntil(lambda: texts(ui.window.meters)["fps"] == "30.0")
     assert texts(ui.window.meters)["p50 · p95 · p99 ms"] == "20 · 31 · –"
     assert texts(ui.window.meters)["xruns"] == "–"
-    ui.manager.become(sound=sound(latency=47.2, xruns=2), sync=SyncState(-12.4, 30.0, 0.0))
+    ui.manager.become(sound=sound(latency_ms=47.2, xruns=2), sync=SyncState(-12.4, 30.0, 0.0))
     qtbot.waitUntil(lambda: texts(ui.window.meters)["xruns"] == "2")
     shown_texts, tips = texts(ui.window.meters), tool_tips(ui.window.meters)
     shown = {caption: shown_texts[caption] for caption in ("sound ms", "drift ppm", "missed", "lips ms")}

@@ -10,7 +10,8 @@ from PyQt5.QtCore import Qt, QTimer
 from pytestqt.qtbot import QtBot
 
 from live.operator.newest_picture import NewestPicture
-from live.process.shared_frames import FrameKind, SharedPicture
+from live.process.shared_frames import SharedPicture
+from live.process.stage_picture import FrameKind
 from tests.live.operator.fake_stage_manager import cue, picture
 from tests.live.operator.ui import Ui
 

@@ -16,7 +16,9 @@ from live.outputs.recorder import Recorder
 from live.process.engine_link import EngineLink
 from live.process.frames import Samples, now
 from live.process.messages import AudioChunk, Finished, Heartbeat, Stop
-from live.process.shared_frames import FrameKind, SharedPicture
+from live.process.metrics import PictureMetrics
+from live.process.shared_frames import SharedPicture
+from live.process.stage_picture import FrameKind
 from live.show.show_file import Cue, Show
 
 RATE = 48_000
@@ -35,7 +37,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 
 def picture(value: int, kind: FrameKind = FrameKind.GENERATED) -> SharedPicture:
-    return SharedPicture(np.full((480, 64, 3), value, np.uint8), 1, 1, 0.0, 0.0, kind, None)
+    return SharedPicture(np.full((480, 64, 3), value, np.uint8), kind, 0.0, 0.0, 1, None, 1)
 
 
 def tone(seconds: float, hz: float = 440.0) -> Samples:
@@ -146,11 +148,11 @@ def engine_that_plays(link: EngineLink, settings: Any, *_: Any) -> None:
     """A sound engine whose loudspeaker counts to ten."""
     for count in range(10):
         link.send(AudioChunk(float(count), np.full(4, count, "<f4").tobytes(), RATE))
-    link.send(Heartbeat(now(), {}))
+    link.send(Heartbeat(now(), PictureMetrics()))
     while not link.closed:
         if any(isinstance(command, Stop) for command in link.poll()):
             break
-        link.send(Heartbeat(now(), {}))
+        link.send(Heartbeat(now(), PictureMetrics()))
         link.wait(0.1)
     link.send(Finished("stopped", {}))
 

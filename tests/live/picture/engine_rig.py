@@ -13,7 +13,7 @@ from live.picture.settings import PictureSettings
 from live.picture.sources.scripted import ScriptedSource
 from live.process.frames import Frame, now
 from live.process.messages import Go, Prepare, Ready, Refused
-from live.process.shared_frames import FrameKind
+from live.process.stage_picture import FrameKind, StagePicture
 from models.features.face_points import FacePoints
 from models.features.types import Picture, Points
 
@@ -47,24 +47,15 @@ class Shown:
         self.points: list[Points | None] = []
         self.broken = False
 
-    def write(
-        self,
-        picture: Picture,
-        *,
-        captured_at: float,
-        ready_at: float,
-        index: int,
-        kind: FrameKind,
-        points: Points | None = None,
-    ) -> None:
+    def write(self, shown: StagePicture) -> None:
         if self.broken:
             raise OSError("the output is broken")
-        self.pictures.append(picture.copy())
-        self.kinds.append(kind)
-        self.indices.append(index)
-        self.captured_at.append(captured_at)
-        self.ready_at.append(ready_at)
-        self.points.append(points)
+        self.pictures.append(shown.picture.copy())
+        self.kinds.append(shown.kind)
+        self.indices.append(shown.index)
+        self.captured_at.append(shown.captured_at)
+        self.ready_at.append(shown.ready_at)
+        self.points.append(shown.points)
 
 
 class Tinted(Look):

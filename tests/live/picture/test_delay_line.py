@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +12,7 @@ from live.picture.delay_line import DelayLine
 from live.picture.engine import LATENCY
 from live.process.frames import Frame, now
 from live.process.messages import SetParameter
-from live.process.shared_frames import FrameKind
-from models.features.types import Picture
+from live.process.stage_picture import FrameKind, StagePicture
 from tests.machine import Machine
 
 from .engine_rig import Rig, Shown
@@ -27,8 +25,8 @@ class Stage(Shown):
         super().__init__()
         self.at: list[float] = []
 
-    def write(self, picture: Picture, **facts: Any) -> None:
-        super().write(picture, **facts)
+    def write(self, shown: StagePicture) -> None:
+        super().write(shown)
         self.at.append(now())
 
     def has(self, count: int) -> bool:
@@ -52,7 +50,7 @@ def line(stage: Stage) -> Iterator[DelayLine]:
 
 def make(line: DelayLine, index: int, captured_at: float) -> None:
     picture = np.full((4, 4, 3), index, np.uint8)
-    line.write(picture, captured_at=captured_at, ready_at=now(), index=index, kind=FrameKind.GENERATED)
+    line.write(StagePicture(picture, FrameKind.GENERATED, captured_at, now(), index))
     picture[:] = 99  # whoever made it makes the next one in the same place
 
 
@@ -100,7 +98,7 @@ def test_a_shorter_latency_lets_go_and_a_drop_forgets(stage: Stage, line: DelayL
 def test_waiting_on_purpose_is_no_latency_of_the_report(make_rig: Callable[..., Rig]) -> None:
     rig = make_rig()
     rig.engine.handle(SetParameter(LATENCY, 0.1))
-    assert rig.engine.metrics()["target_latency"] == 100.0
+    assert rig.engine.metrics().target_latency_ms == 100.0
     rig.go("one")
     rig.clock.pass_(0.1)
     rig.source.put(Frame(rig.still, rig.clock(), 0))

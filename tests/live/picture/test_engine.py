@@ -13,7 +13,7 @@ from live.picture.engine import Step
 from live.picture.sources.movie_frames import FileFrames
 from live.process.frames import Frame
 from live.process.messages import Fault, Lock, Note, Panic, Recovered, Reload
-from live.process.shared_frames import FrameKind
+from live.process.stage_picture import FrameKind
 from live.show.profile import in_heights, mirrored
 from models.features.face_points import FacePoints, eye_distance
 from models.features.retarget import pose_and_residual

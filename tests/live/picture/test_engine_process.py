@@ -19,7 +19,8 @@ from live.process.engine_process import EngineProcess
 from live.process.fork_server import stop_forkserver
 from live.process.frames import Frame, now
 from live.process.messages import Fault, Finished, Go, OnStage, Prepare, Stop
-from live.process.shared_frames import FrameKind, SharedFrames
+from live.process.shared_frames import SharedFrames
+from live.process.stage_picture import FrameKind
 from models.features.face_points import FacePoints
 
 from .conftest import SIZE

@@ -6,7 +6,7 @@ import pytest
 
 from live.process.frames import now
 from live.process.messages import Forget, Go, OnStage, Refused, SetParameter
-from live.process.shared_frames import FrameKind
+from live.process.stage_picture import FrameKind
 
 from .engine_rig import RAW, Rig
 
@@ -92,5 +92,5 @@ def test_what_performs_is_not_forgotten(rig: Rig) -> None:
     rig.engine.handle(Forget("one"))
     rig.engine.idle()
     assert rig.frame() == (200, FrameKind.GENERATED)
-    assert "one" not in rig.engine.metrics()["loaded"]
-    assert {"two", "safe", "bypass"} <= set(rig.engine.metrics()["loaded"])
+    assert "one" not in rig.engine.metrics().loaded
+    assert {"two", "safe", "bypass"} <= set(rig.engine.metrics().loaded)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,28 @@ import numpy as np
 from live.process.engine_link import EngineLink
 from live.process.frames import now
 from live.process.messages import Fault, Finished, Forget, Go, Heartbeat, Note, OnStage, Panic, Prepare, Recovered, Stop
-from live.process.shared_frames import FrameKind, SharedFrames, SharedFramesHandle
+from live.process.metrics import Metrics, PictureMetrics, SoundMetrics
+from live.process.shared_frames import SharedFrames, SharedFramesHandle
 from live.process.slot import Slot
+from live.process.stage_picture import FrameKind, StagePicture
+
+
+@dataclass(frozen=True, kw_only=True)
+class FakePictureMetrics(PictureMetrics):
+    """What a fake picture engine sends, and what tests ask of it beside."""
+
+    cue: int = -1
+    model: str | None = None
+    pid: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FakeSoundMetrics(SoundMetrics):
+    """The same of a fake sound engine."""
+
+    cue: int = -1
+    model: str | None = None
+    pid: int = 0
 
 
 def load(key: str) -> str:
@@ -64,20 +85,20 @@ def main(link: EngineLink, settings: Any, *handles: SharedFramesHandle) -> None:
             link.send(answer)
         if now() - heartbeat_at > 0.25:
             heartbeat_at = now()
-            metrics = {
-                "panic": panic,
-                "cue": cue,
-                "model": slot.current_key,
-                "pid": os.getpid(),
-                "loaded": slot.loaded,
-            }
-            link.send(Heartbeat(heartbeat_at, metrics))
+            link.send(Heartbeat(heartbeat_at, metrics_of(slot, cue, panic, bool(frames))))
         if frames and slot.current is not None:
             index += 1
             picture = np.full((12, 16, 3), len(slot.current) % 256, np.uint8)
             kind = FrameKind.SAFE if panic else FrameKind.GENERATED
-            frames[0].write(picture, captured_at=now(), ready_at=now(), index=index, kind=kind)
+            frames[0].write(StagePicture(picture, kind, now(), now(), index))
         link.wait(0.02)
+
+
+def metrics_of(slot: Slot[str], cue: int, panic: bool, pictures: bool) -> Metrics:
+    pid, model = os.getpid(), slot.current_key
+    if pictures:
+        return FakePictureMetrics(panic=panic, cue=cue, model=model, pid=pid, loaded=tuple(slot.loaded))
+    return FakeSoundMetrics(panic=panic, cue=cue, model=model, pid=pid)
 
 
 def misbehave(name: str, link: EngineLink, once: Path) -> None:

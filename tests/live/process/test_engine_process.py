@@ -17,6 +17,7 @@ from live.process.engine_link import EngineLink
 from live.process.engine_process import EngineProcess
 from live.process.fork_server import start_forkserver
 from live.process.messages import Event, Fault, Finished, Go, Heartbeat, Note, Panic, Prepare, Ready, Stop
+from live.process.metrics import PictureMetrics
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -82,7 +83,7 @@ def flood(link: EngineLink) -> None:
     took = []
     for number in range(5000):
         began = time.perf_counter()
-        link.send(Heartbeat(float(number), {"filling": "x" * 2000}))
+        link.send(Heartbeat(float(number), PictureMetrics(camera="x" * 2000)))
         took.append(time.perf_counter() - began)
     link.send(Note(f"{sorted(took)[-20]}"))
     link.flush(10.0)

@@ -16,7 +16,8 @@ import pytest
 from live.process.engine_process import EngineProcess
 from live.process.fork_server import start_forkserver
 from live.process.frames import now
-from live.process.shared_frames import FrameKind, FramesLayout, PictureTooLarge, SharedFrames
+from live.process.shared_frames import FramesLayout, PictureTooLarge, SharedFrames
+from live.process.stage_picture import FrameKind, StagePicture
 from models.features.types import Picture
 
 
@@ -29,14 +30,14 @@ def frames() -> Iterator[SharedFrames]:
 
 
 def write(frames: SharedFrames, picture: Picture, index: int = 0, kind: FrameKind = FrameKind.GENERATED) -> None:
-    frames.write(picture, captured_at=1.5, ready_at=2.5, index=index, kind=kind)
+    frames.write(StagePicture(picture, kind, 1.5, 2.5, index))
 
 
 def test_a_picture_arrives_unchanged(frames: SharedFrames) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
     points = np.arange(136, dtype=np.float32).reshape(68, 2)
     assert frames.newest() is None
-    frames.write(picture, captured_at=1.5, ready_at=2.5, index=7, kind=FrameKind.PREVIEW, points=points)
+    frames.write(StagePicture(picture, FrameKind.PREVIEW, 1.5, 2.5, 7, points))
     read = frames.newest()
     assert read is not None
     assert np.array_equal(read.picture, picture)
@@ -80,12 +81,7 @@ def test_a_picture_that_does_not_fit_is_refused_and_the_last_one_stays(frames: S
             write(frames, wrong)
     with pytest.raises(ValueError, match="68 points"):
         frames.write(
-            np.zeros((1, 1, 3), np.uint8),
-            captured_at=0.0,
-            ready_at=0.0,
-            index=0,
-            kind=FrameKind.SAFE,
-            points=np.zeros((5, 2), np.float32),
+            StagePicture(np.zeros((1, 1, 3), np.uint8), FrameKind.SAFE, 0.0, 0.0, 0, np.zeros((5, 2), np.float32))
         )
     read = frames.newest()
     assert read is not None

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from live.process.frames import now
-from live.sound.device import Devices
+from live.sound.devices.devices import Devices
 from live.sound.drift import Feed
 from live.sound.priority import raise_priority
 
@@ -32,6 +32,7 @@ def main(mic: str, speaker: str, rate: str, block: str, folder: str) -> None:
 
     raise_priority()  # as the engine does
     devices = Devices(mic, speaker, int(rate), int(block), on_status)
+    rings = devices.rings
     asleep_s = still_s = heard_while_lost_s = peak_while_lost = 0.0
     buffered: list[float] = []
     captured: list[np.ndarray] = []
@@ -45,11 +46,11 @@ def main(mic: str, speaker: str, rate: str, block: str, folder: str) -> None:
     Feed.process = process_and_keep  # type: ignore[method-assign]
     loop_at, block_at = now(), None
     while not select.select([sys.stdin], [], [], 0)[0]:
-        taken = devices.read()
+        taken = rings.read()
         at = now()
         asleep_s, loop_at = max(asleep_s, at - loop_at) if statuses else 0.0, at
         if taken is None:
-            time.sleep(min(max(devices.due_in_s(), 0.001), 0.003))
+            time.sleep(min(max(rings.due_in_s(), 0.001), 0.003))
             continue
         if block_at is not None:
             still_s = max(still_s, at - block_at)
@@ -58,15 +59,15 @@ def main(mic: str, speaker: str, rate: str, block: str, folder: str) -> None:
             heard_while_lost_s += len(taken[0]) / int(rate)
             peak_while_lost = max(peak_while_lost, float(np.abs(taken[0]).max()))
         captured.append(taken[0][:, 0])
-        buffered.append(devices.buffered_s())
-        devices.write(taken[0])
+        buffered.append(rings.buffered_s())
+        rings.write(taken[0])
     metrics = {
-        "mic_latency_s": devices.mic_latency_s,
-        "speaker_latency_s": devices.speaker_latency_s,
-        "xruns": devices.mic_xruns + devices.speaker_xruns,
-        "driver_xruns": devices.driver_xruns,
-        "drift_ppm": devices.drift_ppm,
-        "in_hand_s": devices.buffered_s(),
+        "mic_latency_s": rings.mic_latency_s,
+        "speaker_latency_s": rings.speaker_latency_s,
+        "xruns": rings.mic_xruns + rings.speaker_xruns,
+        "driver_xruns": sum({end.stream: end.stream.xruns for end in rings.ends().values()}.values()),
+        "drift_ppm": rings.drift_ppm,
+        "in_hand_s": rings.buffered_s(),
         "least_in_hand_s": min(buffered[20:], default=0.0),
         "asleep_s": asleep_s,
         "still_s": still_s,

@@ -1,6 +1,6 @@
 """Fake sound cards: busy, of another rate, of many channels, unplugged, with a clock of their own.
 
-`System` replaces sounddevice and rtmixer, as far as `live.sound.device` and `live.sound.portaudio` use them, with
+`System` replaces sounddevice and rtmixer, as far as `live.sound.devices` uses them, with
 rtmixer's rules (an action is dropped when its ring runs dry or full). One thread moves the samples of all streams in
 real time: while a busy machine keeps it waiting, time stands still for all cards alike, and none runs ahead of another.
 """

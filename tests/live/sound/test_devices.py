@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from live.sound import device
-from live.sound.device import DeviceMicrophone, Devices, DeviceSpeaker
+from live.sound.devices import devices, stream
+from live.sound.devices.devices import Devices
+from live.sound.devices.endpoints import DeviceMicrophone, DeviceSpeaker
 from tests.live.sound.sound_cards import Card, System
 
 RATE, BLOCK = 48_000, 480
@@ -21,15 +22,16 @@ class Stage:
     """Devices on a system of cards, and the loop that hands on what they hear."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, system: System, mic: str, speaker: str) -> None:
-        monkeypatch.setattr(device, "load_portaudio", lambda: (system, system))
-        monkeypatch.setattr(device, "probe_in_subprocess", self._look)
-        for name, value in (("RETRY_S", 0.2), ("WATCH_S", 0.05), ("_SURVEYS", 3)):
-            monkeypatch.setattr(device, name, value)
+        monkeypatch.setattr(devices, "load_portaudio", lambda: (system, system))
+        monkeypatch.setattr(devices, "probe_in_subprocess", self._look)
+        for module, name, value in ((devices, "RETRY_S", 0.2), (devices, "WATCH_S", 0.05), (stream, "_SURVEYS", 3)):
+            monkeypatch.setattr(module, name, value)
         self.system = system
         self.said: list[tuple[str, str]] = []
         self.heard: list[np.ndarray] = []
         self.times: list[float] = []
         self.devices = Devices(mic, speaker, RATE, BLOCK, lambda *what: self.said.append(what))
+        self.rings = self.devices.rings
 
     def _look(self, name: str, kind: str, closing: threading.Event) -> str:
         there = [card for card in self.system.cards if card.name == name and card.present]
@@ -45,12 +47,12 @@ class Stage:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             self.system.looped_at = time.perf_counter()
-            if taken := self.devices.read():
+            if taken := self.rings.read():
                 self.heard.append(taken[0][:, 0])
                 self.times.append(taken[1])
-                self.devices.write(taken[0])
+                self.rings.write(taken[0])
             else:
-                time.sleep(min(max(self.devices.due_in_s(), 0.001), 0.003))
+                time.sleep(min(max(self.rings.due_in_s(), 0.001), 0.003))
         self.system.looped_at = None
 
 
@@ -89,13 +91,13 @@ def test_one_card_passes_every_sample(stage: Callable[..., Stage]) -> None:
     assert one.said == [("open", "card -> card")]
     steps = np.abs(np.diff(loud_part(card)))
     assert steps.max() < 0.5 * 2 * np.pi * 200 / RATE * 1.01, "no hole, no repeat"
-    assert one.devices.drift_ppm is None
-    assert one.devices.speaker_xruns == one.devices.mic_xruns == 0
+    assert one.rings.drift_ppm is None
+    assert one.rings.speaker_xruns == one.rings.mic_xruns == 0
     # 2 blocks, what callbacks of 256 may leave over from blocks of 480, and the card's own 8 ms.
-    assert one.devices.speaker_latency_s == pytest.approx((2 * 480 + 256 - 32) / RATE + 0.008, abs=1e-4)
-    assert one.devices.mic_latency_s == pytest.approx(0.008, abs=1e-4)
+    assert one.rings.speaker_latency_s == pytest.approx((2 * 480 + 256 - 32) / RATE + 0.008, abs=1e-4)
+    assert one.rings.mic_latency_s == pytest.approx(0.008, abs=1e-4)
     assert np.ptp(np.diff(one.times[5:])) < 0.004 + one.system.lost_s, "time stamps do not jitter as callbacks do"
-    assert one.devices.buffered_s() > 0.01
+    assert one.rings.buffered_s() > 0.01
 
 
 @pytest.mark.parametrize("least_channels", [1, 2])
@@ -112,8 +114,8 @@ def test_a_card_of_another_rate_and_of_two_channels_only(stage: Callable[..., St
     played = loud_part(card)
     assert np.abs(played).max() == pytest.approx(0.5, abs=0.01)
     assert np.abs(np.diff(played)).max() < 0.5 * 2 * np.pi * 200 / 44_100 * 1.01
-    assert one.devices.mic_latency_s > 0.008 + 30 / 44_100, "resampling is counted"
-    assert one.devices.speaker_xruns == 0
+    assert one.rings.mic_latency_s > 0.008 + 30 / 44_100, "resampling is counted"
+    assert one.rings.speaker_xruns == 0
 
 
 def test_two_cards_are_steered(stage: Callable[..., Stage]) -> None:
@@ -122,8 +124,8 @@ def test_two_cards_are_steered(stage: Callable[..., Stage]) -> None:
     one = stage(System(mic, speaker), "mic", "speaker")
     one.until(lambda: one.devices.open)
     one.hand_on(0.8)
-    assert one.devices.drift_ppm is not None
-    assert one.devices.speaker_xruns == 0
+    assert one.rings.drift_ppm is not None
+    assert one.rings.speaker_xruns == 0
     assert np.abs(np.diff(loud_part(speaker))).max() < 0.5 * 2 * np.pi * 200 / RATE * 1.02
 
 
@@ -149,7 +151,7 @@ def test_a_microphone_that_cannot_be_had_is_named_and_had_later(
     assert said in text
     assert "\n" not in text
     assert not one.devices.open
-    assert one.devices.buffered_s() == pytest.approx(0.02), "nothing that could run dry"
+    assert one.rings.buffered_s() == pytest.approx(0.02), "nothing that could run dry"
     mic.busy, mic.present, mic.rates = False, True, (48_000, 22_050)
     one.until(lambda: one.said[-1][0] == "open")
     assert [what for what, _ in one.said] == ["lost", "open"], "each said once"
@@ -167,7 +169,7 @@ def test_a_loop_that_stood_still_replays_nothing_and_is_as_late_as_before(stage:
     time.sleep(0.2)
     before = len(card.heard)
     one.hand_on(0.4)
-    assert one.devices.speaker_xruns == 1
+    assert one.rings.speaker_xruns == 1
     heard = np.concatenate(card.heard)
     fades = np.convolve(heard == 0.0, np.ones(300))[: len(heard)] > 0.5
     assert (np.diff(heard[~fades]) > 0).all(), "none twice, none out of turn"
@@ -188,7 +190,7 @@ def test_a_microphone_that_nobody_reads_overflows_and_begins_anew(stage: Callabl
     time.sleep(1.1)
     one.heard.clear()
     one.hand_on(0.2)
-    assert one.devices.mic_xruns == 1
+    assert one.rings.mic_xruns == 1
     newest = np.concatenate(one.heard)[-1] * (1 << 22)
     streamed = sum(len(part) for part in card.heard)
     assert streamed - newest < 0.1 * RATE, "what is heard is new"
@@ -199,9 +201,9 @@ def test_what_the_driver_lost_is_counted(stage: Callable[..., Stage]) -> None:
     one = stage(System(card), "card", "card")
     one.until(lambda: one.devices.open)
     card.loses = 3
-    one.until(lambda: one.devices.driver_xruns == 3)
-    assert one.devices.mic_xruns == 3
-    assert one.devices.speaker_xruns == 0, "one stream, counted once"
+    one.until(lambda: one.rings.mic_xruns)
+    assert one.rings.mic_xruns == 3
+    assert one.rings.speaker_xruns == 0, "one stream, counted once"
 
 
 @pytest.mark.parametrize("gone", ["mic", "speaker"])

@@ -40,10 +40,10 @@ def test_dry_signal_is_unchanged_and_the_file_loops(rig: Rig, tmp_path: Path) ->
     assert np.allclose(speaker.sound[faded_in + LIMITER :], expected[faded_in:-LIMITER], atol=1e-6)
     assert any(isinstance(event, OnStage) and event.cue_index == 0 for event in sent)
     metrics = engine.metrics()
-    assert (metrics["blocks"], metrics["xruns"], metrics["deadline_misses"]) == (230, 0, 0)
-    assert metrics["latency"] == pytest.approx(10.0 + 1e3 * LIMITER / RATE, abs=0.01)
-    assert metrics["in_peak"] == pytest.approx(0.5, abs=0.01)
-    assert metrics["out_rms"] == pytest.approx(0.5 / np.sqrt(2), abs=0.01)
+    assert (metrics.blocks, metrics.xruns, metrics.deadline_misses) == (230, 0, 0)
+    assert metrics.latency_ms == pytest.approx(10.0 + 1e3 * LIMITER / RATE, abs=0.01)
+    assert metrics.in_peak == pytest.approx(0.5, abs=0.01)
+    assert metrics.out_rms == pytest.approx(0.5 / np.sqrt(2), abs=0.01)
     audio = engine.report()["audio"]
     assert (audio["sample_rate"], audio["block"], audio["blocks"]) == (RATE, BLOCK, 230)
 
@@ -96,7 +96,7 @@ def test_blocks_missed_during_a_suspend_are_counted(rig: Rig) -> None:
     run_blocks(engine, clock, 10)
     clock.at += 5.0
     run_blocks(engine, clock, 10)
-    assert 495 <= engine.metrics()["deadline_misses"] <= 510
+    assert 495 <= engine.metrics().deadline_misses <= 510
     assert len(speaker.blocks) <= 22, "missed blocks are not played in a burst"
 
 

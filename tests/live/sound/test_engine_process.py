@@ -47,7 +47,7 @@ def run_file_to_file(tmp_path: Path, voice: str) -> dict[str, Any]:
     collect_events(process, lambda events: any(isinstance(event, Ready) for event in events))
     process.send(Go(0, voice))
     began = time.monotonic()
-    collect_events(process, lambda events: any(isinstance(e, Heartbeat) and e.metrics["blocks"] >= 160 for e in events))
+    collect_events(process, lambda events: any(isinstance(e, Heartbeat) and e.metrics.blocks >= 160 for e in events))
     assert time.monotonic() - began > 1.0, "at real pace"
     assert process.stop(5.0)
     finished = process.events()[-1]

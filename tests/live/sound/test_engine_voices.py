@@ -82,7 +82,7 @@ def test_failing_voice_is_replaced_and_noted(
     assert level == pytest.approx(0.5, abs=0.01) if sound_miss == "dry" else level == 0.0
     assert np.isfinite(speaker.sound).all()
     assert np.abs(np.diff(speaker.sound)).max() < 4 * STEEPEST, "no click"
-    assert engine.metrics()["deadline_misses"] == 1
+    assert engine.metrics().deadline_misses == 1
 
 
 def test_cue_parameters_reach_the_voice_and_pitch_is_eased(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_late_voice_is_replaced_by_the_time_aligned_dry_signal(tmp_path: Path) -
     for number in range(21, 26):
         clock.at += BLOCK / RATE
         until_played(number)
-    assert engine.metrics()["deadline_misses"] >= 4
+    assert engine.metrics().deadline_misses >= 4
     blocked.clear()
     go_on.set()
     speaker.buffered = 0.02
@@ -169,12 +169,12 @@ def test_voice_too_slow_for_the_machine_is_refused(tmp_path: Path) -> None:
 
 def test_voice_that_became_too_slow_is_replaced(tmp_path: Path) -> None:
     engine, clock, speaker, sent = rig_on_stage(tmp_path, ScriptedVoice(lambda samples: samples))
-    engine._runner.take = lambda index: None  # type: ignore[method-assign]
+    engine._runner.results = list  # type: ignore[method-assign]
     speaker.buffered = 0.0
     run_blocks(engine, clock, 25)
     engine.close()
     assert any(isinstance(event, Note) and "too slow" in event.text for event in sent)
-    assert engine.metrics()["voice"] == "bypass"
+    assert engine.metrics().voice == "bypass"
 
 
 def test_voice_slower_than_the_show_is_refused(tmp_path: Path) -> None:
@@ -189,10 +189,10 @@ def test_voice_slower_than_the_show_is_refused(tmp_path: Path) -> None:
 
 def test_reloaded_show_with_a_slower_voice_raises_the_latency(tmp_path: Path) -> None:
     engine, clock, speaker, _ = rig_on_stage(tmp_path, Dry(), voices=("bypass",))
-    assert engine.metrics()["latency_parts"]["voice"] == 0.0
+    assert engine.metrics().latency_parts_ms["voice"] == 0.0
     engine.handle(Reload(1.0, 0.5, None, "silence", True, ("bypass", "whisper")))
     run_blocks(engine, clock, 20)
-    late = round(engine.metrics()["latency_parts"]["voice"] * RATE / 1e3)
+    late = round(engine.metrics().latency_parts_ms["voice"] * RATE / 1e3)
     assert late > 1000
     sound, _ = soundfile.read(tmp_path / "tone.wav", dtype="float32")
     assert np.allclose(
@@ -207,14 +207,14 @@ def test_reloaded_show_with_faster_voices_keeps_the_latency(tmp_path: Path) -> N
     slow.latency_samples = 1000
     fast = ScriptedVoice(lambda samples: samples)
     engine, clock, _, sent = rig_on_stage(tmp_path, slow, then=fast, voices=("whisper",))
-    late = engine.metrics()["latency_parts"]["voice"]
+    late = engine.metrics().latency_parts_ms["voice"]
     go(engine, sent, "fast.onnx", cue=1, transition_s=0.2)
     run_blocks(engine, clock, 5)
     engine.handle(Reload(1.0, 0.5, None, "dry", True, ("bypass",)))
     run_blocks(engine, clock, 30)
-    assert engine.metrics()["voice"] == "fast.onnx"
+    assert engine.metrics().voice == "fast.onnx"
     assert not any(isinstance(event, Note) for event in sent)
-    assert engine.metrics()["latency_parts"]["voice"] == late
+    assert engine.metrics().latency_parts_ms["voice"] == late
     engine.close()
 
 

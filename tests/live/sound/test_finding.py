@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from live.sound.portaudio import NoDevice, find_device, has_host_api, probe_in_subprocess
+from live.sound.devices.portaudio import NoDevice, find_device, has_host_api, probe_in_subprocess
 from tests.live.sound.sound_cards import Card, System
 from tests.live.sound.test_priority import at_priority, make_real_time
 

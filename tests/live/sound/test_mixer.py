@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import soxr
 
 from live.show.show_file import PRESET_NAMES, VOICE_PRESETS
 from live.sound.delay import Delay
-from live.sound.mixer import Dry, Silence, VoiceMixer
+from live.sound.mixer import Dry, MixedBlock, Silence, VoiceMixer
 from live.sound.presets import preset_voices
 from live.sound.voice import Voice
 from live.sound.voices import open_voice, voice_latency_samples
@@ -41,8 +42,12 @@ class DelayedVoice:
         return False
 
 
+def run_blocks(mixer: VoiceMixer, sound: np.ndarray) -> Iterator[MixedBlock]:
+    return (mixer.process(sound[at : at + BLOCK]) for at in range(0, len(sound), BLOCK))
+
+
 def run(mixer: VoiceMixer, sound: np.ndarray) -> np.ndarray:
-    return np.concatenate([mixer.process(sound[at : at + BLOCK]) for at in range(0, len(sound), BLOCK)])
+    return np.concatenate([block.samples for block in run_blocks(mixer, sound)])
 
 
 def speech(data: Path, seconds: float) -> np.ndarray:
@@ -72,10 +77,13 @@ def test_voice_has_its_context_when_it_comes_on() -> None:
     mixer.change(Dry(), 0.0)
     run(mixer, sound[: 200 * BLOCK])
     late = DelayedVoice(2000, context=9000)
-    came = []
-    mixer.change(late, 0.0, lambda: came.append(late.fed))
-    played = run(mixer, sound[200 * BLOCK :])
-    assert came[0] >= 9000
+    mixer.change(late, 0.0, 5)
+    blocks, fed = [], []
+    for block in run_blocks(mixer, sound[200 * BLOCK :]):
+        blocks.append(block)
+        fed.append(late.fed)
+    assert fed[[block.arrived for block in blocks].index((5,))] >= 9000
+    played = np.concatenate([block.samples for block in blocks])
     # Two equal voices add up to more in the middle of an equal-power fade, never to less.
     original = sound[200 * BLOCK - 2000 : 400 * BLOCK - 2000]
     assert (np.abs(played) >= np.abs(original) - 1e-6).all()
@@ -105,13 +113,14 @@ def test_newest_request_wins() -> None:
     mixer = VoiceMixer(RATE, BLOCK, 0, real_time=False)
     mixer.change(DelayedVoice(0, gain=0.2), 0.0)
     run(mixer, sound[: 20 * BLOCK])
-    came = []
-    for name, gain in (("a", 0.4), ("b", 0.6), ("c", 0.8)):
-        mixer.change(DelayedVoice(0, gain=gain), 1.0, lambda name=name: came.append(name))
-        mixer.process(sound[:BLOCK])
-    played = run(mixer, sound)
-    assert came == ["a", "c"]
-    assert played[-1] == pytest.approx(0.8)
+    arrived = []
+    for cue, gain in enumerate((0.4, 0.6, 0.8)):
+        mixer.change(DelayedVoice(0, gain=gain), 1.0, cue)
+        arrived.append(mixer.process(sound[:BLOCK]).arrived)
+    blocks = list(run_blocks(mixer, sound))
+    arrived += [block.arrived for block in blocks]
+    assert [cues for cues in arrived if cues] == [(0,), (2,)]
+    assert blocks[-1].samples[-1] == pytest.approx(0.8)
     assert not mixer.fading
 
 
@@ -135,12 +144,37 @@ def test_latency_is_raised_and_never_lowered() -> None:
         assert np.allclose(np.concatenate(played)[settled], original, atol=1e-6)
 
 
+def test_the_voice_that_is_on_stage_arrives_with_the_next_block() -> None:
+    mixer, voice = VoiceMixer(RATE, BLOCK, 0), Dry()
+    mixer.change(voice, 0.0, 1)
+    mixer.change(voice, 0.0, 2)
+    arrived = [mixer.process(np.ones(BLOCK, np.float32)).arrived for _ in range(3)]
+    assert arrived == [(2,), (), ()], "the request before it never came on"
+    while mixer.fading:
+        mixer.process(np.ones(BLOCK, np.float32))
+    mixer.change(voice, 0.0, 3)
+    assert mixer.process(np.ones(BLOCK, np.float32)).arrived == (3,)
+
+
+def test_a_voice_that_raises_takes_no_cue_with_it() -> None:
+    class RaisingVoice(Dry):
+        def process(self, samples: np.ndarray) -> np.ndarray:
+            raise RuntimeError
+
+    mixer = VoiceMixer(RATE, BLOCK, 0)
+    mixer.change(RaisingVoice(), 0.0, 7)
+    with pytest.raises(RuntimeError):
+        mixer.process(np.ones(BLOCK, np.float32))
+    mixer.cut(Dry())
+    assert mixer.process(np.ones(BLOCK, np.float32)).arrived == (7,)
+
+
 def test_cut_removes_a_failed_voice_at_once() -> None:
     mixer = VoiceMixer(RATE, BLOCK, 0)
     mixer.change(DelayedVoice(0), 1.0)
     mixer.process(np.ones(BLOCK, np.float32))
     mixer.cut(Silence("silence"))
-    assert not mixer.process(np.ones(BLOCK, np.float32)).any()
+    assert not mixer.process(np.ones(BLOCK, np.float32)).samples.any()
 
 
 def test_two_hundred_changes_on_real_speech(data: Path) -> None:
@@ -156,10 +190,10 @@ def test_two_hundred_changes_on_real_speech(data: Path) -> None:
     for number, at in enumerate(range(0, len(sound), BLOCK)):
         if number > 20 and not mixer.fading and changed < 200 and rng.random() < 0.3:
             changed += 1
-            mixer.change(
-                voices[changed % len(voices)], float(rng.choice([0.0, 0.0, 0.05])), lambda at=at: came.append(at)
-            )
-        played.append(mixer.process(sound[at : at + BLOCK]))
+            mixer.change(voices[changed % len(voices)], float(rng.choice([0.0, 0.0, 0.05])), at)
+        mixed = mixer.process(sound[at : at + BLOCK])
+        played.append(mixed.samples)
+        came += mixed.arrived
     output = np.concatenate(played)
     assert changed == 200
     assert len(came) >= 199

@@ -8,7 +8,7 @@ import pytest
 
 from export.artifact import model_file
 from export.artifact.bad_model import BadModel
-from live.show.parameter_names import CUE_PARAMETERS, STRIP_PARAMETERS
+from live.show.parameter_table import CUE_PARAMETERS, STRIP_PARAMETERS
 from live.sound.channel_strip import ChannelStrip
 from live.sound.settings import is_quick
 

@@ -29,14 +29,14 @@ Start = Callable[..., OperatorRun]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts an operator's process and waits until the audience sees its camera."""
+    """Starts an operator's process and waits until the audience sees its camera, after the time given."""
     started: list[OperatorRun] = []
     with tempfile.TemporaryDirectory(prefix="guise-") as short:  # a Unix socket's path may not be long
 
-        def begin(end_after_s: float = 60.0) -> OperatorRun:
+        def begin(end_after_s: float = 60.0, since: float = 0.0) -> OperatorRun:
             run = OperatorRun(tmp_path / f"operator{len(started)}", Path(short) / "run", end_after_s)
             started.append(run)
-            assert run.performs(), run.log.read_text()
+            assert run.performs(since), run.log.read_text()
             return run
 
         yield begin
@@ -156,11 +156,12 @@ def test_the_next_operator_takes_the_window_over_in_place(start: Start) -> None:
     killed = before.signal(signal.SIGKILL)
     before.process.wait()
     assert until(lambda: before.sees("safe", killed))
-    after = start()
+    safe = next(look.at for look in before.looks(killed) if look.seen == "safe")
+    after = start(since=safe)
     assert after.window == window
     assert after.state["taken_over"]
     assert not list(after.runtime.glob("*.sock")), "a window that is attended to waits for nobody"
-    seen = {look.seen for look in after.looks(killed)}
+    seen = {look.seen for look in after.looks(safe)}
     assert seen == {"safe", "mark"}, "the window was never away"
     after.command("end")
     assert until(lambda: after.process.poll() is not None)
@@ -172,7 +173,7 @@ def test_an_operator_that_wakes_up_too_late_has_no_window_any_more(start: Start)
     window = before.window
     stopped = before.signal(signal.SIGSTOP)
     assert until(lambda: before.sees("safe", stopped))
-    after = start()
+    after = start(since=next(look.at for look in before.looks(stopped) if look.seen == "safe"))
     assert after.window == window
     before.signal(signal.SIGCONT)
     assert until(lambda: before.state["lost"])

@@ -1,7 +1,7 @@
 """Loads PortAudio, finds devices by name, and probes them with a PortAudio that is initialised afresh.
 
 The functions that wait belong to the thread that opens devices, never to the engine's loop. `python -m
-live.sound.portaudio KIND NAME` is the process that probes.
+live.sound.devices.portaudio KIND NAME` is the process that probes.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
+from live.process.error_text import error_text
 from live.process.frames import now
+from live.sound.devices.rtmixer_types import DeviceInfo, HostApi, Kind, RtMixerModule, SoundDeviceModule
 from live.sound.priority import reset_priority
 
 _PROBE_S = 10.0
@@ -20,6 +21,7 @@ _HOST_APIS = {
     *("alsa", "oss", "jack", "pulseaudio", "core audio", "coreaudio", "sndio"),
     *("mme", "directsound", "windows directsound", "wasapi", "windows wasapi", "wdm-ks", "windows wdm-ks", "asio"),
 }
+_NOUNS: dict[Kind, str] = {"input": "microphone", "output": "loudspeaker"}
 
 
 class NoPortAudio(Exception):
@@ -30,7 +32,7 @@ class NoDevice(Exception):
     """A device is not available now; the message says why and what to do."""
 
 
-def load_portaudio() -> tuple[Any, Any]:
+def load_portaudio() -> tuple[SoundDeviceModule, RtMixerModule]:
     """sounddevice and rtmixer. Importing them initialises PortAudio, so they are imported here and never in the fork
     server.
 
@@ -54,23 +56,22 @@ def has_host_api(name: str) -> bool:
     return name.partition("/")[0].lower() in _HOST_APIS and "/" in name and not Path(name).exists()
 
 
-def find_device(sounddevice: Any, name: str, kind: str) -> Any:
+def find_device(sounddevice: SoundDeviceModule, name: str, kind: Kind) -> DeviceInfo:
     """The device of this name as PortAudio knows it now.
 
     Args:
         name: an index, a name, a part of one, `default`, or one of the last three after a host API and a "/".
-        kind: "input" or "output".
 
     Raises:
         NoDevice: the message lists the devices there are.
     """
     hosts = sounddevice.query_hostapis()
-    usable = [device for device in sounddevice.query_devices() if device[f"max_{kind}_channels"] > 0]
+    usable = [device for device in sounddevice.query_devices() if _channels(device, kind) > 0]
     host, _, rest = name.partition("/")
     chosen = [index for index, api in enumerate(hosts) if has_host_api(name) and host.lower() in api["name"].lower()]
     if chosen:
         listed = [device for device in usable if device["hostapi"] in chosen]
-        defaults = [hosts[index][f"default_{kind}_device"] for index in chosen]
+        defaults = [_default(hosts[index], kind) for index in chosen]
     else:
         listed, rest = usable, name
         defaults = [sounddevice.default.device[kind == "output"]]
@@ -83,20 +84,28 @@ def find_device(sounddevice: Any, name: str, kind: str) -> Any:
         found = found or [device for device in listed if rest.lower() in device["name"].lower()]
     if found:
         return found[0]
-    what = "microphone" if kind == "input" else "loudspeaker"
     if not usable:
-        raise NoDevice(f"there is no {what} on this machine; connect one")
+        raise NoDevice(f"there is no {_NOUNS[kind]} on this machine; connect one")
     names = ", ".join(f"{hosts[device['hostapi']]['name']}/{device['name']}" for device in usable)
-    raise NoDevice(f'no {what} "{name}"; there are: {names}')
+    raise NoDevice(f'no {_NOUNS[kind]} "{name}"; there are: {names}')
 
 
-def _one_line(error: Exception | None) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def _channels(device: DeviceInfo, kind: Kind) -> int:
+    return device["max_input_channels"] if kind == "input" else device["max_output_channels"]
 
 
-def explain(error: Exception | None) -> str:
+def _default(host: HostApi, kind: Kind) -> int:
+    return host["default_input_device"] if kind == "input" else host["default_output_device"]
+
+
+def describe(kind: Kind, name: str) -> str:
+    """A device that was asked for, for the operator."""
+    return f'{_NOUNS[kind]} "{name}"'
+
+
+def explain(error: Exception) -> str:
     """PortAudio's error as a line for the operator, with what to do where that is known."""
-    text = _one_line(error)
+    text = error_text(error)
     for words, meant in (
         ("unavailable", "another program holds it; close that, or choose another device"),
         ("sample rate", "it takes neither the show's sample rate nor its own; set it to 48000 Hz"),
@@ -107,19 +116,19 @@ def explain(error: Exception | None) -> str:
     return text
 
 
-def probe_in_subprocess(name: str, kind: str, closing: threading.Event) -> str:
+def probe_in_subprocess(name: str, kind: Kind, closing: threading.Event) -> str:
     """Whether a PortAudio initialised now could open the device: "" or why not. That of this process knows only the
     devices that were there when it was initialised. Waits, up to _PROBE_S."""
     try:
         probe = subprocess.Popen(
-            [sys.executable, "-m", "live.sound.portaudio", kind, name],
-            cwd=Path(__file__).resolve().parents[2],
+            [sys.executable, "-m", "live.sound.devices.portaudio", kind, name],
+            cwd=Path(__file__).resolve().parents[3],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
         )
     except OSError as error:
-        return _one_line(error)
+        return error_text(error)
     reset_priority(probe.pid)
     until = now() + _PROBE_S
     while probe.poll() is None and now() < until and not closing.wait(0.05):
@@ -129,7 +138,7 @@ def probe_in_subprocess(name: str, kind: str, closing: threading.Event) -> str:
     return "" if probe.returncode == 0 else lines[-1] if lines else f"looking for {name} failed"
 
 
-def _probe(kind: str, name: str) -> str:
+def _probe(kind: Kind, name: str) -> str:
     """The answer for `probe_in_subprocess`, in that process."""
     try:
         sounddevice, _ = load_portaudio()
@@ -142,6 +151,6 @@ def _probe(kind: str, name: str) -> str:
 
 
 if __name__ == "__main__":
-    if answer := _probe(*sys.argv[1:]):
+    if answer := _probe("input" if sys.argv[1] == "input" else "output", sys.argv[2]):
         print(answer)
         raise SystemExit(1)

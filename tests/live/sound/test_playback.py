@@ -1,0 +1,109 @@
+"""Blocks in order, late blocks and their substitutes, and the counting of misses; under a clock of the test's own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from live.sound.miss_counter import TOO_SLOW_MISSES, TOO_SLOW_S, MissCounter
+from live.sound.playback import Playback
+from live.sound.substitute import SubstituteSound
+from live.sound.voice_runner import MixerCall, VoiceResult
+from models.features.types import Mono
+from tests.live.sound.engine_rig import ManualClock
+
+RATE, BLOCK = 48_000, 480
+LOUD, SOFT = np.full(BLOCK, 0.8, np.float32), np.full(BLOCK, 0.2, np.float32)
+
+
+class ScriptedRunner:
+    """Returns what the test says it has converted."""
+
+    def __init__(self) -> None:
+        self.converted: list[VoiceResult] = []
+
+    def submit(self, index: int, block: Mono) -> None:
+        return
+
+    def call_soon(self, call: MixerCall) -> None:
+        return
+
+    def results(self) -> list[VoiceResult]:
+        converted, self.converted = self.converted, []
+        return converted
+
+    def close(self) -> None:
+        return
+
+
+class Bench:
+    def __init__(self, sound_miss: str = "dry") -> None:
+        self.runner, self.misses, self.buffered_s = ScriptedRunner(), MissCounter(), 0.02
+        substitute = SubstituteSound(RATE, sound_miss)
+        self.playback = Playback(self.runner, substitute, self.misses, lambda: self.buffered_s, ManualClock())
+
+    def submit(self, *indices: int) -> None:
+        for index in indices:
+            self.playback.submit(index, LOUD, SOFT, float(index))
+
+    def played(self) -> list[float]:
+        """When each of the blocks that are due was captured."""
+        times = []
+        while (due := self.playback.next_block()) is not None:
+            times.append(due.captured_at)
+        return times
+
+
+def test_blocks_are_played_in_order_as_they_are_converted() -> None:
+    bench = Bench()
+    assert bench.playback.due_in_s() is None
+    bench.submit(0, 1, 2)
+    assert bench.played() == []
+    assert bench.playback.due_in_s() == pytest.approx(0.017)
+    bench.runner.converted = [VoiceResult(1, LOUD)]
+    assert bench.played() == []
+    bench.runner.converted = [VoiceResult(0, LOUD)]
+    assert bench.played() == [0.0, 1.0]
+    assert bench.misses.total == 0
+
+
+def test_a_late_block_is_discarded_and_what_came_with_it_is_not() -> None:
+    bench = Bench()
+    bench.submit(0, 1)
+    bench.buffered_s = 0.001
+    assert bench.played() == [0.0, 1.0]
+    assert bench.misses.total == 2
+    bench.buffered_s = 0.02
+    bench.submit(2)
+    bench.runner.converted = [VoiceResult(0, LOUD, 0.5, arrived=(3,)), VoiceResult(2, LOUD)]
+    due = bench.playback.next_block()
+    assert due is not None
+    assert due.captured_at == 2.0
+    results = bench.playback.take_results()
+    assert [(result.index, result.arrived) for result in results] == [(0, (3,)), (2, ())]
+    assert bench.playback.take_results() == []
+    assert not bench.playback._ready, "late blocks do not pile up"
+
+
+@pytest.mark.parametrize(("sound_miss", "level"), [("dry", 0.2), ("silence", 0.0)])
+def test_the_substitute_is_joined_without_a_click(sound_miss: str, level: float) -> None:
+    substitute = SubstituteSound(RATE, sound_miss)
+    blocks = [substitute.voiced(LOUD, SOFT), substitute.fill(SOFT), substitute.fill(SOFT)]
+    blocks += [substitute.voiced(LOUD, SOFT), substitute.voiced(LOUD, SOFT)]
+    assert np.abs(np.diff(np.concatenate(blocks))).max() < 0.01
+    assert np.all(blocks[2] == np.float32(level))
+    assert blocks[4] is LOUD, "the voice itself is not touched"
+
+
+def test_a_voice_is_too_slow_with_many_misses_in_a_short_time() -> None:
+    misses = MissCounter()
+    for number in range(TOO_SLOW_MISSES):
+        assert not misses.take_too_slow()
+        misses.count(number * TOO_SLOW_S / TOO_SLOW_MISSES)
+    assert misses.take_too_slow()
+    assert not misses.take_too_slow(), "told once"
+    rare = MissCounter()
+    for number in range(10 * TOO_SLOW_MISSES):
+        rare.count(number * 1.01 * TOO_SLOW_S / (TOO_SLOW_MISSES - 1))
+    assert not rare.take_too_slow()
+    assert rare.total == 10 * TOO_SLOW_MISSES
