@@ -118,7 +118,7 @@ class _BandAbove:
         joined = np.concatenate([self._history, samples])
         self._history = joined[len(samples) :]
         half = len(self._kernel) // 2
-        # `half` samples on either side of those of `latency_samples` ago are available: the latency is longer than that.
+        # `half` samples on either side of those of `latency_samples` ago are there: the latency is longer than that.
         begin = len(joined) - len(samples) - self._delay
         around = joined[begin - half : begin + len(samples) + half]
         return joined[begin : begin + len(samples)] - np.convolve(around, self._kernel, "valid")
