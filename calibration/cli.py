@@ -5,16 +5,32 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from calibration.bench.benchmark import BenchOptions, NotMeasured
 from calibration.bench.registry import BENCHMARKS, load_benchmark
+from models.command_line import refuse
 
 if TYPE_CHECKING:
+    from rich.status import Status
+    from rich.table import Table
+
     from calibration.doctor import Finding
+    from calibration.evaluate.figures import (
+        ConversionFigures,
+        ConversionKey,
+        FaceFigures,
+        LookFigures,
+        PrdcFigures,
+        PrdcKey,
+        VoiceFigures,
+    )
+    from models.features.types import Progress
+
 
 calibrate = typer.Typer(
     add_completion=False,
@@ -46,7 +62,7 @@ def calibrate_performer(
     from models.features.face_points import LandmarkFileMissing
 
     if out.is_dir() or not out.parent.is_dir():
-        _refuse(f"{out} cannot be written: name a file in a folder that is there")
+        refuse(f"{out} cannot be written: name a file in a folder that is there")
     try:
         with Console(stderr=True).status("looking for a face ...") as status:
 
@@ -58,9 +74,9 @@ def calibrate_performer(
             profile = measure_performer(camera, seconds, show_progress)
         out.write_text(profile.to_toml(), "utf-8")
     except (NotCalibrated, BadSource, LandmarkFileMissing) as error:
-        _refuse(error)
+        refuse(error)
     except OSError as error:
-        _refuse(f"{out} cannot be written: {error.strerror or error}")
+        refuse(f"{out} cannot be written: {error.strerror or error}")
     mouth = profile.openings["mouth"]
     opens = f"the mouth opens from {mouth[0]:.2f} to {mouth[2]:.2f} eye distances"
     print(f"{out}: the median of {profile.faces} faces; {opens}")
@@ -97,18 +113,14 @@ def evaluate_face(
 
     for path in [*footage, *(target or [])]:
         if not path.is_file():
-            _refuse(f"{path}: there is no such file")
+            refuse(f"{path}: there is no such file")
     try:
         with Console(stderr=True).status("opening the look ...") as status:
-
-            def show_progress(what: str, done: int, of: int) -> None:
-                status.update(f"{what} ({done + 1} of {of}) ...")
-
-            metrics = evaluate(look, footage, target or [], out, show_progress)
+            metrics = evaluate(look, footage, target or [], out, _progress(status))
     except (BadModel, BadSource, BadFootage, LandmarkFileMissing) as error:
-        _refuse(error)
+        refuse(error)
     except OSError as error:
-        _refuse(f"{out} cannot be written: {error.strerror or error}")
+        refuse(f"{out} cannot be written: {error.strerror or error}")
     _print_face(metrics, out)
 
 
@@ -141,33 +153,52 @@ def evaluate_voice(
 
     for path in [*speech, *(target or [])]:
         if not path.is_file():
-            _refuse(f"{path}: there is no such file")
+            refuse(f"{path}: there is no such file")
     try:
         with Console(stderr=True).status("opening the voice ...") as status:
-
-            def show_progress(what: str, done: int, of: int) -> None:
-                status.update(f"{what} ({done + 1} of {of}) ...")
-
-            metrics_by_voice = evaluate(voice, speech, target or [], out, source, show_progress)
+            metrics_by_voice = evaluate(voice, speech, target or [], out, source, _progress(status))
     except (BadModel, BadSound, BadRecording, ValueError) as error:
-        _refuse(error)
+        refuse(error)
     except OSError as error:
-        _refuse(f"{out} cannot be written: {error.strerror or error}")
+        refuse(f"{out} cannot be written: {error.strerror or error}")
     for name, metrics in metrics_by_voice.items():
         _print_voice(metrics, out if len(metrics_by_voice) == 1 else out / name)
 
 
-def _print_voice(metrics: dict[str, Any], out: Path) -> None:
+def _progress(status: Status) -> Progress:
+    def show(what: str, done: int, of: int) -> None:
+        status.update(f"{what} ({done + 1} of {of}) ...")
+
+    return show
+
+
+def _print_table(table: Table) -> None:
     from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+def _print_voice(metrics: VoiceFigures, out: Path) -> None:
     from rich.table import Table
 
-    columns = ("similarity_target", "similarity_source", "stoi", "f0_error_cents", "f0_correlation", "mcd_db", "rtf")
+    from calibration.evaluate.figures import figure_text
+
+    columns: tuple[ConversionKey, ...] = (
+        "similarity_target",
+        "similarity_source",
+        "stoi",
+        "f0_error_cents",
+        "f0_correlation",
+        "mcd_db",
+        "rtf",
+    )
     heads = ("to the target", "to the source", "STOI", "F0 off, cents", "F0 correlation", "MCD, dB", "rtf")
     title = f"{metrics['voice']}, {metrics['latency_ms']:.1f} ms late"
     table = Table("spoken", *heads, title=title, title_justify="left")
-    for name, clip in [*metrics["clips"].items(), ("median", metrics)]:
-        table.add_row(name, *("-" if clip[column] is None else f"{clip[column]:.3f}" for column in columns))
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    rows: dict[str, ConversionFigures] = {**metrics["clips"], "median": metrics}
+    for name, clip in rows.items():
+        table.add_row(name, *(figure_text(clip[column]) for column in columns))
+    _print_table(table)
     if metrics["nearer_target"] is not None:
         print(f"nearer the target than the source: {metrics['nearer_target']} of {metrics['of']}")
     if metrics["coverage"] is not None:
@@ -179,37 +210,38 @@ def _print_voice(metrics: dict[str, Any], out: Path) -> None:
     print(f"figures: {out / 'figures.json'}; sounds and spectrograms beside it")
 
 
-def _prdc_text(metrics: dict[str, Any]) -> str:
-    fields = ("precision", "recall", "density", "coverage")
+def _prdc_text(metrics: VoiceFigures) -> str:
+    from calibration.evaluate.figures import figure_text
 
-    def values(of: dict[str, Any]) -> str:
-        return ", ".join(f"{of[name]:.2f}" for name in fields)
+    fields: tuple[PrdcKey, ...] = ("precision", "recall", "density", "coverage")
+
+    def values(of: PrdcFigures) -> str:
+        return ", ".join(figure_text(of[name], 2) for name in fields)
 
     target_prdc = metrics["prdc_of_target"]
     of_target = "" if target_prdc is None else f" (the target's own: {values(target_prdc)})"
     return f"{', '.join(fields)}: {values(metrics)}{of_target}"
 
 
-def _print_face(metrics: dict[str, Any], out: Path) -> None:
-    from rich.console import Console
+def _print_face(metrics: FaceFigures, out: Path) -> None:
     from rich.table import Table
 
+    from calibration.evaluate.figures import figure_text
+
+    columns: tuple[Literal["identity", "expression", "ssim", "l1", "sharpness", "flicker"], ...]
     columns = ("identity", "expression", "ssim", "l1", "sharpness", "flicker")
     table = Table("driven by", *columns, "mouth opens", "eyes open", title=f"{metrics['look']}", title_justify="left")
-
-    def number(value: float | None) -> str:
-        return "-" if value is None else f"{value:.3f}"
-
-    for name, clip in [*metrics["clips"].items(), ("all", metrics)]:
+    rows: dict[str, LookFigures] = {**metrics["clips"], "all": metrics}
+    for name, clip in rows.items():
         gains = {part: clip["openings"][part]["gain"] for part in ("mouth", "left_eye", "right_eye")}
-        eyes = [gains[part] for part in ("left_eye", "right_eye") if gains[part] is not None]
+        eyes = [gain for part in ("left_eye", "right_eye") if (gain := gains[part]) is not None]
         table.add_row(
             name,
-            *(number(clip[column]) for column in columns),
-            number(gains["mouth"]),
-            number(sum(eyes) / len(eyes) if eyes else None),
+            *(figure_text(clip[column]) for column in columns),
+            figure_text(gains["mouth"]),
+            figure_text(sum(eyes) / len(eyes) if eyes else None),
         )
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    _print_table(table)
     print(f"figures: {out / 'figures.json'}; movies and contact sheets beside it (they show real people)")
 
 
@@ -229,24 +261,24 @@ def listen(
 
     Example: guise listen --result test
     """
-    from calibration.listening.listening_test import BadListeningTest
+    from calibration.listening.trials import BadListeningTest
 
     if (result is None) == (out is None) or (result is None) == (not sounds):
-        _refuse("name folders of sounds and --out FOLDER, or --result FOLDER alone")
+        refuse("name folders of sounds and --out FOLDER, or --result FOLDER alone")
     try:
         if result is not None:
             _print_listening(result)
         elif out is not None:
             _serve_listening(sounds or [], out, question)
     except BadListeningTest as error:
-        _refuse(error)
+        refuse(error)
     except OSError as error:
-        _refuse(f"{out or result} cannot be written: {error.strerror or error}")
+        refuse(f"{out or result} cannot be written: {error.strerror or error}")
 
 
 def _serve_listening(sounds: list[Path], out: Path, question: str) -> None:
-    from calibration.listening.listening_test import ListeningTest
     from calibration.listening.server import serve
+    from calibration.listening.trials import ListeningTest
 
     test = ListeningTest(sounds, out)
     print(f"{len(test.trials)} trials of {len(test.systems)} sounds: {', '.join(test.systems)}")
@@ -268,7 +300,7 @@ def _print_listening(folder: Path) -> None:
     for system, (mean, low, high) in result_found.ranks.items():
         print(f"  {system}: mean rank {mean:.2f}, 95 % within {low:.2f} to {high:.2f}")
     if result_found.listeners == 1:
-        print("one listener: the interval tells of his trials, not of other people")
+        print("one listener: the interval tells of their trials, not of other people")
     draw_result(result_found, folder / "result.png")
     print(f"picture: {folder / 'result.png'}")
 
@@ -328,9 +360,9 @@ def bench(
     if look is not None:
         check_look(look)
     if footage is not None and not footage.is_dir():
-        _refuse(f"--footage {footage}: there is no such folder")
+        refuse(f"--footage {footage}: there is no such folder")
     if json_out is not None and (json_out.is_dir() or not json_out.parent.is_dir()):
-        _refuse(f"--json {json_out}: name a file in a folder that is there")
+        refuse(f"--json {json_out}: name a file in a folder that is there")
     failed = _run_benchmarks(chosen, BenchOptions(look, footage, work, minutes, runs), json_out)
     if not names:
         not_run = [
@@ -345,7 +377,7 @@ def bench(
 
 def _run_benchmarks(names: list[str], options: BenchOptions, json_out: Path | None) -> list[str]:
     """Runs them one after the other, their metrics so far in `json_out`; returns the names of those that failed."""
-    metrics: dict[str, Any] = {}
+    metrics: dict[str, object] = {}
     failed = []
     for name in names:
         print(f"{name}: {BENCHMARKS[name].what} (about {BENCHMARKS[name].minutes:g} min) ...", file=sys.stderr)
@@ -372,7 +404,7 @@ def _chosen(names: list[str]) -> list[str]:
         return list(BENCHMARKS)
     for name in names:
         if name not in BENCHMARKS:
-            _refuse(f"there is no measurement {name!r}: choose from {', '.join(BENCHMARKS)}, or all")
+            refuse(f"there is no measurement {name!r}: choose from {', '.join(BENCHMARKS)}, or all")
     return list(dict.fromkeys(names))
 
 
@@ -383,16 +415,11 @@ def check_look(look: Path) -> None:
     try:
         check_model(look, "look")
     except BadModel as error:
-        _refuse(error)
+        refuse(error)
 
 
-def _write(path: Path, metrics: dict[str, Any]) -> None:
+def _write(path: Path, metrics: Mapping[str, object]) -> None:
     try:
         path.write_text(json.dumps(metrics, indent=1), "utf-8")
     except OSError as error:
-        _refuse(f"--json {path} cannot be written: {error.strerror or error}")
-
-
-def _refuse(why: object) -> NoReturn:
-    print(f"guise: {why}", file=sys.stderr)
-    raise typer.Exit(2)
+        refuse(f"--json {path} cannot be written: {error.strerror or error}")

@@ -15,9 +15,10 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from live.operator.display import XCB_PACKAGES
+from live.process.error_text import error_text
 
 State = Literal["ok", "missing", "note"]
 QT_WITHIN_S = 20.0
@@ -57,8 +58,8 @@ def examine() -> list[Finding]:
             findings += check()
         except Exception as error:  # A broken library must not hide the rest.
             name = check.__name__.lstrip("_").replace("_", " ")
-            why = " ".join(str(error).split()) or type(error).__name__
-            findings.append(Finding(name, "missing", f"could not be examined: {why}", "reinstall the package it names"))
+            what = f"could not be examined: {error_text(error)}"
+            findings.append(Finding(name, "missing", what, "reinstall the package it names"))
     return findings
 
 
@@ -67,7 +68,7 @@ def healthy(findings: list[Finding]) -> bool:
     return not any(finding.state == "missing" and finding.essential for finding in findings)
 
 
-def as_json(findings: list[Finding]) -> dict[str, Any]:
+def as_json(findings: list[Finding]) -> dict[str, object]:
     """{"ok": bool, "findings": [{"name", "state", "what", "advice", "essential"}, ...]}"""
     return {"ok": healthy(findings), "findings": [finding._asdict() for finding in findings]}
 
@@ -195,9 +196,7 @@ def _sound() -> list[Finding]:
             if sys.platform.startswith("linux")
             else "pip install --force-reinstall sounddevice"
         )
-        return [
-            Finding("PortAudio", "missing", " ".join(str(error).split()), f"{advice}; until then files and `none` work")
-        ]
+        return [Finding("PortAudio", "missing", error_text(error), f"{advice}; until then files and `none` work")]
     return [Finding("PortAudio", "ok", sounddevice.get_portaudio_version()[1]), *_sound_devices()]
 
 

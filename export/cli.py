@@ -5,16 +5,37 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from models.command_line import refuse
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from export.artifact.fields import Port
+    from export.artifact.fields import Port, Subject
     from export.artifact.manifest import Manifest
     from export.freeze.reduce import Reduction
+
+_CONSENT = "The record of the consent"
+Who = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Whose likeness it is, by name; else as in NAME=TEXT.", rich_help_panel=_CONSENT),
+]
+Date = Annotated[
+    str | None, typer.Option(metavar="YYYY-MM-DD", help="When the consent was given.", rich_help_panel=_CONSENT)
+]
+Purpose = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="What it was given for; else for anything.", rich_help_panel=_CONSENT)
+]
+Place = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="Where it holds; else everywhere.", rich_help_panel=_CONSENT)
+]
+Until = Annotated[
+    str | None,
+    typer.Option(metavar="YYYY-MM-DD", help="The last day it holds; else for ever.", rich_help_panel=_CONSENT),
+]
 
 
 def inspect(
@@ -32,7 +53,7 @@ def inspect(
         manifest = check_model(model)
         sha256 = file_digest(model)
     except (BadModel, OSError) as error:
-        _refuse(str(error))
+        refuse(str(error))
     if as_json:
         typer.echo(manifest.model_dump_json(indent=1, exclude_none=True))
         return
@@ -71,6 +92,11 @@ def export(
     tensorrt: Annotated[
         bool, typer.Option("--tensorrt", help="Build the TensorRT engine for this machine's GPU, too.")
     ] = False,
+    who: Who = None,
+    date: Date = None,
+    purpose: Purpose = None,
+    place: Place = None,
+    until: Until = None,
 ) -> None:
     """Freezes a training run into ONE .onnx file that performs, and checks it against the network.
 
@@ -80,33 +106,35 @@ def export(
 
     Example: guise export runs/anna --step 2000 --out looks/anna-2000.onnx --subject "self"
 
+    Example: guise export runs/anna --out anna.onnx --subject signed --who "Anna Lind" --date 2026-05-03 --place Berlin
+
     The engine that --tensorrt builds goes to the user's cache folder. Where it cannot be had, the frozen model is
     written all the same, and the exit code is 2.
     """
     from export.artifact.fields import PRECISIONS
 
     if precision not in PRECISIONS:
-        _refuse(f"--precision {precision} is not known: choose from {', '.join(PRECISIONS)}")
+        refuse(f"--precision {precision} is not known: choose from {', '.join(PRECISIONS)}")
     if not subject or not all(_statement(text) for text in subject):
-        _refuse("say whose likeness this is and on what consent: --subject fictional, --subject self, or a statement")
+        refuse("say whose likeness this is and on what consent: --subject fictional, --subject self, or a statement")
 
     try:
         from export.freeze.freeze import NotFrozen, freeze
         from export.freeze.verify import NotFaithful
         from models.training.checkpoint import BadRun
     except ModuleNotFoundError as error:
-        _refuse(f"exporting needs the train extra, and {error.name} is not installed: pip install 'guise[train]'")
+        refuse(f"exporting needs the train extra, and {error.name} is not installed: pip install 'guise[train]'")
     from rich.console import Console
 
     from export.artifact.bad_model import BadModel
 
     console = Console(stderr=True)
     try:
+        record = _record(run, subject, who=who, date=date, purpose=purpose, place=place, until=until)
         with console.status("freezing, and comparing with the network ..."):
-            statement = _statement_for(run, subject)
-            manifest = freeze(run, out, statement, precision, name, licence, target, step)
+            manifest = freeze(run, out, record, precision, name, licence, target, step)
     except (NotFrozen, NotFaithful, BadRun, BadModel, OSError) as error:
-        _refuse(str(error))
+        refuse(str(error))
     parity = manifest.training.metrics["parity"]
     typer.echo(
         f"{out}: {manifest.name}, {out.stat().st_size / 1e6:.1f} MB, {manifest.precision}; differs from the network by "
@@ -132,6 +160,11 @@ def reduce(
         typer.Option(metavar="DATA", help="What the run learned from: its held-out part is painted."),
     ] = None,
     licence: Annotated[str | None, typer.Option(help="On what terms others may use it.")] = None,
+    who: Who = None,
+    date: Date = None,
+    purpose: Purpose = None,
+    place: Place = None,
+    until: Until = None,
 ) -> None:
     """Freezes a look in every size it can be had in, and prints what each costs and what it is worth.
 
@@ -140,9 +173,9 @@ def reduce(
     Example: guise reduce runs/anna --out looks/anna --subject self --student runs/anna16 --data data/anna
     """
     if not subject or not subject.strip():
-        _refuse("say whose likeness this is and on what consent: --subject fictional, --subject self, or a statement")
+        refuse("say whose likeness this is and on what consent: --subject fictional, --subject self, or a statement")
     if out.exists() and not out.is_dir():
-        _refuse(f"--out {out} is a file: name a folder")
+        refuse(f"--out {out} is a file: name a folder")
     try:
         from export.freeze.freeze import NotFrozen
         from export.freeze.reduce import reduce as write_reduction
@@ -150,25 +183,26 @@ def reduce(
         from models.prepare.data_error import DataError
         from models.training.checkpoint import BadRun
     except ModuleNotFoundError as error:
-        _refuse(f"reducing needs the train extra, and {error.name} is not installed: pip install 'guise[train]'")
+        refuse(f"reducing needs the train extra, and {error.name} is not installed: pip install 'guise[train]'")
     from rich.console import Console
 
     from export.artifact.bad_model import BadModel
     from models.features.face_points import LandmarkFileMissing
 
     try:
+        record = _record(run, [subject], who=who, date=date, purpose=purpose, place=place, until=until)
         with Console(stderr=True).status("reading the run ...") as status:
             reduction = write_reduction(
                 run,
                 out,
-                subject,
+                record,
                 students=student or (),
                 data=data,
                 licence=licence,
                 on_step=lambda what: status.update(f"{what} ..."),
             )
     except (NotFrozen, NotFaithful, BadRun, BadModel, DataError, LandmarkFileMissing, OSError) as error:
-        _refuse(str(error))
+        refuse(str(error))
     _print_reduction(reduction)
     typer.echo(f"files and figures: {out}")
 
@@ -218,7 +252,7 @@ def _build_engine(model: Path) -> None:
         with Console(stderr=True).status("building the TensorRT engine for this GPU, which takes minutes ..."):
             engine = build_engine(model)
     except (NotBuilt, OSError) as error:
-        _refuse(f"{model} is written; its TensorRT engine is not built: {error}")
+        refuse(f"{model} is written; its TensorRT engine is not built: {error}")
     typer.echo(
         f"{engine.key.folder}: the engine for {engine.key.gpu}, {engine.megabytes:.1f} MB, {engine.trial.arithmetic}, "
         f"built in {engine.build_s:.0f} s, loads in {engine.trial.load_s:.1f} s; differs from the model by at most "
@@ -232,24 +266,48 @@ def _statement(subject: str) -> str:
     return (after if equals and name.strip() else subject).strip()
 
 
-def _statement_for(run: Path, subject: list[str]) -> str:
-    """The persons of the run and their consents in one line; in a run of several persons, each must be named."""
+def _record(run: Path, texts: list[str], *, who: str | None, **parts: str | None) -> Subject:
+    """The consent as the options give it; refuses what is no record of one. Raises NotFrozen, BadRun."""
+    from pydantic import ValidationError
+
+    from export.artifact.fields import Subject
+    from export.artifact.model_file import first_error
+
+    named, statement = _consent_of(run, texts)
+    try:
+        return Subject.model_validate({"statement": statement, "who": who or named, **parts})
+    except ValidationError as error:
+        refuse(f"--{first_error(error).replace('statement', 'subject', 1)}")
+
+
+def _consent_of(run: Path, texts: list[str]) -> tuple[str | None, str]:
+    """Who the persons of the run are, where the texts name them, and their consents in one line.
+
+    In a run of several persons, each must be named.
+    """
     from export.freeze.freeze import NotFrozen
+    from models.prepare.voice_facts import SpeakersFacts
     from models.training.checkpoint import read_run
 
-    persons = [str(speaker["name"]) for speaker in read_run(run).facts.get("speakers", ())]
-    if len(persons) > 1:
-        with_statement = {text.partition("=")[0].strip() for text in subject if "=" in text}
-        missing = [person for person in persons if person not in with_statement]
-        if missing:
-            raise NotFrozen(
-                f"this run holds the voices of {', '.join(persons)}: say on what consent for each, "
-                f"--subject {missing[0]}=TEXT ({len(missing)} missing)"
-            )
-        unknown = sorted(with_statement - set(persons))
-        if unknown:
-            raise NotFrozen(f"--subject {unknown[0]}=...: this run knows {', '.join(persons)}")
-    return "; ".join(subject)
+    facts = read_run(run).facts
+    persons = [speaker.name for speaker in facts.speakers] if isinstance(facts, SpeakersFacts) else []
+    persons = persons or [facts.name or ""]
+    name, equals, statement = texts[0].partition("=")
+    if len(persons) == 1:
+        if len(texts) == 1 and equals and name.strip() == persons[0]:
+            return persons[0], statement.strip()
+        return None, "; ".join(texts)
+    with_statement = {text.partition("=")[0].strip() for text in texts if "=" in text}
+    missing = [person for person in persons if person not in with_statement]
+    if missing:
+        raise NotFrozen(
+            f"this run holds the voices of {', '.join(persons)}: say on what consent for each, "
+            f"--subject {missing[0]}=TEXT ({len(missing)} missing)"
+        )
+    unknown = sorted(with_statement - set(persons))
+    if unknown:
+        raise NotFrozen(f"--subject {unknown[0]}=...: this run knows {', '.join(persons)}")
+    return ", ".join(persons), "; ".join(texts)
 
 
 def _manifest_table(path: Path, manifest: Manifest, sha256: str) -> Table:
@@ -268,7 +326,7 @@ def _manifest_table(path: Path, manifest: Manifest, sha256: str) -> Table:
 
 def _manifest_rows(path: Path, manifest: Manifest, sha256: str) -> list[tuple[str, str]]:
     rows = [
-        ("likeness of", manifest.subject),
+        *_subject_rows(manifest.subject),
         ("licence", manifest.licence),
         ("family", manifest.family),
         ("file", f"{path.stat().st_size / 1e6:.1f} MB, weights in {manifest.precision}"),
@@ -276,13 +334,15 @@ def _manifest_rows(path: Path, manifest: Manifest, sha256: str) -> list[tuple[st
         ("reads", ", ".join(f"{name} {_port_text(port)}" for name, port in manifest.inputs.items())),
         ("gives", ", ".join(f"{name} {_port_text(port)}" for name, port in manifest.outputs.items())),
     ]
+    if manifest.form is not None:
+        rows.append(("form", manifest.form))
     if manifest.lines is not None:
         rows.append(("lines", manifest.lines.style))
-    if manifest.sample_rate and manifest.hop:
-        milliseconds = 1000 * ((manifest.lookahead or 0) + manifest.hop) / manifest.sample_rate
-        rows.append(
-            ("sound", f"{manifest.sample_rate} Hz, hops of {manifest.hop} samples, {milliseconds:.1f} ms of latency")
-        )
+    if manifest.set is not None:
+        network = f"ngf {manifest.set.ngf}, " if manifest.set.ngf else ""
+        rows.append(("set", f"{manifest.set.id}: {network}size {manifest.set.size}, {manifest.set.precision}"))
+    if manifest.sample_rate is not None:
+        rows.append(("sound", _sound_text(manifest.sample_rate, manifest.hop, manifest.lookahead)))
     for speaker in manifest.speakers:
         low, hz, high = (math.exp(speaker.lf0_mean + k * speaker.lf0_std) for k in (-1, 0, 1))
         label = "becomes" if speaker.target else "knows"
@@ -301,10 +361,22 @@ def _manifest_rows(path: Path, manifest: Manifest, sha256: str) -> list[tuple[st
     return rows
 
 
+def _subject_rows(subject: Subject) -> list[tuple[str, str]]:
+    if subject.who is None:
+        rows: list[tuple[str, str | None]] = [("likeness of", subject.statement)]
+    else:
+        rows = [("likeness of", subject.who), ("consent", subject.statement)]
+    rows += [("given on", subject.date), ("purpose", subject.purpose), ("place", subject.place)]
+    rows.append(("holds until", subject.until))
+    return [(label, value) for label, value in rows if value is not None]
+
+
+def _sound_text(sample_rate: int, hop: int | None, lookahead: int | None) -> str:
+    if hop is None:
+        return f"{sample_rate} Hz"
+    latency_ms = 1000 * ((lookahead or 0) + hop) / sample_rate
+    return f"{sample_rate} Hz, hops of {hop} samples, {latency_ms:.1f} ms of latency"
+
+
 def _port_text(port: Port) -> str:
     return f"{port.dtype} {' x '.join(map(str, port.shape))}"
-
-
-def _refuse(line: str) -> NoReturn:
-    typer.echo(f"guise: {line}", err=True)
-    raise typer.Exit(2)

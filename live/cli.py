@@ -6,9 +6,11 @@ Heavy modules are imported when a verb is called.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
+
+from models.command_line import refuse
 
 
 def live(
@@ -57,7 +59,7 @@ def live(
         )
         code = run_live(options)
     except BadInput as error:
-        _fail(str(error))
+        refuse(str(error))
     except KeyboardInterrupt:  # before the show began
         raise typer.Exit(130) from None
     if code:
@@ -85,15 +87,15 @@ def render(
     Example: guise render --video take.mp4 --look looks/porcelain.onnx --voice giant --out porcelain.mp4
     """
     if not video.is_file():
-        _fail(f"--video {video}: there is no such file")
+        refuse(f"--video {video}: there is no such file")
     if look not in ("bypass", "safe") and not Path(look).is_file():
-        _fail(f"--look {look}: there is no such file")
+        refuse(f"--look {look}: there is no such file")
     if out.is_dir() or not out.resolve().parent.is_dir():
-        _fail(f"--out {out}: expected a file's name in a folder that is there")
+        refuse(f"--out {out}: expected a file's name in a folder that is there")
     if out.resolve() == video.resolve():
-        _fail(f"--out {out}: is the movie that is read; choose another name")
+        refuse(f"--out {out}: is the movie that is read; choose another name")
     if provider.lower() not in ("auto", "tensorrt", "cuda", "cpu"):
-        _fail(f"--provider {provider}: expected one of auto, tensorrt, cuda, cpu")
+        refuse(f"--provider {provider}: expected one of auto, tensorrt, cuda, cpu")
     _render(video, out, look, voice, profile, provider.lower(), report)
 
 
@@ -126,16 +128,11 @@ def _render(
         if report is not None:
             write_report(report, build_report(part))
     except (BadSource, BadProfile, RenderFailed, LandmarkFileMissing, RuntimeError) as error:
-        _fail(str(error))
+        refuse(str(error))
     except OSError as error:
-        _fail(f"--report {report}: cannot be written: {error.strerror}")
+        refuse(f"--report {report}: cannot be written: {error.strerror}")
     except KeyboardInterrupt:
         playable = f"; {out} is playable up to here" if PERFORMING in passes else ""
         typer.echo(f"guise: stopped{playable}", err=True)
         raise typer.Exit(130) from None
     typer.echo(f"{out}: {part['video']['frames_captured']} frames")
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"guise: {message}", err=True)
-    raise typer.Exit(2)

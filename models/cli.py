@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from models.command_line import refuse
 from models.training.registry import FAMILIES, UnknownFamily, family
 
 prepare = typer.Typer(
@@ -53,7 +54,7 @@ def prepare_face(
 
             facts = run(videos, out, name, FaceOptions(size=size), show)
     except (DataError, LandmarkFileMissing) as error:
-        _refuse(error)
+        refuse(error)
     print(report(facts), end="")
     print(f"a look at it: {out / 'contact_sheet.jpg'}")
 
@@ -79,7 +80,7 @@ def prepare_voice(
     from models.prepare.voice import prepare_voice as run
 
     if rate not in (16000, 24000):
-        _refuse(f"--rate {rate} is not one that voices are learned at: choose 16000 or 24000")
+        refuse(f"--rate {rate} is not one that voices are learned at: choose 16000 or 24000")
     try:
         with _ProgressBar() as (bar, task):
 
@@ -89,7 +90,7 @@ def prepare_voice(
             options = VoiceOptions(sample_rate=rate, minutes=minutes, denoise=denoise, learn_all=learn_all)
             facts = run(recordings, out, name, options, show)
     except DataError as error:
-        _refuse(error)
+        refuse(error)
     print(report(facts), end="")
     print(f"a look at it: {out / 'plots.png'}")
 
@@ -119,7 +120,7 @@ def prepare_phonemes(
 
             facts = run(out, minutes, corpus, seed, show)
     except DataError as error:
-        _refuse(error)
+        refuse(error)
     print(report(facts), end="")
 
 
@@ -168,9 +169,9 @@ def train(
     try:
         kind = family(family_name)
     except UnknownFamily as error:
-        _refuse(error)
+        refuse(error)
     except ModuleNotFoundError as error:
-        _refuse(f"training needs {error.name}: install the extra by `pip install guise[train]`")
+        refuse(f"training needs {error.name}: install the extra by `pip install guise[train]`")
 
     from models.prepare.data_error import DataError
     from models.training.checkpoint import BadRun
@@ -179,18 +180,18 @@ def train(
     from models.training.train import Plan, TrainingProgress
 
     if recipe not in kind.recipes:
-        _refuse(f"{family_name} has no recipe {recipe!r}: choose one of {', '.join(kind.recipes)}")
+        refuse(f"{family_name} has no recipe {recipe!r}: choose one of {', '.join(kind.recipes)}")
     if precision not in ("auto", "32-true", "bf16-mixed"):
-        _refuse(f"precision {precision!r} is not one of auto, 32-true, bf16-mixed")
-    chosen: dict[str, Any] = dict(kind.recipes[recipe]) | _pairs(settings or [])
+        refuse(f"precision {precision!r} is not one of auto, 32-true, bf16-mixed")
+    chosen: dict[str, object] = {**kind.recipes[recipe], **_pairs(settings or [])}
     if steps is not None:
         chosen["steps"] = steps
     try:
-        options = kind.options(**chosen)
+        options = kind.options.model_validate(chosen)
     except ValidationError as error:
         first = error.errors()[0]
         key = first["loc"][0] if first["loc"] else "?"
-        _refuse(f"--set {key}: {first['msg']}; {family_name} knows {', '.join(kind.options.model_fields)}")
+        refuse(f"--set {key}: {first['msg']}; {family_name} knows {', '.join(kind.options.model_fields)}")
     plan = Plan(
         kind, options, tuple(data), out, recipe, minutes, seed, resume, init, devices, nodes, precision, compile
     )
@@ -207,12 +208,12 @@ def train(
 
             checkpoint = run(plan, show)
     except (DataError, BadRun) as error:
-        _refuse(error)
+        refuse(error)
     except RankFailed as error:
         print(f"guise: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
     except OSError as error:
-        _refuse(f"{out} cannot be written: {error.strerror or error}; what was saved before is whole")
+        refuse(f"{out} cannot be written: {error.strerror or error}; what was saved before is whole")
     print(f'saved: {checkpoint}\nnext: guise export {out} --out NAME.onnx --subject "who this is, and on what consent"')
 
 
@@ -242,7 +243,7 @@ def _pairs(settings: list[str]) -> dict[str, str]:
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals or not key:
-            _refuse(f"--set {setting!r} is not KEY=VALUE")
+            refuse(f"--set {setting!r} is not KEY=VALUE")
         pairs[key] = value
     return pairs
 
@@ -250,7 +251,7 @@ def _pairs(settings: list[str]) -> dict[str, str]:
 class _ProgressBar:
     """A progress bar on standard error; silent unless that is a terminal."""
 
-    def __enter__(self) -> tuple[Progress, Any]:
+    def __enter__(self) -> tuple[Progress, TaskID]:
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -264,8 +265,3 @@ class _ProgressBar:
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
-
-
-def _refuse(why: object) -> NoReturn:
-    print(f"guise: {why}", file=sys.stderr)
-    raise typer.Exit(2)

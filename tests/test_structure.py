@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from configparser import ConfigParser
+from pathlib import Path
 
 from tests.bench.structure import (
     LONGEST_FILE,
@@ -15,6 +16,7 @@ from tests.bench.structure import (
     long_files,
     relative,
     sources,
+    uses,
 )
 
 TO_BE_CUT: set[str] = set()
@@ -22,8 +24,9 @@ TO_BE_CUT: set[str] = set()
 DRAWINGS = ("live/demo/portrait.py", "live/demo_training/characters/")
 """A drawing is one long description of one thing."""
 
-AT_THE_TOP = {"__init__", "app", "cli", "doctor"}
-"""Modules that may lie in a top-level package itself: its verbs, and what wires its packages together."""
+AT_THE_TOP = {"__init__", "app", "cli", "command_line", "doctor"}
+"""Modules that may lie in a top-level package itself: its verbs, what they share, and what wires its packages
+together."""
 
 
 def _contracts() -> dict[str, set[str]]:
@@ -37,6 +40,20 @@ def _contracts() -> dict[str, set[str]]:
             for container in config[section].get("containers", "").split():
                 layered[container] = set(layers)
     return layered
+
+
+ONLY_HERE = {
+    "av.open": "models/features/media/containers.py",
+    "av.container.open": "models/features/media/containers.py",
+    "cv2.imdecode": "models/features/media/picture_files.py",
+    "cv2.imencode": "models/features/media/picture_files.py",
+    "cv2.imread": "models/features/media/picture_files.py",
+    "cv2.imwrite": "models/features/media/picture_files.py",
+    "cv2.VideoCapture": "live/picture/sources/webcam.py",
+    "soundfile": "models/features/media/sound_files.py",
+    "wave": "models/features/media/sound_files.py",
+}
+"""What one module alone may use, so that a file is opened, read and written in one place; of cameras, devices alone."""
 
 
 def test_every_module_lies_in_a_package_that_a_contract_names() -> None:
@@ -68,6 +85,24 @@ def test_modules_do_not_import_each_other_in_a_circle() -> None:
 def test_circles_are_found() -> None:
     graph: dict[str, set[str]] = {"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}
     assert [sorted(circle) for circle in circles(graph)] == [["b", "c"]]
+
+
+def test_media_are_opened_in_one_place() -> None:
+    elsewhere = {
+        (name, relative(path))
+        for path in (*sources(*PACKAGES), ROOT / "guise.py")
+        for name in uses(path) & ONLY_HERE.keys()
+        if relative(path) != ONLY_HERE[name]
+    }
+    assert elsewhere == set()
+
+
+def test_what_a_module_uses_is_found(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text(
+        "from av.container import open\ndef f():\n    import soundfile\n    return cv2.imread('x')\n", "utf-8"
+    )
+    assert {"av.container.open", "soundfile", "cv2.imread"} <= uses(module)
 
 
 def test_files_can_be_read_in_one_sitting() -> None:

@@ -7,9 +7,10 @@ of runs, beside the targets of the design. Runs in the calling thread.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 
 @dataclass(frozen=True)
@@ -34,5 +35,5 @@ class NotMeasured(Exception):
 class Benchmark(Protocol):
     """A module of this package that calibration.bench.registry names."""
 
-    def run(self, options: BenchOptions) -> dict[str, Any]:
+    def run(self, options: BenchOptions) -> Mapping[str, object]:
         """Measures, prints the table and returns the metrics, as JSON takes them. Raises NotMeasured."""

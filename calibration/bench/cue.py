@@ -9,10 +9,12 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypedDict
 
 import numpy as np
 
@@ -60,6 +62,53 @@ class _ShownPicture:
     generated: bool
 
 
+class Spread(TypedDict):
+    """Median and worst of several changes."""
+
+    median: float
+    worst: float
+
+
+class ChangeFigures(TypedDict):
+    """Changes of one kind; see _change."""
+
+    changes: int
+    frames_late: Spread
+    on_stage_after_s: Spread
+    longest_gap: Spread
+    skipped: Spread
+
+
+class CueFigures(ChangeFigures):
+    """The same, and the show they were fired in. quiet_gap: gaps with no change under way; frames of the camera."""
+
+    quiet_gap: Spread
+    fps: float | None
+    reported_gaps: list[float]
+    audio_gap_samples: list[int]
+
+
+class CueBenchFigures(TypedDict):
+    """`guise bench cue`."""
+
+    filmed: str
+    cut: CueFigures
+    load: CueFigures
+    dissolve: CueFigures
+
+
+class _Change(TypedDict):
+    """One change; see _change."""
+
+    frames_late: float
+    on_stage_after_s: float
+    longest_gap: float
+    skipped: float
+
+
+_ChangeKey = Literal["frames_late", "on_stage_after_s", "longest_gap", "skipped"]
+
+
 class _AudienceRecorder:
     """Records every picture handed to the audience, in the audience's thread."""
 
@@ -89,7 +138,7 @@ class _AudienceRecorder:
             return [shown for shown in self._pictures if shown.at >= at]
 
 
-def run(options: BenchOptions) -> dict[str, Any]:
+def run(options: BenchOptions) -> CueBenchFigures:
     """20 cuts between preloaded looks, 6 to looks that load while performing, 6 dissolves; on talker footage."""
     with tempfile.TemporaryDirectory(prefix="guise-cue-") as name:
         folder = Path(name)
@@ -106,7 +155,7 @@ def run(options: BenchOptions) -> dict[str, Any]:
             dissolves = _run_show(_show(first_looks, DISSOLVE_S), camera, budget_looks=8, task=_dissolves)
         finally:
             stop_forkserver()
-    metrics = {"filmed": recorded_from, "cut": cuts, "load": loads, "dissolve": dissolves}
+    metrics: CueBenchFigures = {"filmed": recorded_from, "cut": cuts, "load": loads, "dissolve": dissolves}
     _print(metrics)
     return metrics
 
@@ -116,7 +165,10 @@ def _show(looks: dict[str, Path], transition_s: float) -> Show:
     return Show(name="bench", cues=cues)
 
 
-def _run_show(show: Show, camera: str, *, budget_looks: int, task: Any) -> dict[str, Any]:
+_Task = Callable[[StageManager, _AudienceRecorder], ChangeFigures]
+
+
+def _run_show(show: Show, camera: str, *, budget_looks: int, task: _Task) -> CueFigures:
     """The metrics of `task`, run on a show that performs."""
     look_bytes = max(loaded_size(str(cue.look)) for cue in show.cues)
     settings = PictureSettings.of_show(show, camera)
@@ -134,17 +186,17 @@ def _run_show(show: Show, camera: str, *, budget_looks: int, task: Any) -> dict[
         undisturbed_from = now()
         time.sleep(UNDISTURBED_S)
         undisturbed = _gaps(recorder.since(undisturbed_from))
-        metrics: dict[str, Any] = task(manager, recorder)
-        metrics["quiet_gap"] = {"median": float(np.median(undisturbed)), "worst": float(np.max(undisturbed))}
+        changes = task(manager, recorder)
     finally:
         manager.stop()
     report = manager.report()
-    metrics["fps"] = report["video"]["fps"]
-    metrics["reported_gaps"] = [s["frame_gap"] for s in report["switches"] if s["frame_gap"] is not None]
-    metrics["audio_gap_samples"] = [
-        s["audio_gap_samples"] for s in report["switches"] if s["audio_gap_samples"] is not None
-    ]
-    return metrics
+    return {
+        **changes,
+        "quiet_gap": _spread(undisturbed),
+        "fps": report["video"]["fps"],
+        "reported_gaps": [gap for s in report["switches"] if (gap := s["frame_gap"]) is not None],
+        "audio_gap_samples": [gap for s in report["switches"] if (gap := s["audio_gap_samples"]) is not None],
+    }
 
 
 def _wait_until_performing(manager: StageManager, recorder: _AudienceRecorder, *, all_looks: bool) -> None:
@@ -159,18 +211,18 @@ def _wait_until_performing(manager: StageManager, recorder: _AudienceRecorder, *
     time.sleep(1)
 
 
-def _cuts(manager: StageManager, recorder: _AudienceRecorder) -> dict[str, Any]:
+def _cuts(manager: StageManager, recorder: _AudienceRecorder) -> ChangeFigures:
     changes = []
     for number in range(CHANGES):
         # Not in step with the camera, so that GO comes at any moment of a frame.
         time.sleep(0.7 + (number * 0.618 % 1) / FPS)
         target = (number + 1) % len(manager.show.cues)
-        _wait_until(manager, lambda t=target: manager.state.cues[t].status == "ready", "a look to load")
+        _wait_until(manager, partial(_is_ready, manager, target), "a look to load")
         changes.append(_change(manager, recorder, target, 0.0))
     return _summary(changes)
 
 
-def _loads(manager: StageManager, recorder: _AudienceRecorder) -> dict[str, Any]:
+def _loads(manager: StageManager, recorder: _AudienceRecorder) -> ChangeFigures:
     changes = []
     count = len(manager.show.cues)
     current = 0
@@ -186,17 +238,21 @@ def _loads(manager: StageManager, recorder: _AudienceRecorder) -> dict[str, Any]
     return _summary(changes)
 
 
-def _dissolves(manager: StageManager, recorder: _AudienceRecorder) -> dict[str, Any]:
+def _is_ready(manager: StageManager, cue: int) -> bool:
+    return manager.state.cues[cue].status == "ready"
+
+
+def _dissolves(manager: StageManager, recorder: _AudienceRecorder) -> ChangeFigures:
     changes = []
     for number in range(DISSOLVES):
         time.sleep(1.0)
         target = (number + 1) % len(manager.show.cues)
-        _wait_until(manager, lambda t=target: manager.state.cues[t].status == "ready", "a look to load")
+        _wait_until(manager, partial(_is_ready, manager, target), "a look to load")
         changes.append(_change(manager, recorder, target, DISSOLVE_S))
     return _summary(changes)
 
 
-def _change(manager: StageManager, recorder: _AudienceRecorder, target: int, transition_s: float) -> dict[str, float]:
+def _change(manager: StageManager, recorder: _AudienceRecorder, target: int, transition_s: float) -> _Change:
     """Fires one cue and waits until it is on stage, in full where it dissolves.
 
     frames_late: pictures of the old look whose frame was captured after GO. longest_gap: from one presented picture to
@@ -231,15 +287,24 @@ def _gaps(shown: list[_ShownPicture]) -> list[float]:
     return gaps
 
 
-def _summary(changes: list[dict[str, float]]) -> dict[str, Any]:
-    def median_and_worst(key: str) -> dict[str, float]:
-        values = [change[key] for change in changes]
-        return {"median": float(np.median(values)), "worst": float(np.max(values))}
+def _summary(changes: list[_Change]) -> ChangeFigures:
+    def spread(key: _ChangeKey) -> Spread:
+        return _spread([change[key] for change in changes])
 
-    return {"changes": len(changes)} | {key: median_and_worst(key) for key in changes[0]}
+    return {
+        "changes": len(changes),
+        "frames_late": spread("frames_late"),
+        "on_stage_after_s": spread("on_stage_after_s"),
+        "longest_gap": spread("longest_gap"),
+        "skipped": spread("skipped"),
+    }
 
 
-def _wait_until(manager: StageManager, condition: Any, what: str) -> None:
+def _spread(values: list[float]) -> Spread:
+    return {"median": float(np.median(values)), "worst": float(np.max(values))}
+
+
+def _wait_until(manager: StageManager, condition: Callable[[], bool], what: str) -> None:
     deadline = now() + READY_WITHIN_S
     while not condition():
         if manager.failure is not None:
@@ -250,8 +315,8 @@ def _wait_until(manager: StageManager, condition: Any, what: str) -> None:
         time.sleep(0.01)
 
 
-def _print(metrics: dict[str, Any]) -> None:
-    def pair(measured: dict[str, float], unit: str = "", digits: int = 2) -> str:
+def _print(metrics: CueBenchFigures) -> None:
+    def pair(measured: Spread, unit: str = "", digits: int = 2) -> str:
         return f"{measured['median']:.{digits}f} / {measured['worst']:.{digits}f}{unit}"
 
     cut, load, dissolve = metrics["cut"], metrics["load"], metrics["dissolve"]
@@ -272,5 +337,5 @@ def _print(metrics: dict[str, Any]) -> None:
         rows.append(Row(f"{name}: longest gap", pair(gap, " frames"), "<= 1.5", at_most(gap["worst"], 1.5)))
         rows.append(Row(f"{name}: on stage after", pair(measured["on_stage_after_s"], " s", 3)))
         rows.append(Row("  gaps with no change under way, here", pair(measured["quiet_gap"], " frames")))
-        rows.append(Row("  frames a second", f"{measured['fps']:.2f}"))
+        rows.append(Row("  frames a second", f"{measured['fps'] or 0:.2f}"))
     print_table(f"cue: {metrics['filmed']}, random-weight looks, ngf 32; median / worst, one run", rows)

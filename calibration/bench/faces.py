@@ -4,10 +4,9 @@ face2face-demo's method."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 from xml.etree import ElementTree
 
-import cv2
 import dlib
 import numpy as np
 
@@ -20,6 +19,8 @@ from live.picture.sources.movie_frames import FileFrames
 from live.picture.tracker import Tracker
 from live.process.frames import Frame, now
 from models.features.face_points import Box, FacePoints, landmark_file
+from models.features.media.bad_media import BadMedia
+from models.features.media.picture_files import read_picture_file
 from models.features.types import Picture
 
 NO_FACE = ("negative_noface_bottles.mp4", "negative_people_from_behind_25s.mp4", "derived_nearblack_6s.mp4")
@@ -27,23 +28,75 @@ STILL_FRAMES = 30
 STILLS = 10
 
 
-def run(options: BenchOptions) -> dict[str, Any]:
+class TrackerTimes(TypedDict):
+    """ms a frame."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+class KeptFigures(TypedDict):
+    """How long the face was kept, by the tracker and by face2face-demo's way."""
+
+    video: str
+    frames: int
+    lost_share: float
+    tracker_ms: TrackerTimes
+    face2face_lost_share: float
+    face2face_longest_loss: int
+    face2face_ms: float
+
+
+class StillFigures(TypedDict):
+    """The tracker's points on stills against a direct call of dlib."""
+
+    stills: int
+    equal_when_rounded: int
+    farthest_px: float
+
+
+class AnnotatedFigures(TypedDict):
+    """The points against those that a person set."""
+
+    faces: int
+    mean_px: float
+    worst_face_px: float
+
+
+class InventedFigures(TypedDict):
+    """Faces found where there is none."""
+
+    frames: int
+    faces: int
+
+
+class FacesFigures(TypedDict):
+    """`guise bench faces`."""
+
+    kept: KeptFigures
+    still: StillFigures
+    annotated: NotRequired[AnnotatedFigures]
+    invented: dict[str, InventedFigures]
+
+
+def run(options: BenchOptions) -> FacesFigures:
     """Every frame of talkerA at 400x300, stills of the same man, dlib's own annotated pictures, and movies without a
     face."""
     video = required_video(options, TALKER_A)
     folder = footage_folder(options)
     assert folder is not None
     with one_opencv_thread():
-        metrics: dict[str, Any] = {"kept": _kept(video), "still": _still(video)}
+        invented = {name: _invented(folder / name) for name in NO_FACE if (folder / name).is_file()}
+        metrics: FacesFigures = {"kept": _kept(video), "still": _still(video), "invented": invented}
         boxes = folder.parent / "faces" / "dlib_landmarks" / "training_with_face_landmarks.xml"
         if boxes.is_file():
             metrics["annotated"] = _annotated(boxes)
-        metrics["invented"] = {name: _invented(folder / name) for name in NO_FACE if (folder / name).is_file()}
     _print(metrics)
     return metrics
 
 
-def _kept(video: Path) -> dict[str, Any]:
+def _kept(video: Path) -> KeptFigures:
     tracker = Tracker(FacePoints())
     detector, predictor = dlib.get_frontal_face_detector(), dlib.shape_predictor(str(landmark_file()))
     times_ms, face2face_times_ms = [], []
@@ -71,7 +124,7 @@ def _kept(video: Path) -> dict[str, Any]:
     }
 
 
-def _still(video: Path) -> dict[str, Any]:
+def _still(video: Path) -> StillFigures:
     """A still, shown for some frames: the points of the tracker against a direct call of dlib on the same box."""
     every = max((FileFrames(video).frame_count or 1000) // STILLS, 1)
     detector, predictor = dlib.get_frontal_face_detector(), dlib.shape_predictor(str(landmark_file()))
@@ -94,7 +147,7 @@ def _still(video: Path) -> dict[str, Any]:
     return {"stills": stills, "equal_when_rounded": equal, "farthest_px": farthest}
 
 
-def _annotated(boxes: Path) -> dict[str, Any]:
+def _annotated(boxes: Path) -> AnnotatedFigures:
     """dlib's own annotated faces: its XML counts width and height, so the last pixel is left + width - 1."""
     finder = FacePoints()
     distances: list[float] = []
@@ -111,7 +164,7 @@ def _annotated(boxes: Path) -> dict[str, Any]:
     return {"faces": len(distances), "mean_px": float(np.mean(distances)), "worst_face_px": float(np.max(distances))}
 
 
-def _invented(video: Path) -> dict[str, Any]:
+def _invented(video: Path) -> InventedFigures:
     tracker = Tracker(FacePoints())
     frames = faces = 0
     for frame in FileFrames(video):
@@ -121,13 +174,13 @@ def _invented(video: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> Picture:
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise NotMeasured(f"{path} cannot be read")
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+    try:
+        return read_picture_file(path)
+    except BadMedia as error:
+        raise NotMeasured(f"{path} cannot be read") from error
 
 
-def _print(metrics: dict[str, Any]) -> None:
+def _print(metrics: FacesFigures) -> None:
     kept, still = metrics["kept"], metrics["still"]
     t = kept["tracker_ms"]
     rows = [

@@ -20,12 +20,17 @@ FPS = 30
 SIZE = (640, 480)
 
 
+def data_folders() -> list[Path]:
+    """Where real footage and speech may lie: $GUISE_DATA, where it is set, and shared/data beside the repository."""
+    named = os.environ.get("GUISE_DATA")
+    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
+    return [Path(named), beside] if named else [beside]
+
+
 def footage_folder(options: BenchOptions) -> Path | None:
     """The folder of real footage, or None. Raises NotMeasured for a --footage that is no folder."""
     asked_for = options.footage
-    data = os.environ.get("GUISE_DATA")
-    default = Path(__file__).resolve().parents[3] / "shared" / "data"
-    for folder in [asked_for, Path(data) / "video" if data else None, default / "video"]:
+    for folder in [asked_for, *(folder / "video" for folder in data_folders())]:
         if folder is not None and folder.is_dir():
             return folder
     if asked_for is not None:

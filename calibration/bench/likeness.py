@@ -12,10 +12,11 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from calibration.bench.benchmark import BenchOptions, NotMeasured
 from calibration.bench.footage import TALKER_A, TALKER_A_AGAIN, footage_folder, required_video
@@ -35,11 +36,12 @@ from calibration.evaluate.driven_look import (
     target_neutral,
     track_clip,
 )
+from calibration.evaluate.figures import LookFigures, TargetFigures, figure_text
 from export.artifact.bad_model import BadModel
 from export.metrics.face import FaceAnalyzer, aligned_crop, aligned_points
 from live.picture.look import ModelLook
 from live.process.frames import Frame
-from models.features.face_lines import to_square
+from models.features.geometry import centre_square, to_square
 from models.features.retarget import RunningNeutral
 from models.features.types import Points
 from models.prepare.face import cut_picture, cut_square
@@ -58,12 +60,21 @@ SECOND_TAKE_95 = 0.31
 """95 % of the man's second take is nearer than this to the mean of his first."""
 
 
-def run(options: BenchOptions) -> dict[str, Any]:
+class LikenessFigures(TypedDict):
+    """`guise bench likeness`. training: of the manifest, or of the run; driven: by driver and way of driving."""
+
+    look: str
+    training: dict[str, JsonValue]
+    target: TargetFigures
+    driven: dict[str, dict[str, LookFigures]]
+
+
+def run(options: BenchOptions) -> LikenessFigures:
     """Every driver there is, with and without retargeting."""
     required_video(options, TALKER_A_AGAIN)
     work = options.work or _cache_folder() / "likeness"
     work.mkdir(parents=True, exist_ok=True)
-    training: dict[str, Any] | None = None
+    training: dict[str, JsonValue] | None = None
     path = options.look
     if path is None:
         path, training = _train_look(options, work)
@@ -77,16 +88,18 @@ def run(options: BenchOptions) -> dict[str, Any]:
     return metrics
 
 
-def _measure_drivers(options: BenchOptions, path: Path, work: Path, training: dict[str, Any] | None) -> dict[str, Any]:
+def _measure_drivers(
+    options: BenchOptions, path: Path, work: Path, training: dict[str, JsonValue] | None
+) -> LikenessFigures:
     """The metrics of the look at `path`. Raises BadModel, BadFootage."""
     with_retargeting, without_retargeting = open_look(path), open_look(path, retarget=False)
     analyzer = FaceAnalyzer()
     first_take = track_clip("A, first take", required_video(options, TALKER_A))
     person = describe_target([first_take], with_retargeting, analyzer)
-    metrics: dict[str, Any] = {
+    metrics: LikenessFigures = {
         "look": with_retargeting.manifest.name,
         "training": training or with_retargeting.manifest.training.model_dump(mode="json"),
-        "target": {"own_identity_median": person.own_identity[0], "own_identity_p95": person.own_identity[1]},
+        "target": person.figures(),
         "driven": {},
     }
     for name, file in DRIVERS.items():
@@ -103,7 +116,7 @@ def _measure_drivers(options: BenchOptions, path: Path, work: Path, training: di
 # ------------------------------------------------------------------------------------------------- the look
 
 
-def _train_look(options: BenchOptions, work: Path) -> tuple[Path, dict[str, Any]]:
+def _train_look(options: BenchOptions, work: Path) -> tuple[Path, dict[str, JsonValue]]:
     """A look produced by the verbs; results of an earlier run are kept."""
     minutes = options.minutes or TRAINING_MINUTES
     look, data, trained = work / "talkerA.onnx", work / "talkerA", work / "run"
@@ -163,8 +176,7 @@ def _drives(
         )
 
     width, height = clip.size
-    shorter_side = min(width, height)
-    centre = np.array([(width - shorter_side) // 2, (height - shorter_side) // 2, shorter_side], np.float64)
+    centre = np.array(centre_square((height, width)), np.float64)
     modes: dict[str, Drive] = {
         "retargeted": retargeted_drive(clip, with_retargeting, is_target=is_target),
         "running": estimated,
@@ -186,41 +198,38 @@ def _cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "guise"
 
 
-def _print(metrics: dict[str, Any], work: Path) -> None:
+def _print(metrics: LikenessFigures, work: Path) -> None:
     rows = [
         row
         for name, modes in metrics["driven"].items()
         for mode, measured in modes.items()
         for row in _rows(name, mode, measured)
     ]
-    training = metrics["training"]
+    minutes = metrics["training"].get("minutes", 0)
+    assert isinstance(minutes, int | float)
     own = metrics["target"]["own_identity_median"]
     note = (
-        f"medians over up to {SAMPLES} frames a clip; trained {training.get('minutes', 0):g} minutes; "
-        f"his first take lies {own:.2f} from its own mean, 95 % of his second within {SECOND_TAKE_95}; see {work}"
+        f"medians over up to {SAMPLES} frames a clip; trained {minutes:g} minutes; "
+        f"the first take lies {own:.2f} from its own mean, 95 % of the second within {SECOND_TAKE_95}; see {work}"
     )
     print_table(f"likeness: {metrics['look']}", rows, note)
 
 
-def _rows(name: str, mode: str, measured: dict[str, Any]) -> list[Row]:
+def _rows(name: str, mode: str, measured: LookFigures) -> list[Row]:
     """The rows of one driver, driving the look in one way."""
     wanted = WANTED_IDENTITY.get(name) if mode == "retargeted" else None
     held = None if wanted is None else at_most(measured["identity"], wanted)
     limit = "" if wanted is None else f"identity <= {wanted}"
-    values = [_number(measured[key]) for key in ("identity", "expression")]
-    values += [_number(measured[key], 2) for key in ("flicker", "sharpness")]
+    values = [figure_text(measured["identity"]), figure_text(measured["expression"])]
+    values += [figure_text(measured["flicker"], 2), figure_text(measured["sharpness"], 2)]
     title = f"driven by {name}, {mode}: identity, expression, flicker, sharpness"
     rows = [Row(title, "  ".join(values), limit, held)]
     if measured["ssim"] is not None:
-        change = f"{_number(measured['change_generated'], 2)} / {_number(measured['change_real'], 2)}"
-        text = f"{_number(measured['ssim'])}  {_number(measured['l1'])}  {change}"
+        change = f"{figure_text(measured['change_generated'], 2)} / {figure_text(measured['change_real'], 2)}"
+        text = f"{figure_text(measured['ssim'])}  {figure_text(measured['l1'])}  {change}"
         rows.append(Row("  SSIM, L1; change a frame generated / real", text))
     gains = "  ".join(
-        f"{key.replace('_', ' ')} {_number(part['correlation'], 2)} x{_number(part['gain'], 2)}"
+        f"{key.replace('_', ' ')} {figure_text(part['correlation'], 2)} x{figure_text(part['gain'], 2)}"
         for key, part in measured["openings"].items()
     )
     return [*rows, Row("  openings, correlation x gain", gains)]
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"

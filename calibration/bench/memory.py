@@ -6,9 +6,10 @@ import signal
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
+import psutil
 
 from calibration.bench.benchmark import BenchOptions, NotMeasured
 from calibration.bench.footage import webcam_movie
@@ -28,7 +29,43 @@ GONE_WITHIN_S = 10.0
 LOOKS = {"first": (200, 60, 60), "second": (60, 200, 60), "third": (60, 60, 200), "fourth": (200, 200, 60)}
 
 
-def run(options: BenchOptions) -> dict[str, Any]:
+class MemoryFigures(TypedDict):
+    """Of a long performance; memory in bytes, the slope with its 95 % interval in % an hour, the gap in ms."""
+
+    minutes: float
+    samples: int
+    pss_median: int
+    pss_first: int
+    pss_last: int
+    percent_an_hour: float
+    interval: tuple[float, float]
+    beyond_noise: bool
+    switches: int
+    fps: float
+    longest_gap: float | None
+    pss: list[tuple[float, int]]
+
+
+class LeftBehind(TypedDict):
+    """What a performance left: command lines, names of shared memory, temporary files."""
+
+    code: int | None
+    processes_seen: int
+    processes: list[str]
+    shared_memory: list[str]
+    files: list[str]
+    gone_after_s: float
+
+
+class MemoryBenchFigures(TypedDict):
+    """`guise bench memory`."""
+
+    filmed: str
+    soak: MemoryFigures
+    left_behind: dict[str, LeftBehind]
+
+
+def run(options: BenchOptions) -> MemoryBenchFigures:
     """`minutes` of a looping show of four looks, half of the changes dissolving; then three short ones."""
     minutes = options.minutes or MINUTES
     with tempfile.TemporaryDirectory(prefix="guise-memory-") as name:
@@ -36,11 +73,14 @@ def run(options: BenchOptions) -> dict[str, Any]:
         recorded_from = webcam_movie(options, folder / "webcam.mp4", 20)
         show_file = _show(folder)
         arguments = [str(show_file), "--headless", "--camera", str(folder / "webcam.mp4")]
-        metrics = {"filmed": recorded_from, "soak": _soak(arguments, minutes)}
-        metrics["left_behind"] = {
-            "after --seconds": _leftovers(arguments, "end"),
-            "after Ctrl-C": _leftovers(arguments, "interrupt"),
-            "after the parent was killed": _leftovers(arguments, "kill"),
+        metrics: MemoryBenchFigures = {
+            "filmed": recorded_from,
+            "soak": _soak(arguments, minutes),
+            "left_behind": {
+                "after --seconds": _leftovers(arguments, "end"),
+                "after Ctrl-C": _leftovers(arguments, "interrupt"),
+                "after the parent was killed": _leftovers(arguments, "kill"),
+            },
         }
     _print(metrics)
     return metrics
@@ -57,7 +97,7 @@ def _show(folder: Path) -> Path:
     return path
 
 
-def _soak(arguments: list[str], minutes: float) -> dict[str, Any]:
+def _soak(arguments: list[str], minutes: float) -> MemoryFigures:
     seconds = minutes * 60
     with StageProcess([*arguments, "--seconds", f"{seconds:g}"], sample_s=SAMPLE_S) as stage:
         performance = stage.wait_for_report(seconds + 60)
@@ -82,7 +122,7 @@ def _soak(arguments: list[str], minutes: float) -> dict[str, Any]:
         "pss_first": int(np.median(used[:10])),
         "pss_last": int(np.median(used[-10:])),
         "percent_an_hour": slope.slope * to_percent_an_hour,
-        "interval": [slope.low * to_percent_an_hour, slope.high * to_percent_an_hour],
+        "interval": (slope.low * to_percent_an_hour, slope.high * to_percent_an_hour),
         "beyond_noise": slope.beyond_noise,
         "switches": len(performance.report["switches"]),
         "fps": video["fps"],
@@ -91,7 +131,7 @@ def _soak(arguments: list[str], minutes: float) -> dict[str, Any]:
     }
 
 
-def _leftovers(arguments: list[str], how: str) -> dict[str, Any]:
+def _leftovers(arguments: list[str], how: str) -> LeftBehind:
     """What a short performance leaves behind; `how` it ends: end, interrupt or kill."""
     before = shared_memory_names()
     with StageProcess([*arguments, "--seconds", f"{SHORT_S if how == 'end' else 600:g}"]) as stage:
@@ -136,14 +176,14 @@ def _wait_until_gone(stage: StageProcess, before: set[str], seconds: float) -> i
     return code
 
 
-def _name(process: Any) -> str:
+def _name(process: psutil.Process) -> str:
     try:
         return " ".join(process.cmdline())[-80:]
-    except Exception:  # It ended meanwhile.
+    except psutil.Error:  # It ended meanwhile.
         return str(process.pid)
 
 
-def _print(metrics: dict[str, Any]) -> None:
+def _print(metrics: MemoryBenchFigures) -> None:
     soak = metrics["soak"]
     low, high = soak["interval"]
     held = soak["percent_an_hour"] <= 1 or low <= 1
@@ -167,8 +207,8 @@ def _print(metrics: dict[str, Any]) -> None:
     )
 
 
-def _left_behind_row(name: str, left: dict[str, Any]) -> Row:
-    kinds = ("processes", "shared_memory", "files")
-    found = [f"{len(left[kind])} {kind.replace('_', ' ')}" for kind in kinds if left[kind]]
+def _left_behind_row(name: str, left: LeftBehind) -> Row:
+    kinds = {"processes": left["processes"], "shared memory": left["shared_memory"], "files": left["files"]}
+    found = [f"{len(names)} {kind}" for kind, names in kinds.items() if names]
     text = ", ".join(found) or f"nothing, after {left['gone_after_s']:.1f} s"
     return Row(f"left behind {name}", text, "nothing", not found)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from calibration.bench.benchmark import BenchOptions, NotMeasured
@@ -17,6 +16,8 @@ from calibration.bench.stage_run import StageProcess, demo_look
 from calibration.bench.table import Row, ms_text, print_table
 from calibration.bench.unet import write_look
 from calibration.measure.estimate import robust_slope
+from live.process.report import AudioReport, FaultReport, SyncReport, VideoReport
+from models.features.media.sound_files import read_sound_file, sound_file_length, write_sound_file
 from models.features.types import Mono
 
 MINUTES = 10.0
@@ -28,7 +29,32 @@ VOICES = ("octave-down", "whisper", "bypass", "child")
 FOLLOW_S = 20.0
 
 
-def run(options: BenchOptions) -> dict[str, Any]:
+class SoakMemory(TypedDict):
+    """Bytes of all processes; the slope and its 95 % interval in % an hour."""
+
+    first: int
+    last: int
+    percent_an_hour: float
+    interval: tuple[float, float]
+
+
+class SoakFigures(TypedDict):
+    """`guise bench soak`: parts of the report, and what was measured from outside."""
+
+    minutes: float
+    filmed: str
+    video: VideoReport
+    audio: AudioReport
+    sync: SyncReport
+    switches: int
+    samples_missing_at_switches: int
+    faults: list[FaultReport]
+    warnings: list[str]
+    latency_heard_ms: list[float]
+    memory: SoakMemory
+
+
+def run(options: BenchOptions) -> SoakFigures:
     """`minutes` of it."""
     minutes = options.minutes or MINUTES
     with tempfile.TemporaryDirectory(prefix="guise-soak-") as name:
@@ -45,7 +71,7 @@ def run(options: BenchOptions) -> dict[str, Any]:
     at, used = np.array(settled, np.float64).T
     slope = robust_slope(list(at), list(used))
     percent = 3600 / float(np.median(used)) * 100
-    metrics = {
+    metrics: SoakFigures = {
         "minutes": minutes,
         "filmed": who,
         "video": ran.report["video"],
@@ -60,7 +86,7 @@ def run(options: BenchOptions) -> dict[str, Any]:
             "first": int(used[:5].mean()),
             "last": int(used[-5:].mean()),
             "percent_an_hour": slope.slope * percent,
-            "interval": [slope.low * percent, slope.high * percent],
+            "interval": (slope.low * percent, slope.high * percent),
         },
     }
     _print(metrics)
@@ -80,7 +106,7 @@ def _speech(path: Path) -> NDArray[np.int64]:
     for click in clicks:
         sound[click - quiet : click + quiet] = 0.0
         sound[click] = 0.8
-    soundfile.write(path, sound, RATE, "PCM_16")
+    write_sound_file(path, sound, RATE)
     return clicks
 
 
@@ -103,27 +129,27 @@ def _click_delays_ms(path: Path, clicks: NDArray[np.int64]) -> list[float]:
     """The delay of each click, ms, through the whole file. Raises NotMeasured when there was none."""
     period = round(SPEECH_S * RATE)
     late = []
-    with soundfile.SoundFile(path) as file:
-        for turn in range(file.frames // period + 1):
-            for click in clicks:
-                begin = turn * period + int(click)
-                if begin + RATE // 2 > file.frames:
-                    continue
-                file.seek(begin)
-                begin = np.abs(file.read(round(0.15 * RATE), dtype="float32"))  # before the speech goes on
-                if begin.max() > 0.1:
-                    late.append(float(np.argmax(begin) / RATE * 1e3))
+    length = sound_file_length(path)
+    for turn in range(length // period + 1):
+        for click in clicks:
+            begin = turn * period + int(click)
+            if begin + RATE // 2 > length:
+                continue
+            heard, _ = read_sound_file(path, begin, round(0.15 * RATE))  # before the speech goes on
+            level = np.abs(heard[:, 0])
+            if level.max() > 0.1:
+                late.append(float(np.argmax(level) / RATE * 1e3))
     if not late:
         raise NotMeasured("no click was heard in what was played")
     return late
 
 
-def _print(metrics: dict[str, Any]) -> None:
+def _print(metrics: SoakFigures) -> None:
     audio, video, memory = metrics["audio"], metrics["video"], metrics["memory"]
-    late = np.array(metrics["latency_heard_ms"])
+    late, fps = np.array(metrics["latency_heard_ms"]), video["fps"] or 0.0
     tenth = max(len(late) // 10, 1)
     drift = float(np.median(late[-tenth:]) - np.median(late[:tenth]))
-    off = float(np.median(late) - audio["latency"])
+    off = float(np.median(late) - (audio["latency"] or 0.0))
     rows = [
         Row("xruns", str(audio["xruns"]), "0", audio["xruns"] == 0),
         Row("missed deadlines", str(audio["deadline_misses"]), "0", audio["deadline_misses"] == 0),
@@ -133,10 +159,10 @@ def _print(metrics: dict[str, Any]) -> None:
         Row("its spread over all clicks", f"{late.max() - late.min():.2f} ms ({len(late)} clicks)"),
         Row(
             "a block's computing p50 / p99 / max",
-            " / ".join(ms_text(audio["compute"][p]) for p in ("p50", "p99", "max")),
+            " / ".join(map(ms_text, (audio["compute"]["p50"], audio["compute"]["p99"], audio["compute"]["max"]))),
         ),
-        Row("rtf", f"{audio['rtf']:.3f}"),
-        Row("frames a second", f"{video['fps']:.2f}", "30 held", video["fps"] >= 29.5),
+        Row("rtf", f"{audio['rtf'] or 0:.3f}"),
+        Row("frames a second", f"{fps:.2f}", "30 held", fps >= 29.5),
         Row("cue changes, samples missing", f"{metrics['switches']}, {metrics['samples_missing_at_switches']}"),
         Row("memory, first / last", f"{memory['first'] / 1e6:.1f} / {memory['last'] / 1e6:.1f} MB"),
         Row("its slope", f"{memory['percent_an_hour']:+.2f} % an hour", "<= 1 %", memory["percent_an_hour"] <= 1),

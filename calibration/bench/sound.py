@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pyworld
@@ -23,9 +23,9 @@ from live.sound.voice import Voice
 from live.sound.voices import open_voice
 from live.sound.waveform_voice import WaveformVoice
 from models.features.block_adapter import BlockAdapter, streamed
-from models.features.frame_voice import FrameVoice, VoiceLayer
 from models.features.speech import F0_FLOOR_HZ
 from models.features.types import Mono
+from models.features.vocoded_voice import VocodedVoice, VoiceLayer
 
 RATE = 48_000
 SECONDS = 8.0
@@ -36,10 +36,67 @@ BLOCKS = (128, 441, 480, 512, 1024)
 RATES = {16_000: 16_000, 44_100: 22_050, 48_000: 24_000}
 
 
-def run(options: BenchOptions) -> dict[str, Any]:
+class UnchangedFigures(TypedDict):
+    """A shift of 0; stoi by speaker, lags in ms."""
+
+    stoi: dict[str, float]
+    voice_ms: float
+    total_ms: float
+    lag_beyond_declared_ms: float
+    lags_ms: list[float]
+
+
+class CostFigures(TypedDict):
+    """Computing time over the duration of the sound, and that of single blocks."""
+
+    rtf: float
+    p50_ms: float
+    p99_ms: float
+
+
+class PresetFigures(CostFigures):
+    """One preset, over all speakers."""
+
+    total_ms: float
+    level_db: float
+    stoi: float
+
+
+class BlocksFigures(TypedDict):
+    """In blocks against whole."""
+
+    combinations: int
+    largest_difference: float
+
+
+class ChangesFigures(TypedDict):
+    """Changes of voice while speaking."""
+
+    changes: int
+    missing_samples: int
+    kink_over_surroundings_worst: float
+    kink_over_surroundings_median: float
+
+
+SoundFigures = TypedDict(
+    "SoundFigures",
+    {
+        "speakers": list[str],
+        "shift of 0": dict[str, UnchangedFigures],
+        "pitch": dict[str, dict[str, dict[str, float]]],
+        "presets": dict[str, PresetFigures],
+        "hops": dict[str, CostFigures],
+        "blocks": BlocksFigures,
+        "changes": ChangesFigures,
+    },
+)
+"""`guise bench sound`; pitch: cents off, by method, shift and speaker."""
+
+
+def run(options: BenchOptions) -> SoundFigures:
     """Every preset on every speaker; some minutes of one core."""
     spoken = speech_by_speaker(RATE, SECONDS)
-    metrics = {
+    metrics: SoundFigures = {
         "speakers": list(spoken),
         "shift of 0": {name: _unchanged(quick, spoken) for name, quick in (("WORLD", False), ("quick", True))},
         "pitch": {name: _pitch(quick, spoken) for name, quick in (("WORLD", False), ("quick", True))},
@@ -64,7 +121,7 @@ def _world(rate: int, block: int, hop_frames: int = 4) -> BlockAdapter:
     """An unchanged voice by WORLD."""
     own_hz = RATES[rate]
     return BlockAdapter(
-        FrameVoice(own_hz, (VoiceLayer(PresetMapping(WorldPreset(), own_hz)),), hop_frames), "unchanged", rate, block
+        VocodedVoice(own_hz, (VoiceLayer(PresetMapping(WorldPreset(), own_hz)),), hop_frames), "unchanged", rate, block
     )
 
 
@@ -79,7 +136,7 @@ def _total_ms(voice: Voice, quick: bool) -> float:
     return 1e3 * samples / RATE
 
 
-def _unchanged(quick: bool, spoken: dict[str, Mono]) -> dict[str, Any]:
+def _unchanged(quick: bool, spoken: dict[str, Mono]) -> UnchangedFigures:
     """Words kept by a shift of 0, and the latency found by cross-correlation against the declared one."""
     from export.metrics.voice import intelligibility
 
@@ -137,7 +194,7 @@ def _f0(sound: Mono, floor_hz: float) -> NDArray[np.float64]:
     return np.asarray(pyworld.stonemask(x, f0, times, RATE // 2))
 
 
-def _preset(name: str, spoken: dict[str, Mono]) -> dict[str, Any]:
+def _preset(name: str, spoken: dict[str, Mono]) -> PresetFigures:
     from export.metrics.voice import intelligibility
 
     quick = name.endswith(QUICK_SUFFIX)
@@ -155,7 +212,7 @@ def _preset(name: str, spoken: dict[str, Mono]) -> dict[str, Any]:
     }
 
 
-def _cost(voice: Voice, spoken: dict[str, Mono], block: int) -> dict[str, float]:
+def _cost(voice: Voice, spoken: dict[str, Mono], block: int) -> CostFigures:
     """Computing time over the duration of the sound, and the time of single blocks in ms."""
     took = []
     for sound in list(spoken.values())[:3]:
@@ -167,7 +224,7 @@ def _cost(voice: Voice, spoken: dict[str, Mono], block: int) -> dict[str, float]
     return {"rtf": sum(took) / (len(took) * block / RATE), "p50_ms": float(p50), "p99_ms": float(p99)}
 
 
-def _blocks(sound: Mono) -> dict[str, Any]:
+def _blocks(sound: Mono) -> BlocksFigures:
     """Processed in blocks against processed whole: the largest difference, over all rates, blocks, hops and voices."""
     import soxr
 
@@ -186,7 +243,7 @@ def _blocks(sound: Mono) -> dict[str, Any]:
     return {"combinations": combinations, "largest_difference": worst}
 
 
-def _changes(sound: Mono) -> dict[str, Any]:
+def _changes(sound: Mono) -> ChangesFigures:
     """200 changes among the presets, cuts and fades, at any moment of speech."""
     voices = [open_voice(name, RATE, BLOCK) for name in ("bypass", *_names())]
     mixer = VoiceMixer(RATE, BLOCK, max(voice.latency_samples for voice in voices), real_time=False)
@@ -222,7 +279,7 @@ def _changes(sound: Mono) -> dict[str, Any]:
     }
 
 
-def _print(metrics: dict[str, Any]) -> None:
+def _print(metrics: SoundFigures) -> None:
     rows = []
     for name, limit, rtf_limit in (("WORLD", 100.0, 0.3), ("quick", 40.0, 0.2)):
         plain = metrics["shift of 0"][name]
@@ -260,5 +317,5 @@ def _print(metrics: dict[str, Any]) -> None:
     print_table(f"sound: {len(metrics['speakers'])} speakers, {SECONDS:g} s each, 48 kHz, one core", rows)
 
 
-def _cost_text(cost: dict[str, float]) -> str:
+def _cost_text(cost: CostFigures) -> str:
     return f"{cost['rtf']:.3f}, {cost['p50_ms']:.1f} / {cost['p99_ms']:.1f} ms"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 
+from calibration.bench.footage import data_folders
 from live.sound.audio_io import DEMO_SPEECH
+from models.features.media.sound_files import read_sound_file
 from models.features.types import Mono
 
 _LIBRISPEECH = "librispeech_test-other"
@@ -17,10 +17,8 @@ _LIBRISPEECH = "librispeech_test-other"
 
 def speech_by_speaker(rate: int, seconds: float) -> dict[str, Mono]:
     """Some seconds of each speaker of $GUISE_DATA/speech or ../shared/data/speech, at `rate`; else the demo's."""
-    data = os.environ.get("GUISE_DATA")
-    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
-    for folder in [Path(data) if data else None, beside]:
-        if folder is not None and (folder / "speech" / _LIBRISPEECH).is_dir():
+    for folder in data_folders():
+        if (folder / "speech" / _LIBRISPEECH).is_dir():
             return _read_all(folder / "speech" / _LIBRISPEECH, rate, seconds)
     return {"demo": _read([DEMO_SPEECH], rate, seconds)}
 
@@ -35,7 +33,7 @@ def _read_all(folder: Path, rate: int, seconds: float) -> dict[str, Mono]:
 def _read(paths: list[Path], rate: int, seconds: float) -> Mono:
     parts, count = [], 0
     for path in paths:
-        samples, own = soundfile.read(path, dtype="float32", always_2d=True)
+        samples, own = read_sound_file(path)
         parts.append(soxr.resample(samples.mean(axis=1), own, rate))
         count += len(parts[-1])
         if count >= seconds * rate:

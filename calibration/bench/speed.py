@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, TypeVar
 
 import cv2
 import dlib
@@ -22,9 +22,11 @@ from calibration.bench.unet import write_look
 from export.artifact.model_file import read_manifest
 from live.picture.sources.movie_frames import FileFrames
 from live.process.frames import now
+from live.process.metrics import Percentiles
+from live.process.report import AudioReport, VideoReport
 from models.features.face_lines import draw_face2face_lines
 from models.features.face_points import landmark_file
-from models.features.types import Picture
+from models.features.types import Picture, Points
 
 SECONDS = 20.0
 FACE2FACE_S = 10.0
@@ -38,7 +40,43 @@ look = "{look}"
 """
 
 
-def run(options: BenchOptions) -> dict[str, Any]:
+class FrameTimes(TypedDict):
+    """ms a frame."""
+
+    p50: float
+    p95: float
+
+
+class Face2FaceFigures(TypedDict):
+    """face2face-demo's way on the same frames."""
+
+    frames: int
+    fps: float
+    frame_ms: FrameTimes
+    generator_ms: float
+    lost_share: float
+
+
+class SpeedRatio(TypedDict):
+    """Guise over face2face-demo's way; look_alone: their generator's time over the look's."""
+
+    fps: float
+    look_alone: float | None
+
+
+class SpeedFigures(TypedDict):
+    """`guise bench speed`; guise and audio are parts of the report, medians over the runs."""
+
+    filmed: str
+    look: str
+    runs: int
+    guise: VideoReport
+    face2face: Face2FaceFigures
+    ratio: SpeedRatio
+    audio: AudioReport
+
+
+def run(options: BenchOptions) -> SpeedFigures:
     """`runs` performances of 20 s; medians of their metrics."""
     runs = options.runs or 1
     with tempfile.TemporaryDirectory(prefix="guise-speed-") as name:
@@ -50,10 +88,10 @@ def run(options: BenchOptions) -> dict[str, Any]:
         reports = [run_stage(arguments, SECONDS).report for _ in range(runs)]
         face2face = measure_face2face(movie)
     video = _medians([report["video"] for report in reports])
-    if video.get("fps") is None:
+    if video["fps"] is None:
         why = "; ".join(reports[0]["warnings"]) or "no picture was generated"
         raise NotMeasured(f"nothing was performed: {why}")
-    metrics = {
+    metrics: SpeedFigures = {
         "filmed": recorded_from,
         "look": performed,
         "runs": runs,
@@ -77,7 +115,7 @@ def _write_show(folder: Path, look: Path | None) -> str:
     return f"{read_manifest(folder / 'look.onnx').name} ({weights})"
 
 
-def measure_face2face(movie: Path) -> dict[str, Any]:
+def measure_face2face(movie: Path) -> Face2FaceFigures:
     """face2face-demo's loop on the movie's frames for 10 s: grey, a quarter of the size, `detector(grey, 1)`, points
     times 4, lines 3 pixels wide, and an ngf 64 generator in fp32 with ONNX Runtime's own settings; one after the other.
 
@@ -121,7 +159,9 @@ def measure_face2face(movie: Path) -> dict[str, Any]:
     }
 
 
-def face2face_points(picture: Picture, detector: Any, predictor: Any) -> np.ndarray | None:
+def face2face_points(
+    picture: Picture, detector: dlib.fhog_object_detector, predictor: dlib.shape_predictor
+) -> Points | None:
     """face2face-demo's 68 points, float32 (68, 2), in steps of 4 pixels; None where it finds no face."""
     grey = cv2.cvtColor(cv2.resize(picture, None, fx=0.25, fy=0.25), cv2.COLOR_RGB2GRAY)
     faces = detector(grey, 1)
@@ -130,38 +170,46 @@ def face2face_points(picture: Picture, detector: Any, predictor: Any) -> np.ndar
     return np.array([(p.x * 4, p.y * 4) for p in predictor(grey, faces[-1]).parts()], np.float32)
 
 
-def _ratio(old_generator_ms: float, video: dict[str, Any]) -> float | None:
-    generate = (video.get("stages") or {}).get("generate") or {}
-    return old_generator_ms / generate["p50"] if generate.get("p50") else None
+def _ratio(old_generator_ms: float, video: VideoReport) -> float | None:
+    generate = video["stages"].get("generate")
+    return old_generator_ms / generate["p50"] if generate and generate["p50"] else None
 
 
-def _medians(parts: list[Any]) -> Any:
+_Part = TypeVar("_Part")
+
+
+def _medians(parts: list[_Part]) -> _Part:
     """The same structure, each number the median over the runs; for other values, that of the first run."""
     first = parts[0]
     if isinstance(first, dict):
-        return {key: _medians([part[key] for part in parts if key in part]) for key in first}
+        mappings = [part for part in parts if isinstance(part, dict)]
+        return type(first)({key: _medians([part[key] for part in mappings if key in part]) for key in first})
     numbers = [part for part in parts if isinstance(part, int | float) and not isinstance(part, bool)]
-    return float(np.median(numbers)) if numbers else first
+    return float(np.median(numbers)) if numbers else first  # type: ignore[return-value]
 
 
-def _print(metrics: dict[str, Any]) -> None:
+def _percentiles_text(percentiles: Percentiles) -> str:
+    return " / ".join(map(ms_text, (percentiles["p50"], percentiles["p95"], percentiles["p99"])))
+
+
+def _print(metrics: SpeedFigures) -> None:
     video, face2face, audio = metrics["guise"], metrics["face2face"], metrics["audio"]
-    latency, presented = video["latency"], video.get("presented_latency") or {}
-    stages = {name: part.get("p50") for name, part in (video.get("stages") or {}).items() if isinstance(part, dict)}
+    latency, presented, fps = video["latency"], video.get("presented_latency"), video["fps"] or 0.0
+    stages = {name: part["p50"] for name, part in video["stages"].items()}
     rows = [
-        Row("newly generated frames a second", f"{video['fps']:.2f}", "30 held", video["fps"] >= 29.5),
-        Row("capture to ready p50 / p95 / p99", " / ".join(ms_text(latency[p]) for p in ("p50", "p95", "p99"))),
+        Row("newly generated frames a second", f"{fps:.2f}", "30 held", fps >= 29.5),
+        Row("capture to ready p50 / p95 / p99", _percentiles_text(latency)),
     ]
     if presented:
-        p95 = presented.get("p95")
-        text = " / ".join(ms_text(presented.get(p)) for p in ("p50", "p95", "p99"))
-        rows.append(Row("capture to presented p50 / p95 / p99", text, "p95 <= 40 ms", at_most(p95, 40.0)))
+        held = at_most(presented["p95"], 40.0)
+        text = _percentiles_text(presented)
+        rows.append(Row("capture to presented p50 / p95 / p99", text, "p95 <= 40 ms", held))
     rows += [
         Row("longest gap", ms_text(video["longest_gap"])),
         Row("captured / dropped", f"{video['frames_captured']:.0f} / {video['frames_dropped']:.0f}"),
         Row("stages, median", ", ".join(f"{name} {ms_text(value)}" for name, value in stages.items())),
-        Row("provider", str(video.get("provider"))),
-        Row("sound engine: xruns, misses", f"{audio.get('xruns')}, {audio.get('deadline_misses')}"),
+        Row("provider", str(video["provider"])),
+        Row("sound engine: xruns, misses", f"{audio['xruns']}, {audio['deadline_misses']}"),
         Row("face2face-demo's way: frames a second", f"{face2face['fps']:.2f}"),
         Row(
             "face2face-demo's way: a frame p50 / p95",

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from calibration.bench.benchmark import NotMeasured
 from live.process.frames import now
+from live.process.report import Report
 
 GUISE_SCRIPT = Path(__file__).resolve().parents[2] / "guise.py"
 SHARED_MEMORY = Path("/dev/shm")
@@ -32,7 +32,7 @@ class StagePerformance:
     """One performance, observed from outside. `started_at` is now() of the command."""
 
     started_at: float
-    report: dict[str, Any]
+    report: Report
     pss: list[tuple[float, int]] = field(default_factory=list)
     """(seconds since the command, bytes of all its processes)"""
     stderr: str = ""
@@ -100,7 +100,7 @@ class StageProcess:
         if code != 0:
             raise NotMeasured(f"`guise live` ended with code {code}: {self.last_error_line()}")
         try:
-            report = json.loads(self._report.read_text("utf-8"))
+            report: Report = json.loads(self._report.read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise NotMeasured(f"`guise live` wrote no report: {error}") from error
         return StagePerformance(self.started_at, report, list(self.pss), self.last_error_line(), code)

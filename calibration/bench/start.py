@@ -3,7 +3,7 @@ processes."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -16,18 +16,43 @@ SAMPLE_S = 0.25
 GIGABYTE = 1e9
 
 
-def run(options: BenchOptions) -> dict[str, Any]:
+class StartFigures(TypedDict):
+    """One way to start; memory of all processes in bytes."""
+
+    first_frame_s: list[float]
+    first_frame_median_s: float
+    pss_peak: int
+    pss_performing: int
+
+
+class StartBenchFigures(TypedDict):
+    """`guise bench start`. display: there is a screen."""
+
+    runs: int
+    display: bool
+    window: StartFigures
+    headless: StartFigures
+
+
+def run(options: BenchOptions) -> StartBenchFigures:
     """The demo show, three times with the window and three times without."""
     runs = options.runs or 3
-    metrics: dict[str, Any] = {"runs": runs, "display": has_display()}
-    for name, arguments in (("window", []), ("headless", ["--headless"])):
+
+    def measured(*arguments: str) -> StartFigures:
         # The file cache is warm after the first start on a machine; every start is printed.
-        metrics[name] = _summary([run_stage(arguments, SECONDS, sample_s=SAMPLE_S) for _ in range(runs)])
+        return _summary([run_stage(arguments, SECONDS, sample_s=SAMPLE_S) for _ in range(runs)])
+
+    metrics: StartBenchFigures = {
+        "runs": runs,
+        "display": has_display(),
+        "window": measured(),
+        "headless": measured("--headless"),
+    }
     _print(metrics)
     return metrics
 
 
-def _summary(performances: list[StagePerformance]) -> dict[str, Any]:
+def _summary(performances: list[StagePerformance]) -> StartFigures:
     seconds = [_first_frame_s(performance) for performance in performances]
     peaks = [max((used for _, used in performance.pss), default=0) for performance in performances]
     steady = [
@@ -43,19 +68,15 @@ def _summary(performances: list[StagePerformance]) -> dict[str, Any]:
 
 
 def _first_frame_s(performance: StagePerformance) -> float:
-    first_at = performance.report["video"].get("first_frame_at")  # now() is one clock for all processes
-    if first_at is not None:
-        return float(first_at - performance.started_at)
-    since_start_ms = (performance.report.get("start") or {}).get("first_frame")
-    if since_start_ms is None:
+    start = performance.report.get("start")
+    if start is None or start["first_frame"] is None:
         raise NotMeasured("`guise live` showed no generated frame")
-    return float(since_start_ms) / 1e3
+    return start["first_frame"] / 1e3
 
 
-def _print(metrics: dict[str, Any]) -> None:
+def _print(metrics: StartBenchFigures) -> None:
     rows = []
-    for name, title in (("window", "with the window"), ("headless", "headless")):
-        measured = metrics[name]
+    for title, measured in (("with the window", metrics["window"]), ("headless", metrics["headless"])):
         median = measured["first_frame_median_s"]
         each = ", ".join(f"{s:.2f}" for s in measured["first_frame_s"])
         rows.append(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +32,11 @@ class _GraphBuilder:
         self._half = half
         self._rng = np.random.default_rng(seed)
 
-    def add(self, operator: str, inputs: list[str], **attributes: Any) -> str:
+    def add(self, operator: str, inputs: list[str], **attributes: int | float | list[int]) -> str:
         out = f"x{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, inputs, [out], name=f"{operator}{len(self.nodes)}", **attributes))
+        node = helper.make_node(operator, inputs, [out], name=f"{operator}{len(self.nodes)}")
+        node.attribute.extend(helper.make_attribute(name, value) for name, value in sorted(attributes.items()))
+        self.nodes.append(node)
         return out
 
     def constant(self, name: str, value: NDArray[np.generic]) -> str:
@@ -197,7 +198,7 @@ def _manifest(name: str, size: int, half: bool) -> Manifest:
             "kind": "look",
             "family": "random_unet",
             "name": name,
-            "subject": "fictional",
+            "subject": {"statement": "fictional"},
             "licence": "random weights: nobody's",
             "inputs": {"lines": port},
             "outputs": {"picture": port},

@@ -7,20 +7,19 @@ are trained follow, block by block as on stage. A row is one function of a Conve
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pyworld
-import soundfile
 from numpy.typing import NDArray
 
 from calibration.bench.benchmark import BenchOptions, NotMeasured
+from calibration.bench.footage import data_folders
 from calibration.bench.statistics_voices import freeze_statistics
 from calibration.bench.table import Row, print_table
 from calibration.bench.voice_families import TRAINING_MINUTES, FamilyVoice, train_families
@@ -30,8 +29,9 @@ from export.runtime.frozen_session import FrozenSession
 from export.runtime.frozen_voice import open_frozen_voice
 from export.runtime.session import open_session
 from models.features.block_adapter import BlockAdapter, streamed
+from models.features.media.sound_files import read_sound_file
 from models.features.speech import WorldFrames, analyse, decode_envelope, encode_envelope
-from models.features.types import Signal
+from models.features.types import Mono, Signal
 from models.prepare.voice import features_of
 from models.prepare.voice_data import Features, SpeakerStatistics, measure
 
@@ -46,10 +46,10 @@ class CorpusSentence:
     """A recording of the corpus, analysed once."""
 
     def __init__(self, path: Path) -> None:
-        samples, rate = soundfile.read(path, dtype="float32")
+        samples, rate = read_sound_file(path)
         if rate != RATE:
             raise NotMeasured(f"{path} has {rate} Hz, where LibriSpeech has {RATE}")
-        self.sound: NDArray[np.float32] = samples
+        self.sound: Mono = samples[:, 0]
 
     @cached_property
     def frames(self) -> WorldFrames:
@@ -152,10 +152,10 @@ ROWS: dict[str, Callable[[Conversion], Signal]] = {
     "F0, mean of the MCEPs": f0_and_mean,
     "F0, mean and spread of the MCEPs": f0_mean_and_std,
     "the frozen voice, told who speaks": frozen_known_source,
-    "not told, from his first word": frozen_unknown_cold,
-    "not told, after his other sentences": frozen_unknown_warm,
+    "not told, from their first word": frozen_unknown_cold,
+    "not told, after their other sentences": frozen_unknown_warm,
     "live, block by block, told who speaks": live_known_source,
-    "live, not told, after his other sentences": live_unknown_warm,
+    "live, not told, after their other sentences": live_unknown_warm,
 }
 """What is converted -> how: (samples,) at RATE, aligned with the sentence."""
 
@@ -166,7 +166,17 @@ WITH_TARGET = (
 )
 
 
-def run(options: BenchOptions) -> dict[str, Any]:
+class RowFigures(TypedDict):
+    """One row, over all conversions; stoi: words kept; nearer_target: how many."""
+
+    to_target: float
+    to_source: float
+    nearer_target: int
+    stoi: float
+    f0_error_cents: float
+
+
+def run(options: BenchOptions) -> dict[str, RowFigures]:
     """All rows: similarity to the target and to the source, how many are nearer the target, STOI, F0 error."""
     folder = _speech_folder()
     try:
@@ -175,7 +185,7 @@ def run(options: BenchOptions) -> dict[str, Any]:
         raise NotMeasured(str(error)) from error
     sentences = [[CorpusSentence(path) for path in sorted(folder.glob(f"{name}-*.flac"))] for name in SPEAKERS]
     speaker_embeddings = [mean_embedding(encoder.embed(s.sound, RATE) for s in own[:LEARNED]) for own in sentences]
-    metrics: dict[str, Any] = {}
+    metrics: dict[str, RowFigures] = {}
     with tempfile.TemporaryDirectory(prefix="guise-voices-") as name:
         learned = {name: [s.features for s in own[:LEARNED]] for name, own in zip(SPEAKERS, sentences, strict=True)}
         sessions = [open_session(path, "cpu", 1) for path in freeze_statistics(Path(name), learned, RATE)]
@@ -220,7 +230,7 @@ def _measure_row(
     convert: Callable[[Conversion], Signal],
     encoder: SpeakerEncoder,
     speaker_embeddings: list[Embedding],
-) -> dict[str, Any]:
+) -> RowFigures:
     rows, cents = [], []
     for conversion in conversions:
         converted = convert(conversion)
@@ -245,7 +255,7 @@ def _measure_row(
 
 def _convert_by_hops(conversion: Conversion, source: int, earlier: list[Features]) -> Signal:
     """Hop by hop through the frozen voice, over frames that were analysed as a whole, after the `earlier` sentences."""
-    states: dict[str, NDArray[Any]] = {
+    states: dict[str, NDArray[np.generic]] = {
         name: np.zeros(port.shape, port.dtype)
         for name, port in conversion.frozen.inputs.items()
         if name in conversion.frozen.manifest.states
@@ -267,7 +277,7 @@ def _convert_live(conversion: Conversion, voice: FamilyVoice) -> Signal:
 
 
 def _run_session(
-    session: FrozenSession, sentence: Features, source: int, states: dict[str, NDArray[Any]]
+    session: FrozenSession, sentence: Features, source: int, states: dict[str, NDArray[np.generic]]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(t, 36) and (t,) converted; `states` are carried on. The last hop is padded with its last frame."""
     hop, length = session.inputs["lf0"].shape[1], len(sentence.lf0)
@@ -286,26 +296,25 @@ def _run_session(
     return np.concatenate(mceps)[:length], np.concatenate(lf0s)[:length]
 
 
-def _hz(lf0: NDArray[Any]) -> Signal:
+def _hz(lf0: NDArray[np.floating]) -> Signal:
     return np.where(lf0 > 0, np.exp(lf0), 0.0).astype(np.float64)
 
 
-def _synthesize(conversion: Conversion, hz: Signal, mcep: NDArray[Any]) -> Signal:
+def _synthesize(conversion: Conversion, hz: Signal, mcep: NDArray[np.floating]) -> Signal:
     frames = len(hz)
     aperiodicity = np.ascontiguousarray(conversion.sentence.frames.aperiodicity[:frames])
     return np.asarray(pyworld.synthesize(hz, decode_envelope(mcep[:frames], RATE), aperiodicity, RATE, 5.0))
 
 
 def _speech_folder() -> Path:
-    root = os.environ.get("GUISE_DATA")
-    folder = (Path(root) if root else Path(__file__).resolve().parents[3] / "shared" / "data") / "speech"
+    folder = data_folders()[0] / "speech"
     for found in (folder / "librispeech_test-other", folder):
         if all(len(list(found.glob(f"{name}-*.flac"))) > LEARNED for name in SPEAKERS):
             return found
     raise NotMeasured(f"no sentences of LibriSpeech {', '.join(SPEAKERS)} in {folder}: set GUISE_DATA")
 
 
-def _print(metrics: Mapping[str, Any], conversions: int) -> None:
+def _print(metrics: Mapping[str, RowFigures], conversions: int) -> None:
     rows = []
     for name, measured in metrics.items():
         text = (

@@ -4,23 +4,25 @@ a picture of them over the training steps. Runs in the calling thread; offline."
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from calibration.evaluate.evaluate_voice import describe_voice, evaluate_one_voice, read_evaluation_data
+from calibration.evaluate.figures import PrdcFigures, VoiceFigures
 from calibration.measure.recordings import BadRecording
-from export.metrics.prdc import Prdc
 from models.features.types import Progress
+from models.prepare.plotting import INK, KEPT, MARK, PAPER, QUIET, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-INK, QUIET, PAPER = "#1f2d3d", "#8a97a6", "#fbfaf7"
 LOG_FROM_RATIO = 10
 """From this ratio of the last to the first training step on, the scale is logarithmic."""
-PANELS = {
+_PanelKey = Literal[
+    "precision", "recall", "density", "coverage", "similarity_target", "stoi", "mcd_db", "reconstruction_db"
+]
+PANELS: dict[_PanelKey, tuple[str, str]] = {
     "precision": ("precision", "made frames that the target could have said"),
     "recall": ("recall", "of the target's frames, reached"),
     "density": ("density", "made frames where the target's crowd"),
@@ -34,7 +36,7 @@ PANELS = {
 
 def evaluate_voices(
     voices: Sequence[str], speech: Sequence[Path], targets: Sequence[Path], out: Path, source: int, progress: Progress
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, VoiceFigures]:
     """The metrics of each voice by its name, in the order of their training steps where these are all different.
 
     One voice writes into OUT. Of several each writes into OUT/NAME, beside OUT/figures.json, which holds {"voices":
@@ -61,7 +63,7 @@ def evaluate_voices(
     return metrics_by_voice
 
 
-def plot(metrics_by_voice: dict[str, dict[str, Any]], path: Path) -> None:
+def plot(metrics_by_voice: dict[str, VoiceFigures], path: Path) -> None:
     """Draws PANELS over the training steps, or over the names where the steps are not all different. Without matplotlib
     there is no picture. Raises OSError."""
     try:
@@ -74,25 +76,22 @@ def plot(metrics_by_voice: dict[str, dict[str, Any]], path: Path) -> None:
         _panel(axes, metrics_by_voice, key)
         axes.set_title(title, color=INK, loc="left", fontsize=11)
         axes.set_ylabel(unit, color=QUIET, fontsize=8)
-    with warnings.catch_warnings():
-        # A name in a script that matplotlib's own font lacks is drawn as boxes; figures.json has it.
-        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
-        figure.savefig(path, format="png")
+    save_figure(figure, path)
 
 
-def _panel(axes: Axes, metrics_by_voice: dict[str, dict[str, Any]], key: str) -> None:
+def _panel(axes: Axes, metrics_by_voice: dict[str, VoiceFigures], key: _PanelKey) -> None:
     steps = {name: metrics["steps"] for name, metrics in metrics_by_voice.items()}
     by_steps = _steps_differ(steps)
-    x_values = [float(steps[name]) if by_steps else number for number, name in enumerate(metrics_by_voice)]
+    x_values = [float(steps[name] or 0) if by_steps else number for number, name in enumerate(metrics_by_voice)]
     points = [
-        (x, metrics[key])
+        (x, value)
         for x, metrics in zip(x_values, metrics_by_voice.values(), strict=True)
-        if metrics[key] is not None
+        if (value := metrics[key]) is not None
     ]
-    axes.plot([x for x, _ in points], [y for _, y in points], "o-" if by_steps else "o", color="#2f6f8f")
-    target_prdc = next(iter(metrics_by_voice.values()))["prdc_of_target"]
-    if target_prdc and key in Prdc._fields:
-        axes.axhline(target_prdc[key], color="#c8553d", linestyle="--", linewidth=1, label="the target's own")
+    axes.plot([x for x, _ in points], [y for _, y in points], "o-" if by_steps else "o", color=KEPT)
+    best = _best(next(iter(metrics_by_voice.values()))["prdc_of_target"], key)
+    if best is not None:
+        axes.axhline(best, color=MARK, linestyle="--", linewidth=1, label="the target's own")
         axes.legend(frameon=False, fontsize=8, labelcolor=QUIET)
     if by_steps:
         axes.set_xlabel("steps", color=QUIET, fontsize=8)
@@ -107,6 +106,13 @@ def _panel(axes: Axes, metrics_by_voice: dict[str, dict[str, Any]], key: str) ->
     if not points:
         axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, color=QUIET, ha="center")
     _style(axes)
+
+
+def _best(target: PrdcFigures | None, key: _PanelKey) -> float | None:
+    """What the target's own recordings reach, where that is measured."""
+    if target is not None and (key == "precision" or key == "recall" or key == "density" or key == "coverage"):
+        return target[key]
+    return None
 
 
 def _style(axes: Axes) -> None:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from calibration.evaluate.figures import LookFigures, TargetFigures, median_of_known
 from export.metrics.face import (
     Descriptor,
     FaceAnalyzer,
@@ -38,6 +39,8 @@ from live.picture.sources.movie_frames import FileFrames
 from live.picture.tracker import Tracker
 from live.process.frames import Frame
 from models.features.face_points import FacePoints
+from models.features.geometry import centre_square
+from models.features.media.picture_files import write_picture_file
 from models.features.retarget import neutral_of
 from models.features.types import Picture, Points
 
@@ -102,6 +105,10 @@ class TargetPerson:
     sharpness: float
     own_identity: tuple[float, float]
     """Median and 95th percentile of the distances of their footage to its own mean."""
+
+    def figures(self) -> TargetFigures:
+        median, p95 = self.own_identity
+        return {"own_identity_median": median, "own_identity_p95": p95}
 
 
 @contextmanager
@@ -213,7 +220,7 @@ def measure_drives(
                 columns.append(np.concatenate(np.split(row, 1 + len(drives), axis=1), 0))
     if columns:
         sheet = np.concatenate(columns, 1)
-        cv2.imwrite(str(folder / f"{clip.path.stem}.jpg"), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+        write_picture_file(folder / f"{clip.path.stem}.jpg", sheet)
     return measured
 
 
@@ -287,21 +294,21 @@ class LookMetrics:
             self._moved.append(points_change(before_found, found))
             self._real_moved.append(points_change(before_real, real_found))
 
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self) -> LookFigures:
         """Medians over the chosen frames; None where nothing could be measured."""
         return {
             "frames": self._frames,
             "face_found": len(self._expression) / max(self._frames, 1),
-            "identity": _median(self._identity),
+            "identity": median_of_known(self._identity),
             "identity_p95": float(np.percentile(self._identity, 95)) if self._identity else None,
-            "expression": _median(self._expression),
+            "expression": median_of_known(self._expression),
             "openings": openings_fit(self._found, self._performer_points),
             "openings_real": openings_fit(self._real_found, self._real_performer_points),
-            "ssim": _median(self._ssim),
+            "ssim": median_of_known(self._ssim),
             "ssim_mean": _mean(self._ssim),
-            "l1": _median(self._l1),
+            "l1": median_of_known(self._l1),
             "l1_mean": _mean(self._l1),
-            "sharpness": _median(self._sharpness),
+            "sharpness": median_of_known(self._sharpness),
             "flicker": flicker(self._change, self._real_change),
             "flicker_points": flicker(self._moved, self._real_moved),
             "change_generated": _mean(self._change),
@@ -316,17 +323,11 @@ def evenly_chosen(indices: list[int]) -> set[int]:
     return {indices[i] for i in np.linspace(0, len(indices) - 1, SAMPLES).round().astype(int)}
 
 
-def _median(values: list[float]) -> float | None:
-    return float(np.median(values)) if values else None
-
-
 def _mean(values: list[float]) -> float | None:
     return float(np.mean(values)) if values else None
 
 
 def _thumbnail(picture: Picture) -> Picture:
-    height, width = picture.shape[:2]
-    short = min(height, width)
-    top, left = (height - short) // 2, (width - short) // 2
-    square = picture[top : top + short, left : left + short]
+    left, top, side = centre_square(picture.shape)
+    square = picture[top : top + side, left : left + side]
     return np.asarray(cv2.resize(square, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), np.uint8)

@@ -7,10 +7,8 @@ calling thread.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
-from typing import Any
 
 from calibration.evaluate.driven_look import (
     BadFootage,
@@ -25,6 +23,7 @@ from calibration.evaluate.driven_look import (
     retargeted_drive,
     track_clip,
 )
+from calibration.evaluate.figures import FaceClipFigures, FaceFigures, Openings, TargetedFaceFigures, median_of_known
 from export.metrics.face import OPENINGS, FaceAnalyzer, identity_distance, mean_descriptor
 from live.picture.look import ModelLook
 from models.features.types import Progress
@@ -38,7 +37,7 @@ IDENTITY_FRAMES = 12
 
 def evaluate_look(
     look: Path, footage: Sequence[Path], targets: Sequence[Path], out: Path, progress: Progress
-) -> dict[str, Any]:
+) -> FaceFigures:
     """The metrics, also written to OUT/figures.json: medians over all frames measured, and `clips` one by one.
 
     targets: footage of the person whom the look is to show; without it identity, sharpness, ssim and l1 are None.
@@ -57,17 +56,17 @@ def evaluate_look(
             target_clips.append(track_clip(path.stem, path))
         person = describe_target(target_clips, look_model, analyzer) if target_clips else None
         all_clips = LookMetrics(person, analyzer)
-        clips: dict[str, Any] = {}
+        clips: dict[str, FaceClipFigures] = {}
         for done, path in enumerate(footage, len(targets)):
             progress(f"driven by {path.name}", done, steps)
             own, measured = _measure_clip(path, look_model, person, analyzer, out)
             clips[path.name] = {"own": own, **measured.metrics()}
             all_clips.merge(measured)
-    metrics = {**all_clips.metrics(), "look": look_model.manifest.name, "clips": clips}
-    for openings in ("openings", "openings_real"):
-        metrics[openings] = _median_over_clips([clip[openings] for clip in clips.values()])
+    metrics: FaceFigures = {**all_clips.metrics(), "look": look_model.manifest.name, "clips": clips}
+    metrics["openings"] = _median_over_clips([clip["openings"] for clip in clips.values()])
+    metrics["openings_real"] = _median_over_clips([clip["openings_real"] for clip in clips.values()])
     if person is not None:
-        metrics["target"] = {"own_identity_median": person.own_identity[0], "own_identity_p95": person.own_identity[1]}
+        metrics = TargetedFaceFigures({**metrics, "target": person.figures()})
     (out / "figures.json").write_text(json.dumps(metrics, indent=1) + "\n", "utf-8")
     return metrics
 
@@ -82,18 +81,13 @@ def _measure_clip(
     return own, measure_drives(clip, drives, person, analyzer, out)["look"]
 
 
-def _median_over_clips(
-    openings: Sequence[Mapping[str, Mapping[str, float | None]]],
-) -> dict[str, dict[str, float | None]]:
+def _median_over_clips(openings: Sequence[Openings]) -> Openings:
     """The median over the clips. Not one fit over the frames of all clips: every performer's eyes have another size at
     rest, while the target's do not change."""
-    medians: dict[str, dict[str, float | None]] = {}
-    for part in OPENINGS:
-        medians[part] = {}
-        for metric in ("correlation", "gain"):
-            known = [value for clip in openings if (value := clip[part][metric]) is not None]
-            medians[part][metric] = median(known) if known else None
-    return medians
+    return {
+        part: {metric: median_of_known(clip[part][metric] for clip in openings) for metric in ("correlation", "gain")}
+        for part in OPENINGS
+    }
 
 
 def _refuse_equal_names(footage: Sequence[Path]) -> None:

@@ -10,13 +10,13 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import cv2
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
+from calibration.evaluate.figures import ConversionKey, PrdcFigures, VoiceClipFigures, VoiceFigures, median_of_known
 from calibration.measure.recordings import FEATURE_RATE, RATE, AnalysedSound, BadRecording, Recording, timbre_prdc
 from export.metrics.prdc import Prdc
 from export.metrics.voice import MetricUnavailable, f0_correlation, f0_error_cents, intelligibility, mcd_db
@@ -26,9 +26,9 @@ from live.sound.settings import BLOCK
 from live.sound.voice import Voice
 from live.sound.voices import open_voice
 from models.features.block_adapter import streamed
+from models.features.media.picture_files import write_picture_file
+from models.features.media.sound_files import write_sound_file
 from models.features.types import Mono, Progress
-
-CLIP_METRICS = ("similarity_target", "similarity_source", "stoi", "f0_error_cents", "f0_correlation", "mcd_db", "rtf")
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,14 @@ class EvaluationData:
     """The speaker whom the voice is to sound like."""
     target_prdc: Prdc | None
     """Every other of the target's recordings against the rest: the best value that can be reached."""
+
+
+class _Similarities(TypedDict):
+    """Whom one converted recording sounds like."""
+
+    similarity_target: float | None
+    similarity_source: float | None
+    nearer_target: bool | None
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,7 @@ def describe_voice(voice: str) -> VoiceDescription:
     return VoiceDescription(manifest.name, manifest.training.steps)
 
 
-def evaluate_one_voice(voice: str, data: EvaluationData, out: Path, source: int, progress: Progress) -> dict[str, Any]:
+def evaluate_one_voice(voice: str, data: EvaluationData, out: Path, source: int, progress: Progress) -> VoiceFigures:
     """The metrics, also written to OUT/figures.json: medians over the recordings, and `clips` one by one.
 
     voice: the path of a frozen model, or a preset. source: who speaks, for voices of several known speakers. None
@@ -119,14 +127,24 @@ def evaluate_one_voice(voice: str, data: EvaluationData, out: Path, source: int,
     for done, recording in enumerate(own_recordings, len(data.speech)):
         progress(f"{description.name}: the target's own {recording.path.name}", done, steps)
         reconstruction.append(_distortion(recording, _convert(player, recording)))
-    metrics: dict[str, Any] = {key: _median([clip[key] for clip in clips.values()]) for key in CLIP_METRICS}
+
+    def over_clips(key: ConversionKey) -> float | None:
+        return median_of_known(clip[key] for clip in clips.values())
+
     nearer = [clip["nearer_target"] for clip in clips.values() if clip["nearer_target"] is not None]
-    metrics |= {
+    metrics: VoiceFigures = {
+        "similarity_target": over_clips("similarity_target"),
+        "similarity_source": over_clips("similarity_source"),
+        "stoi": over_clips("stoi"),
+        "f0_error_cents": over_clips("f0_error_cents"),
+        "f0_correlation": over_clips("f0_correlation"),
+        "mcd_db": over_clips("mcd_db"),
+        "rtf": over_clips("rtf"),
         "nearer_target": sum(nearer) if nearer else None,
         "of": len(clips),
-        "reconstruction_db": _median(reconstruction),
-        **_prdc_fields(timbre_prdc(data.targets, [converted for converted in all_converted if converted.sound.any()])),
-        "prdc_of_target": None if data.target_prdc is None else _prdc_fields(data.target_prdc),
+        "reconstruction_db": median_of_known(reconstruction),
+        **_prdc_figures(timbre_prdc(data.targets, [converted for converted in all_converted if converted.sound.any()])),
+        "prdc_of_target": None if data.target_prdc is None else _prdc_figures(data.target_prdc),
         "voice": description.name,
         "steps": description.steps,
         "latency_ms": 1e3 * player.latency_samples / RATE,
@@ -143,11 +161,11 @@ def _measure_clips(
     description: VoiceDescription,
     out: Path,
     progress: Callable[[str, int], None],
-) -> tuple[dict[str, dict[str, Any]], list[AnalysedSound]]:
+) -> tuple[dict[str, VoiceClipFigures], list[AnalysedSound]]:
     """Converts every recording and writes sound and spectrograms; returns the metrics by file name, and the converted
     sounds."""
     wanted_hz = _wanted_f0(data.speech, description.lf0)
-    clips: dict[str, dict[str, Any]] = {}
+    clips: dict[str, VoiceClipFigures] = {}
     all_converted: list[AnalysedSound] = []
     for done, recording in enumerate(data.speech):
         progress(recording.path.name, done)
@@ -155,9 +173,10 @@ def _measure_clips(
         converted = _convert(player, recording)
         took_s = now() - started
         all_converted.append(converted)
-        soundfile.write(out / f"{recording.path.stem}.wav", converted.sound, RATE, "PCM_16")
+        write_sound_file(out / f"{recording.path.stem}.wav", converted.sound, RATE)
         _draw_spectrograms(out / f"{recording.path.stem}.png", recording.sound, converted.sound)
-        clips[recording.path.name] = _similarities(data, converted) | {
+        clips[recording.path.name] = {
+            **_similarities(data, converted),
             "stoi": _intelligibility(recording, converted),
             "f0_error_cents": None if wanted_hz is None else f0_error_cents(wanted_hz[done], converted.frames.f0),
             "f0_correlation": f0_correlation(recording.frames.f0, converted.frames.f0),
@@ -167,8 +186,9 @@ def _measure_clips(
     return clips, all_converted
 
 
-def _prdc_fields(prdc: Prdc | None) -> dict[str, float | None]:
-    return dict.fromkeys(Prdc._fields) if prdc is None else prdc._asdict()
+def _prdc_figures(prdc: Prdc | None) -> PrdcFigures:
+    precision, recall, density, coverage = (None,) * 4 if prdc is None else prdc
+    return {"precision": precision, "recall": recall, "density": density, "coverage": coverage}
 
 
 def _set_source(player: Voice, voice: str, description: VoiceDescription, source: int) -> None:
@@ -201,8 +221,8 @@ def _wanted_f0(
     return [moved(sound.frames.f0) for sound in speech]
 
 
-def _similarities(data: EvaluationData, converted: AnalysedSound) -> dict[str, Any]:
-    unmeasured = {"similarity_target": None, "similarity_source": None, "nearer_target": None}
+def _similarities(data: EvaluationData, converted: AnalysedSound) -> _Similarities:
+    unmeasured: _Similarities = {"similarity_target": None, "similarity_source": None, "nearer_target": None}
     if data.encoder is None or data.source is None:
         return unmeasured
     try:
@@ -236,11 +256,6 @@ def _distortion(wanted: AnalysedSound | None, converted: AnalysedSound) -> float
         return None
 
 
-def _median(values: list[float | None]) -> float | None:
-    present = [value for value in values if value is not None]
-    return float(np.median(present)) if present else None
-
-
 def _draw_spectrograms(path: Path, *sounds: Mono) -> None:
     """Spectrograms up to 10 kHz, one below the other: source and converted sound."""
     pictures = []
@@ -253,6 +268,5 @@ def _draw_spectrograms(path: Path, *sounds: Mono) -> None:
         grey = np.clip((level + 50) / 80 * 255, 0, 255).astype(np.uint8)[::-1]
         pictures.append(cv2.applyColorMap(np.ascontiguousarray(grey), cv2.COLORMAP_MAGMA))
         pictures.append(np.full((6, grey.shape[1], 3), 255, np.uint8))
-    written = cv2.imwrite(str(path), np.concatenate(pictures[:-1]))
-    if not written:
-        raise OSError(f"{path} cannot be written")
+    whole = cv2.cvtColor(np.concatenate(pictures[:-1]), cv2.COLOR_BGR2RGB)
+    write_picture_file(path, np.asarray(whole, np.uint8))

@@ -3,17 +3,16 @@ calling one."""
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.listening.listening_test import BadListeningTest, read_ranks
+from calibration.listening.trials import BadListeningTest, read_ranks
+from models.prepare.plotting import INK, KEPT, PAPER, QUIET, save_figure
 
 _RESAMPLES = 4000
-INK, QUIET, PAPER, KEPT = "#1f2d3d", "#8a97a6", "#fbfaf7", "#2f6f8f"
 
 
 @dataclass(frozen=True)
@@ -76,10 +75,7 @@ def draw_result(result: ListeningResult, path: Path) -> None:
     axes.tick_params(colors=QUIET, labelcolor=INK)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.set_facecolor(PAPER)
-    with warnings.catch_warnings():
-        # A name in a script that matplotlib's own font lacks is drawn as boxes; the printed result has it.
-        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
-        figure.savefig(path, format="png")
+    save_figure(figure, path)
 
 
 def count_text(result: ListeningResult) -> str:

@@ -11,10 +11,9 @@ import secrets
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
-from calibration.listening.listening_test import ListeningTest
 from calibration.listening.page import PAGE
+from calibration.listening.trials import ListeningTest
 
 _MAX_BODY_BYTES = 10_000
 _IDLE_S = 2
@@ -37,7 +36,7 @@ class ListeningServer(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/"
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: object, client_address: object) -> None:
         """A listener who closes the page while it is sent is no error."""
 
 
@@ -82,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._save_ranking(identity, self.rfile.read(int(length)))
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         """Logs nothing."""
 
     def _is_same_origin(self) -> bool:

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soxr
@@ -93,5 +92,5 @@ def timbre_prdc(real: Sequence[AnalysedSound], converted: Sequence[AnalysedSound
     return prdc(*(cloud[np.linspace(0, len(cloud) - 1, count).astype(int)] for cloud in clouds))
 
 
-def _cloud(sounds: Sequence[AnalysedSound]) -> NDArray[Any]:
+def _cloud(sounds: Sequence[AnalysedSound]) -> NDArray[np.floating]:
     return np.concatenate([sound.timbre for sound in sounds]) if sounds else np.zeros((0, 1))

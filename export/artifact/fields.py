@@ -6,6 +6,7 @@ Thread: any. Free of torch, onnx, onnxruntime and numpy.
 
 from __future__ import annotations
 
+import datetime
 from typing import Annotated, Literal, get_args
 
 from pydantic import (
@@ -28,23 +29,28 @@ MAX_PORT_BYTES = 2**26
 MAX_PICTURE_SIDE = 4096
 
 
-Kind = Literal["look", "voice"]
+Kind = Literal["look", "voice", "reading"]
+Form = Literal["features", "sound", "filter"]
+"""What a voice computes: mel-cepstra and F0 from both, sound from sound, or a filter for the performer's own sound."""
 Precision = Literal["fp32", "fp16", "int8"]
-Reads = Literal["lines", "face", "frame", "mcep", "lf0", "voiced", "sound"]
+Reads = Literal["lines", "points", "face", "frame", "mcep", "lf0", "voiced", "sound", "text"]
 Gives = Literal[
     "picture",
     "mask",
+    "occluded",
     "converted_mcep",
     "converted_lf0",
     "converted_voiced",
     "converted_aperiodicity",
     "converted_sound",
     "mcep_change",
+    "spoken_sound",
 ]
 DType = Literal["uint8", "bool", "int32", "int64", "float16", "float32"]
 
 FEATURES: tuple[Reads, ...] = ("mcep", "lf0", "voiced")
 CONVERTED_FEATURES: tuple[Gives, ...] = ("converted_mcep", "converted_lf0", "converted_voiced")
+OPTIONAL_FEATURES: tuple[Gives, ...] = ("converted_aperiodicity",)
 FILTER_RATE = 16000
 """Hz: the sample rate of a voice that gives a filter for the sound; models.features.filtered_voice plays it."""
 FILTER_LOOKAHEAD_MS = (10, 40)
@@ -65,6 +71,16 @@ def _checked_line(text: str) -> str:
     return text
 
 
+def _checked_date(text: str) -> str:
+    try:
+        # Python reads other spellings of ISO 8601, too, whose texts do not compare as their days do.
+        if datetime.date.fromisoformat(text).isoformat() == text:
+            return text
+    except ValueError:
+        pass
+    raise ValueError("must be a day of the calendar, as 2026-05-03")
+
+
 def _checked_order(values: tuple[float, ...]) -> tuple[float, ...]:
     if list(values) != sorted(values):
         raise ValueError("must not decrease")
@@ -73,6 +89,8 @@ def _checked_order(values: tuple[float, ...]) -> tuple[float, ...]:
 
 OneLine = Annotated[str, Field(max_length=200), AfterValidator(_checked_line)]
 Statement = Annotated[str, Field(max_length=4000), AfterValidator(_checked_line)]
+IsoDate = Annotated[str, Field(max_length=10), AfterValidator(_checked_date)]
+"""A day as ISO 8601 writes it, 2026-05-03: days compare as their texts do."""
 Point = tuple[FiniteFloat, FiniteFloat]
 Points68 = Annotated[tuple[Point, ...], Field(min_length=68, max_length=68)]
 Range = Annotated[tuple[FiniteFloat, FiniteFloat], AfterValidator(_checked_order)]
@@ -83,6 +101,44 @@ class ManifestPart(BaseModel):
     """A part of a manifest: unknown keys are refused, and an instance never changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Subject(ManifestPart):
+    """Whose likeness a model is, and on what consent. A text alone stands for a record of its `statement` alone.
+
+    `statement` is `fictional`, `self`, or what was agreed; for several persons it holds the consent of each. `date` is
+    the day it was given; `purpose`, `place` and `until` (the last day) are what it is limited to.
+    """
+
+    statement: Statement
+    who: OneLine | None = None
+    date: IsoDate | None = None
+    purpose: Statement | None = None
+    place: OneLine | None = None
+    until: IsoDate | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, given: object) -> object:
+        return {"statement": given} if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _until_not_before_date(self) -> Subject:
+        if self.date is not None and self.until is not None and self.until < self.date:
+            raise ValueError(f"until {self.until} is before date {self.date}")
+        return self
+
+
+class SetMember(ManifestPart):
+    """Of which set of looks a file is one: the same face in several sizes and precisions.
+
+    `id` is random, and the same in all files of the set; `ngf` is the width of the network, where it has one.
+    """
+
+    id: Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{8,64}$")]
+    ngf: PositiveInt | None = None
+    size: Annotated[int, Field(ge=16, le=MAX_PICTURE_SIDE)]
+    precision: Precision
 
 
 class Port(ManifestPart):
@@ -176,11 +232,11 @@ class ManifestFields(ManifestPart):
     """The fields of a manifest. Manifest says what they mean, and export.artifact.rules which of them belong
     together."""
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     kind: Kind
     family: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
     name: OneLine
-    subject: Statement
+    subject: Subject
     licence: Statement
     inputs: Annotated[dict[OneLine, Port], Field(min_length=1, max_length=64)]
     outputs: Annotated[dict[OneLine, Port], Field(min_length=1, max_length=64)]
@@ -194,7 +250,9 @@ class ManifestFields(ManifestPart):
     size: Annotated[int, Field(ge=16, le=MAX_PICTURE_SIDE)] | None = None
     lines: LandmarkLines | None = None
     target: Target | None = None
+    set: SetMember | None = None
 
+    form: Form | None = None
     sample_rate: Annotated[int, Field(ge=8000, le=192_000)] | None = None
     hop: PositiveInt | None = None
     lookahead: NonNegativeInt | None = None

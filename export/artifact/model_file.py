@@ -4,9 +4,10 @@ The manifest is JSON under one metadata key of the ONNX file. No statement of a 
 with what the file holds: see export.artifact.outline for how it is read. What a graph computes is not judged here: a
 graph of standard operators may still be slow or need much memory.
 
-    read_manifest   what the file says it is, for a list of looks: well under a millisecond
-    check_model     every refusal, before a session is built from the file: some milliseconds
-    write_model     atomic: the file is there whole, or not at all
+    read_manifest     what the file says it is, for a list of looks: well under a millisecond
+    check_model       every refusal, before a session is built from the file: some milliseconds
+    write_model       atomic: the file is there whole, or not at all
+    replace_manifest  as atomic: another manifest in a file, its graph and weights byte for byte the same
 
 Thread: any. Free of torch, onnx, onnxruntime and numpy, because live reads manifests while it performs.
 """
@@ -18,20 +19,20 @@ import json
 import os
 import secrets
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import (
-    ValidationError,
-)
+from pydantic import JsonValue, ValidationError
 
-from export.artifact.outline import Malformed, Outline, TensorPort, read_outline
-
-if TYPE_CHECKING:
-    from onnx import ModelProto
 from export.artifact.bad_model import BadModel, shortened
 from export.artifact.fields import Kind, Port
 from export.artifact.manifest import MANIFEST_VERSION, Manifest
+from export.artifact.outline import Malformed, Outline, TensorPort, read_outline
+from export.artifact.version1 import from_version_1
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 MANIFEST_KEY = "guise"
 STANDARD_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
@@ -80,18 +81,45 @@ def write_model(path: Path, onnx_model: ModelProto, manifest: Manifest) -> None:
     An older file there is replaced in one step, so that a show which has it open keeps the old one. Raises BadModel
     when the written file would be refused, OSError when the disk refuses.
     """
-    text = manifest.model_dump_json(exclude_defaults=True, exclude={"version"})
-    body = json.dumps({"version": MANIFEST_VERSION, **json.loads(text)}, ensure_ascii=False).encode()
     try:
         weights = onnx_model.SerializeToString(deterministic=True)
     except ValueError as error:  # Protobuf ends at 2 GB.
         raise BadModel(path, f"cannot be written: {error}") from None
+    _write_checked(path, [weights, _manifest_entry(manifest)])
+
+
+def replace_manifest(path: Path, manifest: Manifest) -> None:
+    """Puts `manifest` in place of the one in the file at `path`; every other byte of the file stays as it is.
+
+    The file is replaced in one step, as by `write_model`. Raises BadModel when the file, or the one to be, would be
+    refused, OSError when the disk refuses.
+    """
+    check_model(path)
+    _write_checked(path, [*_without_manifest(path), _manifest_entry(manifest)])
+
+
+def _without_manifest(path: Path) -> list[bytes]:
+    """The parts of the file before, between and after its manifests."""
+    whole = path.read_bytes()
+    places = [(entry.start, entry.end) for entry in _read_outline(path).metadata if entry.key == MANIFEST_KEY]
+    ends = [0, *(end for _, end in places)]
+    starts = [*(start for start, _ in places), len(whole)]
+    return [whole[begin:end] for begin, end in zip(ends, starts, strict=True)]
+
+
+def _manifest_entry(manifest: Manifest) -> bytes:
+    """A model of one metadata entry, the manifest: two concatenated protobuf messages are their union."""
+    text = manifest.model_dump_json(exclude_defaults=True, exclude={"version"})
+    body = json.dumps({"version": MANIFEST_VERSION, **json.loads(text)}, ensure_ascii=False).encode()
+    return _length_delimited(14, _length_delimited(1, MANIFEST_KEY.encode()) + _length_delimited(2, body))
+
+
+def _write_checked(path: Path, parts: Iterable[bytes]) -> None:
+    """Writes `parts` to `path` in one step, or not at all when the file would be refused."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with temporary.open("xb") as file:
-            file.write(weights)
-            # Two concatenated protobuf messages are their union: the model, and a model of one metadata entry.
-            file.write(_length_delimited(14, _length_delimited(1, MANIFEST_KEY.encode()) + _length_delimited(2, body)))
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         try:
@@ -128,7 +156,7 @@ def _read_outline(path: str | os.PathLike[str], *, metadata_only: bool = False) 
 
 
 def _parse_manifest(path: str | os.PathLike[str], found: Outline) -> Manifest:
-    manifests = [value for key, value in found.metadata if key == MANIFEST_KEY]
+    manifests = [entry.value for entry in found.metadata if entry.key == MANIFEST_KEY]
     if not manifests:
         raise BadModel(path, "has no manifest: it is an ONNX model, but none that `guise export` wrote")
     if len(manifests) > 1:
@@ -145,14 +173,26 @@ def _parse_manifest(path: str | os.PathLike[str], found: Outline) -> Manifest:
     if isinstance(version, int) and version > MANIFEST_VERSION:
         known = f"manifest version {version}, this one reads {MANIFEST_VERSION}"
         raise BadModel(path, f"was made by a newer Guise ({known}): update Guise")
-    if type(version) is not int or version != MANIFEST_VERSION:  # True equals 1.
+    if type(version) is not int or version < 1:  # True equals 1.
         raise BadModel(path, f"has a manifest without a version that is known ({shortened(version)}): export it again")
     if not fields.get("subject"):
         raise BadModel(path, "does not say whose likeness it is (no subject): export it again with --subject")
     try:
-        return Manifest.model_validate_json(manifests[0], strict=True)
+        return _validated(manifests[0], fields, version)
     except ValidationError as error:
         raise BadModel(path, f"has a manifest that does not hold: {first_error(error)}; export it again") from None
+    except ValueError as error:
+        raise BadModel(path, f"has a manifest that does not hold: {error}; export it again") from None
+    except RecursionError:
+        raise BadModel(path, "has a damaged manifest (it nests too deep): export it again") from None
+
+
+def _validated(text: str, fields: dict[str, JsonValue], version: int) -> Manifest:
+    """`fields` are those of the JSON `text`. Raises ValueError, of which pydantic's ValidationError is one."""
+    if version == 1:
+        # As text once more: pydantic takes JSON's arrays for tuples, and in its strict mode no list of Python's.
+        text = json.dumps(from_version_1(fields))
+    return Manifest.model_validate_json(text, strict=True)
 
 
 def first_error(error: ValidationError) -> str:

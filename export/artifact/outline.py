@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 MAX_FILE_BYTES = 2**31 - 1
 """The limit of protobuf, and so of ONNX without external data."""
@@ -56,11 +57,20 @@ class TensorPort:
     shape: tuple[int | None, ...]
 
 
+class MetadataEntry(NamedTuple):
+    """One entry of the model's metadata; its field takes the bytes of the file from `start` to `end`."""
+
+    key: str
+    value: str
+    start: int
+    end: int
+
+
 @dataclass
 class Outline:
     """The structure of a model. `operators` are (domain, type), those of subgraphs and local functions included."""
 
-    metadata: list[tuple[str, str]] = field(default_factory=list)
+    metadata: list[MetadataEntry] = field(default_factory=list)
     inputs: dict[str, TensorPort] = field(default_factory=dict)
     outputs: dict[str, TensorPort] = field(default_factory=dict)
     operators: set[tuple[str, str]] = field(default_factory=set)
@@ -92,6 +102,8 @@ class _WireReader:
 
     def __init__(self, descriptor: int, size: int) -> None:
         self.size = size
+        self.field_start = 0
+        """Where the field begins that `fields` came to last, its number and length included."""
         self._descriptor = descriptor
         self._start = 0
         self._window = b""
@@ -129,6 +141,7 @@ class _WireReader:
             self._fields += 1
             if self._fields > _MAX_FIELDS:
                 raise Malformed(f"has more than {_MAX_FIELDS} parts: it is not one of ours")
+            self.field_start = position
             key, position = self._varint(position, end)
             number, wire = key >> 3, key & 7
             if wire == _VARINT:
@@ -208,7 +221,9 @@ class _OutlineReader:
                 self.found.domains.add(self.read_text_field(a, b, 1))
             elif number == 14:
                 _check_wire_type(kind, _LENGTH_DELIMITED)
-                self.found.metadata.append((self.read_text_field(a, b, 1), self.read_text_field(a, b, 2)))
+                start = wire.field_start
+                key, value = self.read_text_field(a, b, 1), self.read_text_field(a, b, 2)
+                self.found.metadata.append(MetadataEntry(key, value, start, b))
             elif number == 20:
                 raise Malformed("holds a training graph: it is not one of ours")
             elif number == 25 and not metadata_only:

@@ -1,7 +1,10 @@
-"""Which fields of a manifest belong together: the rules for looks, and for voices of each form. Each function raises
-ValueError. Thread: any."""
+"""Which fields of a manifest belong together: the rules for looks, for voices of each form, and for readings. Each
+function raises ValueError. Thread: any."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from export.artifact.fields import (
     CONVERTED_FEATURES,
@@ -10,10 +13,36 @@ from export.artifact.fields import (
     FILTER_RATE,
     FRAMES_PER_S,
     MCEPS,
+    OPTIONAL_FEATURES,
     DType,
+    Form,
+    Gives,
     ManifestFields,
     Port,
+    Reads,
 )
+
+LOOK_READS: frozenset[Reads] = frozenset({"lines", "points", "face", "frame"})
+LOOK_GIVES: frozenset[Gives] = frozenset({"picture", "mask", "occluded"})
+
+
+class FormPorts(NamedTuple):
+    """What a voice of one form reads and gives, in any order; what is `optional` it may give as well."""
+
+    reads: tuple[Reads, ...]
+    gives: tuple[Gives, ...]
+    optional: tuple[Gives, ...] = ()
+
+    def hold(self, reads: Iterable[str], gives: Iterable[str]) -> bool:
+        """Whether a voice that reads and gives these is of this form."""
+        return set(reads) == set(self.reads) and set(gives) - set(self.optional) == set(self.gives)
+
+
+FORM_PORTS: Mapping[Form, FormPorts] = {
+    "features": FormPorts(FEATURES, CONVERTED_FEATURES, OPTIONAL_FEATURES),
+    "sound": FormPorts(("sound",), ("converted_sound",)),
+    "filter": FormPorts(("sound", "lf0"), ("mcep_change", "converted_lf0")),
+}
 
 
 def check_look(manifest: ManifestFields) -> None:
@@ -26,21 +55,41 @@ def check_look(manifest: ManifestFields) -> None:
         or manifest.speakers
     ):
         raise ValueError("a look has no sample_rate, hop, lookahead, context, states or speakers")
-    if not {"lines", "face", "frame"}.issuperset(manifest.reads) or not {"picture", "mask"}.issuperset(manifest.gives):
-        raise ValueError("a look reads lines, face and frame, and gives picture and mask")
+    if manifest.form is not None:
+        raise ValueError("a look has no form: only a voice has one")
+    if not LOOK_READS.issuperset(manifest.reads) or not LOOK_GIVES.issuperset(manifest.gives):
+        raise ValueError("a look reads lines, points, face and frame, and gives picture, mask and occluded")
     if "picture" not in manifest.gives:
         raise ValueError("a look must give a picture")
+    if "occluded" in manifest.gives and "mask" not in manifest.gives:
+        raise ValueError("a look that gives occluded must give a mask: without one it covers the whole frame")
     if "lines" in manifest.reads and (manifest.lines is None or manifest.target is None):
         raise ValueError("a look that reads lines needs lines and target")
+    if "points" in manifest.reads and manifest.target is None:
+        raise ValueError("a look that reads points needs target")
     _check_ports(manifest)
-    for name, port in [*manifest.inputs.items(), *manifest.outputs.items()]:
-        if name in ("lines", "face", "picture", "mask"):
-            wanted: tuple[int, ...] = (1, manifest.size, manifest.size, 1 if name == "mask" else 3)
+    _check_look_ports(manifest, manifest.size)
+    _check_set(manifest)
+
+
+def _check_look_ports(manifest: ManifestFields, size: int) -> None:
+    ports = manifest.inputs | manifest.outputs
+    for name in (*manifest.reads, *manifest.gives):
+        port = ports[name]
+        if name == "points":
+            _check_port(name, port, "float32", (1, 68, 2))
         elif name == "frame":
-            wanted = (1, *port.shape[1:3], 3)
+            _check_port(name, port, "uint8", (1, *port.shape[1:3], 3))
         else:
-            continue
-        _check_port(name, port, "uint8", wanted)
+            _check_port(name, port, "uint8", (1, size, size, 1 if name in ("mask", "occluded") else 3))
+
+
+def _check_set(manifest: ManifestFields) -> None:
+    member = manifest.set
+    if member is not None and (member.size, member.precision) != (manifest.size, manifest.precision):
+        raise ValueError(
+            f"its set says size {member.size}, {member.precision}, and it is {manifest.size}, {manifest.precision}"
+        )
 
 
 def check_voice(manifest: ManifestFields) -> None:
@@ -49,28 +98,48 @@ def check_voice(manifest: ManifestFields) -> None:
         raise ValueError("a voice needs sample_rate, hop, lookahead and context")
     if manifest.size is not None or manifest.lines is not None or manifest.target is not None:
         raise ValueError("a voice has no size, lines or target")
+    if manifest.set is not None:
+        raise ValueError("a voice has no set: only a look has sizes")
     _check_ports(manifest)
-    features = {*manifest.gives} - {"converted_aperiodicity"}
-    if (set(manifest.reads), features) == (set(FEATURES), set(CONVERTED_FEATURES)):
+    if manifest.form is None or not FORM_PORTS[manifest.form].hold(manifest.reads, manifest.gives):
+        raise ValueError(
+            "a voice of the form features reads mcep, lf0, voiced and gives them converted, one of sound reads and "
+            "gives sound, one of filter reads sound and lf0 and gives mcep_change and converted_lf0"
+        )
+    if manifest.form == "features":
         _check_features(manifest, manifest.sample_rate, manifest.hop, manifest.lookahead)
-    elif (manifest.reads, manifest.gives) == (("sound",), ("converted_sound",)):
-        for name, port in (
-            ("sound", manifest.inputs["sound"]),
-            ("converted_sound", manifest.outputs["converted_sound"]),
-        ):
-            _check_port(name, port, "float32", (1, manifest.hop))
-    elif (set(manifest.reads), set(manifest.gives)) == ({"sound", "lf0"}, {"mcep_change", "converted_lf0"}):
+    elif manifest.form == "filter":
         _check_filter(manifest, manifest.sample_rate, manifest.hop, manifest.lookahead)
     else:
-        raise ValueError(
-            "a voice reads mcep, lf0, voiced and gives them converted, reads and gives sound, or reads sound and lf0 "
-            "and gives mcep_change and converted_lf0"
-        )
+        _check_port("sound", manifest.inputs["sound"], "float32", (1, manifest.hop))
+        _check_port("converted_sound", manifest.outputs["converted_sound"], "float32", (1, manifest.hop))
+    _check_states(manifest)
+    _check_speakers(manifest)
+
+
+def check_reading(manifest: ManifestFields) -> None:
+    """The rules for a reading."""
+    if manifest.sample_rate is None:
+        raise ValueError("a reading needs sample_rate")
+    of_a_look = (manifest.size, manifest.lines, manifest.target, manifest.set)
+    of_a_voice = (manifest.form, manifest.hop, manifest.lookahead, manifest.context)
+    if any(value is not None for value in (*of_a_look, *of_a_voice)):
+        raise ValueError("a reading has no size, lines, target, set, form, hop, lookahead or context")
+    if (manifest.reads, manifest.gives) != (("text",), ("spoken_sound",)):
+        raise ValueError("a reading reads text and gives spoken_sound")
+    _check_ports(manifest)
+    text, sound = manifest.inputs["text"], manifest.outputs["spoken_sound"]
+    _check_port("text", text, "int64", (1, *text.shape[1:2]))
+    _check_port("spoken_sound", sound, "float32", (1, *sound.shape[1:2]))
+    _check_states(manifest)
+    _check_speakers(manifest)
+
+
+def _check_states(manifest: ManifestFields) -> None:
     for before, after in manifest.states.items():
         old, new = manifest.inputs[before], manifest.outputs[after]
         if old != new:
             raise ValueError(f"the state {before} is {old.dtype} {old.shape}, and {after} {new.dtype} {new.shape}")
-    _check_speakers(manifest)
 
 
 def _check_features(manifest: ManifestFields, sample_rate: int, hop: int, lookahead: int) -> None:
@@ -127,8 +196,10 @@ def _check_ports(manifest: ManifestFields) -> None:
         or set(manifest.inputs) - set(inputs)
     ):
         raise ValueError("its inputs must be what it reads, and what states, conditioning or parameters name")
-    if manifest.kind == "voice" and set(manifest.conditioning) - set(manifest.inputs):
+    if manifest.kind != "look" and set(manifest.conditioning) - set(manifest.inputs):
         raise ValueError("its conditioning must be among its inputs")
+    if set(manifest.parameters) - set(manifest.inputs):
+        raise ValueError("its parameters must be among its inputs")
     outputs = [*manifest.gives, *manifest.states.values()]
     if len(set(outputs)) < len(outputs) or set(manifest.outputs) != set(outputs):
         raise ValueError("its outputs must be what it gives, and what states carry on")

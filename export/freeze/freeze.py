@@ -9,13 +9,13 @@ and int8 that is not faster is refused. Offline; uses torch.
 from __future__ import annotations
 
 import logging
+import secrets
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from pydantic import ValidationError
 
 from export.artifact import model_file
-from export.artifact.fields import PRECISIONS, Precision
+from export.artifact.fields import PRECISIONS, Precision, Subject
 from export.artifact.manifest import Manifest
 from export.freeze.subpixel_conv import to_subpixel_conv
 from export.freeze.verify import parity, sample_inputs
@@ -62,38 +62,54 @@ class NotFaster(NotFrozen):
 def freeze(
     run: Path,
     out: Path,
-    subject: str,
+    subject: Subject | str,
     precision: Precision = "fp32",
     name: str | None = None,
     licence: str | None = None,
     target: str | None = None,
     step: int | None = None,
+    set_id: str | None = None,
 ) -> Manifest:
     """Freezes a checkpoint of the training run in folder `run` to the file `out` and returns its manifest: the newest
     checkpoint, or that of `step`.
 
     The file is written only when it is complete, passes model_file.check_model, and gives the outputs of the network.
-    `name` defaults to the name of `target`, of the data's person, or of the file. Raises NotFrozen,
-    models.training.checkpoint.BadRun, export.freeze.verify.NotFaithful, BadModel, OSError.
+    `subject` may be its statement alone. `name` defaults to the name of `target`, of the data's person, or of the file.
+    A look is of the set `set_id`, or of a new one. Raises NotFrozen, models.training.checkpoint.BadRun,
+    export.freeze.verify.NotFaithful, BadModel, OSError.
     """
-    _check_request(out, subject, precision)
+    _check_request(out, subject if isinstance(subject, str) else subject.statement, precision)
     loaded = load_run(run, step)
     try:
         plan = loaded.run.family.freeze(loaded.networks, loaded.run.options, loaded.run.facts, target)
     except WrongTarget as error:
         raise NotFrozen(str(error)) from None
-    fields = {
+    fields: dict[str, object] = {
         "kind": loaded.run.family.kind,
         "family": loaded.run.family.name,
-        "name": name or target or loaded.run.facts.get("name") or out.stem,
+        "name": name or target or loaded.run.facts.name or out.stem,
         "subject": subject,
         "licence": licence or "not stated",
         "training": _training_fields(loaded),
     }
+    if loaded.run.family.kind == "look":
+        fields["set"] = {
+            "id": set_id or new_set_id(),
+            "ngf": loaded.run.options.model_dump().get("ngf"),
+            "size": plan.manifest["size"],
+            "precision": precision,
+        }
     return freeze_from_plan(plan, out, fields, precision)
 
 
-def freeze_from_plan(plan: FreezePlan, out: Path, fields: Mapping[str, Any], precision: Precision = "fp32") -> Manifest:
+def new_set_id() -> str:
+    """The id of a set of looks: all sizes of one face get the same."""
+    return secrets.token_hex(16)
+
+
+def freeze_from_plan(
+    plan: FreezePlan, out: Path, fields: Mapping[str, object], precision: Precision = "fp32"
+) -> Manifest:
     """Freezes `plan` to `out`; `fields` are those of the manifest that neither the plan nor the graph provides.
 
     Raises as `freeze` does.
@@ -102,7 +118,7 @@ def freeze_from_plan(plan: FreezePlan, out: Path, fields: Mapping[str, Any], pre
     plan.module.eval()
     ports = _port_fields(plan)
     try:
-        manifest = Manifest(**{**fields, **plan.manifest, **ports, "precision": precision})
+        manifest = Manifest.model_validate({**fields, **plan.manifest, **ports, "precision": precision})
     except ValidationError as error:
         raise NotFrozen(f"{out} would have a manifest that does not hold: {model_file.first_error(error)}") from None
     onnx_model = to_onnx(replace(plan, module=to_subpixel_conv(plan.module)))
@@ -116,10 +132,11 @@ def freeze_from_plan(plan: FreezePlan, out: Path, fields: Mapping[str, Any], pre
         model_file.write_model(temporary, onnx_model, manifest)
         with open_session(temporary, "cpu") as session:
             parity_found = parity(plan, session)
-    metrics = {**manifest.training.metrics, "parity": parity_found.as_dict()}
-    training = manifest.training.model_copy(update={"metrics": metrics})
-    manifest = manifest.model_copy(update={"training": training})
-    model_file.write_model(out, onnx_model, manifest)
+        metrics = {**manifest.training.metrics, "parity": parity_found.as_dict()}
+        training = manifest.training.model_copy(update={"metrics": metrics})
+        manifest = manifest.model_copy(update={"training": training})
+        model_file.replace_manifest(temporary, manifest)
+        temporary.replace(out)
     return manifest
 
 
@@ -202,7 +219,7 @@ def _check_request(out: Path, subject: str, precision: str) -> None:
         raise NotFrozen(f"{out} must end in .onnx: a frozen model is one .onnx file")
 
 
-def _port_fields(plan: FreezePlan) -> dict[str, Any]:
+def _port_fields(plan: FreezePlan) -> dict[str, object]:
     """The manifest's inputs and outputs, from what the module takes and gives."""
     outputs_given = freeze_batch(plan.inputs, plan.module)
     if len(outputs_given) != len(plan.outputs):
@@ -211,14 +228,14 @@ def _port_fields(plan: FreezePlan) -> dict[str, Any]:
     return {"inputs": _as_port_fields(plan.inputs), "outputs": _as_port_fields(outputs)}
 
 
-def _as_port_fields(tensors: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+def _as_port_fields(tensors: Mapping[str, torch.Tensor]) -> dict[str, object]:
     return {name: {"shape": tuple(t.shape), "dtype": DTYPES.get(t.dtype, str(t.dtype))} for name, t in tensors.items()}
 
 
-def _training_fields(loaded: LoadedRun) -> dict[str, Any]:
+def _training_fields(loaded: LoadedRun) -> dict[str, object]:
     state, run = loaded.state, loaded.run
     return {
-        "data_digest": str(run.facts.get("digest") or "not known"),
+        "data_digest": str(run.facts.digest or "not known"),
         "steps": int(state["step"]),
         "samples_seen": int(state["samples_seen"]),
         "minutes": round(float(state["seconds"]) / 60, 2),
@@ -233,8 +250,7 @@ def _strip_metadata(model: ModelProto) -> None:
     del graph.value_info[:]
     del model.metadata_props[:]
     del graph.metadata_props[:]
-    parts: Sequence[Any] = [*graph.node, *graph.input, *graph.output, *graph.initializer]
-    for part in parts:
+    for part in (*graph.node, *graph.input, *graph.output, *graph.initializer):
         part.doc_string = ""
         del part.metadata_props[:]
     model.doc_string = graph.doc_string = ""

@@ -45,7 +45,7 @@ class HeldOutPairs:
     def __init__(self, folder: Path, size: int, style: LineStyle) -> None:
         """Raises DataError, and models.features.face_points.LandmarkFileMissing."""
         data = FaceData(folder, size, style).held_out()
-        self.digest = data.facts.get("digest")
+        self.digest = data.facts.digest
         """Of the whole data set, as training runs record it."""
         count = min(len(data), MAX_PAIRS)
         self._points: list[Points] = [data.points[i] for i in range(count)]

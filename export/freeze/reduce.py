@@ -18,19 +18,20 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from export.artifact.fields import PRECISIONS, Precision
+from export.artifact.fields import PRECISIONS, Precision, Subject
 from export.artifact.manifest import Manifest
-from export.freeze.freeze import NotFaster, NotFrozen, freeze
+from export.freeze.freeze import NotFaster, NotFrozen, freeze, new_set_id
 from export.freeze.held_out import HeldOutMetrics, HeldOutPairs
 from export.freeze.verify import NotFaithful, sample_inputs
-from export.runtime.frozen_session import FrozenSession
+from export.runtime.frozen_session import Arrays, FrozenSession
 from export.runtime.session import open_session
-from export.runtime.speed import Inputs, time_interleaved
+from export.runtime.speed import time_interleaved
+from models.families.pix2pix import Pix2PixOptions
+from models.prepare.face_facts import FaceFacts, TeacherFacts
 from models.training.checkpoint import Run, read_run
 
 TIMED_ROUNDS = 60
@@ -66,7 +67,7 @@ class Reduction:
     """Why there is no int8; None when there is."""
     files: tuple[ReducedModel, ...]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """The content of reduction.json."""
         files = [{**asdict(f), "quality": f.quality.as_dict() if f.quality else None} for f in self.files]
         return {**asdict(self), "files": files}
@@ -75,7 +76,7 @@ class Reduction:
 def reduce(
     run: Path,
     out: Path,
-    subject: str,
+    subject: Subject | str,
     *,
     students: Sequence[Path] = (),
     data: Path | None = None,
@@ -91,18 +92,18 @@ def reduce(
     """
     full = _read_look_run(run)
     for student in students:
-        if _read_look_run(student).facts.get("digest") != full.facts.get("digest"):
+        if _read_look_run(student).facts.digest != full.facts.digest:
             raise NotFrozen(f"{student} did not learn from what {run} learned from: name a student of that run")
     held_out = None if data is None else _read_held_out(data, run, full)
-    name = str(full.facts.get("name") or run.name)
+    name = str(full.facts.name or run.name)
     stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "look"
     written: dict[Path, Manifest] = {}
-    left_out = None
+    left_out, set_id = None, new_set_id()
     for precision in PRECISIONS:
         path = out / (f"{stem}.onnx" if precision == "fp32" else f"{stem}-{precision}.onnx")
         on_step(f"freezing {path.name}")
         try:
-            written[path] = freeze(run, path, subject, precision, licence=licence)
+            written[path] = freeze(run, path, subject, precision, licence=licence, set_id=set_id)
         except (NotFaster, NotFaithful) as why:
             if precision != "int8":
                 raise
@@ -112,7 +113,7 @@ def reduce(
     for student in students:
         path = _free_path(out / f"{stem}-ngf{read_run(student).options.model_dump().get('ngf', '')}.onnx", written)
         on_step(f"freezing {path.name}")
-        written[path] = freeze(student, path, subject, "fp16", licence=licence)
+        written[path] = freeze(student, path, subject, "fp16", licence=licence, set_id=set_id)
     reduction = _measure(name, written, held_out, left_out, on_step)
     (out / "reduction.json").write_text(json.dumps(reduction.as_dict(), indent=1), "utf-8")
     return reduction
@@ -126,11 +127,18 @@ def _read_look_run(run: Path) -> Run:
 
 
 def _read_held_out(data: Path, run: Path, full: Run) -> HeldOutPairs:
-    known: Mapping[str, Any] = {**full.facts.get("teacher", {}), **full.options.model_dump()}
-    found = HeldOutPairs(data, known["size"], known["lines"])
-    if found.digest != full.facts.get("digest"):
+    shown = full.options if isinstance(full.options, Pix2PixOptions) else _teacher(full)
+    found = HeldOutPairs(data, shown.size, shown.lines)
+    if found.digest != full.facts.digest:
         raise NotFrozen(f"{data} is not the data that {run} learned from: name that")
     return found
+
+
+def _teacher(run: Run) -> TeacherFacts:
+    """What a student's run knows of its teacher: of what size it is, and how it is drawn."""
+    assert isinstance(run.facts, FaceFacts)
+    assert run.facts.teacher is not None
+    return run.facts.teacher
 
 
 def _free_path(path: Path, written: Mapping[Path, Manifest]) -> Path:
@@ -144,7 +152,7 @@ def _free_path(path: Path, written: Mapping[Path, Manifest]) -> Path:
 def _measure(
     name: str, written: Mapping[Path, Manifest], held_out: HeldOutPairs | None, left_out: str | None, on_step: OnStep
 ) -> Reduction:
-    inputs: list[Inputs]
+    inputs: list[Arrays]
     if held_out is None:
         inputs = list(sample_inputs(next(iter(written.values())), np.random.default_rng(2), SAMPLES))
     else:
@@ -180,7 +188,7 @@ def _measure(
     return Reduction(name, provider, TIMED_ROUNDS, len(inputs), left_out, tuple(files))
 
 
-def _run_all(session: FrozenSession, inputs: Sequence[Inputs]) -> NDArray[np.uint8]:
+def _run_all(session: FrozenSession, inputs: Sequence[Arrays]) -> NDArray[np.uint8]:
     """(n, size, size, 3): the pictures for all inputs."""
     pictures: NDArray[np.uint8] = np.concatenate([session.run(**arrays)["picture"].copy() for arrays in inputs])
     return pictures

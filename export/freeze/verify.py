@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from export.artifact.fields import FEATURES, FRAMES_PER_S, MCEPS, Port, Precision
+from export.artifact.fields import FRAMES_PER_S, MCEPS, Port, Precision
 from export.artifact.manifest import Manifest
-from export.runtime.comparison import Arrays, port_noise
-from export.runtime.frozen_session import FrozenSession
+from export.runtime.comparison import face_inputs, port_noise
+from export.runtime.frozen_session import Array, Arrays, FrozenSession
+from models.features.types import Points
 from models.training.family import FreezePlan, freeze_batch
 
 SAMPLES = 6
@@ -137,7 +137,7 @@ def _voice_parity(plan: FreezePlan, session: FrozenSession, seed: int) -> VoiceP
     return VoiceParity(largest, hops)
 
 
-def _network_outputs(plan: FreezePlan, inputs: Arrays) -> dict[str, NDArray[Any]]:
+def _network_outputs(plan: FreezePlan, inputs: Arrays) -> dict[str, Array]:
     """The outputs of the network, by name."""
     # Copies: torch would share the memory, and a module may return its own input.
     tensors = {name: torch.from_numpy(np.array(inputs[name])) for name in plan.inputs}
@@ -145,14 +145,14 @@ def _network_outputs(plan: FreezePlan, inputs: Arrays) -> dict[str, NDArray[Any]
     return {name: tensor.numpy() for name, tensor in zip(plan.outputs, outputs, strict=True)}
 
 
-def _look_difference(wanted: NDArray[Any], got: NDArray[Any]) -> NDArray[np.float64]:
+def _look_difference(wanted: Array, got: Array) -> NDArray[np.float64]:
     difference = np.abs(wanted.astype(np.float64) - got.astype(np.float64))
     if wanted.dtype == np.uint8:
         return difference
     return difference * (255 / max(float(np.abs(wanted).max()), 1e-6))
 
 
-def _voice_difference(name: str, wanted: NDArray[Any], got: NDArray[Any]) -> tuple[str, float]:
+def _voice_difference(name: str, wanted: Array, got: Array) -> tuple[str, float]:
     """The unit an output is compared in, and the largest difference."""
     difference = np.abs(wanted.astype(np.float64) - got.astype(np.float64))
     if name == "converted_lf0":
@@ -163,7 +163,7 @@ def _voice_difference(name: str, wanted: NDArray[Any], got: NDArray[Any]) -> tup
     return "of_255", float(difference.max() * 255 / largest)
 
 
-def _look_inputs(manifest: Manifest, seed: int) -> Iterator[dict[str, NDArray[Any]]]:
+def _look_inputs(manifest: Manifest, seed: int) -> Iterator[dict[str, Array]]:
     """Black, noise, and drawings."""
     rng = np.random.default_rng(seed)
     noise = {name: port_noise(port, rng) for name, port in manifest.inputs.items()}
@@ -172,17 +172,17 @@ def _look_inputs(manifest: Manifest, seed: int) -> Iterator[dict[str, NDArray[An
     yield from sample_inputs(manifest, rng, SAMPLES)
 
 
-def sample_inputs(manifest: Manifest, rng: np.random.Generator, count: int) -> Iterator[dict[str, NDArray[Any]]]:
-    """`count` drawings of the target's own face in motion, with noise for the other inputs of a look; nothing for a
-    look that reads no lines."""
-    if "lines" not in manifest.inputs:
+def sample_inputs(manifest: Manifest, rng: np.random.Generator, count: int) -> Iterator[dict[str, Array]]:
+    """`count` drawings, or points, of the target's own face in motion, with noise for the other inputs of a look;
+    nothing for a look that reads neither."""
+    if {"lines", "points"}.isdisjoint(manifest.inputs):
         return
     noise = {name: port_noise(port, rng) for name, port in manifest.inputs.items()}
-    for lines in _face_drawings(manifest, rng, count):
-        yield noise | {"lines": lines}
+    for points in _face_points(manifest, rng, count):
+        yield noise | face_inputs(manifest, points)
 
 
-def _hop_sequences(manifest: Manifest, seed: int) -> Iterator[list[dict[str, NDArray[Any]]]]:
+def _hop_sequences(manifest: Manifest, seed: int) -> Iterator[list[dict[str, Array]]]:
     """Inputs hop by hop, one sequence for each value of each conditioning; the parameters at their defaults."""
     rng = np.random.default_rng(seed)
     fixed = {name: np.zeros(manifest.inputs[name].shape, manifest.inputs[name].dtype) for name in manifest.conditioning}
@@ -198,10 +198,10 @@ def _hop_sequences(manifest: Manifest, seed: int) -> Iterator[list[dict[str, NDA
             yield [fixed | {name: choice_array} | inputs for inputs in _voice_inputs(manifest, rng)]
 
 
-def _voice_inputs(manifest: Manifest, rng: np.random.Generator) -> Iterator[dict[str, NDArray[Any]]]:
+def _voice_inputs(manifest: Manifest, rng: np.random.Generator) -> Iterator[dict[str, NDArray[np.float32]]]:
     """The inputs of the voice, hop by hop: silence, noise, synthetic speech, and silence again."""
     ports: dict[str, Port] = {name: manifest.inputs[name] for name in manifest.reads}
-    features = set(manifest.reads) == set(FEATURES)
+    features = manifest.form == "features"
     silence = {name: np.zeros(port.shape, np.float32) for name, port in ports.items()}
     if features:
         silence["mcep"][..., 0] = -18.0  # About the level that WORLD gives for digital silence.
@@ -217,7 +217,7 @@ def _voice_inputs(manifest: Manifest, rng: np.random.Generator) -> Iterator[dict
     yield silence
 
 
-def _synthetic_features(manifest: Manifest, rng: np.random.Generator) -> Iterator[dict[str, NDArray[Any]]]:
+def _synthetic_features(manifest: Manifest, rng: np.random.Generator) -> Iterator[dict[str, NDArray[np.float32]]]:
     """Syllables: an F0 that glides, cepstra that wander, a level that rises and falls, and unvoiced frames."""
     frames = manifest.inputs["lf0"].shape[1]
     hops = max(1, round(SPEECH_S * FRAMES_PER_S / frames))
@@ -238,7 +238,7 @@ def _synthetic_features(manifest: Manifest, rng: np.random.Generator) -> Iterato
         }
 
 
-def _synthetic_sound(manifest: Manifest, rng: np.random.Generator) -> Iterator[dict[str, NDArray[Any]]]:
+def _synthetic_sound(manifest: Manifest, rng: np.random.Generator) -> Iterator[dict[str, NDArray[np.float32]]]:
     """A gliding pulse train with formants, and noise between its syllables; and its ln F0, where that is read."""
     rate, hop = manifest.sample_rate or 16000, manifest.hop or 1
     hops = max(1, round(SPEECH_S * rate / hop))
@@ -255,12 +255,10 @@ def _synthetic_sound(manifest: Manifest, rng: np.random.Generator) -> Iterator[d
         yield inputs
 
 
-def _face_drawings(manifest: Manifest, rng: np.random.Generator, count: int) -> Iterator[NDArray[np.uint8]]:
-    """uint8 (1, size, size, 3): the target's face at rest, and moved within the ranges of the training data."""
-    from models.features.face_lines import draw_lines
-
-    size, target = manifest.size, manifest.target
-    if size is None or target is None:
+def _face_points(manifest: Manifest, rng: np.random.Generator, count: int) -> Iterator[Points]:
+    """The target's face at rest, and moved within the ranges of the training data."""
+    target = manifest.target
+    if target is None:
         return
     neutral, low, high = (
         np.array(points, np.float32) for points in (target.neutral, target.residual_low, target.residual_high)
@@ -268,4 +266,4 @@ def _face_drawings(manifest: Manifest, rng: np.random.Generator, count: int) -> 
     for number in range(count):
         share = rng.uniform(0, 1, (68, 1)).astype(np.float32) if number else np.float32(0)
         moved = neutral + (low + (high - low) * share if number else 0)
-        yield draw_lines(moved.astype(np.float32), size)[None].astype(np.uint8)
+        yield moved.astype(np.float32)

@@ -18,8 +18,8 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto
@@ -31,7 +31,7 @@ LAST_IN_FP32 = 2
 """
 
 
-def to_int8(model: ModelProto, inputs: Sequence[Mapping[str, NDArray[Any]]]) -> ModelProto:
+def to_int8(model: ModelProto, inputs: Sequence[Mapping[str, NDArray[np.generic]]]) -> ModelProto:
     """`model` with all convolutions except the last ones in int8, their ranges calibrated on `inputs`, of which there
     must be one or more.
 
@@ -60,9 +60,9 @@ def to_int8(model: ModelProto, inputs: Sequence[Mapping[str, NDArray[Any]]]) -> 
 class _CalibrationReader(CalibrationDataReader):  # type: ignore[misc]
     """The inputs one by one, as the quantiser asks for them."""
 
-    def __init__(self, inputs: Sequence[Mapping[str, NDArray[Any]]]) -> None:
-        self._left: Iterator[Mapping[str, NDArray[Any]]] = iter(inputs)
+    def __init__(self, inputs: Sequence[Mapping[str, NDArray[np.generic]]]) -> None:
+        self._left: Iterator[Mapping[str, NDArray[np.generic]]] = iter(inputs)
 
-    def get_next(self) -> dict[str, NDArray[Any]] | None:
+    def get_next(self) -> dict[str, NDArray[np.generic]] | None:
         given = next(self._left, None)
         return None if given is None else dict(given)

@@ -6,15 +6,15 @@ except FaceAnalyzer, which holds dlib's networks and belongs to one thread. Free
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 import cv2
 import dlib
 import numpy as np
 from numpy.typing import NDArray
 
-from models.features.face_points import RIGID, FacePoints, descriptor_file, eye_distance, openings
+from models.features.face_points import RIGID, Box, FacePoints, descriptor_file, eye_distance, openings
+from models.features.geometry import Similarity
 from models.features.types import Picture, Points
 
 Descriptor = NDArray[np.float64]
@@ -51,11 +51,11 @@ class FaceAnalyzer:
             return None
         return self._faces.fine_points(picture, found), self._describe_box(picture, found)
 
-    def _find_box(self, picture: Picture) -> Any:
+    def _find_box(self, picture: Picture) -> Box | None:
         faces = self._faces.detect(picture) or self._faces.detect(picture, 2.0)
         return faces[0].box if faces else None
 
-    def _describe_box(self, picture: Picture, box: Any) -> Descriptor:
+    def _describe_box(self, picture: Picture, box: Box) -> Descriptor:
         points = [dlib.point(int(x), int(y)) for x, y in self._faces.points(picture, box)]
         shape = dlib.full_object_detection(dlib.rectangle(*box), points)
         return np.array(self._network.compute_face_descriptor(picture, shape), np.float64)
@@ -127,7 +127,7 @@ def ssim(picture: Picture, real: Picture) -> float:
     """Structural similarity in colour, -1..1; 1 for equal pictures (Wang et al. 2004, by scikit-image)."""
     from skimage.metrics import structural_similarity
 
-    measure: Any = structural_similarity
+    measure: Callable[..., float] = structural_similarity
     return float(measure(picture, real, channel_axis=2, data_range=255))
 
 
@@ -147,8 +147,9 @@ def aligned_crop(picture: Picture, performer: Points, target: Points, size: int)
     It is what a perfect look of the performer themselves would paint from their retargeted points. The similarity
     transform is that of models.features.retarget; beyond the edges the frame is mirrored.
     """
-    rotation_scale, shift = _similarity_transform(performer, target)
-    scale = abs(rotation_scale)
+    similarity = _similarity(performer, target)
+    scale = abs(similarity.turn)
+    to_original = np.eye(3)
     if scale < 1:  # averaged first: the warp below samples four pixels only
         height, width = picture.shape[:2]
         new_size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -156,37 +157,18 @@ def aligned_crop(picture: Picture, performer: Points, target: Points, size: int)
         picture = np.asarray(cv2.resize(picture, new_size, interpolation=cv2.INTER_AREA), np.uint8)
         # Pixel centres: p is at (p + 0.5) * x - 0.5 in the smaller picture.
         to_original = np.array([[1 / x, 0, 0.5 / x - 0.5], [0, 1 / y, 0.5 / y - 0.5], [0, 0, 1]])
-    else:
-        to_original = np.eye(3)
-    warp = (
-        np.array(
-            [
-                [rotation_scale.real, -rotation_scale.imag, shift.real],
-                [rotation_scale.imag, rotation_scale.real, shift.imag],
-                [0, 0, 1],
-            ]
-        )
-        @ to_original
-    )
+    warp = similarity.matrix @ to_original
     border = cv2.BORDER_REFLECT_101
-    crop = cv2.warpAffine(picture, warp[:2], (size, size), flags=cv2.INTER_CUBIC, borderMode=border)
+    crop = cv2.warpAffine(picture, warp, (size, size), flags=cv2.INTER_CUBIC, borderMode=border)
     return np.asarray(crop, np.uint8)
 
 
 def aligned_points(points: Points, performer: Points, target: Points) -> Points:
     """Where points of the frame are in `aligned_crop`."""
-    rotation_scale, shift = _similarity_transform(performer, target)
-    moved = (points[:, 0] + 1j * points[:, 1].astype(np.float64)) * rotation_scale + shift
-    return np.stack([moved.real, moved.imag], 1).astype(np.float32)
+    return _similarity(performer, target).moved(points)
 
 
-def _similarity_transform(performer: Points, target: Points) -> tuple[complex, complex]:
-    """(rotation and scale, shift) in the complex plane, which map the performer's neutral to the target's, by
-    pose_and_residual's fit."""
-    a, b = performer[RIGID].astype(np.float64), target[RIGID].astype(np.float64)
-    source, wanted = a[:, 0] + 1j * a[:, 1], b[:, 0] + 1j * b[:, 1]
-    # Fitted from the target to the performer, as there, and then inverted.
-    centred = wanted - wanted.mean()
-    inverse = complex(np.vdot(centred, source - source.mean()) / np.vdot(centred, centred))
-    rotation_scale = 1 / inverse
-    return rotation_scale, complex(wanted.mean() - source.mean() * rotation_scale)
+def _similarity(performer: Points, target: Points) -> Similarity:
+    """Maps the performer's neutral to the target's, by pose_and_residual's fit: from the target to the performer, and
+    then inverted."""
+    return Similarity.fitted(target[RIGID], performer[RIGID]).inverse

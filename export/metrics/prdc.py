@@ -9,7 +9,7 @@ any.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,7 @@ class Prdc(NamedTuple):
     """The share of real points with a fake point in their ball."""
 
 
-def prdc(real: NDArray[Any], fake: NDArray[Any], nearest: int = NEIGHBOURS) -> Prdc:
+def prdc(real: NDArray[np.floating], fake: NDArray[np.floating], nearest: int = NEIGHBOURS) -> Prdc:
     """(n, d) and (m, d); n and m should be about equal, because density and coverage grow with m. Raises ValueError
     where either has `nearest` points or fewer."""
     if min(len(real), len(fake)) <= nearest:

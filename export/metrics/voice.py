@@ -7,12 +7,13 @@ Sound is mono float (n,), full scale 1. Everything here is a pure function. Offl
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Sound = NDArray[np.float32] | NDArray[np.float64]
+Frames = NDArray[np.float32] | NDArray[np.float64]
+"""Numbers of a grid of frames, (frames,) or (frames, d)."""
 CENTS_PER_NEPER = 1200 / np.log(2)
 
 
@@ -38,7 +39,7 @@ def intelligibility(source: Sound, converted: Sound, sample_rate: int) -> float:
             raise ValueError("there is too little speech for STOI") from error
 
 
-def f0_errors_cents(wanted_hz: NDArray[Any], found_hz: NDArray[Any]) -> NDArray[np.float64]:
+def f0_errors_cents(wanted_hz: Frames, found_hz: Frames) -> NDArray[np.float64]:
     """|error| in cents on the frames (of one grid) where both are voiced; 0 Hz is unvoiced."""
     frames = min(len(wanted_hz), len(found_hz))
     wanted, found = wanted_hz[:frames], found_hz[:frames]
@@ -47,13 +48,13 @@ def f0_errors_cents(wanted_hz: NDArray[Any], found_hz: NDArray[Any]) -> NDArray[
     return errors
 
 
-def f0_error_cents(wanted_hz: NDArray[Any], found_hz: NDArray[Any]) -> float | None:
+def f0_error_cents(wanted_hz: Frames, found_hz: Frames) -> float | None:
     """The median of `f0_errors_cents`; None where no frame is voiced in both."""
     errors = f0_errors_cents(wanted_hz, found_hz)
     return float(np.median(errors)) if len(errors) else None
 
 
-def f0_correlation(wanted_hz: NDArray[Any], found_hz: NDArray[Any]) -> float | None:
+def f0_correlation(wanted_hz: Frames, found_hz: Frames) -> float | None:
     """Pearson's correlation of ln F0 on the frames where both are voiced; None where it is undefined."""
     frames = min(len(wanted_hz), len(found_hz))
     both = (wanted_hz[:frames] > 0) & (found_hz[:frames] > 0)
@@ -63,7 +64,7 @@ def f0_correlation(wanted_hz: NDArray[Any], found_hz: NDArray[Any]) -> float | N
     return float(np.corrcoef(wanted, found)[0, 1])
 
 
-def mcd_db(wanted: NDArray[Any], found: NDArray[Any]) -> float:
+def mcd_db(wanted: Frames, found: Frames) -> float:
     """Mel-cepstral distortion in dB of two (frames, d) sequences of the same words, after DTW, both without c0: mean
     over the path of 10 / ln 10 * sqrt(2 * sum over d >= 1 of squares).
 

@@ -7,20 +7,17 @@ torch, because a look may be opened on a machine without it. Thread: any.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from export.artifact.fields import Port, Precision
 from export.artifact.manifest import Manifest
-from export.runtime.frozen_session import FrozenSession
+from export.runtime.frozen_session import Array, Arrays, FrozenSession
+from models.features.types import Points
 
 MAX_DIFFERENCE: Mapping[Precision, float] = {"fp32": 2.0, "fp16": 16.0, "int8": 64.0}
 """The largest difference allowed from the CPU's output, in 1/255: what export.freeze.verify allows from the network's.
 """
-
-Arrays = Mapping[str, NDArray[Any]]
 
 
 def largest_difference(reference: FrozenSession, other: FrozenSession) -> float:
@@ -44,7 +41,7 @@ def difference(wanted: Arrays, got: Arrays) -> float:
     return largest
 
 
-def noise_inputs(manifest: Manifest, seed: int = 0) -> dict[str, NDArray[Any]]:
+def noise_inputs(manifest: Manifest, seed: int = 0) -> dict[str, Array]:
     """Noise for every input, the same for the same seed."""
     rng = np.random.default_rng(seed)
     return {name: port_noise(port, rng) for name, port in manifest.inputs.items()}
@@ -55,18 +52,28 @@ def _larger_or_nan(a: float, b: float) -> float:
     return float(np.maximum(a, b))
 
 
-def _test_inputs(manifest: Manifest) -> Iterator[dict[str, NDArray[Any]]]:
+def _test_inputs(manifest: Manifest) -> Iterator[dict[str, Array]]:
     yield {name: np.zeros(port.shape, port.dtype) for name, port in manifest.inputs.items()}
     yield noise_inputs(manifest)
-    if "lines" in manifest.inputs and manifest.target is not None and manifest.size is not None:
+    if manifest.target is not None:
+        yield noise_inputs(manifest, 1) | face_inputs(manifest, np.array(manifest.target.neutral, np.float32))
+
+
+def face_inputs(manifest: Manifest, points: Points) -> dict[str, Array]:
+    """What the look reads of a face whose points, in pixels of its picture, are these: their drawing, and the points
+    themselves."""
+    inputs: dict[str, Array] = {}
+    if "lines" in manifest.reads and manifest.size is not None:
         # Imported here: it needs OpenCV, which a voice's engine does without.
         from models.features.face_lines import draw_lines
 
-        neutral = np.array(manifest.target.neutral, np.float32)
-        yield noise_inputs(manifest, 1) | {"lines": draw_lines(neutral, manifest.size)[None].astype(np.uint8)}
+        inputs["lines"] = draw_lines(points, manifest.size)[None].astype(np.uint8)
+    if "points" in manifest.reads:
+        inputs["points"] = points[None]
+    return inputs
 
 
-def port_noise(port: Port, rng: np.random.Generator) -> NDArray[Any]:
+def port_noise(port: Port, rng: np.random.Generator) -> Array:
     """Random values of the shape and element type of `port`."""
     if port.dtype == "uint8":
         return rng.integers(0, 256, port.shape, np.uint8)

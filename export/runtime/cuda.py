@@ -17,20 +17,19 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import onnxruntime as ort
-from numpy.typing import NDArray
 
 from export.artifact.fields import Precision
 from export.artifact.manifest import Manifest
 from export.runtime import comparison
-from export.runtime.frozen_session import Arithmetic, FrozenSession
+from export.runtime.frozen_session import Arithmetic, Arrays, FrozenSession
 from export.runtime.providers import Provider
 from export.runtime.session_options import build_session, first_line, session_options
 
@@ -136,8 +135,8 @@ class _GpuSession:
         manifest: Manifest,
         build: SessionBuilder,
         device: str,
-        inputs: Mapping[str, NDArray[Any]],
-        outputs: Mapping[str, NDArray[Any]],
+        inputs: Arrays,
+        outputs: Arrays,
     ) -> None:
         self.captured = False
         self._manifest, self._build, self._device = manifest, build, device
@@ -226,7 +225,7 @@ class _GpuSession:
         if not difference <= 1:
             raise RuntimeError(f"the graph that was captured says something else, by {difference:.0f}/255")
 
-    def _run_on(self, inputs: Mapping[str, NDArray[Any]]) -> None:
+    def _run_on(self, inputs: Arrays) -> None:
         for name, buffer in self._inputs.items():
             np.copyto(buffer, inputs[name])
         self._run()
@@ -238,30 +237,35 @@ def _options_with_graph(graph_id: str) -> ort.RunOptions:
     return options
 
 
-_Reply = SimpleQueue[tuple[bool, Any]]
-_Queue = SimpleQueue[tuple[Callable[[], Any], _Reply] | None]
+_Result = TypeVar("_Result")
+
+
+class _Raised(NamedTuple):
+    """A task's exception in place of its result."""
+
+    error: Exception
 
 
 class _SingleThreadExecutor:
     """Runs one task after another on one thread. Ends with `shut_down` or `finish_with`."""
 
     def __init__(self, name: str) -> None:
-        self._queue: _Queue = SimpleQueue()
+        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = threading.Thread(target=_run_queue, args=(self._queue,), name=name, daemon=True)
         self._thread.start()
 
-    def call(self, task: Callable[[], Any]) -> Any:
+    def call(self, task: Callable[[], _Result]) -> _Result:
         """Runs `task` on the thread and waits for it; what it raises is raised here."""
-        reply: _Reply = SimpleQueue()
-        self._queue.put((task, reply))
-        done, value = reply.get()
-        if not done:
-            raise value
-        return value
+        reply: SimpleQueue[_Result | _Raised] = SimpleQueue()
+        self._queue.put(partial(_answer, task, reply))
+        answer = reply.get()
+        if isinstance(answer, _Raised):
+            raise answer.error
+        return answer
 
-    def finish_with(self, task: Callable[[], Any]) -> None:
+    def finish_with(self, task: Callable[[], None]) -> None:
         """Runs `task` after all others, then ends the thread; does not wait."""
-        self._queue.put((task, SimpleQueue()))
+        self._queue.put(partial(_answer, task, SimpleQueue()))
         self._queue.put(None)
 
     def shut_down(self) -> None:
@@ -273,11 +277,15 @@ def _finalize(executor: _SingleThreadExecutor, gpu: _GpuSession) -> None:
     executor.finish_with(gpu.free)
 
 
-def _run_queue(queue: _Queue) -> None:
-    while (item := queue.get()) is not None:
-        task, reply = item
-        try:
-            reply.put((True, task()))
-        except Exception as error:
-            reply.put((False, error))
-        del item, task, reply  # The task must not be kept alive until the next one comes.
+def _answer(task: Callable[[], _Result], reply: SimpleQueue[_Result | _Raised]) -> None:
+    try:
+        reply.put(task())
+    except Exception as error:
+        reply.put(_Raised(error))
+        del task  # The error knows this frame, and must not keep the task alive.
+
+
+def _run_queue(queue: SimpleQueue[Callable[[], None] | None]) -> None:
+    while (task := queue.get()) is not None:
+        task()
+        del task  # It must not be kept alive until the next one comes.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,11 @@ from export.runtime.session_options import first_line
 
 Arithmetic = Literal["fp32", "tf32", "fp16"]
 """The arithmetic of products: tf32 and fp16 keep 11 bits of each number, fp32 keeps 24."""
+
+
+Array = NDArray[np.generic]
+"""What a port takes or gives: any of the element types that a manifest may name."""
+Arrays = Mapping[str, Array]
 
 
 class FrozenSession:
@@ -48,7 +53,7 @@ class FrozenSession:
     def outputs(self) -> Mapping[str, Port]:
         return self.manifest.outputs
 
-    def run(self, **inputs: NDArray[Any]) -> Mapping[str, NDArray[Any]]:
+    def run(self, **inputs: Array) -> Arrays:
         """The outputs for `inputs`, each by name with the shape and dtype of the manifest.
 
         The arrays returned are the buffers of the session: the next run overwrites them, so copy what must outlive it.

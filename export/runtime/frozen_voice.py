@@ -18,7 +18,6 @@ from export.runtime.frozen_session import FrozenSession
 from export.runtime.session import open_session
 from models.features.block_adapter import HopVoice
 from models.features.filtered_voice import FilteredVoice
-from models.features.frame_voice import FrameVoice, VoiceLayer
 from models.features.room_tone import RoomTone
 from models.features.speech import (
     FrameDelay,
@@ -29,6 +28,7 @@ from models.features.speech import (
     frame_samples,
 )
 from models.features.types import Mono, Signal
+from models.features.vocoded_voice import VocodedVoice, VoiceLayer
 
 MAX_FRAME_GAIN, MAX_MEAN_GAIN = 8.0, 2.0
 """Ratios of power: a frame becomes at most 9 dB louder than it was spoken, and all of them together at most 3 dB.
@@ -53,14 +53,14 @@ def frozen_voice_outline(path: Path) -> HopVoice:
 
 
 def _build_voice(manifest: Manifest, session: FrozenSession | None) -> HopVoice:
-    if "mcep_change" in manifest.gives:
+    if manifest.form == "filter":
         return FilteredVoice(FrozenFilter(manifest, session), _room_tone_of(manifest))
-    if "sound" in manifest.reads:
+    if manifest.form == "sound":
         return SoundVoice(manifest, session)
     assert manifest.sample_rate is not None
     assert manifest.hop is not None
     hop_frames = manifest.hop // frame_samples(manifest.sample_rate)
-    return FrameVoice(
+    return VocodedVoice(
         manifest.sample_rate, (VoiceLayer(FrozenMapping(manifest, session)),), hop_frames, _room_tone_of(manifest)
     )
 
@@ -107,7 +107,7 @@ class _StatefulSession:
         outputs = self._session.run(**features, **self._kept_inputs)
         for state, next_state in self._states.items():
             np.copyto(self._kept_inputs[state], outputs[next_state])
-        return {name: outputs[name].copy() for name in outputs if name not in self._states.values()}
+        return {name: outputs[name].astype(np.float32) for name in outputs if name not in self._states.values()}
 
 
 class SoundVoice:
@@ -168,7 +168,7 @@ class _EnvelopeLimiter:
 
 
 class FrozenMapping:
-    """frame_voice.Mapping: a network that reads mel-cepstra and F0."""
+    """vocoded_voice.Mapping: a network that reads mel-cepstra and F0."""
 
     def __init__(self, manifest: Manifest, session: FrozenSession | None) -> None:
         assert manifest.sample_rate is not None

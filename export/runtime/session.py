@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import onnxruntime as ort
 
@@ -34,7 +33,7 @@ class CpuSession(FrozenSession):
     ) -> None:
         super().__init__(path, manifest, "CPU", fallback)
         self._session: ort.InferenceSession | None = session
-        self._binding: Any = session.io_binding()
+        self._binding: ort.IOBinding | None = session.io_binding()
         for name, buffer in self._inputs.items():
             self._binding.bind_cpu_input(name, buffer)
         for name, buffer in self._outputs.items():

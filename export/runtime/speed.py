@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from export.runtime.frozen_session import FrozenSession
-
-Inputs = Mapping[str, NDArray[Any]]
+from export.runtime.frozen_session import Arrays, FrozenSession
 
 
 def time_interleaved(
-    sessions: Mapping[str, FrozenSession], inputs: Sequence[Inputs], rounds: int
+    sessions: Mapping[str, FrozenSession], inputs: Sequence[Arrays], rounds: int
 ) -> dict[str, NDArray[np.float64]]:
     """Milliseconds of every run, (rounds,), by the names of the sessions; all sessions read the same `inputs`."""
     times_ms: dict[str, list[float]] = {name: [] for name in sessions}

@@ -18,6 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.features.media.bad_media import BadMedia
+from models.features.media.picture_files import read_picture_file
 from models.features.types import Picture
 
 Floats = NDArray[np.float32]
@@ -133,10 +135,10 @@ def photograph() -> Picture:
             "the demo performer needs scikit-image, which brings the portrait: pip install scikit-image"
         )
     path = Path(found.origin).parent / "data" / "astronaut.png"
-    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise FileNotFoundError(f"the demo performer's portrait cannot be read: {path}")
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+    try:
+        return read_picture_file(path)
+    except BadMedia as error:
+        raise FileNotFoundError(f"the demo performer's portrait cannot be read: {path}") from error
 
 
 def _curve(points: tuple[tuple[float, float], ...], x: Floats, smooth_px: float) -> Floats:

@@ -20,19 +20,22 @@ FAMILY = "statistics"
 
 class SourceReader(NamedTuple):
     recordings: str
-    subject: str
+    who: str
+    statement: str
     licence: str
 
 
 READERS = {
     "linda": SourceReader(
         "ljspeech/LJ001-*.wav",
-        "Linda Johnson, who gave her readings for LibriVox to the public domain (LJ Speech, Keith Ito)",
+        "Linda Johnson",
+        "gave her readings for LibriVox to the public domain (LJ Speech, Keith Ito)",
         "public domain",
     ),
     "reader": SourceReader(
         "librispeech_test-other/2414-128291-*.flac",
-        "reader 2414 of LibriSpeech (Panayotov, Chen, Povey and Khudanpur, 2015), from readings for LibriVox",
+        "reader 2414 of LibriSpeech",
+        "from readings for LibriVox (LibriSpeech, Panayotov, Chen, Povey and Khudanpur, 2015)",
         "CC BY 4.0",
     ),
 }
@@ -59,7 +62,8 @@ def make_voice(name: str, reader: SourceReader, work: Path, speech: Path) -> Pat
     if not run.is_dir():
         _guise("train", FAMILY, data, "--out", run)
     VOICES.mkdir(exist_ok=True)
-    _guise("export", run, "--out", voice, "--subject", reader.subject, "--licence", reader.licence, "--name", name)
+    consent = ("--who", reader.who, "--subject", reader.statement)
+    _guise("export", run, "--out", voice, *consent, "--licence", reader.licence, "--name", name)
     return voice
 
 

@@ -6,13 +6,15 @@ Runs in the caller's thread, in step with the pictures: no more than a second of
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer
 
 from live.movie.sound_timeline import SoundTimeline
 from live.movie.writer import MovieWriter, SoundTrackSpec
@@ -20,6 +22,9 @@ from live.process.frames import Samples
 from live.process.percentiles import Durations, in_ms
 from live.process.report import EngineReport
 from live.sound.voice import Voice
+from models.features.media.bad_media import NoStream
+from models.features.media.containers import decoded, open_sound
+from models.features.types import Mono
 
 RATE = 48_000
 BLOCK = 480
@@ -30,32 +35,29 @@ AHEAD_S = 0.5
 
 def sound_track_of(path: Path | str, mono: bool) -> SoundTrackSpec | None:
     """The sound track that a render of this movie gets; None when it has no sound."""
-    with av.open(str(path)) as container:
-        if not container.streams.audio:
-            return None
-        return SoundTrackSpec(RATE, 1 if mono else min(container.streams.audio[0].codec_context.channels or 1, 2))
+    try:
+        container, stream = open_sound(path)
+    except NoStream:
+        return None
+    with container:
+        return SoundTrackSpec(RATE, 1 if mono else min(stream.codec_context.channels or 1, 2))
 
 
 def decode_sound(path: Path | str, spec: SoundTrackSpec) -> Iterator[tuple[Samples, float]]:
     """All the sound of a movie in chunks (n, channels), each with its time in the file's own seconds. What cannot be
     decoded is left out."""
     resampler = av.AudioResampler("fltp", "mono" if spec.channels == 1 else "stereo", spec.sample_rate)
-    with av.open(str(path)) as container:
-        for frame in _decoded(container):
+    container, stream = open_sound(path)
+    with container:
+        for frame in _until_cut_off(container, stream):
             for part in resampler.resample(frame):
                 if part.time is not None:
                     yield np.ascontiguousarray(part.to_ndarray().T, np.float32), part.time
 
 
-def _decoded(container: av.container.InputContainer) -> Iterator[AudioFrame | None]:
-    try:
-        for packet in container.demux(container.streams.audio[0]):
-            try:
-                yield from packet.decode()
-            except av.InvalidDataError:
-                continue
-    except (av.FFmpegError, OSError):
-        pass  # The file is cut off within a packet: there is no more.
+def _until_cut_off(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame | None]:
+    with suppress(av.FFmpegError, OSError):  # The file is cut off within a packet: there is no more.
+        yield from (frame for frame in decoded(container, stream) if frame is not None)
     yield None  # Flushes the resampler.
 
 
@@ -120,7 +122,7 @@ class RenderedSound:
             writer.write_sound(samples, self._position / self._rate, wait=True)
             self._position += len(samples)
 
-    def _convert(self, samples: np.ndarray[Any, np.dtype[np.float32]]) -> Samples:
+    def _convert(self, samples: Mono) -> Samples:
         """The voice's output, (n, 1), without its latency. Whole blocks are processed; the rest waits."""
         assert self._voice is not None
         self._pending = np.concatenate([self._pending, samples])

@@ -22,8 +22,9 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from live.movie.sound_timeline import SoundTimeline
-from live.picture.transition import letterbox
 from live.process.frames import Samples
+from models.features.geometry import letterbox
+from models.features.media.containers import create_movie
 from models.features.types import Picture
 
 MIN_HEIGHT_PX = 480
@@ -230,22 +231,18 @@ class MovieWriter:
         self.close()
 
     def _open(self, preset: str, crf: int) -> tuple[OutputContainer, VideoStream, _SoundTrack | None]:
-        container = av.open(
-            str(self.path),
-            "w",
-            format="mp4",
-            options={
+        container, stream = create_movie(
+            self.path,
+            self.size,
+            Fraction(self.fps or 30).limit_denominator(1001),
+            {"preset": preset, "crf": str(crf), "bf": "0"},
+            {
                 "movflags": "frag_keyframe+empty_moov+default_base_moof",
                 "flush_packets": "1",
                 # Limits how long one track waits for the other before it is written.
                 "max_interleave_delta": "2000000",
             },
         )
-        stream = container.add_stream("libx264", rate=Fraction(self.fps or 30).limit_denominator(1001))
-        assert isinstance(stream, VideoStream)
-        stream.width, stream.height = self.size
-        stream.pix_fmt = "yuv420p"
-        stream.options = {"preset": preset, "crf": str(crf), "bf": "0"}
         context = stream.codec_context
         context.thread_count = 1
         context.time_base = Fraction(1, self.TICKS)

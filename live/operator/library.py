@@ -156,7 +156,7 @@ class _LookModel(QAbstractListModel):
         if file not in self.files:
             return
         row = self.files.index(file)
-        if thumbnail["kind"] == "voice":
+        if thumbnail["kind"] in ("voice", "reading"):
             self.beginRemoveRows(QModelIndex(), row, row)
             del self.files[row]
             self.endRemoveRows()

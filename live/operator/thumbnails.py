@@ -57,8 +57,8 @@ def make_thumbnail(path: Path, cache: Path) -> Thumbnail:
 
 def _render_neutral(path: Path, manifest: Manifest) -> Picture:
     import numpy as np
-    import onnxruntime
 
+    from export.runtime.session_options import build_session, session_options
     from models.features.face_lines import draw_face2face_lines, draw_lines
 
     if manifest.reads != ("lines",) or manifest.target is None or manifest.lines is None or manifest.size is None:
@@ -69,11 +69,7 @@ def _render_neutral(path: Path, manifest: Manifest) -> Picture:
         lines = draw_face2face_lines(points, (size, size), size)
     else:
         lines = draw_lines(points, size)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = build_session(path, "CPU", {}, session_options(threads=1))
     feeds = {name: np.zeros(port.shape, port.dtype) for name, port in manifest.inputs.items()}
     for name, parameter in manifest.parameters.items():
         if name in feeds:
@@ -85,14 +81,14 @@ def _render_neutral(path: Path, manifest: Manifest) -> Picture:
 
 def _save(picture: Picture, path: Path) -> None:
     import cv2
+    import numpy as np
+
+    from models.features.media.picture_files import encode_picture
 
     small = cv2.resize(picture, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
     path.parent.mkdir(parents=True, exist_ok=True)
-    done, png = cv2.imencode(".png", cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
-    if not done:
-        raise ValueError("it cannot be written as PNG")
     part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_bytes(png.tobytes())
+    part.write_bytes(encode_picture(np.asarray(small, np.uint8), ".png"))
     part.replace(path)
 
 

@@ -20,13 +20,11 @@ from export.artifact.manifest import Manifest
 from export.runtime.frozen_session import FrozenSession
 from export.runtime.session import open_session
 from live.process.stage_picture import FrameKind
-from models.features.face_lines import draw_face2face_lines, draw_lines, to_square
+from models.features.face_lines import draw_face2face_lines, draw_lines
 from models.features.face_points import LEFT_EYE, RIGHT_EYE
+from models.features.geometry import AffineMatrix, Similarity, centre_square, to_square
 from models.features.retarget import Retarget
 from models.features.types import Picture, Points
-
-AffineMatrix = NDArray[np.float64]
-"""(2, 3): maps pixels of the look's picture to pixels of the frame."""
 
 FACE_EYES_APART = 0.30
 FACE_EYES_DOWN = 0.42
@@ -112,7 +110,7 @@ class ModelLook(Look):
         assert side is not None  # The manifest of a look always has one, see export.artifact.rules.
         self.side = side
         self.reads = self.manifest.reads
-        self.needs_face = "lines" in self.reads or "face" in self.reads
+        self.needs_face = not {"lines", "points", "face"}.isdisjoint(self.reads)
         target = self.manifest.target
         self._retarget = Retarget(target.model_dump()) if retarget and target is not None else None
         self._inputs: dict[str, NDArray[Any]] = {
@@ -142,7 +140,10 @@ class ModelLook(Look):
         outputs = self.session.run(**self._inputs)
         picture: Picture = outputs["picture"][0]
         if "mask" in outputs:
-            picture = _composite(frame, picture, outputs["mask"][0], placement)
+            mask = outputs["mask"][0]
+            if "occluded" in outputs:
+                mask = _without(mask, outputs["occluded"][0])
+            picture = _composite(frame, picture, mask, placement)
         self.draw_s, self.generate_s = drawn_at - started_at, perf_counter() - drawn_at
         return picture
 
@@ -166,30 +167,38 @@ class ModelLook(Look):
                 flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
                 borderMode=cv2.BORDER_REPLICATE,
             )
-        if "lines" in self.reads:
+        if "lines" in self.reads or "points" in self.reads:
             assert points is not None
-            drawing, target_points = self.lines(frame, points, points if neutral is None else neutral)
-            self._inputs["lines"][0] = drawing
+            target_points = self._target_points(frame, points, points if neutral is None else neutral)
+            if "lines" in self.reads:
+                self._inputs["lines"][0] = self._draw(frame, points, target_points)
+            if "points" in self.reads:
+                self._inputs["points"][0] = target_points
             if "face" not in self.reads and "frame" not in self.reads:
-                placement = _similarity(target_points, points)
+                placement = Similarity.fitted(target_points, points).matrix
         return placement
 
     def lines(self, frame: Picture, points: Points, neutral: Points) -> tuple[Picture, Points]:
         """The landmark drawing that the generator reads, and the points it was drawn from, in pixels of the drawing."""
-        height, width = frame.shape[:2]
-        style = self.manifest.lines.style if self.manifest.lines else "smooth"
+        target_points = self._target_points(frame, points, neutral)
+        return self._draw(frame, points, target_points), target_points
+
+    def _target_points(self, frame: Picture, points: Points, neutral: Points) -> Points:
+        """The points retargeted, in pixels of the look's picture; without retargeting, those of the frame's square."""
         if self._retarget is not None:
-            target_points = self._retarget(points, neutral)
-        else:
-            short = min(height, width)
-            square = np.array([(width - short) // 2, (height - short) // 2, short], np.float64)
-            target_points = to_square(points, square, self.side)
+            return self._retarget(points, neutral)
+        return to_square(points, np.array(centre_square(frame.shape), np.float64), self.side)
+
+    def _draw(self, frame: Picture, points: Points, target_points: Points) -> Picture:
+        """The landmark drawing of `target_points`, in the style that the generator was trained on."""
+        style = self.manifest.lines.style if self.manifest.lines else "smooth"
         if style == "smooth":
-            return draw_lines(target_points, self.side), target_points
+            return draw_lines(target_points, self.side)
         if self._retarget is None:
-            return draw_face2face_lines(points, (height, width), self.side), target_points
+            height, width = frame.shape[:2]
+            return draw_face2face_lines(points, (height, width), self.side)
         scaled = ((target_points + 0.5) * (FACE2FACE_SIDE_PX / self.side) - 0.5).astype(np.float32)
-        return draw_face2face_lines(scaled, (FACE2FACE_SIDE_PX, FACE2FACE_SIDE_PX), self.side), target_points
+        return draw_face2face_lines(scaled, (FACE2FACE_SIDE_PX, FACE2FACE_SIDE_PX), self.side)
 
 
 def open_look(path: str | Path, provider: str = "auto", retarget: bool = True) -> ModelLook:
@@ -208,7 +217,8 @@ def open_look(path: str | Path, provider: str = "auto", retarget: bool = True) -
 
 
 def face_square(points: Points, side: int) -> AffineMatrix:
-    """The placement of the aligned crop of `side` pixels in the frame: eyes level, at a fixed place in the crop."""
+    """The placement of the aligned crop of `side` pixels in the frame: eyes level, at a fixed place in the crop. Maps
+    pixels of the crop to pixels of the frame."""
     right = points[RIGHT_EYE].mean(0, dtype=np.float64)
     left = points[LEFT_EYE].mean(0, dtype=np.float64)
     # LEFT_EYE (36-41) is on the left of the picture.
@@ -225,14 +235,10 @@ def _whole_frame(frame: Picture, side: int) -> AffineMatrix:
     return np.array([[x, 0, x / 2 - 0.5], [0, y, y / 2 - 0.5]])
 
 
-def _similarity(source: Points, target: Points) -> AffineMatrix:
-    """The similarity transform that maps `source` to `target` (least squares, in the complex plane)."""
-    a = source[:, 0] + 1j * source[:, 1].astype(np.float64)
-    b = target[:, 0] + 1j * target[:, 1].astype(np.float64)
-    a_mean, b_mean = a.mean(), b.mean()
-    rotation = np.vdot(a - a_mean, b - b_mean) / max(float(np.vdot(a - a_mean, a - a_mean).real), 1e-9)
-    shift = b_mean - rotation * a_mean
-    return np.array([[rotation.real, -rotation.imag, shift.real], [rotation.imag, rotation.real, shift.imag]])
+def _without(mask: Picture, occluded: Picture) -> Picture:
+    """`mask` (side, side, 1) where nothing lies over the face: what is `occluded` keeps the frame's pixels."""
+    seen = cv2.multiply(mask[..., 0], cv2.bitwise_not(occluded[..., 0]), scale=1 / 255)
+    return np.asarray(seen, np.uint8)[..., None]
 
 
 def _composite(frame: Picture, picture: Picture, mask: Picture, placement: AffineMatrix) -> Picture:

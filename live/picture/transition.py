@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 import cv2
 import numpy as np
 
+from models.features.geometry import letterbox
 from models.features.types import Picture
 
 T = TypeVar("T")
@@ -67,20 +68,6 @@ class Blender:
         for picture, canvas in zip((old, new), canvases, strict=True):
             letterbox(picture, canvas)
         return canvases
-
-
-def letterbox(picture: Picture, canvas: Picture, interpolation: int = cv2.INTER_LINEAR) -> None:
-    """Copies `picture` into the middle of `canvas`, as large as it fits, keeping its proportions; the border is not
-    changed. `interpolation` is OpenCV's, used for enlarging."""
-    height, width = canvas.shape[:2]
-    scale = min(height / picture.shape[0], width / picture.shape[1])
-    size = min(round(picture.shape[1] * scale), width), min(round(picture.shape[0] * scale), height)
-    left, top = (width - size[0]) // 2, (height - size[1]) // 2
-    part = canvas[top : top + size[1], left : left + size[0]]
-    if size == (picture.shape[1], picture.shape[0]):
-        part[:] = picture
-    else:
-        part[:] = cv2.resize(picture, size, interpolation=interpolation if scale >= 1 else cv2.INTER_AREA)
 
 
 class Transition(Generic[T]):

@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.features.media.bad_media import BadMedia
+from models.features.media.picture_files import read_picture_file
 from models.features.types import Picture
 
 STALE_S = 0.5
@@ -28,13 +29,9 @@ def read_safe_picture(path: Path | None) -> Picture | None:
     import cv2  # here: the operator's process starts without it
 
     try:
-        raw: NDArray[np.uint8] = np.fromfile(path, np.uint8)
-        decoded = cv2.imdecode(raw, cv2.IMREAD_COLOR_RGB) if raw.size else None
-    except (OSError, cv2.error):
+        picture = read_picture_file(path)
+    except BadMedia:
         return None
-    if decoded is None:
-        return None
-    picture = np.asarray(decoded, np.uint8)
     height, width = picture.shape[:2]
     scale = min(MAX_SIZE[1] / height, MAX_SIZE[0] / width)
     if scale < 1:

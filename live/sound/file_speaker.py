@@ -14,6 +14,7 @@ from live.process.bounded_queue import BoundedQueue, WhenFull
 from live.process.frames import Clock, Samples, now
 from live.sound.paced_speaker import PacedSpeaker
 from live.sound.sound_file import BadSound
+from models.features.media.sound_files import growing_sound_file
 from models.features.types import Mono
 
 _QUEUE_BLOCKS = 2000
@@ -69,13 +70,11 @@ class FileSpeaker(PacedSpeaker):
 
     def _write_file(self) -> None:
         """In the writing thread. After an error it empties the queue until it is closed."""
-        import soundfile
-
         try:
-            with soundfile.SoundFile(self._path, "w", self._sample_rate, 1, "PCM_16", format="WAV") as file:
+            with growing_sound_file(self._path, self._sample_rate) as write:
                 while (samples := self._blocks.take(timeout_s=None)) is not None:
-                    file.write(samples)
-        except (OSError, RuntimeError) as error:
+                    write(samples)
+        except OSError as error:
             self.trouble = f"{self._path}: writing it ended: {error}"
             while self._blocks.take(timeout_s=None) is not None:
                 pass

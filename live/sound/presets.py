@@ -17,9 +17,9 @@ import numpy as np
 from live.sound.voice import Voice
 from live.sound.waveform_voice import VoiceCopy, WaveformPreset, WaveformVoice
 from models.features.block_adapter import BlockAdapter
-from models.features.frame_voice import FrameVoice, VoiceLayer, moved
 from models.features.speech import WorldFrames
 from models.features.types import Signal
+from models.features.vocoded_voice import VocodedVoice, VoiceLayer, moved
 
 HOP_FRAMES = 4
 """20 ms."""
@@ -90,7 +90,7 @@ def open_preset(name: str, sample_rate: int, block: int) -> Voice:
     if isinstance(preset, WaveformPreset):
         return WaveformVoice(name, sample_rate, block, preset)
     own_hz = sample_rate if sample_rate <= _WORLD_MAX_HZ else sample_rate // 2
-    voice = FrameVoice(own_hz, _layers(preset, own_hz), HOP_FRAMES)
+    voice = VocodedVoice(own_hz, _layers(preset, own_hz), HOP_FRAMES)
     return BlockAdapter(voice, name, sample_rate, block)
 
 
@@ -108,7 +108,7 @@ def _layers(preset: WorldPreset | WorldChorus, sample_rate: int) -> tuple[VoiceL
 
 
 class PresetMapping:
-    """A preset as a frame_voice.Mapping."""
+    """A preset as a vocoded_voice.Mapping."""
 
     lookahead = 0
     context = 0

@@ -80,6 +80,6 @@ def _is_filter_voice(voice: str) -> bool:
     from export.artifact.model_file import read_manifest
 
     try:
-        return "mcep_change" in read_manifest(voice).gives
+        return read_manifest(voice).form == "filter"
     except BadModel:
         return False

@@ -15,6 +15,8 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from live.sound.level import sanitise
+from models.features.media.bad_media import BadMedia
+from models.features.media.containers import open_sound
 from models.features.types import Mono
 
 _GAP_S = 0.005
@@ -54,10 +56,8 @@ class SoundFile:
             BadSound: while it is read.
         """
         try:
-            with av.open(str(self._path)) as container:
-                if not container.streams.audio:
-                    raise BadSound(f"{self._path}: there is no sound in it")
-                stream = container.streams.audio[0]
+            container, stream = open_sound(self._path)
+            with container:
                 passages = self._joined(container, stream) if begin is None else self._by_time(container, stream, begin)
                 for passage in passages:
                     clean, bad = sanitise(passage)
@@ -67,6 +67,8 @@ class SoundFile:
                         yield clean
         except FileNotFoundError:
             raise BadSound(f"{self._path}: there is no such file") from None
+        except BadMedia as error:
+            raise BadSound(str(error)) from None
         except (OSError, av.FFmpegError, ValueError) as error:
             raise BadSound(f"{self._path}: not a sound file that can be read ({error})") from None
 

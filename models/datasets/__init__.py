@@ -1,0 +1,1 @@
+"""Prepared folders as torch's data sets. May import features, prepare, training and voices."""

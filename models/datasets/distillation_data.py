@@ -11,18 +11,19 @@ import copy
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from models.datasets.voice_teacher import VoiceTeacher
 from models.features.speech import F0_FLOOR_HZ, FRAME_S, MCEPS, encode_envelope, fft_size, frame_samples
 from models.prepare.data_error import DataError
-from models.prepare.voice_data import Features, VoiceData, measure, measured_frames
+from models.prepare.voice_data import Features, VoiceData, measured_frames, measured_speaker
+from models.prepare.voice_facts import NormalSpeakerFacts, SpeakersFacts
+from models.training.family import TrainingData
 from models.voices.speaker_stats import STATES, RunningSpeaker, floored_stds, prior_statistics
 
 SPEEDS = (1.0, 0.87, 1.15)
@@ -50,13 +51,17 @@ class DistillationSentence(NamedTuple):
     source: int
 
 
-class DistillationData(Dataset[dict[str, Tensor]]):
-    """Crops of `frames` frames of any speaker in the folders.
+class DistillationFacts(SpeakersFacts):
+    """The facts of the folders and the teacher: its target, called `name`, is among the speakers."""
 
-    `facts` are the data's; each of its `speakers` has `normal`, (mean, standard deviation), MCEPS numbers each, ln F0's
-    in place of c0's. The target is among them, its name is `name`; `becoming` are mean and standard deviation of the
-    teacher's output.
-    """
+    name: str
+    speakers: tuple[NormalSpeakerFacts, ...]
+    becoming: tuple[tuple[float, ...], tuple[float, ...]]
+    """Mean and standard deviation of the teacher's output, as `normal` of a speaker."""
+
+
+class DistillationData(TrainingData[DistillationFacts]):
+    """Crops of `frames` frames of any speaker in the folders."""
 
     def __init__(self, folders: Sequence[Path], teacher: Path, frames: int, around: tuple[int, int]) -> None:
         """
@@ -70,8 +75,8 @@ class DistillationData(Dataset[dict[str, Tensor]]):
         self._teacher = VoiceTeacher(teacher)
         data = VoiceData(folders)
         rate = self._teacher.sample_rate
-        if data.facts["sample_rate"] != rate:
-            raise DataError(f"{teacher} speaks at {rate} Hz, and the data was prepared at {data.facts['sample_rate']}")
+        if data.facts.sample_rate != rate:
+            raise DataError(f"{teacher} speaks at {rate} Hz, and the data was prepared at {data.facts.sample_rate}")
         self._frame = frame_samples(rate)
         self._rate = rate
         self._data = data
@@ -166,18 +171,25 @@ class DistillationData(Dataset[dict[str, Tensor]]):
                 rows.append(torch.cat([mean, std, level], -1)[0].numpy())
         return np.stack(rows), states
 
-    def _facts(self, normals: Tensor) -> dict[str, Any]:
-        target_statistics = self._target_statistics()
+    def _facts(self, normals: Tensor) -> DistillationFacts:
+        mean, std = self._target_statistics()
+        name, becoming = self._teacher.name, (tuple(mean), tuple(std))
         speakers = [
-            {**one, "normal": normal}
-            for one, normal in zip(self._data.facts["speakers"], normals.tolist(), strict=True)
+            NormalSpeakerFacts.model_validate({**one.as_dict(), "normal": normal})
+            for one, normal in zip(self._data.facts.speakers, normals.tolist(), strict=True)
         ]
-        if self._teacher.name not in self._data.speakers:
-            speakers.append({"name": self._teacher.name, "normal": target_statistics, "room": self._teacher.room})
+        if name not in self._data.speakers:
+            speakers.append(NormalSpeakerFacts(name=name, normal=becoming, room=tuple(self._teacher.room)))
         # The digest covers the sentences and the teacher.
-        digest = hashlib.sha256((self._data.facts["digest"] + self._teacher.digest).encode()).hexdigest()
-        facts = {"kind": "voice", "sample_rate": self._rate, "digest": digest, "name": self._teacher.name}
-        return facts | {"speakers": speakers, "becoming": target_statistics}
+        digest = hashlib.sha256((self._data.facts.digest + self._teacher.digest).encode()).hexdigest()
+        return DistillationFacts(
+            kind="voice",
+            sample_rate=self._rate,
+            digest=digest,
+            name=name,
+            speakers=tuple(speakers),
+            becoming=becoming,
+        )
 
     def _target_statistics(self) -> list[list[float]]:
         """Mean and standard deviation of the teacher's target, measured on its output at loud frames."""
@@ -186,7 +198,7 @@ class DistillationData(Dataset[dict[str, Tensor]]):
         normal[:, 0] = self._teacher.lf0
         return [row.tolist() for row in normal]
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """For data-loader processes: the teacher's session cannot be pickled, and is not used there."""
         return {key: value for key, value in self.__dict__.items() if key != "_teacher"}
 
@@ -215,10 +227,7 @@ def at_speed(
 def normal_of(data: VoiceData, speaker: int) -> list[list[float]]:
     """Mean and standard deviation of one of the data's speakers, ln F0's in place of c0's. Raises DataError."""
     sentences = (data.features(index) for index, (number, _) in enumerate(data.sentences) if number == speaker)
-    try:
-        envelope = measure(sentences)
-    except ValueError as error:
-        raise DataError(f"{data.speakers[speaker]}: {error}; prepare recordings of somebody who speaks") from error
+    envelope = measured_speaker(sentences, data.speakers[speaker])
     mean, std = envelope.mcep_mean.tolist(), envelope.mcep_std.tolist()
     return [[envelope.lf0_mean, *mean[1:]], [envelope.lf0_std, *std[1:]]]
 

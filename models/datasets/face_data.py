@@ -9,29 +9,31 @@ report.txt              what was left out and why
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from models.datasets.face_moves import MoveOptions, draw_move
 from models.features.face_lines import LineStyle, draw_face2face_lines, draw_lines
 from models.features.face_points import LEFT_EYE, MIRROR, RIGHT_EYE, eye_distance, openings
+from models.features.media.bad_media import BadMedia
+from models.features.media.picture_files import read_picture_file
 from models.features.retarget import neutral_of, target_facts
 from models.features.types import Picture, Points
+from models.prepare.arrays import read_arrays
 from models.prepare.data_error import DataError
+from models.prepare.face_facts import FaceFacts, read_face_facts
+from models.training.family import TrainingData
 
 TARGET_COPIES = 1500
 """Copies by which the augmented ranges of the target are measured."""
 
 
-class FaceData(Dataset[dict[str, Tensor]]):
+class FaceData(TrainingData[FaceFacts]):
     """Pairs of float (3, size, size) in -1..1, `lines` and `picture`, augmented by `moves`; with `details` also
     `weight`, (1, size, size), the weight of each pixel in the loss.
 
@@ -51,39 +53,34 @@ class FaceData(Dataset[dict[str, Tensor]]):
         flip: bool = False,
         held_out: bool = False,
     ) -> None:
-        self.facts = read_facts(folder)
+        self.facts = read_face_facts(folder)
         self.size = size
         self.style: LineStyle = style
         self.moves = moves or MoveOptions()
         self.details = details
         self.flip = flip
-        self.margin = float(self.facts.get("margin", 0)) * size / self.facts["size"]
+        self.margin = float(self.facts.margin) * size / self.facts.size
         self._folder = folder / ("held_out" if held_out else "train")
-        try:
-            with np.load(self._folder / "points.npz", allow_pickle=False) as stored:
-                self.names: list[str] = [str(name) for name in stored["names"]]
-                self.points: Points = stored["points"].astype(np.float32) * np.float32(size / self.facts["size"])
-        except (OSError, KeyError, ValueError) as error:
-            raise DataError(
-                f"{self._folder / 'points.npz'} cannot be read ({error}): prepare the data again"
-            ) from error
+        names, points = read_arrays(self._folder / "points.npz", "names", "points")
+        self.names = [str(name) for name in names]
+        self.points: Points = points.astype(np.float32) * np.float32(size / self.facts.size)
         if not self.moves.still and len(self.names):
-            self.facts["target"] = self._reachable_target()
+            self.facts = self.facts.model_copy(update={"target": self._reachable_target()})
         self._order = np.repeat(np.arange(len(self.names)), repetitions(self.points, rare))
 
     def __len__(self) -> int:
         return len(self._order)
 
-    def _reachable_target(self) -> dict[str, Any]:
+    def _reachable_target(self) -> dict[str, object]:
         """The target's ranges including the augmentation, which the stage may use after training. In the pixels of the
         prepared pictures."""
         rng = np.random.default_rng(0)
         chosen = np.linspace(0, len(self.points) - 1, TARGET_COPIES).round().astype(int)
         copies = [draw_move(self.points[i], self.size, self.moves, rng).points(self.points[i]) for i in chosen]
-        zoom = np.float32(self.facts["size"] / self.size)
+        zoom = np.float32(self.facts.size / self.size)
         facts = target_facts(np.array(copies) * zoom, neutral_of(self.points * zoom))
         # The largest openings of eyes and mouth stay those that were filmed.
-        return {**facts, "openings": self.facts["target"]["openings"]}
+        return {**facts, "openings": self.facts.target["openings"]}
 
     def held_out(self) -> FaceData:
         """The held-out part of the same data."""
@@ -92,15 +89,16 @@ class FaceData(Dataset[dict[str, Tensor]]):
     def stored(self, index: int) -> Picture:
         """uint8 RGB, the square and its margin, at this data's size."""
         path = self._folder / self.names[index]
-        stored = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if stored is None:
-            raise DataError(f"{path} cannot be read: prepare the data again")
-        picture = cv2.cvtColor(stored, cv2.COLOR_BGR2RGB)
+        try:
+            picture = read_picture_file(path)
+        except BadMedia as error:
+            raise DataError(f"{path} cannot be read: prepare the data again") from error
         side = round(self.size + 2 * self.margin)
         if picture.shape[0] != side:
             shrinks = picture.shape[0] > side
-            picture = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-        return np.asarray(picture, np.uint8)
+            way = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+            picture = np.asarray(cv2.resize(picture, (side, side), interpolation=way), np.uint8)
+        return picture
 
     def picture(self, index: int) -> Picture:
         """uint8 (size, size, 3) RGB: the square as filmed."""
@@ -163,22 +161,6 @@ def detail_weight(points: Points, size: int, details: float) -> NDArray[np.float
     grey = cv2.blur(cv2.dilate(mask, np.ones((2 * grown + 1, 2 * grown + 1), np.uint8)), (grown, grown))
     weight = 1 + details * np.asarray(grey, np.float32)
     return np.asarray(weight / weight.mean(), np.float32)
-
-
-def read_facts(folder: Path) -> dict[str, Any]:
-    """dataset.json of a prepared face; raises DataError with what to do."""
-    path = folder / "dataset.json"
-    try:
-        facts = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise DataError(
-            f"{folder} is not a prepared data set: make it with `guise prepare face VIDEO --out DIR`"
-        ) from error
-    except ValueError as error:
-        raise DataError(f"{path} is damaged ({error}): prepare the data again") from error
-    if not isinstance(facts, dict) or facts.get("kind") != "face":
-        raise DataError(f"{path} is not a prepared face: pix2pix learns from `guise prepare face`")
-    return facts
 
 
 def _to_tensor(picture: Picture) -> Tensor:

@@ -6,23 +6,22 @@ channel, and noise. A sample depends on its number alone. Uses torch.
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from models.features.speech import MCEPS, decode_envelope, encode_envelope
+from models.prepare.arrays import read_arrays
 from models.prepare.data_error import DataError
+from models.prepare.phoneme_facts import CropFacts, read_phoneme_facts
 from models.prepare.phonemes import PHONEMES
 from models.prepare.voice_data import LOUD_NEPERS, LOUDEST_PERCENT
+from models.training.family import TrainingData
 from models.voices.speaker_stats import (
     PRIOR_16K_MEAN,
     PRIOR_16K_STD,
@@ -41,10 +40,10 @@ STATISTICS_EVERY = 4
 KNEE_HZ = 6000.0
 """Above it the warp decreases, so that the top of the band stays in place."""
 
-Values = NDArray[np.floating[Any]]
+Values = NDArray[np.floating]
 
 
-class PhonemeCrops(Dataset[dict[str, Tensor]]):
+class PhonemeCrops(TrainingData[CropFacts]):
     """`frames` frames of a recording; all are kept in memory, an hour is 52 MB. Raises DataError for other folders.
 
     mcep: float32 (MCEPS, frames) as networks read it; phoneme: int64 (frames,), or UNLABELLED; unseen_mcep and
@@ -53,14 +52,14 @@ class PhonemeCrops(Dataset[dict[str, Tensor]]):
 
     def __init__(self, folders: Sequence[Path], frames: int) -> None:
         self.frames = frames
-        each = [_facts(folder) for folder in folders]
-        self.facts: dict[str, Any] = {
-            "kind": "phonemes",
-            "sample_rate": RATE,
-            "phonemes": list(PHONEMES),
-            "origin": [facts["origin"] for facts in each],
-            "digest": "+".join(facts["digest"] for facts in each),
-        }
+        each = [read_phoneme_facts(folder) for folder in folders]
+        self.facts = CropFacts(
+            kind="phonemes",
+            sample_rate=RATE,
+            phonemes=PHONEMES,
+            origin=tuple(facts.origin for facts in each),
+            digest="+".join(facts.digest for facts in each),
+        )
         self._training = _read(folders, "train", frames)
         if not self._training:
             raise DataError(f"{folders[0]} has no recording of {frames * 0.005:g} s: prepare longer ones")
@@ -157,24 +156,7 @@ def perturbed(values: Values, rng: np.random.Generator) -> Values:
 def _read(folders: Sequence[Path], part: str, frames: int) -> list[tuple[NDArray[np.float16], NDArray[np.uint8]]]:
     found = []
     for path in sorted(path for folder in folders for path in (folder / part).glob("*.npz")):
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                mcep, phoneme = stored["mcep"], stored["phoneme"]
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise DataError(f"{path} cannot be read ({error}): prepare the data again") from error
+        mcep, phoneme = read_arrays(path, "mcep", "phoneme")
         if len(phoneme) >= max(frames, MIN_FRAMES):
             found.append((mcep, phoneme))
     return found
-
-
-def _facts(folder: Path) -> dict[str, Any]:
-    path = folder / "dataset.json"
-    try:
-        facts = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder} holds no phonemes: make them with `guise prepare phonemes --out DIR`") from error
-    if not isinstance(facts, dict) or facts.get("kind") != "phonemes":
-        raise DataError(f"{folder} holds no phonemes: make them with `guise prepare phonemes --out DIR`")
-    if facts["phonemes"] != list(PHONEMES):
-        raise DataError(f"{folder} was prepared with other phonemes: prepare it again")
-    return facts

@@ -8,27 +8,25 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from models.features.speech import MCEPS
 from models.prepare.data_error import DataError
-from models.prepare.voice_data import LOUDEST_PERCENT, Features, SpeakerStatistics, VoiceData, measure
+from models.prepare.voice_data import LOUDEST_PERCENT, Features, SpeakerStatistics, VoiceData, measured_speaker
+from models.prepare.voice_facts import MeasuredSpeakerFacts, MeasuredSpeakersFacts
+from models.training.family import TrainingData
 from models.voices.speaker_stats import relative_level
 
 
-class VoiceSegments(Dataset[dict[str, Tensor]]):
+class VoiceSegments(TrainingData[MeasuredSpeakersFacts]):
     """`frames` frames of a speaker, the speakers in turn; the sentences are kept in memory, 15 minutes of speech are 26
     MB.
 
-    `facts` are the data's, with the statistics that crops are normalised by under `speakers[n]["normal"]`, (mean,
-    standard deviation), MCEPS numbers each, ln F0's in place of c0's; `["correlation"]`, the strict lower triangle, row
-    by row, `["levels"]` and `["aperiodicity"]` are as in models.prepare.voice_data.SpeakerStatistics.
+    `facts` are the data's, with the statistics that crops are normalised by.
     """
 
     def __init__(self, folders: Sequence[Path], frames: int) -> None:
@@ -41,21 +39,24 @@ class VoiceSegments(Dataset[dict[str, Tensor]]):
                 raise DataError(
                     f"{name} has no sentence of {frames * 5 / 1000:g} s to learn from: prepare longer recordings"
                 )
-        found = [_measured(sentences, name) for name, sentences in zip(data.speakers, self._sentences, strict=True)]
+        found = [
+            measured_speaker(sentences, name) for name, sentences in zip(data.speakers, self._sentences, strict=True)
+        ]
         self._normal = [_normal(speaker) for speaker in found]
-        self.facts: dict[str, Any] = data.facts | {
-            "speakers": [
+        speakers = tuple(
+            MeasuredSpeakerFacts.model_validate(
                 {
-                    **facts,
-                    "normal": [row.tolist() for row in normal],
+                    **facts.as_dict(),
+                    "normal": normal.tolist(),
                     # Four digits: they stand in a file that people read.
                     "correlation": speaker.correlation[np.tril_indices(MCEPS - 1, -1)].round(4).tolist(),
                     "levels": speaker.levels.round(4).tolist(),
                     "aperiodicity": speaker.aperiodicity.round(4).tolist(),
                 }
-                for facts, normal, speaker in zip(data.facts["speakers"], self._normal, found, strict=True)
-            ]
-        }
+            )
+            for facts, normal, speaker in zip(data.facts.speakers, self._normal, found, strict=True)
+        )
+        self.facts = MeasuredSpeakersFacts.model_validate(data.facts.as_dict() | {"speakers": speakers})
         self._held_out = data
 
     @property
@@ -106,13 +107,6 @@ def _by_speaker(data: VoiceData, frames: int) -> list[list[Features]]:
         if len((sentence := data.features(index)).lf0) >= frames:
             found[speaker].append(sentence)
     return found
-
-
-def _measured(sentences: list[Features], name: str) -> SpeakerStatistics:
-    try:
-        return measure(sentences)
-    except ValueError as error:
-        raise DataError(f"{name}: {error}; prepare recordings of somebody who speaks") from error
 
 
 def _normal(speaker: SpeakerStatistics) -> NDArray[np.float64]:

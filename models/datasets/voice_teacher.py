@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -91,5 +90,5 @@ class VoiceTeacher:
         return np.asarray(mcep[0], np.float32)
 
 
-def _zeros(shape: list[int], kind: str) -> NDArray[Any]:
-    return np.zeros(shape, np.int64 if "int64" in kind else np.float32)
+def _zeros(shape: list[int], kind: str) -> NDArray[np.float32] | NDArray[np.int64]:
+    return np.zeros(shape, np.int64) if "int64" in kind else np.zeros(shape, np.float32)

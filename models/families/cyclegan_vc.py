@@ -13,21 +13,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
-from pydantic import Field
+from pydantic import BeforeValidator, Field, JsonValue
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.utils.data import Dataset
 
 from models.datasets.voice_segments import VoiceSegments
 from models.features.speech import MCEPS
 from models.prepare.data_error import DataError
+from models.prepare.voice_facts import MeasuredSpeakersFacts
 from models.training.averaging import follow
-from models.training.family import FreezePlan
+from models.training.family import Batch, Family, FreezePlan, SampledSound, TrainingData
 from models.voices.adversarial import adversarial_step
 from models.voices.layers import (
     CausalConv,
@@ -35,9 +35,9 @@ from models.voices.layers import (
     Gated,
     Memory,
     NormalizedConv,
-    freeze_norm,
     least_squares,
     scaled_channels,
+    use_running_sums,
 )
 from models.voices.learned_voice import (
     Converter,
@@ -52,7 +52,7 @@ from models.voices.learned_voice import (
     start_transport,
 )
 from models.voices.speaker_stats import speaker_names, target_index
-from models.voices.spoken_samples import Crop, SampledSound, sound_sample
+from models.voices.spoken_samples import Crop, sound_sample
 from models.voices.transport import Transport
 
 BLOCKS = 6
@@ -61,10 +61,17 @@ DIRECTIONS = (("to_second", "first", "second", SECOND), ("to_first", "second", "
 """(generator, source, target, number of the target)"""
 
 
+def _as_number(value: object) -> object:
+    """What `--set` gives as a text; Literal does not convert."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
 class CycleOptions(LearnedOptions):
     """Options of `guise train cyclegan_vc` (`--set`)."""
 
-    version: Literal[1, 2] = Field(2, description="1: CycleGAN-VC, 2: CycleGAN-VC2")
+    version: Annotated[Literal[1, 2], BeforeValidator(_as_number)] = Field(
+        2, description="1: CycleGAN-VC, 2: CycleGAN-VC2"
+    )
     width: float = Field(
         0.25, gt=0, le=1, description="share of the paper's channels; 1 is the paper's, too slow for the stage"
     )
@@ -79,7 +86,7 @@ class CycleOptions(LearnedOptions):
     )
 
 
-class BothSpeakers(Dataset[dict[str, Tensor]]):
+class BothSpeakers(TrainingData[MeasuredSpeakersFacts]):
     """first, second: (MCEPS, frames) of either speaker; first_lf0, second_lf0: (frames,), see VoiceSegments.crop."""
 
     def __init__(self, segments: VoiceSegments) -> None:
@@ -251,14 +258,15 @@ class Discriminators(nn.Module):
         return {name: self.by_crop[name](crop) for name, crop in crops.items()}
 
 
-class CycleGanVc:
+class CycleGanVc(Family[CycleOptions, MeasuredSpeakersFacts]):
     """The family; see models.training.family.Family."""
 
     name = "cyclegan_vc"
     RENAMED: Mapping[str, str] = {"judges.judges.": "discriminators.by_crop.", "judges.": "discriminators."}
     kind = "voice"
     options = CycleOptions
-    recipes: Mapping[str, Mapping[str, Any]] = {
+    facts = MeasuredSpeakersFacts
+    recipes: Mapping[str, Mapping[str, JsonValue]] = {
         "default": {},
         "vc1": {"version": 1},
         "paper": {
@@ -278,7 +286,7 @@ class CycleGanVc:
             )
         return BothSpeakers(VoiceSegments(folders, options.frames))
 
-    def networks(self, options: CycleOptions, facts: Mapping[str, Any]) -> nn.ModuleDict:
+    def networks(self, options: CycleOptions, facts: MeasuredSpeakersFacts) -> nn.ModuleDict:
         networks = nn.ModuleDict({"speakers": KnownSpeakers(facts)})
         for name in ("to_first", "to_second"):
             generator = Generator1 if options.version == 1 else Generator2
@@ -300,13 +308,13 @@ class CycleGanVc:
         fabric: Fabric,
         networks: Mapping[str, nn.Module],
         optimizers: Mapping[str, Optimizer],
-        batch: Mapping[str, Tensor],
+        batch: Batch,
         step: int,
         options: CycleOptions,
     ) -> dict[str, Tensor]:
         to_first, to_second, discriminators = networks["to_first"], networks["to_second"], networks["discriminators"]
         for generator in (to_first, to_second):
-            freeze_norm(generator, step >= options.settle)
+            use_running_sums(generator, step >= options.settle)
         first, second = batch["first"], batch["second"]
         with_identity = step < options.identity_steps and options.identity > 0
         fake_first, *same_first = _convert(to_first, FIRST, second, *([first] if with_identity else []))
@@ -334,14 +342,14 @@ class CycleGanVc:
             return loss_g
 
         adversarial_step(
-            fabric, networks, optimizers, "discriminators", loss_d, ("to_first", "to_second"), generator_loss
+            fabric, networks, optimizers, {"discriminators": loss_d}, ("to_first", "to_second"), generator_loss
         )
         if options.average:
             for name in ("to_first", "to_second"):
                 follow(networks[f"{name}_average"], networks[name], step, options.average)
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> Tensor:
+    def samples(self, networks: Mapping[str, nn.Module], batch: Batch) -> Tensor:
         rows = []
         for generator, source, target, number in DIRECTIONS:
             (converted,) = _convert(partial(convert, final_network(networks, generator)), number, batch[source])
@@ -349,7 +357,7 @@ class CycleGanVc:
         return spectrograms(rows)
 
     def sounds(
-        self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor], facts: Mapping[str, Any]
+        self, networks: Mapping[str, nn.Module], batch: Batch, facts: MeasuredSpeakersFacts
     ) -> dict[str, SampledSound]:
         sounds: dict[str, SampledSound] = {}
         for generator, source, target, number in DIRECTIONS:
@@ -360,7 +368,7 @@ class CycleGanVc:
         return sounds
 
     def freeze(
-        self, networks: nn.ModuleDict, options: CycleOptions, facts: Mapping[str, Any], target: str | None = None
+        self, networks: nn.ModuleDict, options: CycleOptions, facts: MeasuredSpeakersFacts, target: str | None = None
     ) -> FreezePlan:
         chosen = target_index(speaker_names(facts), target)
         converter = final_network(networks, ("to_first", "to_second")[chosen])

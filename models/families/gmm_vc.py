@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -25,12 +24,13 @@ from torch.optim import Optimizer
 
 from models.datasets.voice_segments import VoiceSegments, several_speakers
 from models.features.speech import MCEPS, aperiodicity_bands
-from models.training.family import FamilyOptions, FreezePlan
+from models.prepare.voice_facts import MeasuredSpeakersFacts
+from models.training.family import Batch, Family, FamilyOptions, FreezePlan
+from models.voices.features_voice import freeze_plan
 from models.voices.framewise_voice import FramewiseVoice, Refiner
 from models.voices.learned_voice import KnownSpeakers, transport_of
 from models.voices.speaker_stats import LEVEL_SCALE, QUIETEST, speaker_names, target_index
 from models.voices.transport import Transport
-from models.voices.voice_of_frames import freeze_plan
 
 KEYS = 20
 """The lowest MCEPs, from which the class is decided, beside level and voicing."""
@@ -184,26 +184,26 @@ def _mean_and_std(sums: Tensor) -> tuple[Tensor, Tensor]:
     return mean, (square - mean.square()).clamp(min=1e-3).sqrt()
 
 
-class GmmVc:
+class GmmVc(Family[GmmOptions, MeasuredSpeakersFacts]):
     """The family; see models.training.family.Family."""
 
     name = "gmm_vc"
     RENAMED: Mapping[str, str] = {"counts.brought": "counts.transported", "counts.breath": "counts.aperiodicity"}
     kind = "voice"
     options = GmmOptions
-    recipes: Mapping[str, Mapping[str, Any]] = {"default": {}}
+    facts = MeasuredSpeakersFacts
 
     def data(self, folders: Sequence[Path], options: GmmOptions) -> VoiceSegments:
         return several_speakers(self.name, folders, options.frames)
 
-    def networks(self, options: GmmOptions, facts: Mapping[str, Any]) -> nn.ModuleDict:
-        count = len(facts["speakers"])
+    def networks(self, options: GmmOptions, facts: MeasuredSpeakersFacts) -> nn.ModuleDict:
+        count = len(facts.speakers)
         return nn.ModuleDict(
             {
                 "speakers": KnownSpeakers(facts),
                 "transport": transport_of(facts),
                 "mixtures": Mixtures(count, options.classes),
-                "counts": ClassSums(count, options.classes, aperiodicity_bands(facts["sample_rate"])),
+                "counts": ClassSums(count, options.classes, aperiodicity_bands(facts.sample_rate)),
             }
         )
 
@@ -215,7 +215,7 @@ class GmmVc:
         fabric: Fabric,
         networks: Mapping[str, nn.Module],
         optimizers: Mapping[str, Optimizer],
-        batch: Mapping[str, Tensor],
+        batch: Batch,
         step: int,
         options: GmmOptions,
     ) -> dict[str, Tensor]:
@@ -247,11 +247,8 @@ class GmmVc:
             if values
         }
 
-    def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> None:
-        return None
-
     def freeze(
-        self, networks: nn.ModuleDict, options: GmmOptions, facts: Mapping[str, Any], target: str | None = None
+        self, networks: nn.ModuleDict, options: GmmOptions, facts: MeasuredSpeakersFacts, target: str | None = None
     ) -> FreezePlan:
         speakers, transport, mixtures, counts = (
             networks[name] for name in ("speakers", "transport", "mixtures", "counts")
@@ -261,9 +258,9 @@ class GmmVc:
         assert isinstance(mixtures, Mixtures)
         assert isinstance(counts, ClassSums)
         chosen = target_index(speaker_names(facts), target)
-        aperiodicity = torch.tensor(facts["speakers"][chosen]["aperiodicity"])
+        aperiodicity = torch.tensor(facts.speakers[chosen].aperiodicity)
         normal, refiner = (speakers.means, speakers.stds), ClassRefiner(mixtures, counts, chosen)
-        voice = FramewiseVoice(facts["sample_rate"], normal, chosen, aperiodicity, transport, refiner)
+        voice = FramewiseVoice(facts.sample_rate, normal, chosen, aperiodicity, transport, refiner)
         return freeze_plan(voice, facts, options.hop_frames)
 
 

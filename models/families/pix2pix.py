@@ -12,20 +12,23 @@ import copy
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
-from pydantic import Field, field_validator
+from pydantic import Field, JsonValue, field_validator
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from models.datasets.face_data import FaceData
 from models.datasets.face_moves import MoveOptions
 from models.prepare.data_error import DataError
+from models.prepare.face_facts import FaceFacts
 from models.training.averaging import follow
-from models.training.family import FamilyOptions, FreezePlan, WrongTarget
+from models.training.family import Batch, Family, FamilyOptions, FreezePlan, WrongTarget
+from models.training.learning_rate import set_learning_rate
 
 
 class Pix2PixOptions(FamilyOptions):
@@ -163,13 +166,14 @@ class FrozenGenerator(nn.Module):
         return rounded
 
 
-class Pix2Pix:
+class Pix2Pix(Family[Pix2PixOptions, FaceFacts]):
     """The family; see models.training.family.Family."""
 
     name = "pix2pix"
     kind = "look"
     options = Pix2PixOptions
-    recipes: Mapping[str, Mapping[str, Any]] = {
+    facts = FaceFacts
+    recipes: Mapping[str, Mapping[str, JsonValue]] = {
         "default": {},
         # The paper's and face2face-demo's, without its flip: a face is not symmetrical.
         "classic": {
@@ -204,7 +208,7 @@ class Pix2Pix:
             flip=options.flip,
         )
 
-    def networks(self, options: Pix2PixOptions, facts: Mapping[str, Any]) -> nn.ModuleDict:
+    def networks(self, options: Pix2PixOptions, facts: FaceFacts) -> nn.ModuleDict:
         networks = nn.ModuleDict(
             {
                 "generator": UNetGenerator(options.ngf, options.size, options.dropout),
@@ -227,14 +231,13 @@ class Pix2Pix:
         fabric: Fabric,
         networks: Mapping[str, nn.Module],
         optimizers: Mapping[str, Optimizer],
-        batch: Mapping[str, Tensor],
+        batch: Batch,
         step: int,
         options: Pix2PixOptions,
     ) -> dict[str, Tensor]:
         generator, discriminator = networks["generator"], networks["discriminator"]
         for optimizer in optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(step, options)
+            set_learning_rate(optimizer, learning_rate(step, options))
         lines, real = batch["lines"], batch["picture"]
         fake = generator(lines)
 
@@ -266,8 +269,8 @@ class Pix2Pix:
             follow(networks["average"], generator, step, options.average)
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> Tensor:
-        generator = networks["average"] if "average" in networks else networks["generator"]
+    def samples(self, networks: Mapping[str, nn.Module], batch: Batch) -> Tensor:
+        generator = _final_generator(networks)
         generator.eval()
         with torch.no_grad():
             fake = generator(batch["lines"])
@@ -276,13 +279,13 @@ class Pix2Pix:
         return torch.cat(rows, 1).add(1).div(2).clamp(0, 1)
 
     def freeze(
-        self, networks: nn.ModuleDict, options: Pix2PixOptions, facts: Mapping[str, Any], target: str | None = None
+        self, networks: nn.ModuleDict, options: Pix2PixOptions, facts: FaceFacts, target: str | None = None
     ) -> FreezePlan:
         if target is not None:
             raise WrongTarget(f"--target {target}: this run knows one person only; leave --target out")
-        generator = networks["average"] if "average" in networks else networks["generator"]
+        generator = _final_generator(networks)
         size = options.size
-        zoom = size / facts["size"]
+        zoom = size / facts.size
         lines = torch.zeros(1, size, size, 3, dtype=torch.uint8)
         return FreezePlan(
             module=FrozenGenerator(generator).eval(),
@@ -293,9 +296,14 @@ class Pix2Pix:
                 "gives": ["picture"],
                 "size": size,
                 "lines": {"style": options.lines},
-                "target": _zoomed(facts["target"], zoom),
+                "target": _zoomed(facts.target, zoom),
             },
         )
+
+
+def _final_generator(networks: nn.ModuleDict | Mapping[str, nn.Module]) -> nn.Module:
+    """The generator to freeze: the averaged copy where there is one."""
+    return networks["average" if "average" in networks else "generator"]
 
 
 def learning_rate(step: int, options: Pix2PixOptions) -> float:
@@ -329,7 +337,7 @@ def _initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-def _zoomed(target: Mapping[str, Any], zoom: float) -> dict[str, Any]:
+def _zoomed(target: Mapping[str, object], zoom: float) -> dict[str, object]:
     """The target's geometry in the pixels of a generator smaller or larger than the prepared pictures."""
     lengths = {"neutral", "residual_low", "residual_high"}
-    return {key: [[x * zoom, y * zoom] for x, y in value] if key in lengths else value for key, value in target.items()}
+    return {key: (zoom * np.asarray(value)).tolist() if key in lengths else value for key, value in target.items()}

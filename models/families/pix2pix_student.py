@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -23,10 +22,11 @@ from torch.optim import Adam, Optimizer
 from models.datasets.face_data import FaceData
 from models.families.pix2pix import Pix2Pix, Pix2PixOptions
 from models.prepare.data_error import DataError
+from models.prepare.face_facts import FaceFacts, TeacherFacts
 from models.training import checkpoint
 from models.training.averaging import follow
 from models.training.checkpoint import BadRun
-from models.training.family import FamilyOptions, FreezePlan
+from models.training.family import Batch, Family, FamilyOptions, FreezePlan
 
 
 class Pix2PixStudentOptions(FamilyOptions):
@@ -84,13 +84,13 @@ def weights_digest(run: Path) -> str:
         raise BadRun(f"{newest} cannot be read: {error.strerror or error}") from error
 
 
-class Pix2PixStudent:
+class Pix2PixStudent(Family[Pix2PixStudentOptions, FaceFacts]):
     """The family; see models.training.family.Family. The teacher's facts are kept in the run's facts."""
 
     name = "pix2pix_student"
     kind = "look"
     options = Pix2PixStudentOptions
-    recipes: Mapping[str, Mapping[str, Any]] = {"default": {}}
+    facts = FaceFacts
 
     def data(self, folders: Sequence[Path], options: Pix2PixStudentOptions) -> FaceData:
         if not options.teacher:
@@ -100,21 +100,23 @@ class Pix2PixStudent:
         if not isinstance(run.options, Pix2PixOptions):
             raise DataError(f"{folder} is a run of {run.family.name}: a student learns from one of {Pix2Pix.name}")
         data = Pix2Pix().data(folders, run.options)
-        if data.facts.get("digest") != run.facts.get("digest"):
+        if data.facts.digest != run.facts.digest:
             raise DataError(f"{folders[0]} is not the data that {folder} learned from: name that")
-        teacher = {"digest": weights_digest(folder), "size": data.size, "lines": data.style}
-        data.facts |= {"target": run.facts["target"], "teacher": teacher}
+        assert isinstance(run.facts, FaceFacts)
+        teacher = TeacherFacts(digest=weights_digest(folder), size=data.size, lines=data.style)
+        data.facts = data.facts.model_copy(update={"target": run.facts.target, "teacher": teacher})
         return data
 
-    def networks(self, options: Pix2PixStudentOptions, facts: Mapping[str, Any]) -> nn.ModuleDict:
+    def networks(self, options: Pix2PixStudentOptions, facts: FaceFacts) -> nn.ModuleDict:
         networks = Pix2Pix().networks(_as_pix2pix(options, facts), facts)
         del networks["discriminator"]
-        networks["teacher"] = Teacher(Path(options.teacher), facts["teacher"]["digest"])
+        networks["teacher"] = Teacher(Path(options.teacher), _teacher(facts).digest)
         return networks
 
     def optimizers(self, networks: nn.ModuleDict, options: Pix2PixStudentOptions) -> dict[str, Optimizer]:
         # Here, because only training asks for optimizers; freezing needs no teacher.
-        teacher: Any = networks["teacher"]
+        teacher = networks["teacher"]
+        assert isinstance(teacher, Teacher)
         teacher.fetch()
         return {"generator": Adam(networks["generator"].parameters(), options.learning_rate, fused=True)}
 
@@ -123,7 +125,7 @@ class Pix2PixStudent:
         fabric: Fabric,
         networks: Mapping[str, nn.Module],
         optimizers: Mapping[str, Optimizer],
-        batch: Mapping[str, Tensor],
+        batch: Batch,
         step: int,
         options: Pix2PixStudentOptions,
     ) -> dict[str, Tensor]:
@@ -138,20 +140,26 @@ class Pix2PixStudent:
             follow(networks["average"], generator, step, options.average)
         return {"l1": loss.detach()}
 
-    def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> Tensor:
+    def samples(self, networks: Mapping[str, nn.Module], batch: Batch) -> Tensor:
         return Pix2Pix().samples(networks, {**batch, "picture": networks["teacher"](batch["lines"])})
 
     def freeze(
         self,
         networks: nn.ModuleDict,
         options: Pix2PixStudentOptions,
-        facts: Mapping[str, Any],
+        facts: FaceFacts,
         target: str | None = None,
     ) -> FreezePlan:
         return Pix2Pix().freeze(networks, _as_pix2pix(options, facts), facts, target)
 
 
-def _as_pix2pix(options: Pix2PixStudentOptions, facts: Mapping[str, Any]) -> Pix2PixOptions:
+def _as_pix2pix(options: Pix2PixStudentOptions, facts: FaceFacts) -> Pix2PixOptions:
     """The student's options as a pix2pix: without dropout, which would blur where there is one right answer."""
-    look = {key: facts["teacher"][key] for key in ("size", "lines")}
-    return Pix2PixOptions(**look, ngf=options.ngf, average=options.average, dropout=0.0)
+    teacher = _teacher(facts)
+    look = {"size": teacher.size, "lines": teacher.lines, "ngf": options.ngf, "average": options.average}
+    return Pix2PixOptions.model_validate(look | {"dropout": 0.0})
+
+
+def _teacher(facts: FaceFacts) -> TeacherFacts:
+    assert facts.teacher is not None, "a student's run states its teacher"
+    return facts.teacher

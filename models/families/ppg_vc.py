@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +28,6 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.utils.data import Dataset
 
 from models.datasets.phoneme_crops import RATE
 from models.datasets.voice_segments import VoiceSegments
@@ -37,11 +35,11 @@ from models.families.recogniser import REACH, STRIDE, Recogniser, recogniser_of
 from models.features.speech import FRAME_S, MCEPS
 from models.prepare.data_error import DataError
 from models.prepare.voice_data import VoiceData, below_loudest
+from models.prepare.voice_facts import MeasuredSpeakersFacts
 from models.training.checkpoint import BadRun
-from models.training.family import FamilyOptions, FreezePlan
+from models.training.family import Batch, Family, FamilyOptions, FreezePlan, TrainingData
 from models.voices.layers import Memory
 from models.voices.learned_voice import (
-    INPUT_LIMIT,
     STRIDES,
     Converter,
     KnownSpeakers,
@@ -51,7 +49,7 @@ from models.voices.learned_voice import (
     spectrograms,
     transport_of,
 )
-from models.voices.speaker_stats import relative_level
+from models.voices.speaker_stats import INPUT_LIMIT, relative_level
 from models.voices.transport import Transport
 
 WINDOW = 64
@@ -88,16 +86,23 @@ class PpgOptions(FamilyOptions):
     steps: int = Field(0, ge=0, description="0: all there is, once")
 
 
-class TargetWindows(Dataset[dict[str, Tensor]]):
+class PpgFacts(MeasuredSpeakersFacts):
+    """Of the target, and the arguments of the recogniser; windows: how many are stored."""
+
+    recogniser: Mapping[str, int]
+    windows: int = 0
+
+
+class TargetWindows(TrainingData[PpgFacts]):
     """All of the target's speech, window by window.
 
     mcep: (MCEPS, REACH + WINDOW + lookahead) as networks read it, the window with the frames before and after it;
-    window: () int64, its number. `facts` are VoiceSegments', and the number of `windows`.
+    window: () int64, its number.
     """
 
-    def __init__(self, data: VoiceData, facts: Mapping[str, Any], options: PpgOptions) -> None:
-        self._lookahead: int = facts["recogniser"]["lookahead"]
-        normal = np.array(facts["speakers"][0]["normal"])
+    def __init__(self, data: VoiceData, facts: PpgFacts, options: PpgOptions) -> None:
+        self._lookahead = facts.recogniser["lookahead"]
+        normal = np.array(facts.speakers[0].normal)
         self._data, self._facts, self._options = data, facts, options
         self._sentences = [_normalised(data, index, normal) for index in range(len(data))]
         windows = [
@@ -108,7 +113,7 @@ class TargetWindows(Dataset[dict[str, Tensor]]):
         max_windows = max(1, round(options.seconds / (WINDOW * FRAME_S)))
         spread_evenly = np.linspace(0, len(windows) - 1, min(max_windows, len(windows))).round().astype(int)
         self._windows = [windows[number] for number in spread_evenly]
-        self.facts: dict[str, Any] = {**facts, "windows": len(self._windows)}
+        self.facts = facts.model_copy(update={"windows": len(self._windows)})
 
     def __len__(self) -> int:
         return len(self._windows)
@@ -212,7 +217,7 @@ class PpgConverter(Converter):
         self.key_values.store(window, query[..., -WINDOW // STRIDE :], delayed[..., -WINDOW:])
 
 
-class PpgVc:
+class PpgVc(Family[PpgOptions, PpgFacts]):
     """The family; see models.training.family.Family."""
 
     name = "ppg_vc"
@@ -222,22 +227,23 @@ class PpgVc:
     }
     kind = "voice"
     options = PpgOptions
-    recipes: Mapping[str, Mapping[str, Any]] = {"default": {}}
+    facts = PpgFacts
 
     def data(self, folders: Sequence[Path], options: PpgOptions) -> TargetWindows:
         if len(folders) != 1:
             raise DataError(f"ppg_vc learns one voice, anybody may speak: name one prepared folder, not {len(folders)}")
-        facts = dict(VoiceSegments(folders, WINDOW).facts)
-        if facts["sample_rate"] != RATE:
-            raise DataError(f"{folders[0]} has {facts['sample_rate']} Hz, the recogniser hears {RATE}: prepare it so")
+        measured = VoiceSegments(folders, WINDOW).facts
+        if measured.sample_rate != RATE:
+            raise DataError(f"{folders[0]} has {measured.sample_rate} Hz, the recogniser hears {RATE}: prepare it so")
         try:
             recogniser = recogniser_of(options.recogniser)
         except BadRun as error:
             raise DataError(str(error)) from error
-        return TargetWindows(VoiceData(folders), facts | {"recogniser": recogniser.arguments}, options)
+        facts = PpgFacts.model_validate(measured.as_dict() | {"recogniser": recogniser.arguments})
+        return TargetWindows(VoiceData(folders), facts, options)
 
-    def networks(self, options: PpgOptions, facts: Mapping[str, Any]) -> nn.ModuleDict:
-        converter = PpgConverter(_recogniser(options, facts), facts["windows"], options, transport_of(facts))
+    def networks(self, options: PpgOptions, facts: PpgFacts) -> nn.ModuleDict:
+        converter = PpgConverter(_recogniser(options, facts), facts.windows, options, transport_of(facts))
         return nn.ModuleDict({"speakers": KnownSpeakers(facts), "converter": converter})
 
     def optimizers(self, networks: nn.ModuleDict, options: PpgOptions) -> dict[str, Optimizer]:
@@ -248,7 +254,7 @@ class PpgVc:
         fabric: Fabric,
         networks: Mapping[str, nn.Module],
         optimizers: Mapping[str, Optimizer],
-        batch: Mapping[str, Tensor],
+        batch: Batch,
         step: int,
         options: PpgOptions,
     ) -> dict[str, Tensor]:
@@ -261,14 +267,14 @@ class PpgVc:
             converter.store(mcep, window)
         return {"remembered": converter.key_values.filled.mean()}
 
-    def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> Tensor:
+    def samples(self, networks: Mapping[str, nn.Module], batch: Batch) -> Tensor:
         mcep = batch["mcep"][..., : (REACH + WINDOW) // STRIDE * STRIDE]
         target = torch.zeros(len(mcep), dtype=torch.int64, device=mcep.device)
         converted = convert(final_network(networks, "converter"), mcep, target + TARGET_SOURCE, target)
         return spectrograms(list(zip(mcep, converted, strict=True)))
 
     def freeze(
-        self, networks: nn.ModuleDict, options: PpgOptions, facts: Mapping[str, Any], target: str | None = None
+        self, networks: nn.ModuleDict, options: PpgOptions, facts: PpgFacts, target: str | None = None
     ) -> FreezePlan:
         return freeze_voice(
             final_network(networks, "converter"), networks["speakers"], facts, target, options.hop_frames
@@ -283,10 +289,10 @@ def _normalised(data: VoiceData, index: int, normal: NDArray[np.float64]) -> NDA
     return np.ascontiguousarray(values.T, np.float32)
 
 
-def _recogniser(options: PpgOptions, facts: Mapping[str, Any]) -> Recogniser:
+def _recogniser(options: PpgOptions, facts: PpgFacts) -> Recogniser:
     """The recogniser that the options name; if it is gone, an untrained one: the run's own checkpoints hold its
     weights."""
-    empty = Recogniser(**facts["recogniser"])
+    empty = Recogniser(**facts.recogniser)
     try:
         recogniser = recogniser_of(options.recogniser)
     except BadRun:

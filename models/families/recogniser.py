@@ -19,7 +19,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -32,10 +31,12 @@ from torch.optim import AdamW, Optimizer
 
 from models.datasets.phoneme_crops import PhonemeCrops
 from models.features.speech import MCEPS
+from models.prepare.phoneme_facts import CropFacts
 from models.prepare.phonemes import PHONEMES, UNLABELLED
 from models.training.averaging import follow
 from models.training.checkpoint import BadRun, load_run
-from models.training.family import FamilyOptions, FreezePlan, WrongTarget
+from models.training.family import Batch, Family, FamilyOptions, FreezePlan, WrongTarget
+from models.training.learning_rate import set_learning_rate
 from models.voices.layers import CausalConv, Memory
 
 SHIPPED = Path(__file__).with_name("recogniser.safetensors")
@@ -125,18 +126,18 @@ class Recogniser(nn.Module):
         return logits.repeat_interleave(STRIDE, -1)
 
 
-class RecogniserFamily:
+class RecogniserFamily(Family[RecogniserOptions, CropFacts]):
     """The family; see models.training.family.Family."""
 
     name = "recogniser"
     kind = "recogniser"
     options = RecogniserOptions
-    recipes: Mapping[str, Mapping[str, Any]] = {"default": {}}
+    facts = CropFacts
 
     def data(self, folders: Sequence[Path], options: RecogniserOptions) -> PhonemeCrops:
         return PhonemeCrops(folders, options.frames)
 
-    def networks(self, options: RecogniserOptions, facts: Mapping[str, Any]) -> nn.ModuleDict:
+    def networks(self, options: RecogniserOptions, facts: CropFacts) -> nn.ModuleDict:
         networks = nn.ModuleDict({"recogniser": Recogniser(options.width, options.lookahead)})
         networks["average"] = Recogniser(options.width, options.lookahead).requires_grad_(False)
         networks["average"].load_state_dict(networks["recogniser"].state_dict())
@@ -150,14 +151,13 @@ class RecogniserFamily:
         fabric: Fabric,
         networks: Mapping[str, nn.Module],
         optimizers: Mapping[str, Optimizer],
-        batch: Mapping[str, Tensor],
+        batch: Batch,
         step: int,
         options: RecogniserOptions,
     ) -> dict[str, Tensor]:
         # Warm-up, then a linear decay to a hundredth.
         rate = options.learning_rate * min((step + 1) / WARM_UP, 1.0) * max(1 - step / options.steps, 0.01)
-        for group in optimizers["recogniser"].param_groups:
-            group["lr"] = rate
+        set_learning_rate(optimizers["recogniser"], rate)
         lookahead, smoothing = options.lookahead, options.smoothing
         logits = networks["recogniser"](batch["mcep"])
         loss = phoneme_cross_entropy(logits, batch["phoneme"], lookahead, smoothing)
@@ -174,7 +174,7 @@ class RecogniserFamily:
             losses["right_of_unseen"] = accuracy(unseen, batch["unseen_phoneme"][part], lookahead)
         return losses
 
-    def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> Tensor:
+    def samples(self, networks: Mapping[str, nn.Module], batch: Batch) -> Tensor:
         """A row for each sample: the input, the probability of each phoneme, and the labels."""
         with torch.no_grad():
             probabilities = networks["average"](batch["unseen_mcep"]).float().softmax(1).cpu()
@@ -191,7 +191,7 @@ class RecogniserFamily:
         return torch.cat(rows)[None].expand(3, -1, -1).clone()
 
     def freeze(
-        self, networks: nn.ModuleDict, options: RecogniserOptions, facts: Mapping[str, Any], target: str | None = None
+        self, networks: nn.ModuleDict, options: RecogniserOptions, facts: CropFacts, target: str | None = None
     ) -> FreezePlan:
         raise WrongTarget("a recogniser is no voice: learn one by `guise train ppg_vc DATA --set recogniser=RUN`")
 

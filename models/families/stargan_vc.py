@@ -12,26 +12,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
-from pydantic import Field
+from pydantic import Field, JsonValue
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from models.datasets.voice_segments import VoiceSegments, several_speakers
+from models.prepare.voice_facts import MeasuredSpeakersFacts
 from models.training.averaging import follow
+from models.training.family import Batch, Family
+from models.voices.adversarial import adversarial_step
 from models.voices.layers import (
     CausalConv,
     CausalUp,
     DiscriminatorConv,
     Gated,
     Memory,
-    freeze_norm,
     gradient_penalty,
     scaled_channels,
+    use_running_sums,
 )
 from models.voices.learned_voice import (
     Converter,
@@ -156,12 +159,13 @@ class Classifier(nn.Module):
         return log_probabilities
 
 
-class StarGanVc(ManyToMany):
+class StarGanVc(ManyToMany, Family[StarOptions, MeasuredSpeakersFacts]):
     """The family; see models.training.family.Family."""
 
     name = "stargan_vc"
     options = StarOptions
-    recipes: Mapping[str, Mapping[str, Any]] = {
+    facts = MeasuredSpeakersFacts
+    recipes: Mapping[str, Mapping[str, JsonValue]] = {
         "default": {},
         "paper": {"steps": 200000, "skip": False, "average": 0.0},
         "wgan": {
@@ -179,8 +183,8 @@ class StarGanVc(ManyToMany):
     def data(self, folders: Sequence[Path], options: StarOptions) -> VoiceSegments:
         return several_speakers(self.name, folders, options.frames)
 
-    def networks(self, options: StarOptions, facts: Mapping[str, Any]) -> nn.ModuleDict:
-        count = len(facts["speakers"])
+    def networks(self, options: StarOptions, facts: MeasuredSpeakersFacts) -> nn.ModuleDict:
+        count = len(facts.speakers)
         networks = nn.ModuleDict(
             {
                 "speakers": KnownSpeakers(facts),
@@ -202,12 +206,12 @@ class StarGanVc(ManyToMany):
         fabric: Fabric,
         networks: Mapping[str, nn.Module],
         optimizers: Mapping[str, Optimizer],
-        batch: Mapping[str, Tensor],
+        batch: Batch,
         step: int,
         options: StarOptions,
     ) -> dict[str, Tensor]:
         generator, discriminator, classifier = (networks[n] for n in ("generator", "discriminator", "classifier"))
-        freeze_norm(generator, step >= options.settle)
+        use_running_sums(generator, step >= options.settle)
         x, source = batch["mcep"], batch["speaker"]
         speakers = networks["speakers"]
         assert isinstance(speakers, KnownSpeakers)
@@ -216,33 +220,31 @@ class StarGanVc(ManyToMany):
         with torch.set_grad_enabled(updates_generator):
             fake = generator(x, source + 1, target)
 
-        loss_d = _discriminator_loss(discriminator, x, source, fake.detach(), target, options)
-        optimizers["discriminator"].zero_grad()
-        fabric.backward(loss_d)
-        optimizers["discriminator"].step()
-        loss_c = F.nll_loss(classifier(x), source)
-        optimizers["classifier"].zero_grad()
-        fabric.backward(loss_c)
-        optimizers["classifier"].step()
-        losses = {"discriminator": loss_d, "classifier": loss_c}
-        if not updates_generator:
-            return {name: loss.detach() for name, loss in losses.items()}
+        discriminator_losses = {
+            "discriminator": _discriminator_loss(discriminator, x, source, fake.detach(), target, options),
+            "classifier": F.nll_loss(classifier(x), source),
+        }
+        losses = dict(discriminator_losses)
 
-        for network in (discriminator, classifier):
-            network.requires_grad_(False)
-        losses["adversarial"] = _generator_loss(discriminator(fake, target), options)
-        losses["speaker"] = F.nll_loss(classifier(fake), target)
-        losses["cycle"] = F.l1_loss(generator(fake, target + 1, source), x)
-        weights = {"adversarial": 1.0, "speaker": options.speaker, "cycle": options.cycle}
-        if step < options.identity_steps:
-            losses["identity"] = F.l1_loss(generator(x, source + 1, source), x)
-            weights["identity"] = options.identity
-        optimizers["generator"].zero_grad()
-        fabric.backward(torch.stack([weight * losses[name] for name, weight in weights.items()]).sum())
-        optimizers["generator"].step()
-        for network in (discriminator, classifier):
-            network.requires_grad_(True)
-        if options.average:
+        def generator_loss() -> Tensor:
+            losses["adversarial"] = _generator_loss(discriminator(fake, target), options)
+            losses["speaker"] = F.nll_loss(classifier(fake), target)
+            losses["cycle"] = F.l1_loss(generator(fake, target + 1, source), x)
+            weights = {"adversarial": 1.0, "speaker": options.speaker, "cycle": options.cycle}
+            if step < options.identity_steps:
+                losses["identity"] = F.l1_loss(generator(x, source + 1, source), x)
+                weights["identity"] = options.identity
+            return torch.stack([weight * losses[name] for name, weight in weights.items()]).sum()
+
+        adversarial_step(
+            fabric,
+            networks,
+            optimizers,
+            discriminator_losses,
+            ("generator",),
+            generator_loss if updates_generator else None,
+        )
+        if updates_generator and options.average:
             follow(networks["generator_average"], generator, step, options.average)
         return {name: loss.detach() for name, loss in losses.items()}
 

@@ -12,18 +12,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
-from pydantic import Field
+from pydantic import Field, JsonValue
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from models.datasets.voice_segments import VoiceSegments, several_speakers
 from models.features.speech import MCEPS
+from models.prepare.voice_facts import MeasuredSpeakersFacts
 from models.training.averaging import follow
+from models.training.family import Batch, Family
 from models.voices.adversarial import adversarial_step
 from models.voices.layers import (
     CausalConv,
@@ -32,10 +33,10 @@ from models.voices.layers import (
     Memory,
     NormalizedConv,
     code_embedding,
-    freeze_norm,
     gradient_penalty,
     least_squares,
     scaled_channels,
+    use_running_sums,
 )
 from models.voices.learned_voice import (
     Converter,
@@ -147,12 +148,13 @@ class StarGan2Discriminator(nn.Module):
         return scores
 
 
-class StarGanVc2(ManyToMany):
+class StarGanVc2(ManyToMany, Family[Star2Options, MeasuredSpeakersFacts]):
     """The family; see models.training.family.Family."""
 
     name = "stargan_vc2"
     options = Star2Options
-    recipes: Mapping[str, Mapping[str, Any]] = {
+    facts = MeasuredSpeakersFacts
+    recipes: Mapping[str, Mapping[str, JsonValue]] = {
         "default": {},
         "paper": {"width": 1.0, "critic": 1.0, "steps": 300000, "skip": False, "average": 0.0, "unsaid": 0.0},
     }
@@ -160,8 +162,8 @@ class StarGanVc2(ManyToMany):
     def data(self, folders: Sequence[Path], options: Star2Options) -> VoiceSegments:
         return several_speakers(self.name, folders, options.frames)
 
-    def networks(self, options: Star2Options, facts: Mapping[str, Any]) -> nn.ModuleDict:
-        count = len(facts["speakers"])
+    def networks(self, options: Star2Options, facts: MeasuredSpeakersFacts) -> nn.ModuleDict:
+        count = len(facts.speakers)
         networks = nn.ModuleDict(
             {
                 "speakers": KnownSpeakers(facts),
@@ -183,12 +185,12 @@ class StarGanVc2(ManyToMany):
         fabric: Fabric,
         networks: Mapping[str, nn.Module],
         optimizers: Mapping[str, Optimizer],
-        batch: Mapping[str, Tensor],
+        batch: Batch,
         step: int,
         options: Star2Options,
     ) -> dict[str, Tensor]:
         generator, discriminator = networks["generator"], networks["discriminator"]
-        freeze_norm(generator, step >= options.settle)
+        use_running_sums(generator, step >= options.settle)
         x, speaker = batch["mcep"], batch["speaker"]
         speakers = networks["speakers"]
         assert isinstance(speakers, KnownSpeakers)
@@ -219,7 +221,7 @@ class StarGanVc2(ManyToMany):
                 loss_g = loss_g + options.identity * losses["identity"]
             return loss_g
 
-        adversarial_step(fabric, networks, optimizers, "discriminator", loss_d, ("generator",), generator_loss)
+        adversarial_step(fabric, networks, optimizers, {"discriminator": loss_d}, ("generator",), generator_loss)
         if options.average:
             follow(networks["generator_average"], generator, step, options.average)
         return {name: loss.detach() for name, loss in losses.items()}

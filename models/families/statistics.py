@@ -10,23 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from pydantic import Field
+from pydantic import Field, JsonValue
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.utils.data import Dataset
 
 from models.features.speech import MCEPS, aperiodicity_bands
 from models.prepare.voice_data import LEVELS, Features, VoiceData, below_loudest, measured_frames
-from models.training.family import FamilyOptions, FreezePlan
+from models.prepare.voice_facts import SpeakersFacts
+from models.training.family import Batch, Family, FamilyOptions, FreezePlan, TrainingData
+from models.voices.features_voice import freeze_plan
 from models.voices.framewise_voice import FramewiseVoice
 from models.voices.speaker_stats import floored_stds, prior_statistics, speaker_names, target_index
 from models.voices.transport import People, Transport, universal_prior
-from models.voices.voice_of_frames import freeze_plan
 
 BINS, LOWEST, HIGHEST = 1000, -18.0, 2.0
 """Bins and range of the histogram of levels, in nepers below the loudest."""
@@ -41,7 +40,7 @@ class StatisticsOptions(FamilyOptions):
     hop_frames: int = Field(4, ge=1, le=16, description="frames of 5 ms that the frozen voice takes at once")
 
 
-class SentenceMoments(Dataset[dict[str, Tensor]]):
+class SentenceMoments(TrainingData[SpeakersFacts]):
     """Each sentence's contribution to its speaker's sums; zero in later passes, so that each counts once."""
 
     def __init__(self, data: VoiceData) -> None:
@@ -121,19 +120,20 @@ class Speakers(nn.Module):
         return torch.from_numpy(np.stack(rows))
 
 
-class StatisticsFamily:
+class StatisticsFamily(Family[StatisticsOptions, SpeakersFacts]):
     """The family; see models.training.family.Family."""
 
     name = "statistics"
     kind = "voice"
     options = StatisticsOptions
-    recipes: Mapping[str, Mapping[str, Any]] = {"default": {}, "spread": {"transport": False}}
+    facts = SpeakersFacts
+    recipes: Mapping[str, Mapping[str, JsonValue]] = {"default": {}, "spread": {"transport": False}}
 
     def data(self, folders: Sequence[Path], options: StatisticsOptions) -> SentenceMoments:
         return SentenceMoments(VoiceData(folders))
 
-    def networks(self, options: StatisticsOptions, facts: Mapping[str, Any]) -> nn.ModuleDict:
-        return nn.ModuleDict({"speakers": Speakers(len(facts["speakers"]), aperiodicity_bands(facts["sample_rate"]))})
+    def networks(self, options: StatisticsOptions, facts: SpeakersFacts) -> nn.ModuleDict:
+        return nn.ModuleDict({"speakers": Speakers(len(facts.speakers), aperiodicity_bands(facts.sample_rate))})
 
     def optimizers(self, networks: nn.ModuleDict, options: StatisticsOptions) -> dict[str, Optimizer]:
         return {}
@@ -143,7 +143,7 @@ class StatisticsFamily:
         fabric: Fabric,
         networks: Mapping[str, nn.Module],
         optimizers: Mapping[str, Optimizer],
-        batch: Mapping[str, Tensor],
+        batch: Batch,
         step: int,
         options: StatisticsOptions,
     ) -> dict[str, Tensor]:
@@ -159,16 +159,13 @@ class StatisticsFamily:
         speakers.add(added)
         return {"means_moved": (speakers.people().means - before).abs().amax()}
 
-    def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> None:
-        return None
-
     def freeze(
-        self, networks: nn.ModuleDict, options: StatisticsOptions, facts: Mapping[str, Any], target: str | None = None
+        self, networks: nn.ModuleDict, options: StatisticsOptions, facts: SpeakersFacts, target: str | None = None
     ) -> FreezePlan:
         chosen = target_index(speaker_names(facts), target)
         speakers = networks["speakers"]
         assert isinstance(speakers, Speakers)
-        people, rate = speakers.people(), facts["sample_rate"]
+        people, rate = speakers.people(), facts.sample_rate
         people = people._replace(stds=floored_stds(people.stds, prior_statistics(rate, people.means, people.stds)))
         transport = Transport(people, universal_prior(rate, people)) if options.transport else None
         normal = people.means, people.stds

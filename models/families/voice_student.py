@@ -13,7 +13,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -21,12 +20,13 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from models.datasets.distillation_data import DistillationData
+from models.datasets.distillation_data import DistillationData, DistillationFacts
 from models.features.speech import MCEPS
 from models.prepare.data_error import DataError
 from models.prepare.voice_data import LOUD_NEPERS
 from models.training.averaging import follow
-from models.training.family import FamilyOptions, FreezePlan, WrongTarget
+from models.training.family import Batch, Family, FamilyOptions, FreezePlan, WrongTarget
+from models.training.learning_rate import set_learning_rate
 from models.voices.filter_network import (
     HOP,
     LOOKAHEAD,
@@ -44,6 +44,7 @@ from models.voices.speaker_stats import (
     PRIOR_16K_STD,
     RunningSpeaker,
     floored_stds,
+    normals,
     prior_statistics,
     speaker_fields,
     speaker_names,
@@ -73,7 +74,7 @@ class VoiceStudentOptions(FamilyOptions):
     )
 
 
-class VoiceStudent:
+class VoiceStudent(Family[VoiceStudentOptions, DistillationFacts]):
     """The family; see models.training.family.Family. The teacher's facts are kept in the run's facts."""
 
     name = "voice_student"
@@ -84,7 +85,7 @@ class VoiceStudent:
     }
     kind = "voice"
     options = VoiceStudentOptions
-    recipes: Mapping[str, Mapping[str, Any]] = {"default": {}}
+    facts = DistillationFacts
 
     def data(self, folders: Sequence[Path], options: VoiceStudentOptions) -> DistillationData:
         if not options.teacher:
@@ -92,15 +93,15 @@ class VoiceStudent:
         lessons = DistillationData(
             folders, Path(options.teacher), options.frames + WARM_UP_FRAMES, (LOOKBACK, LOOKAHEAD)
         )
-        if lessons.facts["sample_rate"] != SAMPLE_RATE:
+        if lessons.facts.sample_rate != SAMPLE_RATE:
             raise DataError(
-                f"{options.teacher} speaks at {lessons.facts['sample_rate']} Hz: a student hears {SAMPLE_RATE}"
+                f"{options.teacher} speaks at {lessons.facts.sample_rate} Hz: a student hears {SAMPLE_RATE}"
             )
         return lessons
 
-    def networks(self, options: VoiceStudentOptions, facts: Mapping[str, Any]) -> nn.ModuleDict:
-        target_statistics = torch.tensor(facts["becoming"], dtype=torch.float64)
-        sources = 1 + len(facts["speakers"])
+    def networks(self, options: VoiceStudentOptions, facts: DistillationFacts) -> nn.ModuleDict:
+        target_statistics = torch.tensor(facts.becoming, dtype=torch.float64)
+        sources = 1 + len(facts.speakers)
         student = FilterNetwork(options.width, options.blocks, options.kernel, sources, target_statistics)
         networks = nn.ModuleDict({"student": student, "spectra": Spectra()})
         if options.average:
@@ -115,13 +116,13 @@ class VoiceStudent:
         fabric: Fabric,
         networks: Mapping[str, nn.Module],
         optimizers: Mapping[str, Optimizer],
-        batch: Mapping[str, Tensor],
+        batch: Batch,
         step: int,
         options: VoiceStudentOptions,
     ) -> dict[str, Tensor]:
         # Linear decay of the learning rate in the second half, to a fiftieth.
-        for group in optimizers["student"].param_groups:
-            group["lr"] = options.learning_rate * min(1.0, max(0.02, 2.0 * (1.0 - step / options.steps)))
+        rate = options.learning_rate * min(1.0, max(0.02, 2.0 * (1.0 - step / options.steps)))
+        set_learning_rate(optimizers["student"], rate)
         analysis_db, change_db = _errors_db(networks["student"], networks["spectra"], batch)
         optimizers["student"].zero_grad()
         fabric.backward(analysis_db + change_db)
@@ -130,7 +131,7 @@ class VoiceStudent:
             follow(networks["average"], networks["student"], step, options.average)
         return {"heard_db": analysis_db.detach(), "change_db": change_db.detach()}
 
-    def samples(self, networks: Mapping[str, nn.Module], batch: Mapping[str, Tensor]) -> Tensor:
+    def samples(self, networks: Mapping[str, nn.Module], batch: Batch) -> Tensor:
         student = networks["average" if "average" in networks else "student"]
         with torch.no_grad():
             mcep, change = _predict(student, networks["spectra"], batch)
@@ -140,13 +141,13 @@ class VoiceStudent:
         return spectrograms(list(zip(*shown, strict=True)))
 
     def freeze(
-        self, networks: nn.ModuleDict, options: VoiceStudentOptions, facts: Mapping[str, Any], target: str | None = None
+        self, networks: nn.ModuleDict, options: VoiceStudentOptions, facts: DistillationFacts, target: str | None = None
     ) -> FreezePlan:
         names = speaker_names(facts)
-        if target not in (None, facts["name"]):
-            raise WrongTarget(f"--target {target}: this run learned to become {facts['name']}")
-        chosen = names.index(facts["name"])
-        means, stds = torch.tensor([one["normal"] for one in facts["speakers"]], dtype=torch.float64).unbind(1)
+        if target not in (None, facts.name):
+            raise WrongTarget(f"--target {target}: this run learned to become {facts.name}")
+        chosen = names.index(facts.name)
+        means, stds = normals(facts.speakers).unbind(1)
         prior = prior_statistics(SAMPLE_RATE, means, stds)
         stds = floored_stds(stds, prior)
         # A copy: freezing must not change the run's network.
@@ -165,6 +166,7 @@ class VoiceStudent:
             },
             outputs=("mcep_change", "converted_lf0", *(f"next_{name}" for name in states)),
             manifest={
+                "form": "filter",
                 "reads": ["sound", "lf0"],
                 "gives": ["mcep_change", "converted_lf0"],
                 "states": {name: f"next_{name}" for name in states},
@@ -177,14 +179,14 @@ class VoiceStudent:
         )
 
 
-def _predict(student: nn.Module, spectra: nn.Module, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+def _predict(student: nn.Module, spectra: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
     """mcep and change of the crops, (N, frames, MCEPS) each."""
     bands, level = spectra(sound_windows(batch["sound"], batch["mcep"].shape[1]))
     mcep, change = student(bands, level, batch["known"], batch["source"])
     return mcep.float(), change.float()
 
 
-def _errors_db(student: nn.Module, spectra: nn.Module, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+def _errors_db(student: nn.Module, spectra: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
     """Mean errors in dB over the envelope: of the analysed spectrum, and of the change."""
     mcep, change = (predicted[:, WARM_UP_FRAMES:] for predicted in _predict(student, spectra, batch))
     target_mcep, target_change = batch["mcep"][:, WARM_UP_FRAMES:], batch["change"][:, WARM_UP_FRAMES:]

@@ -1,1 +1,1 @@
-"""Computations that training and the stage must share; free of torch."""
+"""Computations that training and the stage must share. Free of torch; imports no other package of models."""

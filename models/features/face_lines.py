@@ -11,8 +11,8 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from models.features.geometry import centre_square
 from models.features.types import Picture, Points
 
 LineStyle = Literal["smooth", "face2face"]
@@ -56,13 +56,5 @@ def draw_face2face_lines(points: Points, frame_shape: tuple[int, int], size: int
     white = (255, 255, 255)
     cv2.polylines(drawing, [whole[s] for s in OPEN_LINES], False, white, 3)
     cv2.polylines(drawing, [whole[s] for s in FACE2FACE_CLOSED_LINES], True, white, 3)
-    side = min(height, width)
-    left, top = (width - side) // 2, (height - side) // 2
+    left, top, side = centre_square(frame_shape)
     return np.asarray(cv2.resize(drawing[top : top + side, left : left + side], (size, size)), np.uint8)
-
-
-def to_square(points: Points, square: NDArray[np.float64], size: int) -> Points:
-    """Points of a frame in the pixels of a `size` picture cut from it; `square` is left, top, side in frame pixels."""
-    left, top, side = square
-    scale = size / side
-    return np.asarray((points + 0.5 - [left, top]) * scale - 0.5, np.float32)

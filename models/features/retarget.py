@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.features.face_points import RIGID, eye_distance, openings
+from models.features.geometry import fitted_turn, to_complex, to_points
 from models.features.types import Points
 
 RANGE_MARGIN = 1.15
@@ -49,27 +50,25 @@ class Pose(NamedTuple):
 def pose_and_residual(points: Points, neutral: Points) -> tuple[Pose, NDArray[np.float64]]:
     """The pose relative to `neutral`, and the residual, the expression, (68, 2) in the neutral's own pixels.
 
-    The pose is a similarity fitted on nose bridge and eye corners (Umeyama 1991, in two dimensions).
+    The pose is a similarity fitted on nose bridge and eye corners; see models.features.geometry.
     """
     source, target = points[RIGID].astype(np.float64), neutral[RIGID].astype(np.float64)
     source_mean, target_mean = source.mean(0), target.mean(0)
-    a, b = _complex(source - source_mean), _complex(target - target_mean)
-    # points = turn * neutral + shift, in the complex plane: the least-squares turn has a closed form.
-    turn = complex(np.vdot(b, a) / max(float(np.vdot(b, b).real), 1e-9))
+    turn = fitted_turn(to_complex(target - target_mean), to_complex(source - source_mean))
     if abs(turn) < 1e-6:
         turn = 1 + 0j
-    without_pose = _complex(points.astype(np.float64) - source_mean) / turn
+    without_pose = to_complex(points - source_mean) / turn
     shift = (source_mean - target_mean) / max(eye_distance(neutral), 1e-6)
-    residual = np.stack([without_pose.real, without_pose.imag], 1) + target_mean - neutral
+    residual = to_points(without_pose) + target_mean - neutral
     return Pose(float(shift[0]), float(shift[1]), abs(turn), float(np.angle(turn))), residual
 
 
 def apply_pose(shape: NDArray[np.float64], neutral: Points, pose: Pose) -> Points:
     """Moves the shape (68, 2), given in the neutral's place, by `pose`; the inverse of `pose_and_residual`."""
     anchor = neutral[RIGID].astype(np.float64).mean(0)
-    turned = _complex(shape - anchor) * pose.scale * np.exp(1j * pose.roll)
+    turned = to_complex(shape - anchor) * pose.scale * np.exp(1j * pose.roll)
     shift = np.array([pose.shift_x, pose.shift_y]) * eye_distance(neutral)
-    return np.asarray(np.stack([turned.real, turned.imag], 1) + anchor + shift, np.float32)
+    return np.asarray(to_points(turned) + anchor + shift, np.float32)
 
 
 def closed_mouth(points: Points) -> Points:
@@ -88,7 +87,7 @@ def closed_mouth(points: Points) -> Points:
     return closed.astype(np.float32)
 
 
-def target_facts(points: NDArray[np.float32], neutral: Points | None = None) -> dict[str, Any]:
+def target_facts(points: NDArray[np.float32], neutral: Points | None = None) -> dict[str, object]:
     """The facts about a target for retargeting, from its points (n, 68, 2) in picture pixels; the manifest's `target`.
 
     Ranges are percentiles (0.5 to 99.5), so that one bad detection does not widen them. `neutral` is the points' own
@@ -121,15 +120,14 @@ def target_facts(points: NDArray[np.float32], neutral: Points | None = None) -> 
 class Retarget:
     """(performer's points, performer's neutral) -> points in the look's picture, in its pixels."""
 
-    def __init__(self, target: Mapping[str, Any]) -> None:
+    def __init__(self, target: Mapping[str, object]) -> None:
         self.neutral: Points = np.array(target["neutral"], np.float32)
         self._closed = closed_mouth(self.neutral)
         # The ranges were measured from the original neutral; here they are relative to the one with a closed mouth.
         opened = self.neutral - self._closed
-        self._low = np.array(target["residual_low"]) * RANGE_MARGIN + opened
-        self._high = np.array(target["residual_high"]) * RANGE_MARGIN + opened
-        self._pose_low = np.array([target[name][0] for name in Pose._fields])
-        self._pose_high = np.array([target[name][1] for name in Pose._fields])
+        self._low = np.array(target["residual_low"], np.float64) * RANGE_MARGIN + opened
+        self._high = np.array(target["residual_high"], np.float64) * RANGE_MARGIN + opened
+        self._pose_low, self._pose_high = np.array([target[name] for name in Pose._fields], np.float64).T
         self._eyes = eye_distance(self.neutral)
 
     def __call__(self, points: Points, neutral: Points) -> Points:
@@ -204,9 +202,5 @@ def _typical(seen: Iterable[tuple[Pose, NDArray[np.float64]]], reference: Points
     return apply_pose(shape, reference, Pose(*np.median(np.array(poses), axis=0))).astype(np.float64)
 
 
-def _complex(points: NDArray[np.float64]) -> NDArray[np.complex128]:
-    return points[:, 0] + 1j * points[:, 1]
-
-
-def _listed(points: NDArray[Any]) -> list[list[float]]:
+def _listed(points: NDArray[np.floating]) -> list[list[float]]:
     return [[round(float(x), 3), round(float(y), 3)] for x, y in points]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +77,7 @@ class Espeak:
     """
 
     def __init__(self) -> None:
-        self._library: Any = _library()
+        self._library = _library()
         self.sample_rate = int(self._library.espeak_Initialize(_SYNCHRONOUS, 0, None, _PHONEME_EVENTS | _DONT_EXIT))
         if self.sample_rate <= 0:
             raise DataError("espeak-ng finds no voices: install its data (on Debian: apt install espeak-ng-data)")
@@ -105,7 +105,7 @@ class Espeak:
         sound = np.concatenate(self._sound).astype(np.float32) / np.float32(32768)
         return Utterance(np.asarray(sound, np.float32), list(self._begins))
 
-    def _collect(self, sound: Any, samples: int, events: Sequence[_Event]) -> int:
+    def _collect(self, sound: ctypes._Pointer[ctypes.c_short], samples: int, events: Sequence[_Event]) -> int:
         if sound and samples:
             self._sound.append(np.ctypeslib.as_array(sound, (samples,)).copy())
         number = 0
@@ -116,7 +116,7 @@ class Espeak:
         return 0
 
 
-def _library() -> Any:
+def _library() -> ctypes.CDLL:
     name = ctypes.util.find_library("espeak-ng") or "libespeak-ng.so.1"
     try:
         return ctypes.CDLL(name)

@@ -7,24 +7,30 @@ frames. The whole footage is sampled: the first 400 frames, which face2face-demo
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import av
 import cv2
 import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from models.features.face_lines import draw_lines, to_square
+from models.features.face_lines import draw_lines
 from models.features.face_points import Face, FacePoints, eye_distance
+from models.features.geometry import to_square
+from models.features.media.bad_media import BadMedia, NoStream
+from models.features.media.containers import decoded, open_pictures, upright
+from models.features.media.picture_files import write_picture_file
 from models.features.retarget import target_facts
 from models.features.types import Picture, Points, Progress
 from models.prepare.data_error import DataError
-from models.prepare.data_folder import refuse_taken, write_whole
+from models.prepare.data_facts import write_facts
+from models.prepare.data_folder import refuse_taken, write_data
+from models.prepare.face_facts import PreparedFaceFacts
 
 MOST_FRAMES = 4000
 """Frames inspected; longer footage is sampled evenly, so that an hour takes no longer than three minutes."""
@@ -68,7 +74,7 @@ class FaceFrame(NamedTuple):
 
 def prepare_face(
     videos: Sequence[Path], out: Path, name: str | None, options: FaceOptions, progress: Progress | None = None
-) -> dict[str, Any]:
+) -> PreparedFaceFacts:
     """Writes the data set that models.datasets.face_data describes and returns its facts.
 
     Raises DataError, with nothing left behind, when the footage cannot be read or too little of it is usable.
@@ -84,9 +90,7 @@ def prepare_face(
     if len(kept) < FEWEST_PAIRS:
         raise DataError(_too_little_message(videos, len(kept), left_out))
 
-    return write_whole(
-        out, lambda work: _write(videos, work, name or out.name, kept, shapes, left_out, options, notify)
-    )
+    return write_data(out, lambda work: _write(videos, work, name or out.name, kept, shapes, left_out, options, notify))
 
 
 def _inspect_video(
@@ -212,7 +216,7 @@ def _write(
     left_out: Counter[str],
     options: FaceOptions,
     notify: Progress,
-) -> dict[str, Any]:
+) -> PreparedFaceFacts:
     squares = [
         cut_square(np.array([s.points for s in kept if s.video == number]), shapes[number])
         if any(s.video == number for s in kept)
@@ -239,7 +243,7 @@ def _write(
             points = to_square(one.points, square, options.size)
             cut = cut_picture(picture, square, options.size, margin)
             file = f"{order:06d}.png"
-            _save(work / part / file, cut)
+            write_picture_file(work / part / file, cut)
             rows[part].append((file, points))
             if order % max(1, len(kept) // 48) == 0 and len(sheet) < 96:
                 sheet.append(_with_lines(cut[margin:-margin, margin:-margin], points))
@@ -249,35 +253,35 @@ def _write(
             names=np.array([file for file, _ in pairs]),
             points=np.array([points for _, points in pairs], np.float32).reshape(-1, 68, 2),
         )
-    _save(work / "contact_sheet.jpg", _tiled(sheet))
-    facts: dict[str, Any] = {
-        "kind": "face",
-        "name": name,
-        "size": options.size,
-        "margin": margin,
-        "sources": [video.name for video in videos],
-        "frames_seen": len(kept) + sum(left_out.values()),
-        "frames_kept": len(kept),
-        "pairs": {part: len(pairs) for part, pairs in rows.items()},
-        "left_out": dict(left_out.most_common()),
-        "squares": [[round(float(v), 2) for v in square] for square in squares],
-        "target": target_facts(np.array([points for pairs in rows.values() for _, points in pairs])),
-        "digest": _digest(work, rows),
-    }
-    (work / "dataset.json").write_text(json.dumps(facts, indent=1), "utf-8")
+    write_picture_file(work / "contact_sheet.jpg", _tiled(sheet))
+    facts = PreparedFaceFacts(
+        kind="face",
+        name=name,
+        size=options.size,
+        margin=margin,
+        sources=tuple(video.name for video in videos),
+        frames_seen=len(kept) + sum(left_out.values()),
+        frames_kept=len(kept),
+        pairs={part: len(pairs) for part, pairs in rows.items()},
+        left_out=dict(left_out.most_common()),
+        squares=tuple(tuple(round(float(v), 2) for v in square) for square in squares),
+        target=target_facts(np.array([points for pairs in rows.values() for _, points in pairs])),
+        digest=_digest(work, rows),
+    )
+    write_facts(work, facts)
     (work / "report.txt").write_text(report(facts), "utf-8")
     return facts
 
 
-def report(facts: dict[str, Any]) -> str:
+def report(facts: PreparedFaceFacts) -> str:
     """What was kept, what was left out and why; several lines for the artist."""
-    sources = ", ".join(facts["sources"])
+    sources = ", ".join(facts.sources)
     lines = [
-        f"{facts['name']}: {facts['frames_kept']} of {facts['frames_seen']} frames kept from {sources}",
-        f"pairs to learn from: {facts['pairs']['train']}, held out: {facts['pairs']['held_out']}",
+        f"{facts.name}: {facts.frames_kept} of {facts.frames_seen} frames kept from {sources}",
+        f"pairs to learn from: {facts.pairs['train']}, held out: {facts.pairs['held_out']}",
     ]
-    lines += [f"left out: {count} x {reason}" for reason, count in facts["left_out"].items()]
-    if facts["frames_kept"] < FEW_PAIRS:
+    lines += [f"left out: {count} x {reason}" for reason, count in facts.left_out.items()]
+    if facts.frames_kept < FEW_PAIRS:
         lines.append(f"warning: this is little; {FEW_PAIRS} frames or more, about a minute, give a better picture")
     return "\n".join(lines) + "\n"
 
@@ -296,7 +300,7 @@ def cut_picture(picture: Picture, square: NDArray[np.float64], size: int, margin
     if scale < 1:  # averaged first, as INTER_AREA would: the warp below reads only four pixels
         picture = np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
         left, top, scale = left * scale, top * scale, 1.0
-    # Pixel centres: see models.features.face_lines.to_square.
+    # Pixel centres: see models.features.geometry.to_square.
     move = np.array([[scale, 0, (0.5 - left) * scale - 0.5], [0, scale, (0.5 - top) * scale - 0.5]])
     return np.asarray(
         cv2.warpAffine(picture, move, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101), np.uint8
@@ -315,13 +319,6 @@ def _tiled(pictures: list[Picture], columns: int = 6) -> Picture:
     return np.concatenate([np.concatenate(pictures[i : i + columns], 1) for i in range(0, len(pictures), columns)])
 
 
-def _save(path: Path, picture: Picture) -> None:
-    done, data = cv2.imencode(path.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    if not done:
-        raise OSError(f"{path.name} could not be encoded")
-    path.write_bytes(data.tobytes())  # not imwrite, which does not report a full disk
-
-
 def _digest(work: Path, rows: dict[str, list[tuple[str, Points]]]) -> str:
     digest = hashlib.sha256()
     for part, pairs in rows.items():
@@ -332,53 +329,35 @@ def _digest(work: Path, rows: dict[str, list[tuple[str, Points]]]) -> str:
 
 
 def _frame_count(video: Path) -> int:
-    with _open(video) as container:
-        stream = container.streams.video[0]
+    container, stream = _open(video)
+    with container:
         if stream.frames:
             return int(stream.frames)
         seconds = float(container.duration or 0) / 1_000_000
         return max(1, int(seconds * float(stream.average_rate or 25)))
 
 
-def _open(video: Path) -> Any:
+def _open(video: Path) -> tuple[InputContainer, VideoStream]:
     try:
-        container = av.open(str(video))
-    except (OSError, ValueError) as error:
+        return open_pictures(video, many_threads=True)
+    except NoStream as error:
+        raise DataError(f"{video} has no picture: is it a sound file?") from error
+    except (OSError, BadMedia) as error:
         why = "there is no such file" if not video.exists() else "it is not a video that can be read"
         raise DataError(f"{video}: {why}") from error
-    if not container.streams.video:
-        container.close()
-        raise DataError(f"{video} has no picture: is it a sound file?")
-    return container
 
 
 def _frames(video: Path, left_out: Counter[str]) -> Iterator[tuple[int, float, Picture]]:
     """(number, seconds, RGB picture) of every frame; damaged ones are counted and skipped."""
-    with _open(video) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        index = 0
-        packets = container.demux(stream)
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except (OSError, ValueError):  # the file ends in the middle of a packet
-                left_out["damaged"] += 1
-                return
-            try:
-                frames = packet.decode()
-            except (OSError, ValueError):
-                left_out["damaged"] += 1
-                continue
-            for frame in frames:
-                yield index, float(frame.time or 0.0), _upright(frame)
+    container, stream = _open(video)
+    index = 0
+    with container:
+        try:
+            for frame in decoded(container, stream):
+                if frame is None:
+                    left_out["damaged"] += 1
+                    continue
+                yield index, float(frame.time or 0.0), upright(frame)
                 index += 1
-
-
-def _upright(frame: Any) -> Picture:
-    """The frame as RGB, rotated as its metadata says."""
-    picture: Picture = frame.to_ndarray(format="rgb24")
-    turns = round(getattr(frame, "rotation", 0) / 90) % 4
-    return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+        except (OSError, ValueError):  # the file ends in the middle of a packet
+            left_out["damaged"] += 1

@@ -9,13 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import av
 import numpy as np
 import soxr
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.filter import Graph
 from numpy.typing import NDArray
 
+from models.features.media.bad_media import BadMedia, NoStream
+from models.features.media.containers import decoded, open_sound
 from models.features.types import Mono
 from models.prepare.data_error import DataError
 
@@ -32,6 +37,8 @@ LEAST_RATE_SHARE = 0.9
 """Of the voice's rate that a recording must have: a missing top of the band would be learned as silence."""
 CLIPPED = 0.985
 CLIPPED_SHARE = 1e-3
+MOST_DAMAGED = 1000
+"""Packets; after more, what is left of a recording is not read."""
 _VAD_RATE = 16000
 _TICK_S = 0.01
 
@@ -59,10 +66,11 @@ def decode(path: Path, sample_rate: int) -> DecodedRecording:
     clipped: list[NDArray[np.int64]] = []
     samples_read = 0
     damaged = [0]
-    with _open(path) as container:
+    container, stream = _open(path)
+    with container:
         resampler: soxr.ResampleStream | None = None
         source_rate = 0
-        for mono, flat, rate in _passages(container, damaged):
+        for mono, flat, rate in _passages(container, stream, damaged):
             if resampler is None:
                 source_rate = rate
                 resampler = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32")
@@ -93,7 +101,7 @@ def denoised(sound: Mono, sample_rate: int) -> Mono:
     """Steady noise (hum, fans, hiss) reduced by FFmpeg's afftdn to the level of the quietest tenth; length and timing
     are unchanged."""
     floor_dbfs = float(np.clip(np.percentile(levels_dbfs(sound, sample_rate), 10), -80, -20))
-    graph = av.filter.Graph()
+    graph = Graph()
     time_base = Fraction(1, sample_rate)
     source = graph.add_abuffer(sample_rate=sample_rate, format="flt", layout="mono", time_base=time_base)
     clean, sink = graph.add("afftdn", f"nr=18:nf={floor_dbfs:.1f}"), graph.add("abuffersink")
@@ -102,7 +110,7 @@ def denoised(sound: Mono, sample_rate: int) -> Mono:
     padded = np.pad(sound, (0, delay))
     parts: list[Mono] = []
     for start in range(0, len(padded), sample_rate):
-        frame = av.AudioFrame.from_ndarray(padded[None, start : start + sample_rate], "flt", "mono")
+        frame = AudioFrame.from_ndarray(padded[None, start : start + sample_rate], "flt", "mono")
         frame.sample_rate, frame.pts = sample_rate, start
         graph.push(frame)
         parts += _pull_all(graph)
@@ -202,29 +210,26 @@ def _cut(levels: NDArray[np.float64], start: int, stop: int) -> Iterator[tuple[i
     yield start, stop
 
 
-def _passages(container: Any, damaged: list[int]) -> Iterator[tuple[Mono, NDArray[np.bool_], int]]:
+def _passages(
+    container: InputContainer, stream: AudioStream, damaged: list[int]
+) -> Iterator[tuple[Mono, NDArray[np.bool_], int]]:
     """(mono, clipped samples, Hz), decoded; damaged packets are counted and skipped."""
-    stream = container.streams.audio[0]
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-            frames = packet.decode()
-        except StopIteration:
-            return
-        except EOFError:
-            return
-        except (OSError, ValueError):
+    try:
+        for frame in decoded(container, stream):
+            if frame is not None:
+                channels = _channels(frame)
+                yield channels.mean(0), _clipped(channels), int(frame.sample_rate)
+                continue
             damaged[0] += 1
-            if damaged[0] > 1000:
+            if damaged[0] > MOST_DAMAGED:
                 return
-            continue
-        for frame in frames:
-            channels = _channels(frame)
-            yield channels.mean(0), _clipped(channels), int(frame.sample_rate)
+    except EOFError:
+        return
+    except (OSError, ValueError):  # the file ends in the middle of a packet
+        damaged[0] += 1
 
 
-def _channels(frame: Any) -> Mono:
+def _channels(frame: AudioFrame) -> Mono:
     """(channels, samples), full scale 1."""
     values = frame.to_ndarray()
     if not frame.format.is_planar:
@@ -232,7 +237,7 @@ def _channels(frame: Any) -> Mono:
     if values.dtype == np.uint8:
         return np.asarray((values.astype(np.float32) - 128) / 128, np.float32)
     if np.issubdtype(values.dtype, np.integer):
-        return np.asarray(values / float(-np.iinfo(values.dtype).min), np.float32)
+        return np.asarray(values / float(1 << (8 * values.dtype.itemsize - 1)), np.float32)
     return np.asarray(values, np.float32)
 
 
@@ -245,19 +250,17 @@ def _clipped(channels: Mono) -> NDArray[np.bool_]:
     return output
 
 
-def _open(path: Path) -> Any:
+def _open(path: Path) -> tuple[InputContainer, AudioStream]:
     try:
-        container = av.open(str(path))
-    except (OSError, ValueError) as error:
+        return open_sound(path)
+    except NoStream as error:
+        raise DataError(f"{path} has no sound: is it a silent movie, or a picture?") from error
+    except (OSError, BadMedia) as error:
         why = "there is no such file" if not path.exists() else "it is not a recording or movie that can be read"
         raise DataError(f"{path}: {why}") from error
-    if not container.streams.audio:
-        container.close()
-        raise DataError(f"{path} has no sound: is it a silent movie, or a picture?")
-    return container
 
 
-def _pull_all(graph: Any) -> list[Mono]:
+def _pull_all(graph: Graph) -> list[Mono]:
     parts = []
     while True:
         try:

@@ -10,23 +10,26 @@ F0 is only needed for the envelope, so DIO finds it, ten times as fast as what p
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyworld
 import soxr
 from numpy.typing import NDArray
 
+from models.features.media.bad_media import BadMedia
+from models.features.media.sound_files import read_sound_file
 from models.features.speech import F0_CEILING_HZ, F0_FLOOR_HZ, FRAME_S, encode_envelope, fft_size, frame_samples
 from models.features.types import Progress
 from models.prepare.augmentation import augmented
 from models.prepare.data_error import DataError
-from models.prepare.data_folder import refuse_taken, write_whole
+from models.prepare.data_facts import write_facts
+from models.prepare.data_folder import refuse_taken, write_data
 from models.prepare.espeak import ACCENTS, RHOTIC, VARIANTS, Espeak, Manner
+from models.prepare.phoneme_facts import PreparedPhonemeFacts
 from models.prepare.phonemes import ESPEAK, LENGTHENS, PHONEMES, SILENCE, TIMIT, TIMIT_UNLABELLED, UNLABELLED, number_of
 from models.prepare.word_list import drawn_sentence
 
@@ -56,7 +59,7 @@ class PhonemeFrames(NamedTuple):
 
 def prepare_phonemes(
     out: Path, minutes: float, corpus: Path | None, seed: int = 0, progress: Progress | None = None
-) -> dict[str, Any]:
+) -> PreparedPhonemeFacts:
     """Writes the data set and returns its facts; `minutes` of synthesised speech, or the whole corpus.
 
     Raises DataError, with nothing left behind: no espeak-ng, a corpus with no or wrong labels, an `out` that is
@@ -70,18 +73,18 @@ def prepare_phonemes(
         origin, recordings = _synthesised(count, seed)
     else:
         origin, recordings, count = _from_corpus(corpus)
-    return write_whole(out, lambda work: _write(work, origin, recordings, lambda done: notify(what, done, count)))
+    return write_data(out, lambda work: _write(work, origin, recordings, lambda done: notify(what, done, count)))
 
 
-def report(facts: dict[str, Any]) -> str:
+def report(facts: PreparedPhonemeFacts) -> str:
     """A summary for the artist."""
-    rarest = sorted((name for name in PHONEMES if name in facts["frames"]), key=lambda name: facts["frames"][name])[:3]
-    missing = [name for name in PHONEMES if name not in facts["frames"]]
-    minutes = sum(facts["seconds"].values()) / 60
+    rarest = sorted((name for name in PHONEMES if name in facts.frames), key=lambda name: facts.frames[name])[:3]
+    missing = [name for name in PHONEMES if name not in facts.frames]
+    minutes = sum(facts.seconds.values()) / 60
     lines = [
-        f"{minutes:.0f} min of speech by {facts['speakers']} voices, from {facts['origin']}",
-        f"recordings to learn from: {facts['recordings']['train']}, held out: {facts['recordings']['held_out']}",
-        "rarest: " + ", ".join(f"{name} {facts['frames'][name] * FRAME_S:.0f} s" for name in rarest),
+        f"{minutes:.0f} min of speech by {facts.speakers} voices, from {facts.origin}",
+        f"recordings to learn from: {facts.recordings['train']}, held out: {facts.recordings['held_out']}",
+        "rarest: " + ", ".join(f"{name} {facts.frames[name] * FRAME_S:.0f} s" for name in rarest),
     ]
     if missing:
         lines.append(f"warning: never heard: {', '.join(missing)}")
@@ -160,15 +163,13 @@ def _joined(speaker: Path, paths: list[Path]) -> LabelledRecording:
 
 def read_labelled(path: Path) -> tuple[NDArray[np.float32], list[tuple[int, int]]]:
     """NAME.PHN and its NAME.wav -> the sound at RATE, and the start of each phoneme. Raises DataError."""
-    import soundfile
-
     recording = next((other for other in sorted(path.parent.iterdir()) if _is_sound_of(other, path)), None)
     if recording is None:
         raise DataError(f"{path} has no recording beside it: {path.stem}.wav is missing")
     try:
-        sound, rate = soundfile.read(recording, dtype="float32", always_2d=True)
+        sound, rate = read_sound_file(recording)
         rows = [line.split() for line in path.read_text("ascii").splitlines() if line.strip()]
-    except (OSError, ValueError, soundfile.SoundFileError) as error:
+    except (OSError, ValueError, BadMedia) as error:
         raise DataError(f"{path} or its recording cannot be read: {str(error).splitlines()[0]}") from error
     begins: list[tuple[int, int]] = []
     previous_end = 0
@@ -200,7 +201,7 @@ def _row(path: Path, number: int, row: list[str]) -> tuple[int, int, str]:
 
 def _write(
     work: Path, origin: str, recordings: Iterator[LabelledRecording], notify: Callable[[int], None]
-) -> dict[str, Any]:
+) -> PreparedPhonemeFacts:
     digest = hashlib.sha256(origin.encode())
     counts, seconds = {"train": 0, "held_out": 0}, {"train": 0.0, "held_out": 0.0}
     frame_counts: Counter[int] = Counter()
@@ -220,16 +221,16 @@ def _write(
         )
         counts[part] += 1
         seconds[part] += len(frames.phoneme) * FRAME_S
-    facts = {
-        "kind": "phonemes",
-        "sample_rate": RATE,
-        "origin": origin,
-        "phonemes": list(PHONEMES),
-        "speakers": len(speakers),
-        "recordings": counts,
-        "seconds": {part: round(length, 2) for part, length in seconds.items()},
-        "frames": {name: frame_counts[number] for number, name in enumerate(PHONEMES) if frame_counts[number]},
-        "digest": digest.hexdigest(),
-    }
-    (work / "dataset.json").write_text(json.dumps(facts, indent=1), "utf-8")
+    facts = PreparedPhonemeFacts(
+        kind="phonemes",
+        sample_rate=RATE,
+        origin=origin,
+        phonemes=PHONEMES,
+        speakers=len(speakers),
+        recordings=counts,
+        seconds={part: round(length, 2) for part, length in seconds.items()},
+        frames={name: frame_counts[number] for number, name in enumerate(PHONEMES) if frame_counts[number]},
+        digest=digest.hexdigest(),
+    )
+    write_facts(work, facts)
     return facts

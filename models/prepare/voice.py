@@ -7,20 +7,21 @@ analysis takes a sixth of the sound's length.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from models.features.media.sound_files import write_sound_file
 from models.features.room_tone import room_tone
 from models.features.speech import FRAME_S, analyse, encode_aperiodicity, encode_envelope
 from models.features.types import Mono, Progress
 from models.prepare.data_error import DataError
-from models.prepare.data_folder import refuse_taken, write_whole
+from models.prepare.data_facts import write_facts
+from models.prepare.data_folder import refuse_taken, write_data
 from models.prepare.segmentation import (
     DecodedRecording,
     decode,
@@ -30,6 +31,7 @@ from models.prepare.segmentation import (
 )
 from models.prepare.speaker_check import other_speaker_sentences
 from models.prepare.voice_data import Features, Sentence, measure, measured_frames
+from models.prepare.voice_facts import PreparedVoiceFacts, SourceFacts, VoiceStatistics
 
 FEWEST_S = 2.0
 LITTLE_S = 45.0
@@ -66,7 +68,7 @@ class LeftOut(NamedTuple):
 
 def prepare_voice(
     recordings: Sequence[Path], out: Path, name: str | None, options: VoiceOptions, progress: Progress | None = None
-) -> dict[str, Any]:
+) -> PreparedVoiceFacts:
     """Writes the data set that models.prepare.voice_data describes and returns its facts.
 
     Raises DataError, with nothing left behind, when a recording cannot be read or too little of it is speech.
@@ -93,7 +95,7 @@ def prepare_voice(
     if spoken_s < FEWEST_S:
         raise DataError(_too_little_message(recordings, spoken_s, left_out))
 
-    return write_whole(
+    return write_data(
         out, lambda work: _write(recordings, seconds, work, name or out.resolve().name, analysed, left_out, options)
     )
 
@@ -107,32 +109,32 @@ def features_of(sound: Mono, sample_rate: int) -> Features:
     return Features(encode_envelope(frames.envelope, sample_rate), lf0, voiced, aperiodicity)
 
 
-def report(facts: dict[str, Any]) -> str:
+def report(facts: PreparedVoiceFacts) -> str:
     """What was kept, what was left out and why; several lines for the artist."""
-    kept_s = sum(facts["seconds"].values())
-    whole_s = sum(source["seconds"] for source in facts["sources"])
-    speaker = facts["statistics"]
-    files = f"{len(facts['sources'])} recording{'s' if len(facts['sources']) > 1 else ''}"
+    kept_s = sum(facts.seconds.values())
+    whole_s = sum(source.seconds for source in facts.sources)
+    speaker = facts.statistics
+    files = f"{len(facts.sources)} recording{'s' if len(facts.sources) > 1 else ''}"
     lines = [
-        f"{facts['name']}: {_time(kept_s)} of speech kept, of {_time(whole_s)} in {files}",
-        f"sentences to learn from: {facts['sentences']['train']}, held out: {facts['sentences']['held_out']}",
-        f"F0 {np.exp(speaker['lf0_mean']):.0f} Hz, spread {speaker['lf0_std'] * 12 / np.log(2):.1f} semitones; "
-        f"level {facts['level_dbfs']:.0f} dBFS before it was evened out",
+        f"{facts.name}: {_time(kept_s)} of speech kept, of {_time(whole_s)} in {files}",
+        f"sentences to learn from: {facts.sentences['train']}, held out: {facts.sentences['held_out']}",
+        f"F0 {np.exp(speaker.lf0_mean):.0f} Hz, spread {speaker.lf0_std * 12 / np.log(2):.1f} semitones; "
+        f"level {facts.level_dbfs:.0f} dBFS before it was evened out",
     ]
-    counts = Counter(reason for _, _, _, reason in facts["left_out"])
+    counts = Counter(reason for _, _, _, reason in facts.left_out)
     for reason, count in counts.most_common():
-        seconds = sum(length for _, _, length, why in facts["left_out"] if why == reason)
+        seconds = sum(length for _, _, length, why in facts.left_out if why == reason)
         lines.append(f"left out: {count} x {reason} ({seconds:.1f} s)")
     if kept_s < LITTLE_S:
         lines.append("warning: this is little; a minute or more of clear speech gives a better voice")
-    if unlike := facts["unlike_the_others"]:
+    if unlike := facts.unlike_the_others:
         theirs = sorted({file for file, _, _ in unlike})
         where = ", ".join(theirs[:3]) + (", ..." if len(theirs) > 3 else "")
         lines.append(
-            f"warning: perhaps two people speak: {len(unlike)} of {sum(facts['sentences'].values())} sentences sound "
+            f"warning: perhaps two people speak: {len(unlike)} of {sum(facts.sentences.values())} sentences sound "
             f"unlike the others (in {where}; all in report.txt); prepare each person from recordings of his own"
         )
-    if facts["level_dbfs"] < -45:
+    if facts.level_dbfs < -45:
         lines.append("warning: the recording is quiet; come closer to the microphone or raise its gain")
     return "\n".join(lines) + "\n"
 
@@ -232,9 +234,7 @@ def _write(
     analysed: list[tuple[Sentence, Features]],
     left_out: list[LeftOut],
     options: VoiceOptions,
-) -> dict[str, Any]:
-    import soundfile
-
+) -> PreparedVoiceFacts:
     from models.prepare.voice_plots import draw
 
     held_out = set() if options.learn_all else _held_out([s for s, _ in analysed], len(recordings))
@@ -246,7 +246,7 @@ def _write(
         part = "held_out" if number in held_out else "train"
         place = work / part / f"{number:06d}"
         np.savez(place.with_suffix(".npz"), **features._asdict())
-        soundfile.write(place.with_suffix(".flac"), sentence.sound, options.sample_rate, subtype="PCM_16")
+        write_sound_file(place.with_suffix(".flac"), sentence.sound, options.sample_rate)
         digest.update(part.encode())
         for array in (sentence.sound, *features):
             digest.update(array.tobytes())
@@ -254,44 +254,44 @@ def _write(
         lengths[part] += len(sentence.sound) / options.sample_rate
     training = [pair for number, pair in enumerate(analysed) if number not in held_out]
     speaker = measure(features for _, features in training)
-    facts: dict[str, Any] = {
-        "kind": "voice",
-        "name": name,
-        "sample_rate": options.sample_rate,
-        "sources": [
-            {"file": path.name, "seconds": round(whole_s, 2), "sentences": sum(s.recording == i for s, _ in analysed)}
+    facts = PreparedVoiceFacts(
+        kind="voice",
+        name=name,
+        sample_rate=options.sample_rate,
+        sources=tuple(
+            SourceFacts(file=path.name, seconds=round(whole_s, 2), sentences=sum(s.recording == i for s, _ in analysed))
             for i, (path, whole_s) in enumerate(zip(recordings, seconds, strict=True))
-        ],
-        "sentences": counts,
-        "seconds": {part: round(length, 2) for part, length in lengths.items()},
-        "left_out": [
-            [recordings[part.recording].name, round(part.start_s, 2), round(part.seconds, 2), part.reason]
+        ),
+        sentences=counts,
+        seconds={part: round(length, 2) for part, length in lengths.items()},
+        left_out=tuple(
+            (recordings[part.recording].name, round(part.start_s, 2), round(part.seconds, 2), part.reason)
             for part in left_out
-        ],
-        "unlike_the_others": [
-            [recordings[s.recording].name, round(s.start_s, 2), round(len(s.sound) / options.sample_rate, 2)]
+        ),
+        unlike_the_others=tuple(
+            (recordings[s.recording].name, round(s.start_s, 2), round(len(s.sound) / options.sample_rate, 2))
             for s in (analysed[number][0] for number in other_speaker_sentences([features for _, features in analysed]))
-        ],
-        "level_dbfs": round(float(np.median([s.level_dbfs for s, _ in analysed])), 1),
-        "denoised": options.denoise,
-        "statistics": {
-            "lf0_mean": speaker.lf0_mean,
-            "lf0_std": speaker.lf0_std,
-            "mcep_mean": speaker.mcep_mean.tolist(),
-            "mcep_std": speaker.mcep_std.tolist(),
-        },
-        "room": room_tone((_as_recorded(s, options.sample_rate) for s, _ in training), options.sample_rate),
-        "digest": digest.hexdigest(),
-    }
-    (work / "dataset.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False), "utf-8")
+        ),
+        level_dbfs=round(float(np.median([s.level_dbfs for s, _ in analysed])), 1),
+        denoised=options.denoise,
+        statistics=VoiceStatistics(
+            lf0_mean=speaker.lf0_mean,
+            lf0_std=speaker.lf0_std,
+            mcep_mean=tuple(speaker.mcep_mean.tolist()),
+            mcep_std=tuple(speaker.mcep_std.tolist()),
+        ),
+        room=tuple(room_tone((_as_recorded(s, options.sample_rate) for s, _ in training), options.sample_rate)),
+        digest=digest.hexdigest(),
+    )
+    write_facts(work, facts)
     (work / "report.txt").write_text(report(facts) + _listing(facts), "utf-8")
     draw(work / "plots.png", facts, analysed)
     return facts
 
 
-def _listing(facts: dict[str, Any]) -> str:
+def _listing(facts: PreparedVoiceFacts) -> str:
     """The places in the recordings of what was left out, or may be another speaker's."""
-    pieces = [[*piece, "unlike the others"] for piece in facts["unlike_the_others"]] + facts["left_out"]
+    pieces = [*((*piece, "unlike the others") for piece in facts.unlike_the_others), *facts.left_out]
     rows = [
         f"  {file} at {_time(start)}, {length:.1f} s: {reason}" for file, start, length, reason in pieces[:MAX_LISTED]
     ]

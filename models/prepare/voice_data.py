@@ -1,6 +1,6 @@
 """A prepared voice: the folder `guise prepare voice` writes and training reads.
 
-    dataset.json           sample rate, counts, sources, digest, the speaker's statistics (see `SpeakerStatistics`)
+    dataset.json           sample rate, counts, sources, digest, statistics, see models.prepare.voice_facts
     train/000012.flac      a sentence, mono, levelled; `held_out/` likewise, from other recordings if there are enough
     train/000012.npz       its frames, one every 5 ms: mcep float32 (t, 36); lf0 float32 (t,), ln Hz, 0 where unvoiced;
                            voiced bool (t,); aperiodicity float32 (t, bands), as pyworld codes it
@@ -13,16 +13,18 @@ Free of torch.
 from __future__ import annotations
 
 import hashlib
-import json
-import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.features.media.bad_media import BadMedia
+from models.features.media.sound_files import read_sound_file
+from models.prepare.arrays import read_arrays
 from models.prepare.data_error import DataError
+from models.prepare.voice_facts import SpeakerFacts, SpeakersFacts, VoiceFacts, read_voice_facts
 
 LOUD_NEPERS, AUDIBLE_NEPERS = 15.0 * np.log(10) / 10, 40.0 * np.log(10) / 10
 """Below a sentence's loudest: MCEPs are measured within 15 dB, because pauses and breath depend more on the room, F0
@@ -68,7 +70,7 @@ class SpeakerStatistics(NamedTuple):
     aperiodicity: NDArray[np.float64]
 
 
-def below_loudest(sentence: Features) -> NDArray[np.floating[Any]]:
+def below_loudest(sentence: Features) -> NDArray[np.floating]:
     """(t,) c0 relative to the sentence's loud level, nepers: negative, except for the loudest frames."""
     level = sentence.mcep[:, 0]
     return np.asarray(level - np.percentile(level, LOUDEST_PERCENT))
@@ -110,18 +112,23 @@ def measure(sentences: Iterable[Features]) -> SpeakerStatistics:
     )
 
 
-class VoiceData:
-    """The sentences of one or several speakers, each prepared into a folder of its own.
+def measured_speaker(sentences: Iterable[Features], name: str) -> SpeakerStatistics:
+    """As `measure`, of the speaker called `name`. Raises DataError."""
+    try:
+        return measure(sentences)
+    except ValueError as error:
+        raise DataError(f"{name}: {error}; prepare recordings of somebody who speaks") from error
 
-    `facts` of one speaker are its dataset.json; of several, one that lists them in order under `speakers`.
-    """
+
+class VoiceData:
+    """The sentences of one or several speakers, each prepared into a folder of its own."""
 
     def __init__(self, folders: Sequence[Path], *, held_out: bool = False) -> None:
         """Raises DataError."""
         self._folders = tuple(folders)
         each = [read_voice_facts(folder) for folder in folders]
         self.facts = _combined(each, self._folders)
-        self.speakers: list[str] = [speaker["name"] for speaker in self.facts["speakers"]]
+        self.speakers: list[str] = [speaker.name for speaker in self.facts.speakers]
         part = "held_out" if held_out else "train"
         self.sentences: list[tuple[int, Path]] = [
             (number, path) for number, folder in enumerate(folders) for path in sorted((folder / part).glob("*.npz"))
@@ -137,54 +144,35 @@ class VoiceData:
 
     def features(self, index: int) -> Features:
         """Raises DataError for a damaged file."""
-        path = self.sentences[index][1]
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                return Features(*(stored[name] for name in Features._fields))
-        except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise DataError(f"{path} cannot be read ({error}): prepare the data again") from error
+        return Features(*read_arrays(self.sentences[index][1], *Features._fields))
 
     def sound(self, index: int) -> NDArray[np.float32]:
-        """(samples,) of the sentence at `facts["sample_rate"]`. Raises DataError."""
-        import soundfile
-
+        """(samples,) of the sentence at `facts.sample_rate`. Raises DataError."""
         path = self.sentences[index][1].with_suffix(".flac")
         try:
-            samples, _ = soundfile.read(path, dtype="float32")
-        except (OSError, soundfile.SoundFileError) as error:
+            samples, _ = read_sound_file(path)
+        except BadMedia as error:
             raise DataError(f"{path} cannot be read: prepare the data again") from error
-        return np.asarray(samples, np.float32)
+        return samples[:, 0]
 
 
-def read_voice_facts(folder: Path) -> dict[str, Any]:
-    """dataset.json of a prepared voice; raises DataError with what to do."""
-    path = folder / "dataset.json"
-    try:
-        facts = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise DataError(
-            f"{folder} is not a prepared data set: make it with `guise prepare voice AUDIO --out DIR`"
-        ) from error
-    except ValueError as error:
-        raise DataError(f"{path} is damaged ({error}): prepare the data again") from error
-    if not isinstance(facts, dict) or facts.get("kind") != "voice":
-        raise DataError(f"{path} is not a prepared voice: voices learn from `guise prepare voice`")
-    return facts
-
-
-def _combined(each: list[dict[str, Any]], folders: Sequence[Path]) -> dict[str, Any]:
-    names = [facts["name"] for facts in each]
+def _combined(each: list[VoiceFacts], folders: Sequence[Path]) -> SpeakersFacts:
+    """Of one voice, all that its dataset.json says; of several, what they share. The speakers are in their order."""
+    names = [facts.name for facts in each]
     for name in names:
         if names.count(name) > 1:
             raise DataError(f"two of the speakers are called {name}: prepare one of them again with --name")
-    rates = {facts["sample_rate"] for facts in each}
+    rates = {facts.sample_rate for facts in each}
     if len(rates) > 1:
-        which = ", ".join(f"{folder} {facts['sample_rate']} Hz" for folder, facts in zip(folders, each, strict=True))
+        which = ", ".join(f"{folder} {facts.sample_rate} Hz" for folder, facts in zip(folders, each, strict=True))
         raise DataError(f"the speakers were prepared at different rates ({which}): prepare them with one --rate")
-    shared = ("name", "digest", "statistics", "sentences", "room")
-    # Data of earlier versions has no room tone.
-    speakers = [{key: facts[key] for key in shared if key in facts} for facts in each]
+    speakers = tuple(
+        SpeakerFacts.model_validate(
+            {key: fact for key, fact in facts.as_dict().items() if key in SpeakerFacts.model_fields}
+        )
+        for facts in each
+    )
     if len(each) == 1:
-        return {**each[0], "speakers": speakers}
-    digest = hashlib.sha256("".join(facts["digest"] for facts in each).encode()).hexdigest()
-    return {"kind": "voice", "sample_rate": rates.pop(), "digest": digest, "speakers": speakers}
+        return SpeakersFacts.model_validate(each[0].as_dict() | {"speakers": speakers})
+    digest = hashlib.sha256("".join(facts.digest for facts in each).encode()).hexdigest()
+    return SpeakersFacts(kind="voice", sample_rate=rates.pop(), digest=digest, speakers=speakers)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models.prepare.plotting import INK, KEPT, MARK, PAPER, QUIET, save_figure
 from models.prepare.voice_data import Features, Sentence
+from models.prepare.voice_facts import PreparedVoiceFacts, VoiceStatistics
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-INK, QUIET, PAPER = "#1f2d3d", "#8a97a6", "#fbfaf7"
-KEPT, MARK = "#2f6f8f", "#c8553d"
 
-
-def draw(path: Path, facts: dict[str, Any], analysed: list[tuple[Sentence, Features]]) -> None:
+def draw(path: Path, facts: PreparedVoiceFacts, analysed: list[tuple[Sentence, Features]]) -> None:
     """Writes the PNG. Raises OSError."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -25,19 +23,16 @@ def draw(path: Path, facts: dict[str, Any], analysed: list[tuple[Sentence, Featu
     layout = ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.15)
     figure = Figure(figsize=(11, 6.6), dpi=110, facecolor=PAPER, layout=layout)
     axes = figure.subplots(2, 2)
-    rate = facts["sample_rate"]
-    kept_s = sum(facts["seconds"].values())
+    rate = facts.sample_rate
+    kept_s = sum(facts.seconds.values())
     figure.suptitle(
-        f"{facts['name']}: {len(analysed)} sentences, {kept_s:.0f} s", color=INK, fontsize=15, x=0.02, ha="left"
+        f"{facts.name}: {len(analysed)} sentences, {kept_s:.0f} s", color=INK, fontsize=15, x=0.02, ha="left"
     )
     _lengths(axes[0, 0], np.array([len(s.sound) / rate for s, _ in analysed]))
-    _f0(axes[0, 1], np.concatenate([f.lf0[f.voiced] for _, f in analysed]), facts["statistics"])
+    _f0(axes[0, 1], np.concatenate([f.lf0[f.voiced] for _, f in analysed]), facts.statistics)
     _levels(axes[1, 0], np.array([s.level_dbfs for s, _ in analysed]))
     _melody(axes[1, 1], [f for _, f in analysed])
-    with warnings.catch_warnings():
-        # A name in letters that matplotlib's own font lacks is drawn as boxes; the report has it.
-        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
-        figure.savefig(path, format="png")
+    save_figure(figure, path)
 
 
 def _lengths(axes: Axes, seconds: np.ndarray) -> None:
@@ -46,14 +41,14 @@ def _lengths(axes: Axes, seconds: np.ndarray) -> None:
     _style(axes, "length of the sentences", "seconds", "sentences")
 
 
-def _f0(axes: Axes, lf0: np.ndarray, statistics: dict[str, Any]) -> None:
+def _f0(axes: Axes, lf0: np.ndarray, statistics: VoiceStatistics) -> None:
     low, high = np.exp(np.percentile(lf0, [0.2, 99.8]))
     axes.hist(np.exp(lf0), bins=np.geomspace(low * 0.95, high * 1.05, 60).tolist(), color=KEPT)
     axes.set_xscale("log")
     ticks = [hz for hz in (60, 80, 100, 125, 160, 200, 250, 320, 400, 500, 630) if low * 0.9 <= hz <= high * 1.1]
     axes.set_xticks(ticks, [str(hz) for hz in ticks])
     axes.set_xticks([], minor=True)
-    mean, std = statistics["lf0_mean"], statistics["lf0_std"]
+    mean, std = statistics.lf0_mean, statistics.lf0_std
     axes.axvline(float(np.exp(mean)), color=MARK, linewidth=2)
     axes.axvspan(float(np.exp(mean - std)), float(np.exp(mean + std)), color=MARK, alpha=0.12, linewidth=0)
     _style(axes, f"F0: mean {np.exp(mean):.0f} Hz, and one spread about it", "Hz", "frames of 5 ms")

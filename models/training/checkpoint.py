@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import torch
 from pydantic import ValidationError
@@ -24,7 +24,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from models.training.family import Family, FamilyOptions
+from models.prepare.data_facts import DataFacts, first_problem
+from models.prepare.whole import whole_folder, write_text_whole
+from models.training.family import AnyFamily, FamilyOptions
 from models.training.registry import UnknownFamily, family
 
 NEWEST = 2
@@ -38,13 +40,21 @@ class BadRun(Exception):
 class Run:
     """The content of RUN/run.json."""
 
-    family: Family
+    family: AnyFamily
     options: FamilyOptions
-    facts: Mapping[str, Any]
+    facts: DataFacts
     seed: int
     precision: str
     recipe: str
     revision: str | None
+
+
+class RunState(TypedDict):
+    """The content of state.json: what was done so far. seconds: of training."""
+
+    step: int
+    samples_seen: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,7 @@ class LoadedRun:
 
     run: Run
     networks: nn.ModuleDict
-    state: Mapping[str, Any]
+    state: RunState
 
 
 def write_run(folder: Path, run: Run) -> None:
@@ -62,13 +72,13 @@ def write_run(folder: Path, run: Run) -> None:
     facts = {
         "family": run.family.name,
         "options": run.options.model_dump(),
-        "facts": dict(run.facts),
+        "facts": run.facts.as_dict(),
         "seed": run.seed,
         "precision": run.precision,
         "recipe": run.recipe,
         "revision": run.revision,
     }
-    _write_text(folder / "run.json", json.dumps(facts, indent=1))
+    write_text_whole(folder / "run.json", json.dumps(facts, indent=1))
 
 
 def read_run(folder: Path) -> Run:
@@ -80,7 +90,7 @@ def read_run(folder: Path) -> Run:
         return Run(
             kind,
             kind.options(**stored["options"]),
-            stored["facts"],
+            kind.facts.model_validate(stored["facts"]),
             int(stored["seed"]),
             str(stored["precision"]),
             str(stored["recipe"]),
@@ -90,7 +100,9 @@ def read_run(folder: Path) -> Run:
         raise BadRun(
             f"{folder} is not a training run: make one with `guise train FAMILY DATA --out {folder}`"
         ) from error
-    except (ValueError, KeyError, TypeError, UnknownFamily, ValidationError) as error:
+    except ValidationError as error:
+        raise BadRun(f"{path} is damaged: {first_problem(error)}") from error
+    except (ValueError, KeyError, TypeError, UnknownFamily) as error:
         raise BadRun(f"{path} is damaged: {error}") from error
 
 
@@ -104,7 +116,7 @@ def save(
     folder: Path,
     networks: Mapping[str, nn.Module],
     optimizers: Mapping[str, Optimizer],
-    state: Mapping[str, Any],
+    state: RunState,
 ) -> Path:
     """Writes checkpoint `state["step"]`; the older ones but the last are removed. Raises OSError (full disk)."""
     final = _write(folder / "checkpoints", networks, optimizers, state)
@@ -118,18 +130,16 @@ def is_kept(step: int) -> bool:
     return step >= 100 and str(step).rstrip("0") in ("1", "2", "5")
 
 
-def keep(folder: Path, networks: Mapping[str, nn.Module], state: Mapping[str, Any]) -> Path:
+def keep(folder: Path, networks: Mapping[str, nn.Module], state: RunState) -> Path:
     """Writes the weights at `state["step"]`, without the optimizers; they are kept. Raises OSError (full disk)."""
     return _write(folder / "kept", networks, None, state)
 
 
 def _write(
-    place: Path, networks: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer] | None, state: Mapping[str, Any]
+    place: Path, networks: Mapping[str, nn.Module], optimizers: Mapping[str, Optimizer] | None, state: RunState
 ) -> Path:
     final = place / f"{int(state['step']):08d}"
-    work = final.with_name(final.name + ".part")
-    shutil.rmtree(work, ignore_errors=True)
-    try:
+    with whole_folder(final, replace=True) as work:
         work.mkdir(parents=True)
         weights = {
             f"{name}.{key}": value.detach().contiguous().cpu()
@@ -139,11 +149,7 @@ def _write(
         save_file(weights, work / "networks.safetensors")
         if optimizers is not None:
             save_file(_flatten(optimizers), work / "optimizers.safetensors")
-        _write_text(work / "state.json", json.dumps(dict(state), indent=1))
-        shutil.rmtree(final, ignore_errors=True)
-        work.rename(final)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        write_text_whole(work / "state.json", json.dumps(state, indent=1))
     return final
 
 
@@ -152,17 +158,17 @@ def _complete(place: Path) -> dict[int, Path]:
     return {int(p.name): p for p in place.glob("*") if p.name.isdigit() and (p / "state.json").is_file()}
 
 
-def load_networks(checkpoint: Path, networks: nn.ModuleDict, family: Family) -> Mapping[str, Any]:
+def load_networks(checkpoint: Path, networks: nn.ModuleDict, family: AnyFamily) -> RunState:
     """Fills the family's `networks` from a checkpoint and returns its state; raises BadRun."""
     try:
         networks.load_state_dict(_current_keys(load_file(checkpoint / "networks.safetensors"), family))
-        state: Mapping[str, Any] = json.loads((checkpoint / "state.json").read_text("utf-8"))
+        state: RunState = json.loads((checkpoint / "state.json").read_text("utf-8"))
         return state
     except (OSError, SafetensorError, RuntimeError, ValueError) as error:
         raise BadRun(f"{checkpoint} cannot be read: {str(error).splitlines()[0]}") from error
 
 
-def load_optimizers(checkpoint: Path, optimizers: Mapping[str, Optimizer], family: Family) -> None:
+def load_optimizers(checkpoint: Path, optimizers: Mapping[str, Optimizer], family: AnyFamily) -> None:
     """Restores the states of the family's optimizers. Raises BadRun."""
     if not optimizers:
         return
@@ -194,13 +200,12 @@ def load_run(folder: Path, step: int | None = None) -> LoadedRun:
     return LoadedRun(run, networks, load_networks(checkpoint, networks, run.family))
 
 
-def _current_keys(stored: Mapping[str, Tensor], family: Family) -> dict[str, Tensor]:
+def _current_keys(stored: Mapping[str, Tensor], family: AnyFamily) -> dict[str, Tensor]:
     """The tensors under the family's current keys: the first of its RENAMED prefixes that matches a key is replaced."""
-    renamed: Mapping[str, str] = getattr(family, "RENAMED", {})
 
     def current(key: str) -> str:
-        old = next((prefix for prefix in renamed if key.startswith(prefix)), None)
-        return key if old is None else renamed[old] + key.removeprefix(old)
+        old = next((prefix for prefix in family.RENAMED if key.startswith(prefix)), None)
+        return key if old is None else family.RENAMED[old] + key.removeprefix(old)
 
     return {current(key): value for key, value in stored.items()}
 
@@ -212,9 +217,3 @@ def _flatten(optimizers: Mapping[str, Optimizer]) -> dict[str, Tensor]:
         for index, entries in optimizer.state_dict()["state"].items()
         for key, value in entries.items()
     }
-
-
-def _write_text(path: Path, text: str) -> None:
-    work = path.with_name(path.name + ".part")
-    work.write_text(text, "utf-8")
-    work.rename(path)

@@ -5,19 +5,28 @@ A family is one file: its networks, its losses, one training step and its plan f
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import Dataset
+
+from models.prepare.data_facts import DataFacts, FactsT
+
+Batch = Mapping[str, Tensor]
+"""Some samples of a data set, each of their tensors stacked."""
+
+SampledSound = tuple[NDArray[np.float32], int]
+"""Samples (n,) within -1..1, and Hz."""
 
 
 class FamilyOptions(BaseModel):
@@ -45,65 +54,91 @@ class FreezePlan:
     module: nn.Module
     inputs: Mapping[str, Tensor]
     outputs: tuple[str, ...]
-    manifest: Mapping[str, Any] = field(default_factory=dict)
+    manifest: Mapping[str, object] = field(default_factory=dict)
 
 
-class Family(Protocol):
+class TrainingData(Dataset[dict[str, Tensor]], ABC, Generic[FactsT]):
+    """The samples of some prepared folders, numbered from 0; numbers go on through the epochs."""
+
+    facts: FactsT
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Samples of an epoch."""
+
+    @abstractmethod
+    def __getitem__(self, sample: int) -> dict[str, Tensor]: ...
+
+    def held_out(self) -> TrainingData[FactsT]:
+        """The part kept from training; itself where nothing is kept."""
+        return self
+
+
+OptionsT = TypeVar("OptionsT", bound=FamilyOptions)
+
+
+class Family(ABC, Generic[OptionsT, FactsT]):
     """One kind of trainable model. Stateless: all state is in the networks and the options.
 
-    A family whose networks or optimizers were renamed states RENAMED, {old prefix of a key: new prefix}: checkpoints
-    with the old keys are then read as before.
+    `facts` in its methods are the data's, as its data set gave them or a run stored them.
     """
 
     name: str
     kind: str
-    options: type[FamilyOptions]
-    recipes: Mapping[str, Mapping[str, Any]]
+    options: type[OptionsT]
+    facts: type[FactsT]
+    recipes: Mapping[str, Mapping[str, JsonValue]] = {"default": {}}
     """Named sets of options; the first is the default."""
+    RENAMED: Mapping[str, str] = {}
+    """{old prefix of a key: new prefix} of networks or optimizers that were renamed: checkpoints with the old keys are
+    read as before."""
 
-    def data(self, folders: Sequence[Path], options: Any) -> Dataset[Any]:
-        """The prepared data in `folders`, one person each; its `facts` are written into the run.
+    @abstractmethod
+    def data(self, folders: Sequence[Path], options: OptionsT) -> TrainingData[FactsT]:
+        """The prepared data in `folders`, one person each.
 
         Raises models.prepare.data_error.DataError for folders that hold no such data, or more than the family learns
         from.
         """
 
-    def networks(self, options: Any, facts: Mapping[str, Any]) -> nn.ModuleDict:
-        """Freshly initialised networks; the caller has set the seed, `facts` are the data's."""
+    @abstractmethod
+    def networks(self, options: OptionsT, facts: FactsT) -> nn.ModuleDict:
+        """Freshly initialised networks; the caller has set the seed."""
 
-    def optimizers(self, networks: nn.ModuleDict, options: Any) -> dict[str, Optimizer]:
+    @abstractmethod
+    def optimizers(self, networks: nn.ModuleDict, options: OptionsT) -> dict[str, Optimizer]:
         """One optimizer for each key of `networks` that is trained by one; counted or averaged networks have none."""
 
+    @abstractmethod
     def step(
         self,
         fabric: Fabric,
         networks: Mapping[str, nn.Module],
         optimizers: Mapping[str, Optimizer],
-        batch: Any,
+        batch: Batch,
         step: int,
-        options: Any,
+        options: OptionsT,
     ) -> dict[str, Tensor]:
         """One training step; returns the losses to log, detached."""
 
-    def samples(self, networks: Mapping[str, nn.Module], batch: Any) -> Tensor | None:
+    def samples(self, networks: Mapping[str, nn.Module], batch: Batch) -> Tensor | None:
         """Pictures for the log: float (3, height, width) in 0..1; input, output and target side by side. None: no
         pictures."""
+        return None
 
+    def sounds(self, networks: Mapping[str, nn.Module], batch: Batch, facts: FactsT) -> Mapping[str, SampledSound]:
+        """Sounds for the log by their names; each is input, output and target, one after the other."""
+        return {}
+
+    @abstractmethod
     def freeze(
-        self, networks: nn.ModuleDict, options: Any, facts: Mapping[str, Any], target: str | None = None
+        self, networks: nn.ModuleDict, options: OptionsT, facts: FactsT, target: str | None = None
     ) -> FreezePlan:
-        """The plan for export; `facts` are the run's, `target` is whom of them to become. Raises WrongTarget."""
+        """The plan for export; `target` is whom of the data's persons to become. Raises WrongTarget."""
 
 
-@runtime_checkable
-class Audible(Protocol):
-    """A family that also gives sounds for the log."""
-
-    def sounds(
-        self, networks: Mapping[str, nn.Module], batch: Any, facts: Mapping[str, Any]
-    ) -> Mapping[str, tuple[NDArray[np.float32], int]]:
-        """Sounds for the log by their names: samples (n,) within -1..1, and Hz; each is input, output and target, one
-        after the other. `facts` are the data's."""
+AnyFamily = Family[FamilyOptions, DataFacts]
+"""A family found by its name: its options and facts are made by itself, so that they fit."""
 
 
 def freeze_batch(inputs: Mapping[str, Tensor], module: nn.Module) -> tuple[Tensor, ...]:

@@ -23,12 +23,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
 
 import models.training.train
 from models.prepare.data_error import DataError
 from models.training.checkpoint import BadRun
-from models.training.rank import LOST, plan_to_json
+from models.training.rank import LOST, Message, plan_to_json
+from models.training.stop_signals import stop_signals
 from models.training.train import Plan, TrainingProgress
 
 GATHER_S = 0.5
@@ -48,7 +48,7 @@ def train(plan: Plan, advance: Callable[[TrainingProgress], None]) -> Path:
     if plan.devices * plan.nodes == 1:
         return models.training.train.train(plan, advance)
     environment = _environment(plan)
-    messages: SimpleQueue[tuple[int, Mapping[str, Any]]] = SimpleQueue()
+    messages: SimpleQueue[tuple[int, Message]] = SimpleQueue()
     ranks: list[_Rank] = []
     try:
         with _forward_stop(ranks) as stopped:
@@ -72,7 +72,7 @@ class _Rank:
     number: int
     plan: Plan
     environment: Mapping[str, str]
-    messages: SimpleQueue[tuple[int, Mapping[str, Any]]]
+    messages: SimpleQueue[tuple[int, Message]]
     process: subprocess.Popen[str] = field(init=False)
     reader: threading.Thread = field(init=False)
 
@@ -114,7 +114,7 @@ class _Rank:
 
 def _wait(
     ranks: Sequence[_Rank],
-    messages: SimpleQueue[tuple[int, Mapping[str, Any]]],
+    messages: SimpleQueue[tuple[int, Message]],
     advance: Callable[[TrainingProgress], None],
 ) -> Path | None:
     """Waits until all have ended and returns the newest checkpoint; None as soon as one has failed."""
@@ -138,9 +138,7 @@ def _wait(
             return saved if all_ended else None
 
 
-def _failure(
-    ranks: Sequence[_Rank], messages: SimpleQueue[tuple[int, Mapping[str, Any]]], stopped: bool
-) -> BaseException:
+def _failure(ranks: Sequence[_Rank], messages: SimpleQueue[tuple[int, Message]], stopped: bool) -> BaseException:
     """The first failure, as the exception it would have been in this process."""
     time.sleep(GATHER_S)
     for rank in ranks:
@@ -153,25 +151,23 @@ def _failure(
     failures = []
     while (message := _next_message(messages, 0.0)) is not None:
         if "failed" in message[1]:
-            failures.append((message[1]["failed"]["at"], *message))
+            failures.append((message[0], message[1]["failed"]))
     if not failures:
         return RankFailed("a process of the training ended without a word")
-    _, number, content = min(failures, key=lambda failure: failure[:2])
-    kind, text = content["failed"]["kind"], content["failed"]["says"]
+    number, failure = min(failures, key=lambda each: (each[1]["at"], each[0]))
+    kind, text = failure["kind"], failure["text"]
     if kind == "DataError":
         return DataError(text)
     if kind == "BadRun":
         return BadRun(text)
     if kind == "OSError":
-        return OSError(*text)
+        return OSError(failure.get("errno"), text)
     if kind == LOST:
         return RankFailed("a process on another host ended; what was saved before is whole")
     return RankFailed(f"process {number + 1} of {len(ranks)} failed: {text}")
 
 
-def _next_message(
-    messages: SimpleQueue[tuple[int, Mapping[str, Any]]], wait_s: float
-) -> tuple[int, Mapping[str, Any]] | None:
+def _next_message(messages: SimpleQueue[tuple[int, Message]], wait_s: float) -> tuple[int, Message] | None:
     try:
         return messages.get(timeout=wait_s) if wait_s else messages.get_nowait()
     except Empty:
@@ -184,7 +180,7 @@ def _forward_stop(ranks: Sequence[_Rank]) -> Iterator[Callable[[], bool]]:
     a second Ctrl-C ends at once."""
     requested = False
 
-    def ask(number: int, frame: Any) -> None:
+    def ask(number: int) -> None:
         nonlocal requested
         if requested:
             if number == signal.SIGINT:
@@ -195,12 +191,8 @@ def _forward_stop(ranks: Sequence[_Rank]) -> Iterator[Callable[[], bool]]:
             # Not SIGINT: before the first step each process would print a traceback.
             rank.process.terminate()
 
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with stop_signals(ask):
         yield lambda: requested
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _environment(plan: Plan) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """One process of a training with several: it reads its plan from standard input and reports on standard output.
 
 Started by models/training/launch.py alone, which sets LOCAL_RANK and NODE_RANK. Messages are JSON, one a line:
-{"advance": {...}}, at the end {"saved": "..."} or {"failed": {"at", "kind", "says"}}.
+see Message.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ import sys
 import threading
 import time
 import traceback
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Required, TypedDict
 
 from torch import distributed
 
@@ -30,16 +29,42 @@ LOST = "lost"
 """The kind of a failure that is caused by another process's end."""
 
 
+class Failure(TypedDict, total=False):
+    """at: seconds of the monotonic clock; errno: of an OSError, whose strerror is `text`."""
+
+    at: Required[float]
+    kind: Required[str]
+    text: Required[str]
+    errno: int | None
+
+
+class ProgressFields(TypedDict):
+    """The fields of TrainingProgress."""
+
+    step: int
+    steps: int
+    left_s: float
+    losses: dict[str, float]
+
+
+class Message(TypedDict, total=False):
+    """One of these: progress, at the end the checkpoint that was saved, or a failure."""
+
+    advance: ProgressFields
+    saved: str
+    failed: Failure
+
+
 def plan_to_json(plan: Plan) -> str:
     """A plan as one line of JSON."""
-    fields: dict[str, Any] = {name: getattr(plan, name) for name in plan.__dataclass_fields__}
+    fields: dict[str, object] = {name: getattr(plan, name) for name in plan.__dataclass_fields__}
     fields |= {"family": plan.family.name, "options": plan.options.model_dump()}
     return json.dumps(fields | {"data": list(map(str, plan.data))}, default=str)
 
 
 def plan_from_json(line: str) -> Plan:
     """The inverse of `plan_to_json`."""
-    fields: dict[str, Any] = json.loads(line)
+    fields = json.loads(line)
     kind = family(fields["family"])
     fields |= {"family": kind, "options": kind.options(**fields["options"])}
     fields |= {"data": tuple(map(Path, fields["data"])), "out": Path(fields["out"])}
@@ -55,19 +80,19 @@ def main() -> int:
     plan = plan_from_json(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, name="lifeline", daemon=True).start()
 
-    def send(content: dict[str, Any]) -> None:
+    def send(content: Message) -> None:
         print(json.dumps(content), file=messages)
 
     def advance(now: TrainingProgress) -> None:
         if os.environ["LOCAL_RANK"] == "0":
-            send({"advance": asdict(now)})
+            send({"advance": {"step": now.step, "steps": now.steps, "left_s": now.left_s, "losses": dict(now.losses)}})
 
     failed = True
     try:
         send({"saved": str(train(plan, advance))})
         failed = False
     except Exception as error:
-        send({"failed": {"at": time.monotonic()} | _failure_content(error)})
+        send({"failed": _failure(error)})
     if failed:
         # Data-loader processes end when the last reference to the loader goes, which the exception held.
         gc.collect()
@@ -77,17 +102,18 @@ def main() -> int:
     return 0
 
 
-def _failure_content(error: Exception) -> dict[str, Any]:
-    """The failure as JSON: `kind` and `messages`."""
+def _failure(error: Exception) -> Failure:
+    at = time.monotonic()
     if isinstance(error, DataError | BadRun):
-        return {"kind": type(error).__name__, "says": str(error)}
+        return {"at": at, "kind": type(error).__name__, "text": str(error)}
     if isinstance(error, OSError) and not isinstance(error, ConnectionError):
-        return {"kind": "OSError", "says": [error.errno, error.strerror or str(error)]}
+        return {"at": at, "kind": "OSError", "text": error.strerror or str(error), "errno": error.errno}
     text = " ".join(str(error).split())
     if isinstance(error, distributed.DistError) or "gloo" in text or "Connection" in text:
-        return {"kind": LOST, "says": text}
+        return {"at": at, "kind": LOST, "text": text}
     last = traceback.extract_tb(error.__traceback__)[-1]
-    return {"kind": "error", "says": f"{type(error).__name__}: {text} ({Path(last.filename).name}:{last.lineno})"}
+    where = f"{Path(last.filename).name}:{last.lineno}"
+    return {"at": at, "kind": "error", "text": f"{type(error).__name__}: {text} ({where})"}
 
 
 def _end_with_parent() -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from models.training.family import Family
+    from models.training.family import AnyFamily
 
 FAMILIES = {
     "cyclegan_vc": "models.families.cyclegan_vc:CycleGanVc",
@@ -26,9 +26,10 @@ class UnknownFamily(Exception):
     """No family has this name; the message lists those there are."""
 
 
-def family(name: str) -> Family:
+def family(name: str) -> AnyFamily:
     """The family called `name`; raises UnknownFamily."""
     if name not in FAMILIES:
         raise UnknownFamily(f"there is no family {name!r}: choose one of {', '.join(FAMILIES)}")
     module, attribute = FAMILIES[name].split(":")
-    return cast("Family", getattr(import_module(module), attribute)())
+    found: AnyFamily = getattr(import_module(module), attribute)()
+    return found

@@ -20,20 +20,22 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch import nn
+from torch.utils.data import DataLoader, Sampler
 from torch.utils.tensorboard import SummaryWriter
 
 from models.prepare.data_error import DataError
+from models.prepare.data_facts import DataFacts
 from models.training import checkpoint
-from models.training.checkpoint import BadRun, Run
+from models.training.checkpoint import BadRun, Run, RunState
 from models.training.collectives import AllRanks
-from models.training.family import Audible, Family, FamilyOptions
+from models.training.family import AnyFamily, Batch, FamilyOptions, TrainingData
+from models.training.stop_signals import stop_signals
 
 SAMPLES_EVERY_S = 120.0
 SAVE_EVERY_S = 300.0
@@ -45,7 +47,7 @@ MAX_LOADERS_PER_GPU = 6
 class Plan:
     """The arguments of `guise train`."""
 
-    family: Family
+    family: AnyFamily
     options: FamilyOptions
     data: Sequence[Path]
     out: Path
@@ -108,7 +110,7 @@ def train(plan: Plan, advance: Callable[[TrainingProgress], None]) -> Path:
     networks = plan.family.networks(options, run.facts)
     if plan.init is not None:
         _load_initial_weights(plan.init, networks, plan.family)
-    state: dict[str, Any] = {"step": 0, "samples_seen": 0, "seconds": 0.0}
+    state: RunState = {"step": 0, "samples_seen": 0, "seconds": 0.0}
     newest = checkpoint.newest(plan.out) if plan.resume else None
     if newest is not None:
         state |= checkpoint.load_networks(newest, networks, plan.family)
@@ -116,10 +118,10 @@ def train(plan: Plan, advance: Callable[[TrainingProgress], None]) -> Path:
     optimizers = plan.family.optimizers(networks, options)
     if newest is not None:
         checkpoint.load_optimizers(newest, optimizers, plan.family)
-    trained: dict[str, torch.nn.Module] = {}
+    trained: dict[str, nn.Module] = {}
     for name, network in networks.items():
         if name in optimizers:
-            module: Any = torch.compile(network) if plan.compile else network
+            module = _compiled(network) if plan.compile else network
             trained[name], optimizers[name] = fabric.setup(module, optimizers[name])
         else:
             trained[name] = network
@@ -129,7 +131,7 @@ def train(plan: Plan, advance: Callable[[TrainingProgress], None]) -> Path:
     )
 
     samples_per_step = options.batch * fabric.world_size
-    steps = options.steps or state["step"] + -(-max(0, len(data) - state["samples_seen"]) // samples_per_step)  # type: ignore[arg-type]
+    steps = options.steps or state["step"] + -(-max(0, len(data) - state["samples_seen"]) // samples_per_step)
     started, before = time.monotonic(), float(state["seconds"])
     first_step = int(state["step"])
     limit_s = np.inf if plan.minutes is None else 60 * plan.minutes
@@ -172,6 +174,12 @@ def train(plan: Plan, advance: Callable[[TrainingProgress], None]) -> Path:
     return newest_saved
 
 
+def _compiled(network: nn.Module) -> nn.Module:
+    compiled = torch.compile(network)
+    assert isinstance(compiled, nn.Module)
+    return compiled
+
+
 def best_precision() -> str:
     """bf16 where the hardware multiplies it (AMX, recent GPUs): three times as fast here; else fp32."""
     if torch.cuda.is_available():
@@ -206,21 +214,21 @@ def _precision(plan: Plan) -> str:
     return plan.precision
 
 
-def _start_run(plan: Plan, fabric: Fabric) -> tuple[Run, Dataset[Any]]:
+def _start_run(plan: Plan, fabric: Fabric) -> tuple[Run, TrainingData[DataFacts]]:
     """The run and its data. Only the first process writes or, on resume, reads run.json: others would find it just
     written."""
-    if fabric.is_global_zero:
-        run, data = _new_or_resumed_run(plan, fabric)
-        fabric.broadcast(run)
-        return run, data
-    run = cast(Run, fabric.broadcast(None))
+    own = _new_or_resumed_run(plan, fabric) if fabric.is_global_zero else None
+    run = fabric.broadcast(None if own is None else own[0])
+    if own is not None:
+        return own
+    assert run is not None
     data = plan.family.data(plan.data, run.options)
-    if _facts(data).get("digest") != run.facts.get("digest"):
+    if data.facts.digest != run.facts.digest:
         raise DataError(f"{_folders(plan)}: not the data of the first host; every host must find the same folders")
     return run, data
 
 
-def _new_or_resumed_run(plan: Plan, fabric: Fabric) -> tuple[Run, Dataset[Any]]:
+def _new_or_resumed_run(plan: Plan, fabric: Fabric) -> tuple[Run, TrainingData[DataFacts]]:
     """A resumed run keeps its own seed and options except the number of steps."""
     resumed = checkpoint.read_run(plan.out) if plan.resume else None
     if resumed is not None and resumed.family.name != plan.family.name:
@@ -229,23 +237,18 @@ def _new_or_resumed_run(plan: Plan, fabric: Fabric) -> tuple[Run, Dataset[Any]]:
         raise BadRun(f"{plan.out} holds a run already: go on with it by --resume, or name another folder")
     options = resumed.options.model_copy(update={"steps": plan.options.steps}) if resumed is not None else plan.options
     data = plan.family.data(plan.data, options)
-    if len(data) == 0:  # type: ignore[arg-type]
+    if len(data) == 0:
         raise DataError(f"{_folders(plan)}: there is nothing to learn from; prepare it again with more footage")
     if resumed is not None:
-        if resumed.facts.get("digest") != _facts(data).get("digest"):
+        if resumed.facts.digest != data.facts.digest:
             raise BadRun(f"{plan.out} was begun with other data: go on with that, or name another folder for a new run")
         return replace(resumed, options=options), data
-    run = Run(plan.family, options, _facts(data), plan.seed, _precision_name(fabric), plan.recipe, _revision())
+    run = Run(plan.family, options, data.facts, plan.seed, _precision_name(fabric), plan.recipe, _revision())
     try:
         checkpoint.write_run(plan.out, run)
     except OSError as error:
         raise BadRun(f"{plan.out} cannot be written: {error.strerror or error}") from error
     return run, data
-
-
-def _facts(data: Dataset[Any]) -> Mapping[str, Any]:
-    facts: Mapping[str, Any] = getattr(data, "facts", {})
-    return facts
 
 
 def _folders(plan: Plan) -> str:
@@ -256,7 +259,7 @@ def _precision_name(fabric: Fabric) -> str:
     return str(fabric._precision.precision)
 
 
-def _load_initial_weights(init: Path, networks: torch.nn.ModuleDict, family: Family) -> None:
+def _load_initial_weights(init: Path, networks: nn.ModuleDict, family: AnyFamily) -> None:
     """Loads the weights of another run: a face trained from a general one starts much nearer."""
     newest = checkpoint.newest(init)
     if newest is None:
@@ -264,13 +267,15 @@ def _load_initial_weights(init: Path, networks: torch.nn.ModuleDict, family: Fam
     checkpoint.load_networks(newest, networks, family)
 
 
-def _batches(plan: Plan, run: Run, fabric: Fabric, data: Dataset[Any], samples_seen: int) -> Generator[Any, None, None]:
+def _batches(
+    plan: Plan, run: Run, fabric: Fabric, data: TrainingData[DataFacts], samples_seen: int
+) -> Generator[Batch, None, None]:
     """Batches on the device, endless. Raises DataError."""
     workers = _loader_processes(plan, fabric) if plan.workers is None else plan.workers
-    loader: DataLoader[Any] = DataLoader(
+    loader = DataLoader(
         data,
         batch_size=run.options.batch,
-        sampler=ShuffledSampler(len(data), run.seed, samples_seen, fabric.global_rank, fabric.world_size),  # type: ignore[arg-type]
+        sampler=ShuffledSampler(len(data), run.seed, samples_seen, fabric.global_rank, fabric.world_size),
         num_workers=workers,
         # A fork would copy locks held by threads of OpenCV and torch; children of a forkserver outlive this process.
         multiprocessing_context="spawn" if workers else None,
@@ -280,7 +285,9 @@ def _batches(plan: Plan, run: Run, fabric: Fabric, data: Dataset[Any], samples_s
         generator=torch.Generator().manual_seed(run.seed),  # its own: it would draw from the one training uses
     )
     try:
-        yield from fabric.setup_dataloaders(loader, use_distributed_sampler=False)
+        batches = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
+        assert not isinstance(batches, list)
+        yield from batches
     except DataError as error:
         # From a loader process the message is preceded by that process's traceback.
         raise DataError(str(error).rstrip().splitlines()[-1].rpartition("DataError: ")[2]) from error
@@ -307,7 +314,13 @@ class _Log:
     """The TensorBoard log; written by the first process alone."""
 
     def __init__(
-        self, plan: Plan, run: Run, networks: torch.nn.ModuleDict, data: Dataset[Any], fabric: Fabric, step: int
+        self,
+        plan: Plan,
+        run: Run,
+        networks: nn.ModuleDict,
+        data: TrainingData[DataFacts],
+        fabric: Fabric,
+        step: int,
     ) -> None:
         self._family, self._facts = plan.family, run.facts
         # Not the wrapped modules: a forward of those may wait for all processes.
@@ -322,22 +335,22 @@ class _Log:
     def samples(self, step: int) -> None:
         if (pictures := self._family.samples(self._networks, self._shown)) is not None:
             self._writer.add_image("held out: read, made, wanted", pictures, step)
-        if isinstance(self._family, Audible):
-            for name, (sound, rate) in self._family.sounds(self._networks, self._shown, self._facts).items():
-                self._writer.add_audio(f"held out: read, made, wanted/{name}", sound, step, rate)
+        for name, (sound, rate) in self._family.sounds(self._networks, self._shown, self._facts).items():
+            self._writer.add_audio(f"held out: read, made, wanted/{name}", sound, step, rate)
         self._writer.flush()
 
     def close(self) -> None:
         self._writer.close()
 
 
-def _logged_samples(data: Dataset[Any], fabric: Fabric, count: int = 4) -> Any:
+def _logged_samples(data: TrainingData[DataFacts], fabric: Fabric, count: int = 4) -> Batch:
     """The same few held-out samples in every log, so that progress is visible."""
-    source = data.held_out() if hasattr(data, "held_out") else data
-    if len(source) == 0:  # type: ignore[arg-type]
+    source = data.held_out()
+    if len(source) == 0:
         source = data
-    picked: Sequence[int] = np.linspace(0, len(source) - 1, count).astype(int).tolist()  # type: ignore[arg-type]
-    return fabric.to_device(torch.utils.data.default_collate([source[i] for i in picked]))
+    picked: Sequence[int] = np.linspace(0, len(source) - 1, count).astype(int).tolist()
+    batch: Batch = torch.utils.data.default_collate([source[i] for i in picked])
+    return {name: fabric.to_device(part) for name, part in batch.items()}
 
 
 @contextmanager
@@ -345,18 +358,14 @@ def _stop_requested() -> Iterator[Callable[[], bool]]:
     """Ctrl-C and SIGTERM end the loop after the current step, so that it is saved; a second Ctrl-C ends at once."""
     stop_requested = False
 
-    def ask(number: int, frame: Any) -> None:
+    def ask(number: int) -> None:
         nonlocal stop_requested
         if stop_requested and number == signal.SIGINT:
             raise KeyboardInterrupt
         stop_requested = True
 
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with stop_signals(ask):
         yield lambda: stop_requested
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _revision() -> str | None:

@@ -1,4 +1,4 @@
-"""One adversarial training step, as CycleGAN-VC and StarGAN-VC2 take it: the discriminator first, then the generators.
+"""One adversarial training step, as CycleGAN-VC and both StarGAN-VC take it: what judges first, then the generators.
 
 Runs in the training process.
 """
@@ -16,25 +16,28 @@ def adversarial_step(
     fabric: Fabric,
     networks: Mapping[str, nn.Module],
     optimizers: Mapping[str, Optimizer],
-    discriminator: str,
-    loss_d: Tensor,
+    discriminator_losses: Mapping[str, Tensor],
     generators: Sequence[str],
-    generator_loss: Callable[[], Tensor],
+    generator_loss: Callable[[], Tensor] | None,
 ) -> None:
-    """Updates the discriminator by `loss_d`, then the generators by what `generator_loss` returns.
+    """Updates each discriminator by its loss, then the generators by what `generator_loss` returns; None: not these.
 
-    `discriminator` and `generators` are keys of `networks` and `optimizers`. `generator_loss` is called after the
-    discriminator's update, while its parameters require no gradient.
+    The keys of `discriminator_losses` and `generators` are those of `networks` and `optimizers`. `generator_loss` is
+    called after the discriminators' updates, while their parameters require no gradient.
     """
-    optimizers[discriminator].zero_grad()
-    fabric.backward(loss_d)
-    optimizers[discriminator].step()
-
-    networks[discriminator].requires_grad_(False)
+    for name, loss in discriminator_losses.items():
+        optimizers[name].zero_grad()
+        fabric.backward(loss)
+        optimizers[name].step()
+    if generator_loss is None:
+        return
+    for name in discriminator_losses:
+        networks[name].requires_grad_(False)
     loss_g = generator_loss()
     for name in generators:
         optimizers[name].zero_grad()
     fabric.backward(loss_g)
-    networks[discriminator].requires_grad_(True)
+    for name in discriminator_losses:
+        networks[name].requires_grad_(True)
     for name in generators:
         optimizers[name].step()

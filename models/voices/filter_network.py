@@ -8,17 +8,17 @@ models.voices.layers.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.features.speech import MCEPS, decode_envelope
 from models.voices.layers import Affine, CausalConv, Memory
 from models.voices.speaker_stats import (
     HIGHEST_HZ,
+    INPUT_LIMIT,
     LOWEST_HZ,
     PRIOR_16K_STD,
     STATES,
@@ -37,9 +37,6 @@ BANDS = 48
 _DFT = 512
 _FLOOR = 1e-9
 """Of power: below the noise of a quiet room."""
-INPUT_LIMIT = 6.0
-"""Standard deviations to which inputs are clipped: no training data lies beyond, and noise must not drive the network
-there."""
 SHOWN = 64
 """Number of mel frequencies at which envelopes are compared."""
 
@@ -200,7 +197,7 @@ def _decibels() -> Tensor:
     return torch.from_numpy(shown.astype(np.float32) * 10.0 / float(np.log(10.0)))
 
 
-def _log_power_at(mels: Any) -> Any:
+def _log_power_at(mels: NDArray[np.float64]) -> NDArray[np.float64]:
     """(MCEPS, frequencies): the contribution of each mel-cepstrum to the ln power there."""
     log_power = np.log(decode_envelope(np.eye(MCEPS), SAMPLE_RATE))
     bins = np.linspace(0.0, SAMPLE_RATE / 2, log_power.shape[1])
@@ -219,7 +216,7 @@ def initial_states(network: FilterNetwork) -> dict[str, Tensor]:
     return states | {f"memory_{number}": torch.zeros_like(kept) for number, kept in enumerate(memory.kept)}
 
 
-def _mel_bands() -> Any:
+def _mel_bands() -> NDArray[np.float64]:
     """(bins, BANDS): triangles from the centre of the band before to that of the band after; each column sums to 1."""
     edges = _hertz(np.linspace(_mel(0.0), _mel(SAMPLE_RATE / 2), BANDS + 2))
     bins = np.arange(_DFT // 2 + 1) * SAMPLE_RATE / _DFT
@@ -229,12 +226,12 @@ def _mel_bands() -> Any:
     # The lowest bands are narrower than a bin.
     nearest = np.abs(bins[:, None] - middle).argmin(0)
     triangles[nearest, np.arange(BANDS)] = np.maximum(triangles[nearest, np.arange(BANDS)], 0.1)
-    return triangles / triangles.sum(0)
+    return np.asarray(triangles / triangles.sum(0))
 
 
-def _mel(hertz: Any) -> Any:
-    return 1127.0 * np.log1p(np.asarray(hertz) / 700.0)
+def _mel(hertz: float) -> float:
+    return float(1127.0 * np.log1p(hertz / 700.0))
 
 
-def _hertz(mel: Any) -> Any:
-    return 700.0 * np.expm1(np.asarray(mel) / 1127.0)
+def _hertz(mels: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(700.0 * np.expm1(mels / 1127.0))

@@ -1,14 +1,14 @@
-"""A frozen voice that converts each frame independently: it has no lookahead, and its only memory is the running
-statistics of the speaker."""
+"""A features voice that converts each frame independently of the others, for the families that count instead of
+descending gradients: no lookahead, and no memory but the running statistics of the speaker."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+from models.voices.features_voice import FeaturesVoice
 from models.voices.speaker_stats import LEVEL_SCALE, network_input
 from models.voices.transport import Transport
-from models.voices.voice_of_frames import VoiceOfFrames
 
 SILENT = -15.0
 """Lower limit of levels as networks read them: 77 dB below loud frames."""
@@ -23,7 +23,7 @@ class Refiner(nn.Module):
         raise NotImplementedError
 
 
-class FramewiseVoice(VoiceOfFrames):
+class FramewiseVoice(FeaturesVoice):
     """Consecutive frames -> the target's, and the states: the frozen module. See export.artifact.manifest.Manifest."""
 
     def __init__(

@@ -7,8 +7,7 @@ are MCEPs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -56,10 +55,13 @@ class CausalConv(nn.Module):
         super().__init__()
         stride = stride or (1,) * len(kernel)
         self.past = kernel[-1] - stride[-1]
-        kind: Any = nn.Conv2d if len(kernel) == 2 else nn.Conv1d
-        # A kernel whose stride is its whole width, as the one to a single row, needs no padding.
-        pads = (0 if kernel[0] == stride[0] else (kernel[0] - 1) // 2,) if len(kernel) == 2 else ()
-        self.conv = kind(inside, outside, kernel, stride, (*pads, 0))
+        self.conv: nn.Module
+        if len(kernel) == 2:
+            # A kernel whose stride is its whole width, as the one to a single row, needs no padding.
+            pad = 0 if kernel[0] == stride[0] else (kernel[0] - 1) // 2
+            self.conv = nn.Conv2d(inside, outside, (kernel[0], kernel[1]), (stride[0], stride[1]), (pad, 0))
+        else:
+            self.conv = nn.Conv1d(inside, outside, kernel[0], stride[0])
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
         output: Tensor = self.conv(memory.with_past(x, self.past))
@@ -88,7 +90,7 @@ class MeasuredNorm(nn.Module):
 
     In training each crop is normalised by its own mean and standard deviation, as in the papers. Live there are no
     crops, and normalising by recent speech would make the level pump. So the norm also keeps running sums for each
-    target; once `frozen`, and in eval mode, it normalises by them. The last part of training uses the frozen form.
+    target; once `running`, and in eval mode, it normalises by them. The last part of training uses this form.
     """
 
     mean: Tensor
@@ -97,7 +99,7 @@ class MeasuredNorm(nn.Module):
 
     def __init__(self, channels: int, targets: int) -> None:
         super().__init__()
-        self.frozen = False
+        self.running = False
         # Decayed sums, and their weight; initially a thousandth of a crop of mean 0 and variance 1.
         self.register_buffer("mean", torch.zeros(targets, channels))
         self.register_buffer("variance", torch.full((targets, channels), 1e-3))
@@ -105,7 +107,7 @@ class MeasuredNorm(nn.Module):
 
     def forward(self, x: Tensor, target: Tensor) -> Tensor:
         """target: (N,) int64."""
-        if self.training and not self.frozen:
+        if self.training and not self.running:
             return self._measured(x, target)
         weight = self.weight[target]
         scale = (self.variance[target] / weight + 1e-5).rsqrt()
@@ -214,11 +216,12 @@ class DiscriminatorConv(nn.Module):
         return features
 
 
-def freeze_norm(network: nn.Module, frozen: bool) -> None:
-    """Switches every MeasuredNorm of a network between its running sums (True) and each crop's statistics (False)."""
+def use_running_sums(network: nn.Module, running: bool) -> None:
+    """Switches every MeasuredNorm of a network between its running sums (True) and each crop's statistics (False). Its
+    weights learn on."""
     for layer in network.modules():
         if isinstance(layer, MeasuredNorm):
-            layer.frozen = frozen
+            layer.running = running
 
 
 def scaled_channels(channels: int, width: float) -> int:
@@ -231,7 +234,7 @@ def least_squares(score: Tensor, target_value: float) -> Tensor:
     return (score.float() - target_value).square().mean()
 
 
-def gradient_penalty(discriminator: Any, real: Tensor, fake: Tensor) -> Tensor:
+def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
     """Gulrajani et al., "Improved Training of Wasserstein GANs" (arXiv 1704.00028): the norm of the discriminator's
     gradient between real and fake samples should be 1."""
     share = torch.rand(len(real), *(1,) * (real.dim() - 1), device=real.device)

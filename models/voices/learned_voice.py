@@ -10,36 +10,36 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from models.features.speech import MCEPS, decode_envelope
+from models.prepare.voice_facts import MeasuredSpeakersFacts
 from models.training.family import FamilyOptions, FreezePlan
+from models.voices.features_voice import FeaturesVoice, freeze_plan
 from models.voices.layers import Memory
 from models.voices.speaker_stats import (
+    INPUT_LIMIT,
     LEVEL_SCALE,
     PRIOR_16K_MEAN,
     PRIOR_16K_STD,
     network_input,
+    normals,
     speaker_names,
     target_index,
 )
 from models.voices.transport import MAX_BOOST_NEPERS, MAX_CUT_NEPERS, People, Transport, universal_prior
-from models.voices.voice_of_frames import VoiceOfFrames, freeze_plan
 
 STRIDES = 4
 """Frames that the networks take at once: the product of their strides along time."""
 SILENCE_LEVEL = -18.0
 """About the level that WORLD finds for digital silence; initial value of the delayed level."""
-INPUT_LIMIT = 6.0
-"""Standard deviations to which inputs are clipped: no training data lies beyond, and noise must not drive a network
-there."""
 
 
 class LearnedOptions(FamilyOptions):
@@ -109,9 +109,9 @@ class KnownSpeakers(nn.Module):
 
     normal: Tensor
 
-    def __init__(self, facts: Mapping[str, Any]) -> None:
+    def __init__(self, facts: MeasuredSpeakersFacts) -> None:
         super().__init__()
-        self.register_buffer("normal", _normal_of(facts))
+        self.register_buffer("normal", normals(facts.speakers))
 
     def draw(self, template: Tensor) -> Tensor:
         """Random speaker numbers, in the shape of `template`."""
@@ -127,26 +127,22 @@ class KnownSpeakers(nn.Module):
         return self.normal[:, 1]
 
 
-def _normal_of(facts: Mapping[str, Any]) -> Tensor:
-    return torch.tensor([speaker["normal"] for speaker in facts["speakers"]], dtype=torch.float64)
-
-
-def start_transport(options: LearnedOptions, facts: Mapping[str, Any]) -> Transport | None:
+def start_transport(options: LearnedOptions, facts: MeasuredSpeakersFacts) -> Transport | None:
     """The transport that a converter adds to; None where the option `skip` is off."""
     return transport_of(facts) if options.skip else None
 
 
-def transport_of(facts: Mapping[str, Any]) -> Transport:
+def transport_of(facts: MeasuredSpeakersFacts) -> Transport:
     """From an unknown speaker, or a speaker of the run, to each of its speakers."""
-    speakers, normal = facts["speakers"], _normal_of(facts)
+    speakers, normal = facts.speakers, normals(facts.speakers)
     lower = torch.tril_indices(MCEPS - 1, MCEPS - 1, -1)
     correlations = torch.eye(MCEPS - 1, dtype=torch.float64).repeat(len(speakers), 1, 1)
     for correlation, speaker in zip(correlations, speakers, strict=True):
-        lower_part = torch.tensor(speaker["correlation"], dtype=torch.float64)
+        lower_part = torch.tensor(speaker.correlation, dtype=torch.float64)
         correlation[lower[0], lower[1]] = correlation[lower[1], lower[0]] = lower_part
-    levels = torch.tensor([speaker["levels"] for speaker in speakers], dtype=torch.float64)
+    levels = torch.tensor([speaker.levels for speaker in speakers], dtype=torch.float64)
     people = People(normal[:, 0], normal[:, 1], correlations, levels)
-    return Transport(people, universal_prior(facts["sample_rate"], people))
+    return Transport(people, universal_prior(facts.sample_rate, people))
 
 
 def add_average(networks: nn.ModuleDict, name: str, options: LearnedOptions) -> None:
@@ -170,7 +166,7 @@ def final_network(networks: nn.ModuleDict | Mapping[str, nn.Module], name: str) 
     return network
 
 
-class LearnedVoice(VoiceOfFrames):
+class LearnedVoice(FeaturesVoice):
     """Consecutive frames -> the target's, and the states: the frozen module. See export.artifact.manifest.Manifest."""
 
     def __init__(
@@ -210,15 +206,15 @@ class LearnedVoice(VoiceOfFrames):
 
 
 def freeze_voice(
-    converter: Converter, speakers: nn.Module, facts: Mapping[str, Any], target: str | None, frames: int
+    converter: Converter, speakers: nn.Module, facts: MeasuredSpeakersFacts, target: str | None, frames: int
 ) -> FreezePlan:
     """The plan for `converter` with the named target, `frames` frames at once. Raises WrongTarget."""
     assert isinstance(speakers, KnownSpeakers)
     chosen = target_index(speaker_names(facts), target)
     # A copy: freezing must not change the run's networks.
     converter = copy.deepcopy(converter).float().eval().requires_grad_(False)
-    aperiodicity = torch.tensor(facts["speakers"][chosen]["aperiodicity"])
-    voice = LearnedVoice(facts["sample_rate"], (speakers.means, speakers.stds), chosen, aperiodicity, converter)
+    aperiodicity = torch.tensor(facts.speakers[chosen].aperiodicity)
+    voice = LearnedVoice(facts.sample_rate, (speakers.means, speakers.stds), chosen, aperiodicity, converter)
     memory = Memory()
     one = torch.zeros(1, dtype=torch.int64)
     with torch.no_grad():
@@ -235,7 +231,7 @@ def spectrograms(rows: Sequence[Sequence[Tensor]]) -> Tensor:
     return torch.from_numpy(np.concatenate(pictures, 0))[None].expand(3, -1, -1).clone()
 
 
-def _spectrogram(values: Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
+def _spectrogram(values: Tensor) -> NDArray[np.float32]:
     """(MCEPS, T) -> (height, T), 60 dB from black to white."""
     mcep = values.float().cpu().numpy().T * np.array(PRIOR_16K_STD) + np.array(PRIOR_16K_MEAN)
     db = 10 * np.log10(np.maximum(decode_envelope(mcep, 16000), 1e-20))

@@ -6,8 +6,8 @@ denormalised by the target's means and standard deviations it is the target's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from models.features.speech import MCEPS
 from models.prepare.voice_data import AUDIBLE_NEPERS, LOUD_NEPERS, MIN_LF0_STD, OUTLIER_STDS
+from models.prepare.voice_facts import NormalSpeakerFacts, SpeakersFacts
 from models.training.family import WrongTarget
 
 UNKNOWN_SPEAKER = "whoever speaks"
@@ -167,7 +168,11 @@ LOUDEST_AT, LEVEL_SCALE = 1.5, 1.2
 QUIETEST = -4.0
 """Levels are clipped here: how silent a pause is depends on the room."""
 
-Level = TypeVar("Level", Tensor, NDArray[np.floating[Any]])
+INPUT_LIMIT = 6.0
+"""Standard deviations to which networks clip what they read: no training data lies beyond, and noise must not drive a
+network there."""
+
+Level = TypeVar("Level", Tensor, NDArray[np.floating])
 
 
 def relative_level(c0: Level, loudest: Level, quietest: float = QUIETEST) -> Level:
@@ -188,26 +193,31 @@ def floored_stds(stds: Tensor, prior: tuple[Tensor, Tensor]) -> Tensor:
     return torch.maximum(stds, prior[1] / 100)
 
 
-def speaker_fields(facts: Mapping[str, Any], means: Tensor, stds: Tensor, chosen: int) -> dict[str, Any]:
+def speaker_fields(facts: SpeakersFacts, means: Tensor, stds: Tensor, chosen: int) -> dict[str, object]:
     """The manifest's fields about a run's speakers; means and stds: (speakers, MCEPS), ln F0 in place of c0."""
     return {
         "conditioning": {"source": [UNKNOWN_SPEAKER, *speaker_names(facts)]},
         "speakers": [
             {
-                "name": str(speaker["name"]),
+                "name": speaker.name,
                 "lf0_mean": float(means[number, 0]),
                 "lf0_std": float(stds[number, 0]),
                 "target": number == chosen,
-                "room": speaker.get("room", []),
+                "room": list(speaker.room),
             }
-            for number, speaker in enumerate(facts["speakers"])
+            for number, speaker in enumerate(facts.speakers)
         ],
     }
 
 
-def speaker_names(facts: Mapping[str, Any]) -> list[str]:
+def speaker_names(facts: SpeakersFacts) -> list[str]:
     """The run's speakers, in order."""
-    return [str(speaker["name"]) for speaker in facts["speakers"]]
+    return [speaker.name for speaker in facts.speakers]
+
+
+def normals(speakers: Sequence[NormalSpeakerFacts]) -> Tensor:
+    """float64 (speakers, 2, MCEPS): means and standard deviations, ln F0's in place of c0's."""
+    return torch.tensor([speaker.normal for speaker in speakers], dtype=torch.float64)
 
 
 def target_index(names: Sequence[str], target: str | None) -> int:

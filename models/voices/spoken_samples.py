@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,14 +11,21 @@ from torch import Tensor
 
 from models.features.speech import WorldFrames, decode_envelope
 from models.features.synthesis import Synthesiser
-from models.voices.learned_voice import INPUT_LIMIT, Converter, convert
-from models.voices.speaker_stats import HIGHEST_HZ, LEVEL_SCALE, LOUDEST_AT, LOWEST_HZ, PRIOR_16K_MEAN, PRIOR_16K_STD
+from models.prepare.voice_facts import MeasuredSpeakersFacts
+from models.training.family import Batch, SampledSound
+from models.voices.learned_voice import Converter, convert
+from models.voices.speaker_stats import (
+    HIGHEST_HZ,
+    INPUT_LIMIT,
+    LEVEL_SCALE,
+    LOUDEST_AT,
+    LOWEST_HZ,
+    PRIOR_16K_MEAN,
+    PRIOR_16K_STD,
+)
 
 PAUSE_S = 0.2
 PEAK = 0.5
-
-SampledSound = tuple[NDArray[np.float32], int]
-"""Samples (n,), and Hz."""
 
 
 class Crop(NamedTuple):
@@ -30,12 +36,14 @@ class Crop(NamedTuple):
     speaker: int
 
 
-def sound_sample(source: Crop, converted: Tensor, target: Crop, facts: Mapping[str, Any]) -> dict[str, SampledSound]:
+def sound_sample(
+    source: Crop, converted: Tensor, target: Crop, facts: MeasuredSpeakersFacts
+) -> dict[str, SampledSound]:
     """{"anna as ben": source, conversion (MCEPS, T) and a crop of the target}, one after the other; `facts` are
     VoiceSegments'."""
-    rate = int(facts["sample_rate"])
-    source_facts, target_facts = (facts["speakers"][crop.speaker] for crop in (source, target))
-    source_normal, target_normal = np.array(source_facts["normal"]), np.array(target_facts["normal"])
+    rate = facts.sample_rate
+    source_speaker, target_speaker = (facts.speakers[crop.speaker] for crop in (source, target))
+    source_normal, target_normal = np.array(source_speaker.normal), np.array(target_speaker.normal)
     lf0 = source.lf0.cpu().double().numpy()
     target_lf0 = np.where(
         lf0 > 0, (lf0 - source_normal[0, 0]) / source_normal[1, 0] * target_normal[1, 0] + target_normal[0, 0], 0.0
@@ -51,12 +59,10 @@ def sound_sample(source: Crop, converted: Tensor, target: Crop, facts: Mapping[s
         ]
     )
     sound *= np.float32(PEAK / max(float(np.abs(sound).max()), 1e-6))
-    return {f"{source_facts['name']} as {target_facts['name']}": (sound, rate)}
+    return {f"{source_speaker.name} as {target_speaker.name}": (sound, rate)}
 
 
-def sound_samples(
-    converter: Converter, batch: Mapping[str, Tensor], facts: Mapping[str, Any]
-) -> dict[str, SampledSound]:
+def sound_samples(converter: Converter, batch: Batch, facts: MeasuredSpeakersFacts) -> dict[str, SampledSound]:
     """Of a many-to-many generator: each sample of the batch converted to the speaker of the next one, where that is
     another speaker. Each pair once."""
     x, lf0, speaker = batch["mcep"], batch["lf0"], batch["speaker"]

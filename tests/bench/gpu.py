@@ -46,6 +46,7 @@ from export.runtime.session_options import build_session, first_line, session_op
 from models.families.pix2pix import Pix2Pix
 from models.features.face_lines import draw_lines
 from models.features.retarget import target_facts
+from models.prepare.face_facts import FaceFacts
 from models.training.family import FreezePlan
 
 ROUNDS, CALLS, DROPPED = 20, 50, 3
@@ -156,7 +157,7 @@ def random_look(ngf: int, size: int) -> FreezePlan:
     torch.manual_seed(0)
     family = Pix2Pix()
     model_options = family.options(ngf=ngf, size=size)
-    facts = {"size": size, "name": "nobody", "digest": "none", "target": target_facts(moving_face(size))}
+    facts = FaceFacts(kind="face", name="nobody", size=size, target=target_facts(moving_face(size)), digest="none")
     networks = family.networks(model_options, facts)
     for name in ("generator", "average"):
         if name in networks:

@@ -10,7 +10,7 @@ cost: see docs/figures.md.
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 import time
 from pathlib import Path
@@ -90,4 +90,8 @@ def main(video: Path | None) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench.training", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("video", type=Path, nargs="?", help="footage of which a minute's preparation is timed")
+    main(parser.parse_args().video)

@@ -45,14 +45,14 @@ def target_facts(size: int) -> dict[str, Any]:
 
 
 def look_fields() -> dict[str, Any]:
-    """The manifest of `look_model`, as plain data."""
+    """The manifest of `look_model`, as plain data of version 2."""
     port = {"shape": [1, SIZE, SIZE, 3], "dtype": "uint8"}
     return {
-        "version": 1,
+        "version": 2,
         "kind": "look",
         "family": "pix2pix",
         "name": "porcelain",
-        "subject": "fictional",
+        "subject": {"statement": "fictional"},
         "licence": "CC0-1.0",
         "reads": ["lines"],
         "gives": ["picture"],
@@ -64,3 +64,8 @@ def look_fields() -> dict[str, Any]:
         "precision": "fp32",
         "training": {"data_digest": "0" * 64, "steps": 10, "samples_seen": 20, "minutes": 0.5, "revision": None},
     }
+
+
+def look_fields_of_version_1() -> dict[str, Any]:
+    """The same, as a file from before version 2 holds it."""
+    return look_fields() | {"version": 1, "subject": "fictional"}

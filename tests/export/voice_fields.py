@@ -15,11 +15,12 @@ def voice_fields() -> dict[str, Any]:
     row = {"shape": [1, FRAMES], "dtype": "float32"}
     state = {"shape": [1, 3], "dtype": "float32"}
     return {
-        "version": 1,
+        "version": 2,
         "kind": "voice",
+        "form": "features",
         "family": "statistics",
         "name": "anna",
-        "subject": "fictional",
+        "subject": {"statement": "fictional"},
         "licence": "CC0-1.0",
         "reads": list(FEATURES),
         "gives": list(CONVERTED_FEATURES),

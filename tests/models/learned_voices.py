@@ -16,7 +16,8 @@ from export.artifact.fields import CONVERTED_FEATURES
 from export.runtime.frozen_session import FrozenSession
 from models.features.speech import MCEPS
 from models.prepare.voice_data import Features
-from models.training.family import Family, FreezePlan
+from models.prepare.voice_facts import MeasuredSpeakersFacts
+from models.training.family import AnyFamily, FreezePlan
 from models.training.train import Plan, TrainingProgress, train
 from models.voices.learned_voice import LearnedOptions, start_transport
 from tests.models.voice_folders import drawn_sentence, write_voice
@@ -30,7 +31,7 @@ def write_voices(root: Path, names: Sequence[str]) -> list[Path]:
 
 
 def learned(
-    kind: Family, folders: Sequence[Path], out: Path, *, resume: bool = False, **options: Any
+    kind: AnyFamily, folders: Sequence[Path], out: Path, *, resume: bool = False, **options: Any
 ) -> list[TrainingProgress]:
     """Trains by the training loop; returns its progress after every step."""
     seen: list[TrainingProgress] = []
@@ -39,10 +40,10 @@ def learned(
     return seen
 
 
-def on_one_batch(kind: Family, folders: Sequence[Path], steps: int, **options: Any) -> list[dict[str, float]]:
+def on_one_batch(kind: AnyFamily, folders: Sequence[Path], steps: int, **options: Any) -> list[dict[str, float]]:
     """The losses of so many steps on one fixed batch, which any working network can learn."""
     chosen = kind.options(**options)
-    data: Any = kind.data(folders, chosen)
+    data = kind.data(folders, chosen)
     torch.manual_seed(0)
     networks = kind.networks(chosen, data.facts)
     optimizers = kind.optimizers(networks, chosen)
@@ -94,11 +95,11 @@ def hop_by_hop(session: FrozenSession, sentence: Features, source: int) -> list[
     return [np.concatenate(row) for row in given]
 
 
-def by_statistics(facts: Any, sentence: Features, source: str, target: str) -> np.ndarray:
+def by_statistics(facts: MeasuredSpeakersFacts, sentence: Features, source: str, target: str) -> np.ndarray:
     """(t, MCEPS): the conversion of the family `statistics` with the source given, except for the level, which is
     unchanged."""
-    names = [s["name"] for s in facts["speakers"]]
-    (mean, std), (to_mean, to_std) = (np.array(facts["speakers"][names.index(n)]["normal"]) for n in (source, target))
+    names = [s.name for s in facts.speakers]
+    (mean, std), (to_mean, to_std) = (np.array(facts.speakers[names.index(n)].normal) for n in (source, target))
     transport = start_transport(LearnedOptions(), facts)
     assert transport is not None
     x = torch.from_numpy((sentence.mcep - mean) / std).float().T[None]

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
+from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from live.demo_training.characters import CHARACTERS, character
 from live.demo_training.characters.motion import Performance
+from models.features.media.containers import create_movie
 
 FRAMES_PER_SECOND = 25
 
@@ -37,12 +39,11 @@ def write_footage(
     total = round(seconds * FRAMES_PER_SECOND)
     unfinished = path.with_name(path.stem + ".unfinished" + path.suffix)
     try:
-        with av.open(str(unfinished), "w") as container:
-            options = {"crf": "12", "preset": "veryfast"}
-            stream = container.add_stream("libx264", rate=FRAMES_PER_SECOND, options=options)
-            stream.width, stream.height, stream.pix_fmt = size, size, "yuv420p"
+        encoder = {"crf": "12", "preset": "veryfast"}
+        container, stream = create_movie(unfinished, (size, size), Fraction(FRAMES_PER_SECOND), encoder)
+        with container:
             for i, picture in enumerate(frames(name, seconds, size)):
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+                container.mux(stream.encode(VideoFrame.from_ndarray(picture, format="rgb24")))
                 if progress:
                     progress(i + 1, total)
             container.mux(stream.encode(None))

@@ -12,12 +12,12 @@ from math import inf
 from pathlib import Path
 
 import av
-import numpy as np
 from av.container import InputContainer
-from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from live.process.frames import Frame
+from models.features.media.bad_media import BadMedia
+from models.features.media.containers import decoded, open_pictures, shown_size, upright
 from models.features.types import Picture
 
 MAX_HEIGHT_PX = 1280
@@ -41,70 +41,45 @@ def capture_size(width: int, height: int) -> tuple[int, int]:
     return max(round(width * scale), 2), max(round(height * scale), 2)
 
 
-def to_picture(frame: VideoFrame) -> Picture:
-    """One decoded frame as RGB uint8 (h, w, 3), from any pixel format, rotated upright as its metadata says."""
-    quarter_turns = round(frame.rotation / 90) % 4
-    shown = (frame.height, frame.width) if quarter_turns % 2 else (frame.width, frame.height)
-    width, height = capture_size(*shown)
-    if quarter_turns % 2:
-        width, height = height, width
-    if (width, height) != (frame.width, frame.height) or frame.format.name != "rgb24":
-        frame = frame.reformat(width=width, height=height, format="rgb24")
-    picture = np.asarray(frame.to_ndarray(), np.uint8)
-    # The display matrix rotates counterclockwise, and so does rot90.
-    return np.ascontiguousarray(np.rot90(picture, quarter_turns))
-
-
 def decode_pictures(
     container: InputContainer, stream: VideoStream, from_s: float = -inf
 ) -> Iterator[tuple[Picture, float | None]]:
-    """Every decodable picture from `from_s` on, with its time in the container's seconds (None if it has none)."""
-    for packet in container.demux(stream):
-        try:
-            frames = packet.decode()
-        except av.InvalidDataError:
-            continue
-        for frame in frames:
-            if isinstance(frame, VideoFrame) and (frame.time is None or frame.time >= from_s):
-                yield to_picture(frame), frame.time
+    """Every decodable picture from `from_s` on, with its time in the container's seconds (None if it has none).
+
+    Raises av.FFmpegError or OSError where a file is cut off, or a network is silent.
+    """
+    for frame in decoded(container, stream):
+        if frame is not None and (frame.time is None or frame.time >= from_s):
+            yield upright(frame, capture_size(*shown_size(frame))), frame.time
 
 
 def open_movie(
-    path: str, timeout: tuple[float, float] | None = None, options: dict[str, str] | None = None
+    path: str, timeout_s: tuple[float, float] | None = None, options: dict[str, str] | None = None
 ) -> tuple[InputContainer, VideoStream]:
-    """Opens a container; returns it and its first video stream.
+    """Opens what is named as a source; returns it and its first video stream.
 
     Raises BadSource, or OSError when it cannot be reached.
     """
     try:
-        container = av.open(path, timeout=timeout, options=options or {})
-    except (av.FFmpegError, ValueError) as error:
-        if isinstance(error, OSError):
-            raise
-        raise BadSource(f"{path} is not a video ({type(error).__name__})") from error
-    if not container.streams.video:
-        container.close()
-        raise BadSource(f"{path} has no video stream")
-    stream = container.streams.video[0]
-    # Decoder threads would compete with the engine for few cores, and each would add a frame of delay.
-    stream.codec_context.thread_count = 1
-    return container, stream
+        return open_pictures(path, timeout_s=timeout_s, options=options)
+    except BadMedia as error:
+        raise BadSource(str(error)) from error
 
 
 def playing_time(path: Path) -> float | None:
     """How long a movie's pictures and sound last from the first picture on, the longer of the two, in seconds; None
     when it lacks either or cannot be read."""
     try:
-        with av.open(str(path)) as container:
-            if not container.streams.video or not container.streams.audio:
+        container, stream = open_pictures(path)
+        with container:
+            if not container.streams.audio:
                 return None
-            stream = container.streams.video[0]
             first_s = float((stream.start_time or 0) * (stream.time_base or 0))
             if container.duration:
                 return ((container.start_time or 0) + container.duration) / 1e6 - first_s
             ends = [(p.pts + (p.duration or 0)) * p.time_base for p in container.demux() if p.pts is not None]
             return float(max(ends)) - first_s
-    except (OSError, av.FFmpegError, ValueError):
+    except (OSError, av.FFmpegError, ValueError, BadMedia):
         return None
 
 

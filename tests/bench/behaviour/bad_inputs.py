@@ -114,7 +114,7 @@ COMMANDS = (
 """In the words of a command line; paths are in the work folder."""
 PATCHES = {
     "no-manifest": (b"guise", b"gvise"),
-    "other-version": (b'"version": 1', b'"version": 7'),
+    "other-version": (b'"version": 2', b'"version": 7'),
     "no-subject": (b'"subject":', b'"subjekt":'),
     "unknown-key": (b'"licence":', b'"license":'),
     "other-shape": (b"[1, 256, 256, 3]", b"[1, 256, 256, 4]"),

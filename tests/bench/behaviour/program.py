@@ -24,6 +24,8 @@ VOLATILE = (
     (re.compile(r"\b\d+(\.\d+)? ms\b"), "* ms"),
     (re.compile(r"\b\d+(\.\d+)? (minutes|min left|s left)"), r"* \2"),
     (re.compile(r"(?m)^( *(?:sha256|revision) +)\S+ *$"), r"\1*"),
+    (re.compile(r"(?m)^( *set +)[0-9a-f]{32}:"), r"\1*:"),
+    (re.compile(r"(\"id\": ?)\"[0-9a-f]{32}\""), r'\1"*"'),
     (re.compile(r"0x[0-9a-f]{6,}"), "0x*"),
 )
 """Times, what depends on them, and what git knows."""

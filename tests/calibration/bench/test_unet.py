@@ -25,7 +25,7 @@ def test_it_performs_as_a_frozen_model(tmp_path: Path, half: bool) -> None:
     path = tmp_path / "orange.onnx"
     unet.write_look(path, 8, half=half, colour=(230, 120, 30))
     manifest = check_model(path, "look")
-    assert manifest.subject == "fictional"
+    assert manifest.subject.statement == "fictional"
     assert manifest.precision == ("fp16" if half else "fp32")
     lines = np.random.default_rng(0).integers(0, 256, (1, 256, 256, 3), np.uint8)
     with open_session(path, "cpu") as session:

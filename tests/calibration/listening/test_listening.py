@@ -16,8 +16,8 @@ import pytest
 import soundfile
 
 import guise
-from calibration.listening.listening_test import BadListeningTest, ListeningTest, read_ranks
 from calibration.listening.server import ListeningServer
+from calibration.listening.trials import BadListeningTest, ListeningTest, read_ranks
 
 
 def folders(where: Path, *systems: str, trials: tuple[str, ...] = ("one", "two", "셋 three")) -> list[Path]:

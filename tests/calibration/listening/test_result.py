@@ -10,8 +10,8 @@ import pytest
 
 import guise
 from calibration.listening import result as module
-from calibration.listening.listening_test import COLUMNS, RANKS
 from calibration.listening.result import read_result
+from calibration.listening.trials import COLUMNS, RANKS
 
 
 def written(out: Path, said: dict[str, list[tuple[int, ...]]], systems: tuple[str, ...]) -> Path:

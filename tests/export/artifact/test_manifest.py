@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from onnx import TensorProto, helper
 
+from export.artifact.manifest import Manifest
 from export.artifact.model_file import check_model
 from tests.export.artifact.refusal import Forge, manifest_text, refusal
 from tests.export.tiny_look import look_fields, look_model
@@ -26,6 +27,7 @@ def test_a_voice_is_read_too(forged: Forge) -> None:
     port = {"shape": [1, 320], "dtype": "float32"}
     fields = look_fields() | {
         "kind": "voice",
+        "form": "sound",
         "family": "stargan_vc",
         "inputs": {"sound": port},
         "outputs": {"converted_sound": port},
@@ -68,9 +70,8 @@ def test_a_manifest_of_megabytes(forged: Forge) -> None:
 
 
 def test_a_newer_manifest_says_update(forged: Forge) -> None:
-    line = refusal(forged(look_model(), json.dumps({"version": 2, "everything": "is different"})))
-    assert "newer Guise" in line
-    assert "update" in line
+    line = refusal(forged(look_model(), json.dumps({"version": 3, "everything": "is different"})))
+    assert line.endswith("was made by a newer Guise (manifest version 3, this one reads 2): update Guise")
 
 
 @pytest.mark.parametrize("version", [None, 0, -1, "1", 1.5, True, [1]])
@@ -84,6 +85,40 @@ def test_no_subject(forged: Forge, subject: object) -> None:
     fields = look_fields()
     del fields["subject"]
     assert "whose likeness" in refusal(forged(look_model(), json.dumps(fields)))
+
+
+LINES = look_fields()["inputs"]["lines"]
+COVER = {"shape": [1, 16, 16, 1], "dtype": "uint8"}
+LAID_IN: dict[str, Any] = {
+    "gives": ["picture", "mask", "occluded"],
+    "outputs": {"picture": LINES, "mask": COVER, "occluded": COVER},
+}
+SET = {"id": "0123456789abcdef", "ngf": 32, "size": 16, "precision": "fp32"}
+SUBJECT = {
+    "statement": "signed",
+    "who": "Anna Lind",
+    "date": "2026-05-03",
+    "purpose": "one exhibition",
+    "place": "Berlin",
+    "until": "2027-12-31",
+}
+
+
+def _read(**changes: Any) -> Manifest:
+    return Manifest.model_validate_json(manifest_text(**changes), strict=True)
+
+
+def test_a_look_may_read_points_and_say_what_lies_over_the_face() -> None:
+    points = {"shape": [1, 68, 2], "dtype": "float32"}
+    manifest = _read(reads=["points"], inputs={"points": points}, lines=None, set=SET, subject=SUBJECT, **LAID_IN)
+    assert manifest.outputs["occluded"].shape == (1, 16, 16, 1)
+    assert manifest.set is not None
+    assert manifest.set.id == SET["id"]
+    assert manifest.subject.model_dump() == SUBJECT
+
+
+def test_a_subject_of_its_statement_alone_may_be_a_text() -> None:
+    assert _read(subject="fictional") == _read(subject={"statement": "fictional"})
 
 
 @pytest.mark.parametrize(
@@ -114,6 +149,23 @@ def test_no_subject(forged: Forge, subject: object) -> None:
         ({"reads": ["lines", "lines"]}, "twice"),
         ({"reads": ["mind"]}, "reads"),
         ({"gives": ["mask"]}, "picture"),
+        ({"gives": ["picture", "occluded"]}, "must give a mask"),
+        ({"reads": ["points"], "target": None}, "needs target"),
+        ({"reads": ["points"], "inputs": {"points": LINES}}, "points must be float32 (1, 68, 2)"),
+        (LAID_IN | {"outputs": LAID_IN["outputs"] | {"occluded": LINES}}, "occluded must be uint8 (1, 16, 16, 1)"),
+        ({"form": "features"}, "a look has no form"),
+        ({"set": SET | {"id": "short"}}, "set.id"),
+        ({"set": SET | {"size": 32}}, "its set says size 32, fp32, and it is 16, fp32"),
+        ({"set": SET | {"precision": "fp16"}}, "its set says size 16, fp16"),
+        ({"set": SET | {"colour": "red"}}, "set.colour is an unknown key"),
+        ({"subject": {"who": "Anna"}}, "subject.statement field required"),
+        ({"subject": SUBJECT | {"mood": "good"}}, "subject.mood is an unknown key"),
+        ({"subject": SUBJECT | {"date": "3 May"}}, "subject.date must be a day of the calendar, as 2026-05-03"),
+        ({"subject": SUBJECT | {"date": "2026-02-30"}}, "subject.date must be a day"),
+        ({"subject": SUBJECT | {"until": "20270503"}}, "subject.until must be a day"),
+        ({"subject": SUBJECT | {"until": 1}}, "subject.until"),
+        ({"subject": SUBJECT | {"until": "2026-05-02"}}, "subject until 2026-05-02 is before date 2026-05-03"),
+        ({"subject": ["self"]}, "subject"),
         ({"gives": ["picture", "mask"]}, "outputs"),
         ({"lines": None}, "lines"),
         ({"target": None}, "target"),
@@ -125,6 +177,7 @@ def test_no_subject(forged: Forge, subject: object) -> None:
         ({"inputs": {"lines": {"shape": [1, 16, 16, -3], "dtype": "uint8"}}}, "shape"),
         ({"inputs": {"lines": {"shape": [2**40, 2**40], "dtype": "uint8"}}}, "bytes"),
         ({"parameters": {"pitch": {"low": 1, "high": 0, "default": 0}}}, "default"),
+        ({"parameters": {"pitch": {"low": 0, "high": 1, "default": 0}}}, "parameters must be among its inputs"),
     ],
     ids=lambda value: repr(value)[:40],
 )

@@ -5,6 +5,7 @@ The long fuzz: pytest -m slow tests/export/artifact/test_outline.py
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import tracemalloc
@@ -22,7 +23,7 @@ from export.artifact.bad_model import BadModel
 from export.artifact.manifest import Manifest
 from export.artifact.model_file import check_model, read_manifest
 from tests.export.artifact.refusal import Forge, manifest_text, refusal
-from tests.export.tiny_look import look_fields, look_model
+from tests.export.tiny_look import look_fields, look_fields_of_version_1, look_model
 
 
 def test_an_empty_file(tmp_path: Path) -> None:
@@ -188,9 +189,15 @@ def test_damaged_bytes_for_long(look: Path, mutations: list[tuple[float, int, by
     _fuzz(look, mutations)
 
 
+def _look_of_version_1() -> bytes:
+    model = look_model()
+    model.metadata_props.add(key="guise", value=json.dumps(look_fields_of_version_1()))
+    return model.SerializeToString()
+
+
 def _fuzz(look: Path, mutations: list[tuple[float, int, bytes, bool]]) -> None:
     damaged = look.with_name("damaged.onnx")
     # The graph lies before the manifest, which is much longer: without it, half of the damage goes to the graph.
-    for whole in (look.read_bytes(), look_model().SerializeToString()):
+    for whole in (look.read_bytes(), look_model().SerializeToString(), _look_of_version_1()):
         damaged.write_bytes(_mutated(whole, mutations))
         _model_or_refusal(damaged)

@@ -45,6 +45,11 @@ def _ports(side: str, **changes: Any) -> dict[str, Any]:
     [
         ({"hop": None}, "a voice needs"),
         ({"size": 256}, "a voice has no size"),
+        ({"set": {"id": "0123456789abcdef", "size": 16, "precision": "fp32"}}, "a voice has no set"),
+        ({"form": None}, "a voice of the form features reads"),
+        ({"form": "sound"}, "a voice of the form features reads"),
+        ({"form": "filter"}, "a voice of the form features reads"),
+        ({"form": "spell"}, "form input should be 'features', 'sound' or 'filter'"),
         ({"reads": ["mcep", "lf0"]}, "inputs"),
         ({"reads": ["lines"]}, "inputs"),
         ({"reads": ["mcep", "lf0", "voiced", "voiced"]}, "twice"),
@@ -84,6 +89,7 @@ def test_a_manifest_that_breaks_a_rule_is_refused(changes: dict[str, Any], said:
 def test_sound_in_and_sound_out() -> None:
     port = {"shape": [1, 160], "dtype": "float32"}
     fields = voice_fields() | {
+        "form": "sound",
         "reads": ["sound"],
         "gives": ["converted_sound"],
         "states": {},
@@ -107,6 +113,7 @@ def _filter_fields() -> dict[str, Any]:
     one = {"shape": [1, 1], "dtype": "float32"}
     inputs = voice_fields()["inputs"]
     return voice_fields() | {
+        "form": "filter",
         "reads": ["sound", "lf0"],
         "gives": ["mcep_change", "converted_lf0"],
         "inputs": {

@@ -20,19 +20,21 @@ from torch import Tensor, nn
 
 import guise
 from export.artifact import model_file
+from export.artifact.fields import Subject
 from export.freeze import verify
 from export.freeze.freeze import NotFrozen, freeze, freeze_from_plan, store_fp16, to_onnx
 from export.freeze.verify import NotFaithful
 from export.runtime.session import open_session
 from export.runtime.tensorrt import Engine, EngineKey, EngineTrial
 from models.families.pix2pix import Pix2Pix
+from models.prepare.face_facts import FaceFacts
 from models.training import checkpoint
 from models.training.checkpoint import BadRun, Run
 from models.training.family import FreezePlan, freeze_batch
 from tests.export.tiny_look import target_facts
 
 PREPARED = 64
-FACTS = {"size": PREPARED, "name": "anna", "digest": "d" * 64, "target": target_facts(PREPARED)}
+FACTS = FaceFacts(kind="face", name="anna", size=PREPARED, target=target_facts(PREPARED), digest="d" * 64)
 OPTIONS = {"ngf": 4, "size": 32, "batch": 1, "steps": 3}
 
 
@@ -98,13 +100,15 @@ def test_a_run_becomes_one_file_with_the_outputs_of_the_network(run: Path, tmp_p
     manifest = freeze(run, out, "self: Anna, signed", licence="all rights reserved")
     assert model_file.check_model(out, "look") == manifest
     assert list(out.parent.iterdir()) == [out]
-    assert (manifest.name, manifest.subject, manifest.size) == ("anna", "self: Anna, signed", 32)
+    assert manifest.set is not None
+    assert (manifest.set.ngf, manifest.set.size, manifest.set.precision) == (4, 32, "fp32")
+    assert (manifest.name, manifest.subject.statement, manifest.size) == ("anna", "self: Anna, signed", 32)
     training = manifest.training
     assert (training.steps, training.minutes, training.revision) == (3, 0.1, "abc123")
     assert training.options["ngf"] == 4
     assert training.metrics["parity"]["maximum"] <= 2  # type: ignore[index,call-overload,operator]
     assert manifest.target is not None
-    np.testing.assert_allclose(manifest.target.neutral, np.array(FACTS["target"]["neutral"]) / 2)  # type: ignore[index]
+    np.testing.assert_allclose(manifest.target.neutral, np.array(FACTS.target["neutral"]) / 2)
 
     family = Pix2Pix()
     loaded = checkpoint.load_run(run)
@@ -183,6 +187,29 @@ def test_a_model_with_other_outputs_is_not_written(
     assert list(tmp_path.iterdir()) == []
 
 
+class _Warp(nn.Module):
+    """Points -> a picture of their mean, all of it laid in but where the hand is."""
+
+    def forward(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        grey = points.mean().clamp(0, 255).to(torch.uint8)
+        cover = torch.full((1, 32, 32, 1), 255, dtype=torch.uint8)
+        return grey.expand(1, 32, 32, 3), cover, cover * (points[:, :1, :1, None] > 1e6)
+
+
+def test_a_look_of_points_is_compared_on_the_target_s_own_face(fields: dict[str, Any], tmp_path: Path) -> None:
+    known = {
+        "reads": ["points"],
+        "gives": ["picture", "mask", "occluded"],
+        "size": 32,
+        "target": target_facts(32),
+    }
+    plan = FreezePlan(_Warp().eval(), {"points": torch.zeros(1, 68, 2)}, ("picture", "mask", "occluded"), known)
+    out = tmp_path / "warp.onnx"
+    manifest = freeze_from_plan(plan, out, fields | {"family": "warp"})
+    assert model_file.check_model(out, "look") == manifest
+    assert manifest.training.metrics["parity"]["inputs"] == 2 + verify.SAMPLES  # type: ignore[index,call-overload]
+
+
 class _Voice(nn.Module):
     """float32 sound and the index of a speaker -> sound, and the state for the next block."""
 
@@ -201,6 +228,7 @@ def test_several_inputs_and_outputs_of_a_voice(fields: dict[str, Any], tmp_path:
     known = {
         "reads": ["sound"],
         "gives": ["converted_sound"],
+        "form": "sound",
         "states": {"state": "next_state"},
         "sample_rate": 16000,
         "hop": 80,
@@ -305,7 +333,7 @@ def test_export_then_inspect(
     assert words.count("and again") == 20
 
     code, said, _ = _guise(capfd, "inspect", out, "--json")
-    assert json.loads(said)["subject"] == consent.strip() or json.loads(said)["subject"] == consent
+    assert json.loads(said)["subject"] in ({"statement": consent.strip()}, {"statement": consent})
     assert code == 0
 
 
@@ -315,13 +343,41 @@ def test_persons_are_named_with_their_consent(
     out = tmp_path / "two.onnx"
     code, _, err = _guise(capfd, "export", run, "--out", out, "--subject", "anna=self", "--subject", "ben=signed")
     assert code == 0, err
-    assert model_file.check_model(out).subject == "anna=self; ben=signed"
+    assert model_file.check_model(out).subject.statement == "anna=self; ben=signed"
+
+
+def test_the_consent_is_recorded_and_shown(
+    run: Path, exported_once: None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "anna.onnx"
+    record = ("--date", "2026-05-03", "--purpose", "one exhibition", "--place", "Berlin", "--until", "2027-12-31")
+    code, _, err = _guise(capfd, "export", run, "--out", out, "--subject", "anna=signed", *record)
+    assert code == 0, err
+    subject = model_file.check_model(out).subject
+    assert (subject.who, subject.statement, subject.date) == ("anna", "signed", "2026-05-03")
+    _, said, _ = _guise(capfd, "inspect", out)
+    rows = [" ".join(line.split()) for line in said.splitlines()]
+    for row in ("likeness of anna", "consent signed", "given on 2026-05-03", "purpose one exhibition", "place Berlin"):
+        assert row in rows
+    assert "holds until 2027-12-31" in rows
+    assert any(re.fullmatch("set [0-9a-f]{32}: ngf 4, size 32, fp32", row) for row in rows)
+    code, _, err = _guise(capfd, "export", run, "--out", out, "--subject", "signed, a=b", "--who", "Anna Lind")
+    assert code == 0, err
+    assert model_file.check_model(out).subject == Subject(who="Anna Lind", statement="signed, a=b")
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         ((), "on what consent"),
+        (("--subject", "self", "--date", "3 May"), "--date must be a day of the calendar, as 2026-05-03"),
+        (("--subject", "self", "--until", "2026-02-30"), "--until must be a day of the calendar"),
+        (
+            ("--subject", "self", "--date", "2026-05-03", "--until", "2026-05-02"),
+            "--until 2026-05-02 is before date 2026-05-03",
+        ),
+        (("--subject", "self", "--place", "two\nlines"), "--place must not hold control characters"),
+        (("--subject", "self\x07"), "--subject must not hold control characters"),
         (("--subject", " "), "on what consent"),
         (("--subject", "anna="), "on what consent"),
         (("--subject", "self", "--precision", "fp12"), "not known"),

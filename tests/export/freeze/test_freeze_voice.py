@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 import guise
 from export.artifact import model_file
+from export.artifact.fields import Subject
 from export.freeze import verify
 from export.freeze.verify import NotFaithful
 from export.runtime.frozen_voice import MAX_FRAME_GAIN, MAX_MEAN_GAIN, open_frozen_voice
@@ -62,7 +63,8 @@ def plan(run: Path) -> FreezePlan:
 
 def test_the_manifest_has_what_a_screen_needs(frozen: Path) -> None:
     manifest = model_file.check_model(frozen, "voice")
-    assert (manifest.name, manifest.subject) == ("ben", "anna=self; ben=signed, 3 May")
+    assert (manifest.name, manifest.form) == ("ben", "features")
+    assert manifest.subject == Subject(who="anna, ben", statement="anna=self; ben=signed, 3 May")
     assert (manifest.sample_rate, manifest.hop, manifest.lookahead, manifest.context) == (16000, 320, 0, 0)
     assert manifest.conditioning == {"source": [UNKNOWN_SPEAKER, "anna", "ben"]}
     anna, ben = manifest.speakers

@@ -20,9 +20,10 @@ from export.freeze.verify import BOUNDS
 from export.runtime.session import open_session
 from export.runtime.speed import median_ratio, time_interleaved
 from models.families.pix2pix import Pix2Pix
+from models.prepare.data_facts import DataFacts
 from models.training import checkpoint
 from models.training.checkpoint import Run
-from models.training.family import Family, FreezePlan
+from models.training.family import AnyFamily, FamilyOptions, FreezePlan
 from models.training.registry import family
 from tests.export.tiny_look import target_facts
 from tests.models.face_folders import write_face
@@ -52,7 +53,7 @@ def student(data: Path, run: Path) -> Path:
     return _saved(run.parent / "small", kind, options, kind.data((data,), options).facts)  # type: ignore[attr-defined]
 
 
-def _saved(folder: Path, kind: Family, options: object, facts: dict[str, object]) -> Path:
+def _saved(folder: Path, kind: AnyFamily, options: FamilyOptions, facts: DataFacts) -> Path:
     """A run as training leaves it; its last weights are large enough for its pictures to have contrast."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -121,7 +122,8 @@ def test_the_table_describes_the_files(
     run: Path, student: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "sizes"
-    code, said, err = _guise(capfd, "reduce", run, "--out", out, "--subject", "fictional", "--student", student)
+    told = ("--subject", "fictional", "--who", "nobody")
+    code, said, err = _guise(capfd, "reduce", run, "--out", out, *told, "--student", student)
     assert code == 0, err
     names = ["drawn.onnx", "drawn-fp16.onnx", "drawn-int8.onnx", "drawn-ngf4.onnx"]
     assert sorted(path.name for path in out.iterdir()) == sorted([*names, "reduction.json"])
@@ -129,10 +131,14 @@ def test_the_table_describes_the_files(
     assert [file["file"] for file in metrics["files"]] == names
     for file in metrics["files"]:
         path = out / file["file"]
-        assert model_file.check_model(path, "look").precision == file["precision"]
+        manifest = model_file.check_model(path, "look")
+        assert (manifest.precision, manifest.subject.who) == (file["precision"], "nobody")
         assert file["megabytes"] == pytest.approx(path.stat().st_size / 1e6, abs=1e-3)
         assert 0 < file["p50_ms"] <= file["p95_ms"]
         assert any(file["file"] in line and f"{file['difference_mean']:.2f}" in line for line in said.splitlines())
+    sets = [model_file.check_model(out / name).set for name in names]
+    assert len({member.id for member in sets if member is not None}) == 1
+    assert [member.ngf for member in sets if member is not None] == [8, 8, 8, 4]
     full, half, bytes_, small = metrics["files"]
     assert (full["difference_mean"], full["difference_max"]) == (0, 0)
     assert half["megabytes"] < 0.7 * full["megabytes"]

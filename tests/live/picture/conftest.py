@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from export.artifact.fields import LandmarkLines, Port, Target, Training
+from export.artifact.fields import LandmarkLines, Port, Subject, Target, Training
 from export.artifact.manifest import Manifest
 from export.artifact.model_file import write_model
 from live.picture.sources.movie_frames import FileFrames
@@ -70,7 +70,7 @@ def target_of(size: int = SIZE) -> Target:
 
 @pytest.fixture(scope="session")
 def make_look(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Writes a frozen look: its picture is what it reads, tinted; with a mask if wanted."""
+    """Writes a frozen look: its picture is what it reads, tinted; with a mask if wanted, its left half occluded."""
     folder = tmp_path_factory.mktemp("looks")
 
     def make(
@@ -80,10 +80,11 @@ def make_look(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         tint: int = 40,
         mask: bool = False,
         style: str = "smooth",
+        occluded: bool = False,
     ) -> Path:
         from onnx import TensorProto, helper, numpy_helper
 
-        path = folder / f"{name}-{reads}-{size}-{tint}-{mask}-{style}.onnx"
+        path = folder / f"{name}-{reads}-{size}-{tint}-{mask}-{style}-{occluded}.onnx"
         if path.exists():
             return path
         shape = [1, size, size, 3]
@@ -106,6 +107,13 @@ def make_look(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
             constants.append(numpy_helper.from_array(full, "whole"))
             outputs.append(helper.make_tensor_value_info("mask", TensorProto.UINT8, [1, size, size, 1]))
             ports["mask"] = Port(shape=(1, size, size, 1), dtype="uint8")
+        if occluded:
+            left = np.zeros((1, size, size, 1), np.uint8)
+            left[:, :, : size // 2] = 255
+            nodes.append(helper.make_node("Identity", ["left"], ["occluded"]))
+            constants.append(numpy_helper.from_array(left, "left"))
+            outputs.append(helper.make_tensor_value_info("occluded", TensorProto.UINT8, [1, size, size, 1]))
+            ports["occluded"] = ports["mask"]
         graph = helper.make_graph(
             nodes, name, [helper.make_tensor_value_info(reads, TensorProto.UINT8, shape)], outputs, constants
         )
@@ -114,10 +122,10 @@ def make_look(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
             kind="look",
             family="pix2pix",
             name=name,
-            subject="fictional",
+            subject=Subject(statement="fictional"),
             licence="CC0",
             reads=(reads,),  # type: ignore[arg-type]
-            gives=("picture", "mask") if mask else ("picture",),
+            gives=tuple(ports),  # type: ignore[arg-type]
             inputs={reads: Port(shape=tuple(shape), dtype="uint8")},
             outputs=ports,
             size=size,

@@ -9,14 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
-from export.artifact.model_file import check_model
+from export.artifact.fields import Port, Subject, Training
+from export.artifact.manifest import Manifest
+from export.artifact.model_file import check_model, write_model
 from export.runtime.cuda import CudaSession
 from export.runtime.session import open_session
 from export.runtime.session_options import build_session, session_options
 from live.picture.look import ModelLook, face_square, open_look
 
-from .conftest import SIZE, drawn_points
+from .conftest import SIZE, drawn_points, target_of
 
 
 @pytest.mark.parametrize("style", ["smooth", "face2face"])
@@ -66,6 +69,35 @@ def test_a_look_with_a_mask_is_laid_into_the_frame(make_look: Callable[..., Path
     look.close()
 
 
+def test_a_look_that_reads_points_gets_those_its_lines_are_drawn_from(
+    make_look: Callable[..., Path], tmp_path: Path
+) -> None:
+    points = drawn_points((450, 180), 160)
+    frame = np.zeros((480, 640, 3), np.uint8)
+    for retarget in (True, False):
+        look = open_look(_look_of_points(tmp_path), "cpu", retarget)
+        assert look.needs_face
+        assert look.size == (SIZE, SIZE)
+        drawn = open_look(make_look(tint=0), "cpu", retarget)
+        _, wanted = drawn.lines(frame, points, points)
+        picture = look.perform(frame, points, points)
+        # It paints where the tip of the nose is, x in red and y in green.
+        assert picture[0, 0, :2].tolist() == wanted[30].astype(np.uint8).tolist()
+        look.close()
+        drawn.close()
+
+
+def test_what_lies_over_the_face_stays(make_look: Callable[..., Path]) -> None:
+    look = open_look(make_look(reads="frame", tint=60, mask=True, occluded=True), "cpu")
+    picture = look.perform(np.full((128, 128, 3), 90, np.uint8), None, None)
+    assert not look.needs_face
+    # The left half of the mask is occluded.
+    assert picture[64, 40].tolist() == [90, 90, 90]
+    assert picture[64, 88].tolist() == pytest.approx([150, 90, 90], abs=2)
+    assert picture[2, 2].tolist() == [90, 90, 90]
+    look.close()
+
+
 def test_a_look_on_a_thread_of_its_own_gives_the_same(
     make_look: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,3 +125,45 @@ def test_a_look_on_a_thread_of_its_own_gives_the_same(
     # What the slot forgets is freed by nobody's hand.
     del look
     gc.collect()
+
+
+def _look_of_points(folder: Path) -> Path:
+    """A look that reads points and paints where the tip of the nose is, x in red and y in green."""
+    nodes = [
+        helper.make_node("Gather", ["points", "nose"], ["tip"], axis=1),
+        helper.make_node("Concat", ["tip", "no_blue"], ["colour"], axis=1),
+        helper.make_node("Reshape", ["colour", "pixel"], ["one"]),
+        helper.make_node("Expand", ["one", "all"], ["many"]),
+        helper.make_node("Cast", ["many"], ["picture"], to=TensorProto.UINT8),
+    ]
+    constants = {
+        "nose": np.array(30),
+        "no_blue": np.zeros((1, 1), np.float32),
+        "pixel": np.array([1, 1, 1, 3]),
+        "all": np.array([1, SIZE, SIZE, 3]),
+    }
+    graph = helper.make_graph(
+        nodes,
+        "points",
+        [helper.make_tensor_value_info("points", TensorProto.FLOAT, [1, 68, 2])],
+        [helper.make_tensor_value_info("picture", TensorProto.UINT8, [1, SIZE, SIZE, 3])],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    manifest = Manifest(
+        kind="look",
+        family="warp",
+        name="points",
+        subject=Subject(statement="fictional"),
+        licence="CC0",
+        reads=("points",),
+        gives=("picture",),
+        inputs={"points": Port(shape=(1, 68, 2), dtype="float32")},
+        outputs={"picture": Port(shape=(1, SIZE, SIZE, 3), dtype="uint8")},
+        size=SIZE,
+        target=target_of(),
+        precision="fp32",
+        training=Training(data_digest="none", steps=0, samples_seen=0, minutes=0.0),
+    )
+    path = folder / "points.onnx"
+    write_model(path, helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), manifest)
+    return path

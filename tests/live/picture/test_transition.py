@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from live.picture.transition import Blender, Transition, letterbox
+from live.picture.transition import Blender, Transition
+from models.features.geometry import letterbox
 from models.features.types import Picture
 
 

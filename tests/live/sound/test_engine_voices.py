@@ -17,6 +17,7 @@ from live.process.messages import (
     Event,
     Go,
     Note,
+    OnStage,
     Prepare,
     Refused,
     Reload,
@@ -175,6 +176,29 @@ def test_voice_that_became_too_slow_is_replaced(tmp_path: Path) -> None:
     engine.close()
     assert any(isinstance(event, Note) and "too slow" in event.text for event in sent)
     assert engine.metrics().voice == "bypass"
+
+
+def test_a_cue_tells_how_many_blocks_were_late_before_it_was_heard(tmp_path: Path) -> None:
+    then = ScriptedVoice(lambda samples: samples)
+    engine, clock, speaker, sent = rig_on_stage(tmp_path, ScriptedVoice(lambda samples: samples), then=then)
+    go(engine, sent, "then.onnx", cue=1)
+    results = engine._runner.results
+    engine._runner.results = list  # type: ignore[method-assign]
+    speaker.buffered = 0.0
+    run_blocks(engine, clock, 3)
+    engine._runner.results = results  # type: ignore[method-assign]
+    run_blocks(engine, clock, 2)
+    engine.close()
+    gaps = [(event.cue_index, event.gap_samples) for event in sent if isinstance(event, OnStage)]
+    assert gaps == [(0, 0), (1, 3 * BLOCK)], "late, the block brings its cue all the same"
+
+
+def test_without_a_microphone_a_cue_is_on_stage_at_once() -> None:
+    sent: list[Event] = []
+    engine = SoundEngine(SETTINGS, NullMicrophone(), RecordingSpeaker(), sent.append, ManualClock())
+    go(engine, sent, "bypass", cue=2)
+    engine.close()
+    assert [event.cue_index for event in sent if isinstance(event, OnStage)] == [2]
 
 
 def test_voice_slower_than_the_show_is_refused(tmp_path: Path) -> None:

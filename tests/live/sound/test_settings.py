@@ -21,12 +21,12 @@ def test_channel_strip_knows_its_own_parameters_and_no_voice_s() -> None:
 
 def test_a_show_is_quick_if_all_its_voices_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """A frozen voice that is a filter is quick; one with a vocoder, or one that cannot be read, is not."""
-    gives = {"filter.onnx": ("mcep_change", "converted_lf0"), "world.onnx": ("converted_mcep",)}
+    forms = {"filter.onnx": "filter", "world.onnx": "features"}
 
     def read_manifest(path: str) -> Mock:
-        if path not in gives:
+        if path not in forms:
             raise BadModel(path, "does not exist")
-        return Mock(gives=gives[path])
+        return Mock(form=forms[path])
 
     monkeypatch.setattr(model_file, "read_manifest", read_manifest)
     assert is_quick(("bypass", "octave-up-quick", "filter.onnx"))

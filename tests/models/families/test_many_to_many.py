@@ -90,7 +90,7 @@ def test_one_network_becomes_each_of_them(run: Path) -> None:
     facts = load_run(run).run.facts
     away = []
     for name in ("anna", "ben", "carl"):
-        normal = np.array(next(s["normal"] for s in facts["speakers"] if s["name"] == name))
+        normal = np.array(next(s.normal for s in facts.speakers if s.name == name))
         away.append((whole(_plan(run, name), sentence, 1)[0].numpy()[:, 1:] - normal[0, 1:]) / normal[1, 1:])
     assert np.abs(away[0] - away[1]).max() > 0.02
     assert np.abs(away[1] - away[2]).max() > 0.02

@@ -90,7 +90,7 @@ def test_it_is_frozen_as_its_teacher_is_and_without_it(data: Path, teacher: Path
     plan = loaded.run.family.freeze(loaded.networks, loaded.run.options, loaded.run.facts)
     assert plan.manifest == expected.manifest
     assert plan.inputs["lines"].shape == expected.inputs["lines"].shape
-    assert loaded.run.facts["digest"] == of_teacher.run.facts["digest"]
+    assert loaded.run.facts.digest == of_teacher.run.facts.digest
     newest = checkpoint.newest(tmp_path / "run")
     assert newest is not None
     stored = load_file(newest / "networks.safetensors")

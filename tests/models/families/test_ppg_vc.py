@@ -56,7 +56,7 @@ def test_one_pass_stores_all_windows(folders: list[Path], tmp_path: Path) -> Non
     assert output[-1] == 1.0
     loaded = load_run(tmp_path / "run")
     data = loaded.run.family.data(folders[:1], loaded.run.options)
-    assert loaded.run.facts["windows"] == len(data) == sum((160 + 20 * n) // WINDOW for n in range(3))  # type: ignore[arg-type]
+    assert loaded.run.facts.windows == len(data) == sum((160 + 20 * n) // WINDOW for n in range(3))
     picture = loaded.run.family.samples(loaded.networks, torch.utils.data.default_collate([data[0], data[1]]))
     assert picture is not None
     assert picture.shape[0] == 3
@@ -173,7 +173,7 @@ def test_long_speech_is_thinned_evenly(folders: list[Path]) -> None:
     kind = PpgVc()
     all_of_it = kind.data(folders[:1], kind.options())
     some = kind.data(folders[:1], kind.options(seconds=1.0))
-    assert some.facts["windows"] == len(some) == 3 < len(all_of_it)
+    assert some.facts.windows == len(some) == 3 < len(all_of_it)
     assert torch.equal(some[0]["mcep"], all_of_it[0]["mcep"])
     assert torch.equal(some[2]["mcep"], all_of_it[len(all_of_it) - 1]["mcep"])
 

@@ -95,7 +95,7 @@ def test_an_example_pairs_the_sound_with_the_teachers_change(folders: list[Path]
     examples = DistillationData(folders, teacher, 64, (LOOKBACK, LOOKAHEAD))
     assert len(examples) == 3 * 4 + 4  # each sentence as recorded, slower, and faster; and once with the source given
     assert [int(examples[number]["source"]) for number in range(16)] == 12 * [0] + [1, 1, 2, 2]
-    assert examples.facts["name"] == "ben"
+    assert examples.facts.name == "ben"
     one, again, other = examples[3], examples[3], examples[3 + len(examples)]
     assert one["sound"].shape == (63 * HOP + LOOKBACK + LOOKAHEAD,)
     assert one["mcep"].shape == one["change"].shape == (64, MCEPS)
@@ -108,7 +108,7 @@ def test_an_example_pairs_the_sound_with_the_teachers_change(folders: list[Path]
         np.testing.assert_allclose(left, left[:1].expand_as(left), atol=1e-5)
         annas.append(float(left[0, 0]))
     np.testing.assert_allclose(np.array(annas) - annas[0], [0, 0, 0, ANNAS], atol=1e-5)
-    anna = torch.tensor(examples.facts["speakers"][0]["normal"]).flatten()
+    anna = torch.tensor(examples.facts.speakers[0].normal).flatten()
     np.testing.assert_allclose(examples[12]["known"][:, :-1], anna.expand(64, -1), atol=1e-5)
     # Frame n is LOOKBACK after the beginning: there the sound swells and fades as c0 does.
     ways = np.zeros(9)

@@ -12,11 +12,11 @@ import soxr
 from pystoi import stoi
 
 from models.features.block_adapter import BlockAdapter, streamed
-from models.features.frame_voice import Eased, FrameVoice, VoiceLayer, moved
 from models.features.pitch import PitchTracker
 from models.features.resample import Resampler
 from models.features.speech import Analyser, FrameDelay, WorldFrames, analyse, decode_envelope, encode_envelope
 from models.features.synthesis import Synthesiser
+from models.features.vocoded_voice import Eased, VocodedVoice, VoiceLayer, moved
 
 OWN_RATES = {16_000: 16_000, 44_100: 22_050, 48_000: 24_000}
 BLOCKS = (128, 441, 480, 512, 1024)
@@ -59,7 +59,7 @@ def speech(data: Path, speaker: str, rate: int, seconds: float = 4.0) -> np.ndar
 
 
 def voice(rate: int, block: int, hop_frames: int = 4, mapping: type = Same) -> BlockAdapter:
-    return BlockAdapter(FrameVoice(OWN_RATES[rate], (VoiceLayer(mapping()),), hop_frames), "voice", rate, block)
+    return BlockAdapter(VocodedVoice(OWN_RATES[rate], (VoiceLayer(mapping()),), hop_frames), "voice", rate, block)
 
 
 def in_blocks(converter: BlockAdapter, sound: np.ndarray, block: int) -> np.ndarray:
@@ -155,7 +155,7 @@ def test_the_pitch_lands_where_it_is_asked(data: Path) -> None:
         sound = speech(data, speaker, 24_000, 2.0)
         spoken = _f0(sound.astype(np.float64))
         for semitones in asked:
-            converter = BlockAdapter(FrameVoice(24_000, (VoiceLayer(Same()),)), "voice", 24_000, 480)
+            converter = BlockAdapter(VocodedVoice(24_000, (VoiceLayer(Same()),)), "voice", 24_000, 480)
             assert converter.set("pitch", semitones)
             played = streamed(converter, sound, 480).astype(np.float64)
             off = _cents(spoken * 2 ** (semitones / 12), _f0(played))

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from models.features.face_lines import draw_face2face_lines, draw_lines, to_square
+from models.features.face_lines import draw_face2face_lines, draw_lines
+from models.features.geometry import to_square
 
 
 @pytest.fixture

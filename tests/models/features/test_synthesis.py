@@ -7,7 +7,7 @@ import pytest
 from scipy.signal import butter, sosfilt
 
 from models.features.block_adapter import BlockAdapter
-from models.features.frame_voice import FrameVoice, VoiceLayer
+from models.features.vocoded_voice import VocodedVoice, VoiceLayer
 from tests.models.features.test_block_adapter import Same, in_blocks
 
 RATE = 48_000
@@ -20,7 +20,7 @@ def buzz(pitch: float, seconds: float) -> np.ndarray:
 
 
 def moved(sound: np.ndarray, semitones: float) -> tuple[np.ndarray, int]:
-    voice = BlockAdapter(FrameVoice(24_000, (VoiceLayer(Same()),)), "voice", RATE, 480)
+    voice = BlockAdapter(VocodedVoice(24_000, (VoiceLayer(Same()),)), "voice", RATE, 480)
     voice.set("pitch", semitones)
     return in_blocks(voice, sound, 480), voice.latency_samples
 
@@ -30,7 +30,7 @@ def test_above_a_microphone_s_band_nothing_roars() -> None:
     breath = sosfilt(
         butter(12, 6000, output="sos", fs=RATE), 0.05 * np.random.default_rng(0).standard_normal(RATE)
     ).astype(np.float32)
-    voice = BlockAdapter(FrameVoice(24_000, (VoiceLayer(Same()),)), "voice", RATE, 480)
+    voice = BlockAdapter(VocodedVoice(24_000, (VoiceLayer(Same()),)), "voice", RATE, 480)
     voice.set("formant", 4.0)
     synthesised = in_blocks(voice, breath, 480)[RATE // 4 :]
     assert np.abs(20 * np.log10(synthesised.std() / breath.std())) < 2.0

@@ -13,10 +13,11 @@ import cv2
 import numpy as np
 import pytest
 
-from models.datasets.face_data import FaceData, read_facts, repetitions
+from models.datasets.face_data import FaceData, repetitions
 from models.datasets.face_moves import MoveOptions, draw_move
 from models.prepare.data_error import DataError
 from models.prepare.face import FaceOptions, prepare_face, report
+from models.prepare.face_facts import read_face_facts
 
 FRAMES = 84
 
@@ -46,20 +47,20 @@ def moved(prepared: Path) -> FaceData:
 
 
 def test_pairs_points_and_report_are_there(prepared: Path) -> None:
-    facts = read_facts(prepared)
-    assert facts["name"] == "f"
-    assert facts["frames_kept"] >= 60
-    assert facts["frames_seen"] == FRAMES
+    facts = read_face_facts(prepared)
+    assert facts.name == "f"
+    assert facts.frames_kept >= 60
+    assert facts.frames_seen == FRAMES
     assert (prepared / "contact_sheet.jpg").stat().st_size > 1000
     assert "pairs to learn from" in (prepared / "report.txt").read_text()
     assert "warning: this is little" in report(facts)
     data = FaceData(prepared, 128, "smooth")
-    assert len(data) == facts["pairs"]["train"]
+    assert len(data) == facts.pairs["train"]
     pair = data[3]
     assert pair["lines"].shape == pair["picture"].shape == (3, 128, 128)
     assert pair["lines"].min() == -1
     assert pair["lines"].max() > 0.5
-    assert len(data.held_out()) == facts["pairs"]["held_out"] > 0
+    assert len(data.held_out()) == facts.pairs["held_out"] > 0
 
 
 def test_the_held_out_frames_are_other_frames(prepared: Path) -> None:
@@ -103,8 +104,8 @@ def test_a_copy_that_does_not_move_is_what_was_filmed(prepared: Path) -> None:
 
 
 def test_copies_widen_what_the_stage_may_ask_for(prepared: Path) -> None:
-    filmed = FaceData(prepared, 128, "smooth").facts["target"]
-    moved = FaceData(prepared, 128, "smooth", moves=MoveOptions(turn=6, stretch=0.5)).facts["target"]
+    filmed = FaceData(prepared, 128, "smooth").facts.target
+    moved = FaceData(prepared, 128, "smooth", moves=MoveOptions(turn=6, stretch=0.5)).facts.target
     assert moved["neutral"] == filmed["neutral"] or np.allclose(moved["neutral"], filmed["neutral"], atol=1.5)
     assert moved["roll"][0] < filmed["roll"][0] - 0.03
     assert moved["roll"][1] > filmed["roll"][1] + 0.03
@@ -136,7 +137,7 @@ def test_eyes_and_mouth_weigh_more(prepared: Path) -> None:
 
 def test_the_same_footage_gives_the_same_data(clip: Path, tmp_path: Path, prepared: Path) -> None:
     facts = prepare_face([clip], tmp_path / "again", None, FaceOptions(size=128))
-    assert facts["digest"] == read_facts(prepared)["digest"]
+    assert facts.digest == read_face_facts(prepared).digest
 
 
 def _refused(videos: list[Path], out: Path) -> str:
@@ -189,7 +190,7 @@ def test_dim_footage_is_prepared(footage: Path, tmp_path: Path) -> None:
     dim = tmp_path / "dim.mp4"
     _cut(footage / "derived_dim_30pct_15s.mp4", dim, 120)
     facts = prepare_face([dim], tmp_path / "out", None, FaceOptions(size=64))
-    assert facts["frames_kept"] >= 60
+    assert facts.frames_kept >= 60
 
 
 def test_of_long_footage_the_whole_is_sampled(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,10 +198,10 @@ def test_of_long_footage_the_whole_is_sampled(clip: Path, tmp_path: Path, monkey
     monkeypatch.setattr("models.prepare.face.MOST_FRAMES", 42)
     monkeypatch.setattr("models.prepare.face.FEWEST_PAIRS", 20)
     facts = prepare_face([clip], tmp_path / "out", None, FaceOptions(size=64))
-    assert 35 <= facts["frames_seen"] <= 42
+    assert 35 <= facts.frames_seen <= 42
     stored = np.load(tmp_path / "out" / "train" / "points.npz")["names"]
     numbers = [int(name.removesuffix(".png")) for name in stored]
-    assert max(numbers) > 0.8 * facts["frames_kept"]
+    assert max(numbers) > 0.8 * facts.frames_kept
 
 
 def test_a_full_disk_is_reported_in_one_line_and_nothing_is_left(clip: Path, tmp_path: Path) -> None:
@@ -231,7 +232,7 @@ def test_a_damaged_file_is_used_as_far_as_it_goes(
     path = tmp_path / "broken.mp4"
     path.write_bytes(bytes(broken))
     facts = prepare_face([path], tmp_path / "out", None, FaceOptions(size=64))
-    assert 20 < facts["frames_kept"] < 57
+    assert 20 < facts.frames_kept < 57
 
 
 def test_an_existing_folder_is_left_alone(prepared: Path, footage: Path) -> None:

@@ -58,4 +58,4 @@ def test_preparing_tells_it_in_one_line(data: Path, tmp_path: Path) -> None:
     warnings = [line for line in report(facts).splitlines() if line.startswith("warning: perhaps two people")]
     assert len(warnings) == 1
     assert "talk.wav" in warnings[0]
-    assert (tmp_path / "talk" / "report.txt").read_text().count("unlike the others") >= len(facts["unlike_the_others"])
+    assert (tmp_path / "talk" / "report.txt").read_text().count("unlike the others") >= len(facts.unlike_the_others)

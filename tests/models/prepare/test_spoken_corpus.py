@@ -18,6 +18,7 @@ from models.prepare import espeak, spoken_corpus
 from models.prepare.augmentation import augmented, in_room
 from models.prepare.data_error import DataError
 from models.prepare.espeak import ACCENTS, VARIANTS, Espeak, Manner
+from models.prepare.phoneme_facts import PreparedPhonemeFacts
 from models.prepare.phonemes import ESPEAK, LENGTHENS, PHONEMES, SILENCE, TIMIT, UNLABELLED, number_of
 from models.prepare.spoken_corpus import prepare_phonemes, read_labelled, report
 from models.prepare.word_list import WORDS, drawn_sentence
@@ -42,9 +43,9 @@ def spoken(tmp_path_factory: pytest.TempPathFactory, speaker: Espeak) -> Path:
 
 
 def test_espeaks_labels_match_its_sound(spoken: Path) -> None:
-    facts = json.loads((spoken / "dataset.json").read_text())
-    assert facts["recordings"] == {"train": 2, "held_out": 1}
-    assert facts["origin"].startswith("espeak-ng ")
+    facts = PreparedPhonemeFacts.model_validate_json((spoken / "dataset.json").read_text())
+    assert facts.recordings == {"train": 2, "held_out": 1}
+    assert facts.origin.startswith("espeak-ng ")
     assert "min of speech by 3 voices" in report(facts)
     quiet, vowels, hissing = [], [], []
     for path in spoken.glob("*/*.npz"):

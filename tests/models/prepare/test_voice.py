@@ -19,7 +19,8 @@ from models.features.speech import MCEPS, frame_samples
 from models.prepare.data_error import DataError
 from models.prepare.segmentation import decode, denoised, levels_dbfs, sentences
 from models.prepare.voice import Sentence, VoiceOptions, _thinned, prepare_voice, report
-from models.prepare.voice_data import VoiceData, measure, read_voice_facts
+from models.prepare.voice_data import VoiceData, measure
+from models.prepare.voice_facts import read_voice_facts
 
 RATE = 16000
 SPEAKER = "533"
@@ -47,14 +48,14 @@ def prepared(recordings: list[Path], tmp_path_factory: pytest.TempPathFactory) -
 
 def test_sentences_features_statistics_and_report_are_there(prepared: Path) -> None:
     facts = read_voice_facts(prepared)
-    assert (facts["name"], facts["sample_rate"], facts["kind"]) == ("anna", RATE, "voice")
-    assert sum(facts["seconds"].values()) > 9
+    assert (facts.name, facts.sample_rate, facts.kind) == ("anna", RATE, "voice")
+    assert sum(facts.seconds.values()) > 9
     assert "sentences to learn from" in (prepared / "report.txt").read_text()
     plots = cv2.imread(str(prepared / "plots.png"))
     assert plots is not None
     assert plots.shape[1] > 1000
     data = VoiceData([prepared])
-    assert len(data) == facts["sentences"]["train"] > 2
+    assert len(data) == facts.sentences["train"] > 2
     one, sound = data.features(0), data.sound(0)
     frames = len(one.lf0)
     assert one.mcep.shape == (frames, MCEPS)
@@ -67,7 +68,7 @@ def test_sentences_features_statistics_and_report_are_there(prepared: Path) -> N
 def test_the_statistics_are_those_of_what_is_learned_from(prepared: Path) -> None:
     data = VoiceData([prepared])
     found = measure(data.features(i) for i in range(len(data)))
-    stored = read_voice_facts(prepared)["statistics"]
+    stored = read_voice_facts(prepared).statistics
     assert stored["lf0_mean"] == pytest.approx(found.lf0_mean)
     np.testing.assert_allclose(stored["mcep_std"], found.mcep_std)
     # The reader of LibriSpeech 533 is a woman who speaks at about 230 Hz.
@@ -76,10 +77,10 @@ def test_the_statistics_are_those_of_what_is_learned_from(prepared: Path) -> Non
 
 def test_whole_recordings_are_held_out(prepared: Path, recordings: list[Path]) -> None:
     facts = read_voice_facts(prepared)
-    assert facts["sentences"]["held_out"] > 0
+    assert facts.sentences["held_out"] > 0
     parts = {part: [int(path.stem) for path in (prepared / part).glob("*.npz")] for part in ("train", "held_out")}
     # Sentences are numbered in the order of the recordings, and these are short: held out are neighbours.
-    counts = np.cumsum([source["sentences"] for source in facts["sources"]])
+    counts = np.cumsum([source["sentences"] for source in facts.sources])
     whose = {part: {int(np.searchsorted(counts, n, "right")) for n in numbers} for part, numbers in parts.items()}
     assert not whose["train"] & whose["held_out"]
     assert len(whose["train"] | whose["held_out"]) == len(recordings)
@@ -87,8 +88,8 @@ def test_whole_recordings_are_held_out(prepared: Path, recordings: list[Path]) -
 
 def test_of_hardly_a_minute_all_may_be_learned_from(recordings: list[Path], tmp_path: Path) -> None:
     facts = prepare_voice(recordings, tmp_path / "all", None, VoiceOptions(learn_all=True))
-    assert facts["sentences"]["held_out"] == 0
-    assert facts["sentences"]["train"] == len(list((tmp_path / "all" / "train").glob("*.npz"))) > 1
+    assert facts.sentences["held_out"] == 0
+    assert facts.sentences["train"] == len(list((tmp_path / "all" / "train").glob("*.npz"))) > 1
 
 
 def test_sentences_come_to_one_level(prepared: Path, recordings: list[Path], tmp_path: Path) -> None:
@@ -98,13 +99,11 @@ def test_sentences_come_to_one_level(prepared: Path, recordings: list[Path], tmp
     levels = [np.percentile(levels_dbfs(sound, RATE), 95) for sound in both]
     assert levels[0] == pytest.approx(levels[1], abs=1.5)
     facts = read_voice_facts(tmp_path / "quiet")
-    assert facts["level_dbfs"] < read_voice_facts(prepared)["level_dbfs"] - 15
+    assert facts.level_dbfs < read_voice_facts(prepared).level_dbfs - 15
 
 
 def test_the_same_recordings_give_the_same_data(recordings: list[Path], tmp_path: Path) -> None:
-    digests = {
-        prepare_voice(recordings[:1], tmp_path / name, "anna", VoiceOptions())["digest"] for name in ("one", "two")
-    }
+    digests = {prepare_voice(recordings[:1], tmp_path / name, "anna", VoiceOptions()).digest for name in ("one", "two")}
     assert len(digests) == 1
 
 
@@ -116,7 +115,7 @@ def test_96_khz_stereo_and_korean_names_are_the_same_voice(
     sound = soxr.resample(speech[0], RATE, 96000)
     path = _written(folder / "첫 번째.wav", np.stack([0.4 * sound, sound], 1), 96000)
     here = prepare_voice([path], folder / "자료", None, VoiceOptions())
-    assert here["name"] == "자료"
+    assert here.name == "자료"
     assert "자료" in report(here)
     plain, data = VoiceData([prepared]).features(0), VoiceData([folder / "자료"])
     same = data.features(0)
@@ -134,14 +133,14 @@ def test_24_khz_has_frames_of_5_ms_too(speech: list[NDArray[np.float32]], tmp_pa
 
 def test_a_movie_is_a_recording_too(footage: Path, tmp_path: Path) -> None:
     facts = prepare_voice([footage / "talkerK_woman_with_speech_6s.mp4"], tmp_path / "k", None, VoiceOptions())
-    assert facts["seconds"]["train"] > 2
+    assert facts.seconds["train"] > 2
     assert "warning: this is little" in report(facts)
 
 
 def test_of_much_speech_an_even_share_is_kept(recordings: list[Path], tmp_path: Path) -> None:
     facts = prepare_voice(recordings, tmp_path / "out", None, VoiceOptions(minutes=0.1))
-    assert 4 < sum(facts["seconds"].values()) <= 9
-    used = [source["sentences"] > 0 for source in facts["sources"]]
+    assert 4 < sum(facts.seconds.values()) <= 9
+    used = [source.sentences > 0 for source in facts.sources]
     assert any(used[:2])
     assert any(used[-3:])
     assert "more than was asked for" in report(facts)
@@ -177,8 +176,8 @@ def test_clipped_and_noisy_sentences_are_left_out(speech: list[NDArray[np.float3
         _written(tmp_path / "noisy.wav", other + rng.normal(0, power / 2, len(other))),
     ]
     facts = prepare_voice(paths, tmp_path / "out", None, VoiceOptions())
-    assert [source["sentences"] > 0 for source in facts["sources"]] == [True, False, False]
-    reasons = {file: reason for file, _, seconds, reason in facts["left_out"] if seconds > 0.6}
+    assert [source.sentences > 0 for source in facts.sources] == [True, False, False]
+    reasons = {file: reason for file, _, seconds, reason in facts.left_out if seconds > 0.6}
     assert reasons["clipped.wav"] == "clipped"
     assert "noise" in reasons["noisy.wav"]
     assert "clipped.wav at 0" in (tmp_path / "out" / "report.txt").read_text()
@@ -261,7 +260,7 @@ def test_speakers_that_do_not_go_together(prepared: Path, tmp_path: Path) -> Non
         VoiceData([prepared, prepared])
     other = tmp_path / "ben"
     other.mkdir()
-    facts = read_voice_facts(prepared) | {"name": "ben", "sample_rate": 24000}
+    facts = read_voice_facts(prepared).as_dict() | {"name": "ben", "sample_rate": 24000}
     (other / "dataset.json").write_text(json.dumps(facts))
     with pytest.raises(DataError, match="different rates"):
         VoiceData([prepared, other])

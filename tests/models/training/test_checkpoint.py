@@ -58,7 +58,7 @@ def test_weights_under_earlier_keys_are_read(tmp_path: Path, name: str) -> None:
     else:
         folders = write_voices(tmp_path, ["anna", "ben"])[: 1 if name == "ppg_vc" else 2]
     chosen = kind.options(**options)  # type: ignore[arg-type]
-    facts = kind.data(folders, chosen).facts  # type: ignore[attr-defined]
+    facts = kind.data(folders, chosen).facts
     networks = kind.networks(chosen, facts)
     for value in networks.state_dict().values():
         if value.is_floating_point():

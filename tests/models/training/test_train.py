@@ -22,6 +22,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from models.families.pix2pix import PatchDiscriminator, Pix2Pix, UNetGenerator, learning_rate
 from models.prepare.data_error import DataError
+from models.prepare.face_facts import FaceFacts
 from models.training import checkpoint
 from models.training.checkpoint import BadRun, load_run
 from models.training.registry import UnknownFamily, family
@@ -224,7 +225,8 @@ def test_the_networks_are_the_papers() -> None:
 def test_frozen_a_still_face_gives_a_still_picture() -> None:
     kind = Pix2Pix()
     options = kind.options(ngf=4, size=64)
-    facts = {"size": 128, "target": {"neutral": [[2.0, 4.0]], "residual_low": [], "residual_high": [], "roll": [0, 1]}}
+    target = {"neutral": [[2.0, 4.0]], "residual_low": [], "residual_high": [], "roll": [0, 1]}
+    facts = FaceFacts(size=128, target=target)
     plan = kind.freeze(kind.networks(options, facts), options, facts)
     lines = torch.randint(0, 255, (1, 64, 64, 3), dtype=torch.uint8)
     with torch.no_grad():
@@ -239,6 +241,8 @@ def test_frozen_a_still_face_gives_a_still_picture() -> None:
     [
         (["pix3pix", "data"], "no family"),
         (["pix2pix", "data", "--set", "ngf=0"], "ngf"),
+        (["cyclegan_vc", "data", "--set", "version=3"], "version: Input should be 1 or 2"),
+        (["cyclegan_vc", "absent", "missing", "--set", "version=1"], "guise prepare voice"),
         (["pix2pix", "data", "--set", "colour=red"], "colour"),
         (["pix2pix", "data", "--set", "ngf"], "KEY=VALUE"),
         (["pix2pix", "data", "--recipe", "secret"], "recipe"),

@@ -65,7 +65,8 @@ def test_two_processes_learn_what_one_does(data: Path, tmp_path: Path) -> None:
     for alone, together in zip(one, two, strict=True):
         assert together == pytest.approx(alone, rel=1e-4)
     weights, others = _weights(tmp_path / "one"), _weights(tmp_path / "two")
-    fresh = family("pix2pix").networks(load_run(tmp_path / "one").run.options, {}).state_dict()
+    run = load_run(tmp_path / "one").run
+    fresh = family("pix2pix").networks(run.options, run.facts).state_dict()
     assert weights.keys() == others.keys() == fresh.keys()
     for key in weights:
         assert not torch.equal(weights[key], fresh[key]) or "bias" in key, key

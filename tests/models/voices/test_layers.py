@@ -19,10 +19,10 @@ from models.voices.layers import (
     Gated,
     MeasuredNorm,
     Memory,
-    freeze_norm,
     gradient_penalty,
     scaled_channels,
     shuffle_up,
+    use_running_sums,
 )
 from models.voices.learned_voice import STRIDES, Converter
 
@@ -127,7 +127,7 @@ def test_a_norm_measures_each_target_and_then_stands_still() -> None:
     assert found.mean(2).abs().max() < 1e-5
     louder = 10 * x
     assert torch.allclose(copy.deepcopy(norm)(louder, target), found, atol=1e-3)
-    freeze_norm(norm, True)
+    use_running_sums(norm, True)
     frozen = norm(x, target)
     assert torch.allclose(frozen[1], (x[1] - 3) / 2, atol=0.4)
     assert torch.allclose(frozen[0], x[0], atol=0.4)

@@ -1,4 +1,5 @@
-"""A voice of WORLD frames: analysis, mapping, synthesis. See models.features.block_adapter.HopVoice.
+"""A voice whose sound goes through the vocoder: WORLD's analysis, a mapping of frames, synthesis. See
+models.features.block_adapter.HopVoice; its sister is models.features.filtered_voice.
 
 Presets and learned voices differ in the mapping alone. Belongs to one thread.
 """
@@ -47,7 +48,7 @@ class VoiceLayer:
     cents: float = 0.0
 
 
-class FrameVoice:
+class VocodedVoice:
     """HopVoice: analysis, a mapping, synthesis; `pitch` and `formant` shift the mapping's result, in semitones; `room`,
     in dB, makes the target's room tone fainter than it was recorded, if there is one."""
 

@@ -20,7 +20,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import soundfile
+
+from models.features.media.bad_media import BadMedia
+from models.features.media.sound_files import read_sound_file, write_sound_file
 
 COLUMNS = ("at", "listener", "trial", "system", "rank", "place")
 """Of ranks.csv, with a row for each sound: rank 1 is the best; place is the sound's position when the trial was shown,
@@ -87,9 +89,9 @@ class ListeningTest:
             path = self._paths.get(sound_id)
         if path is None:
             return None
-        samples, rate = soundfile.read(path, dtype="float32")
+        samples, rate = read_sound_file(path)
         wav = io.BytesIO()
-        soundfile.write(wav, samples * self._gains[path.name][path], rate, "PCM_16", format="WAV")
+        write_sound_file(wav, samples * self._gains[path.name][path], rate)
         return wav.getvalue()
 
     def save_ranking(self, listener_id: str, number: int, best_first: Sequence[str]) -> bool:
@@ -184,8 +186,8 @@ def _gains(paths: Sequence[Path]) -> dict[Path, np.float32]:
     level = 10 ** (_LEVEL_DBFS / 20)
     for path in paths:
         try:
-            samples, _ = soundfile.read(path, dtype="float32")
-        except soundfile.SoundFileError as error:
+            samples, _ = read_sound_file(path)
+        except BadMedia as error:
             raise BadListeningTest(f"{path} cannot be played: {str(error).rpartition(': ')[2]}") from error
         rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
         if not np.isfinite(rms) or rms < 1e-6:

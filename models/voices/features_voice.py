@@ -1,15 +1,19 @@
-"""The common base of all frozen voices that read and give WORLD's frames: running statistics of the speaker, and the
-plan by which such a voice is frozen."""
+"""The base of every frozen voice of the form `features`, which reads and gives WORLD's frames: running statistics of
+the speaker, and the plan by which such a voice is frozen.
+
+Its sound is made by models.features.vocoded_voice.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from models.features.speech import MCEPS, frame_samples
+from models.prepare.voice_facts import SpeakersFacts
 from models.training.family import FreezePlan
 from models.voices.running_correlation import STATE, WIDTH, RunningCorrelation
 from models.voices.speaker_stats import (
@@ -38,7 +42,7 @@ class FrameFeatures(NamedTuple):
     states: tuple[Tensor, ...]
 
 
-class VoiceOfFrames(nn.Module):
+class FeaturesVoice(nn.Module):
     """Any speaker -> speaker `target` of a run. Subclasses implement forward, see export.artifact.manifest.Manifest."""
 
     def __init__(
@@ -84,8 +88,8 @@ class VoiceOfFrames(nn.Module):
 
 
 def freeze_plan(
-    voice: VoiceOfFrames,
-    facts: Mapping[str, Any],
+    voice: FeaturesVoice,
+    facts: SpeakersFacts,
     frames: int,
     own_states: Mapping[str, Tensor] | None = None,
     lookahead: int = 0,
@@ -94,7 +98,7 @@ def freeze_plan(
     """The plan for a voice that takes `frames` frames at once. own_states: a subclass's, with their initial values;
     lookahead, context: in frames."""
     states = {name: torch.zeros(1, width) for name, width in voice.states.items()} | dict(own_states or {})
-    frame = frame_samples(facts["sample_rate"])
+    frame = frame_samples(facts.sample_rate)
     return FreezePlan(
         module=voice.eval(),
         inputs={
@@ -106,10 +110,11 @@ def freeze_plan(
         },
         outputs=(*GIVES, *(f"next_{name}" for name in states)),
         manifest={
+            "form": "features",
             "reads": ["mcep", "lf0", "voiced"],
             "gives": list(GIVES),
             "states": {name: f"next_{name}" for name in states},
-            "sample_rate": facts["sample_rate"],
+            "sample_rate": facts.sample_rate,
             "hop": frames * frame,
             "lookahead": lookahead * frame,
             "context": context * frame,

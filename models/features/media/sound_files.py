@@ -1,0 +1,69 @@
+"""WAV and FLAC files as arrays, and arrays as such files; what else holds sound is read by `containers.py`.
+
+Runs in the calling thread and waits for the disk. soundfile is loaded by the functions: it costs every start a moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.features.media.bad_media import BadMedia
+
+
+def read_sound_file(path: Path, first: int = 0, count: int = -1) -> tuple[NDArray[np.float32], int]:
+    """(samples, channels), full scale 1, and the rate in Hz; `count` samples from `first` on, all for -1.
+
+    Raises BadMedia.
+    """
+    import soundfile
+
+    try:
+        samples, sample_rate = soundfile.read(path, count, first, dtype="float32", always_2d=True)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise BadMedia(str(error).splitlines()[0]) from error
+    return samples, int(sample_rate)
+
+
+def sound_file_length(path: Path) -> int:
+    """Samples of each channel. Raises BadMedia."""
+    import soundfile
+
+    try:
+        return int(soundfile.info(path).frames)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise BadMedia(str(error).splitlines()[0]) from error
+
+
+def write_sound_file(path: Path | BinaryIO, samples: NDArray[np.floating], sample_rate: int) -> None:
+    """Writes (samples,) or (samples, channels), full scale 1, in 16 bits: as FLAC where the name says so, else as WAV.
+
+    Raises OSError.
+    """
+    import soundfile
+
+    form = "FLAC" if isinstance(path, Path) and path.suffix == ".flac" else "WAV"
+    try:
+        soundfile.write(path, samples, sample_rate, "PCM_16", format=form)
+    except soundfile.SoundFileError as error:
+        raise OSError(str(error)) from error
+
+
+@contextmanager
+def growing_sound_file(path: Path, sample_rate: int) -> Iterator[Callable[[NDArray[np.float32]], None]]:
+    """A WAV file of one channel in 16 bits, written piece by piece: yields what takes the next samples, (n,).
+
+    Raises OSError, also from within.
+    """
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(path, "w", sample_rate, 1, "PCM_16", format="WAV") as file:
+            yield file.write
+    except soundfile.SoundFileError as error:
+        raise OSError(str(error)) from error

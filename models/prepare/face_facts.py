@@ -1,0 +1,54 @@
+"""The facts of a prepared face; see models.datasets.face_data for the folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from models.features.face_lines import LineStyle
+from models.prepare.data_facts import DataFacts, FactsPart, read_facts
+
+
+class TeacherFacts(FactsPart):
+    """The look that a student learns from: the digest of its weights, the side of its pictures, how it is drawn."""
+
+    digest: str
+    size: int
+    lines: LineStyle
+
+
+class FaceFacts(DataFacts):
+    """What training reads of a prepared face; in a run also what the run adds."""
+
+    kind: Literal["face"] = "face"
+    size: int
+    """Side of the square to learn, in pixels."""
+    margin: int = 0
+    """Pixels stored around the square; earlier versions stored none."""
+    target: Mapping[str, object]
+    """The manifest's `target`, see models.features.retarget.target_facts, in the square's pixels."""
+    teacher: TeacherFacts | None = None
+    """Of a run of a student."""
+
+
+class PreparedFaceFacts(FaceFacts):
+    """All that `guise prepare face` writes."""
+
+    name: str
+    sources: tuple[str, ...]
+    frames_seen: int
+    frames_kept: int
+    pairs: Mapping[str, int]
+    """Numbers of pictures, by the part: train, held_out."""
+    left_out: Mapping[str, int]
+    """Numbers of frames, by the reason."""
+    squares: tuple[tuple[float, ...], ...]
+    """left, top, side in each source, pixels."""
+    digest: str
+
+
+def read_face_facts(folder: Path) -> FaceFacts:
+    """dataset.json of a prepared face; raises DataError with what to do."""
+    wrong_kind = "is not a prepared face: pix2pix learns from `guise prepare face`"
+    return read_facts(folder, FaceFacts, "face", "guise prepare face VIDEO", wrong_kind)
