@@ -16,11 +16,14 @@ OUTPUTS = {
 
 
 def output_class(name: str) -> type[Output]:
-    """The class of the output `name`. Raises BadOutput when there is none."""
+    """The class of the output `name`. Raises BadOutput when there is none, or it lacks a library."""
     if name not in OUTPUTS:
         raise BadOutput(f"there is no output {name!r}: expected one of {', '.join(OUTPUTS)}")
     module, _, class_name = OUTPUTS[name].partition(":")
-    found: type[Output] = getattr(import_module(module), class_name)
+    try:
+        found: type[Output] = getattr(import_module(module), class_name)
+    except ModuleNotFoundError as error:
+        raise BadOutput(f"the output needs {error.name}, which is not installed") from None
     return found
 
 

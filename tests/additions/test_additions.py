@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import av
@@ -26,7 +27,9 @@ PAGES = ("adding-a-family.md", "adding-an-output.md", "adding-a-control.md", "ad
 LIMIT_S = 120
 """After so long something hangs, however busy the machine is."""
 SHOW = '[[cue]]\nname = "first"\nlook = "bypass"\n[[cue]]\nname = "second"\nlook = "bypass"\n'
-LIVE = ("live", "show.toml", "--headless", "--mic", "none", "--speaker", "none", "--provider", "cpu")
+SILENT = ("live", "show.toml", "--headless", "--mic", "none", "--speaker", "none", "--provider", "cpu")
+LIVE = (*SILENT, "--seconds", "100")
+"""It ends by itself where what is waited for never comes."""
 
 
 @pytest.fixture
@@ -40,10 +43,11 @@ VERBS = "import sys, guise; [guise.main(verb.split()) and sys.exit(verb) for ver
 """One process for several verbs: torch is imported once."""
 
 
-def start(tree: Path, *words: str, program: tuple[str, ...] = ("-m", "guise")) -> subprocess.Popen[str]:
+@contextmanager
+def started(tree: Path, *words: str, program: tuple[str, ...] = ("-m", "guise")) -> Iterator[subprocess.Popen[str]]:
     """`guise` of this copy of the project and of no other."""
     environment = {**os.environ, "PYTHONPATH": str(tree), "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, *program, *words],
         cwd=tree,
         env=environment,
@@ -51,12 +55,16 @@ def start(tree: Path, *words: str, program: tuple[str, ...] = ("-m", "guise")) -
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()  # nothing where it has ended, as it has unless the test fails
 
 
 def run(tree: Path, *words: str, program: tuple[str, ...] = ("-m", "guise")) -> str:
     """What it says; it must succeed."""
-    with start(tree, *words, program=program) as process:
+    with started(tree, *words, program=program) as process:
         said, _ = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 0, said
     return said
@@ -126,7 +134,7 @@ def test_a_family_is_trained_exported_inspected_and_performs(tree: Path) -> None
 def test_an_output_gets_what_the_audience_sees(tree: Path) -> None:
     Page("adding-an-output.md").carry_out(tree)
     (tree / "stills").mkdir()
-    with start(tree, *LIVE, "--camera", "demo", "--output", "stills=stills", "--report", "report.json") as show:
+    with started(tree, *LIVE, "--camera", "demo", "--output", "stills=stills", "--report", "report.json") as show:
         until(lambda: any(shows_the_performer(still) for still in (tree / "stills").glob("*.png")), show)
         end(show)
     assert json.loads((tree / "report.json").read_text())["faults"] == []
@@ -134,7 +142,7 @@ def test_an_output_gets_what_the_audience_sees(tree: Path) -> None:
 
 def test_an_output_is_refused_before_anything_starts(tree: Path) -> None:
     Page("adding-an-output.md").carry_out(tree)
-    with start(tree, *LIVE, "--output", "stills=nowhere") as process:
+    with started(tree, *LIVE, "--output", "stills=nowhere") as process:
         said, _ = process.communicate(timeout=LIMIT_S)
     assert (process.returncode, said) == (
         2,
@@ -145,7 +153,7 @@ def test_an_output_is_refused_before_anything_starts(tree: Path) -> None:
 def test_an_output_that_fails_is_a_fault_and_the_show_goes_on(tree: Path) -> None:
     Page("adding-an-output.md").carry_out(tree)
     (tree / "stills").mkdir()
-    with start(tree, *LIVE, "--camera", "none", "--output", "stills=stills", "--report", "report.json") as show:
+    with started(tree, *LIVE, "--camera", "none", "--output", "stills=stills", "--report", "report.json") as show:
         until(lambda: list((tree / "stills").glob("*.png")), show)
         (tree / "stills").rename(tree / "elsewhere")
         assert show.stdout is not None
@@ -157,7 +165,7 @@ def test_an_output_that_fails_is_a_fault_and_the_show_goes_on(tree: Path) -> Non
 
 def test_a_control_fires_go_without_windows(tree: Path) -> None:
     Page("adding-a-control.md").carry_out(tree)
-    with start(tree, *LIVE, "--camera", "none", "--report", "report.json") as show:
+    with started(tree, *LIVE, "--camera", "none", "--report", "report.json") as show:
         assert show.stdin is not None
         assert show.stdout is not None
         assert any("  first" in line for line in show.stdout)
@@ -179,7 +187,7 @@ def test_a_control_fires_go_without_windows(tree: Path) -> None:
 
 def test_a_sources_pictures_reach_the_stage(tree: Path) -> None:
     Page("adding-a-source.md").carry_out(tree)
-    run(tree, *LIVE, "--camera", "bars", "--seconds", "1", "--record", "out.mp4")
+    run(tree, *SILENT, "--camera", "bars", "--seconds", "1", "--record", "out.mp4")
     with av.open(str(tree / "out.mp4")) as movie:
         picture = next(movie.decode(video=0)).to_ndarray(format="rgb24")
     row = picture[240].astype(int)

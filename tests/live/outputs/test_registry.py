@@ -35,6 +35,12 @@ def test_an_unknown_name_is_refused_in_one_line_with_those_there_are() -> None:
     assert str(refused.value) == f"there is no output 'hologram': expected one of {', '.join(OUTPUTS)}"
 
 
+def test_an_output_that_lacks_a_library_is_refused_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(OUTPUTS, "hologram", "hologram.projector:Projector")
+    with pytest.raises(BadOutput, match="the output needs hologram, which is not installed"):
+        make_output("hologram")
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [
