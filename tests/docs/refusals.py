@@ -58,7 +58,7 @@ def _all_refusals() -> Iterator[Refusal]:
 
 def _name(called: ast.expr) -> str:
     if isinstance(called, ast.Attribute):
-        return called.attr
+        return called.attr if isinstance(called.value, ast.Name) and called.value.id == "self" else ""
     return called.id if isinstance(called, ast.Name) else ""
 
 
