@@ -59,6 +59,22 @@ def test_a_name_is_missed_once_it_is_renamed(name: str, tmp_path: Path) -> None:
     assert not exists(renamed, name)
 
 
+def test_hooks_before_a_commit_download_nothing() -> None:
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
+    assert re.findall(r"- repo: (.*)", hooks) == ["local"]
+    assert set(re.findall(r"language: (.*)", hooks)) == {"system"}
+    recipe = re.search(r"^check:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert recipe is not None
+    for command in re.findall(r"entry: \.venv/bin/(.*?)(?: --check)?\n", hooks):
+        assert f"$(BIN)/{command}" in recipe[1]
+
+
+def test_a_public_forge_runs_what_every_machine_runs() -> None:
+    workflow = (ROOT / ".github" / "workflows" / "check.yml").read_text("utf-8")
+    assert "run: .ci/run\n" in workflow
+    assert 'GUISE_DATA_REQUIRED: ""' in workflow
+
+
 def _found(path: str) -> Path | None:
     for place in PLACES:
         if (place / path).exists():
