@@ -163,3 +163,15 @@ _.total_ms
 _.tracker_ms
 _.voice_ms
 _.worst_face_px
+
+# Keys of the report, which its readers outside of the program need.
+_.compute
+_.frame_gap
+_.frames_presented
+_.picture_delay
+_.presented_latency
+_.presented_longest_gap
+_.ready_after
+_.recovered_after
+_.skew
+_.sound_delay

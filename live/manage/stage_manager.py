@@ -1,7 +1,7 @@
 """Runs the show: starts and watches both engines, fires cues, and keeps the log.
 
 Runs in the operator's process and knows no Qt. Its methods may be called from any thread and never wait for an engine
-or a file, but for `start`, `stop` and `reload_show`. One thread of its own handles the engines' events, restarts them,
+or a file, but for `start` and `stop`. One thread of its own handles the engines' events, restarts them,
 and fires the cues that follow automatically. Subscribers are called in that thread.
 
 Its parts are in files of their own, all under its one lock: RunningOrder (which cue is where), CueScheduler (brings a
@@ -229,13 +229,9 @@ class StageManager:
         """Follow the face nearest to this point of the preview, in fractions of its width and height."""
         self._picture.send(Lock(x, y))
 
-    def reload_show(self, path: str | Path | None = None) -> str | None:
-        """Reload the show, or read another one. None on success; else why not, and the old show goes on. Waits for the
-        file."""
-        return self._show_reader.read(path or self._order.show.path)
-
     def begin_reload(self, path: str | Path | None = None) -> bool:
-        """`reload_show` in a thread. A note tells the result. False while a show is being read already."""
+        """Have the show read again, or another one. A note tells the result; a bad file leaves the old show on. False
+        while one is being read already."""
         with self._lock:
             return not self._stopping and self._show_reader.begin(path or self._order.show.path)
 
@@ -328,15 +324,14 @@ class StageManager:
                 engine.send(Panic(on))
             self._notify()
 
-    def _use_read_show(self, show: Show) -> str | None:
-        """Use a show that was read. None, or why it is not used."""
+    def _use_read_show(self, show: Show) -> None:
+        """Use a show that was read, unless the old one has ended meanwhile."""
         with self._lock:
             if self._stopping:
-                return "the show is over"
+                return
             self._use_show(show)
             self._note(f'the show "{show.name}" was reloaded')
             self._advance()
-        return None
 
     def _use_show(self, show: Show) -> None:
         """Replace the show. What performs goes on until the next cue."""

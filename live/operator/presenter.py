@@ -23,7 +23,7 @@ from live.operator.sound_strip import SoundReading
 from live.process.shared_frames import SharedPicture
 from live.process.stage_picture import FrameKind
 from live.show.show_file import Cue, Show
-from live.show.toml_text import quoted
+from live.show.toml_file import quoted
 
 _DISSOLVE_S = 0.5
 

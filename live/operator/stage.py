@@ -8,6 +8,7 @@ sees the safe picture.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -123,6 +124,11 @@ class Stage(QObject):
         return self._place.unplugged
 
     @property
+    def lost(self) -> bool:
+        """Another operator's process has taken the window over."""
+        return self._process.lost
+
+    @property
     def full_screen(self) -> bool:
         return self._place.full_screen
 
@@ -196,6 +202,8 @@ class Stage(QObject):
         elif isinstance(event, KeyPressed):
             self.key_pressed.emit(event.key, event.modifiers)
         elif isinstance(event, TakenOver):
+            self._on_screen = None
+            self._take_place(replace(self._place, on_screen=None, unplugged=False, full_screen=False, visible=False))
             self._set_stale()
             self.notice.emit("The stage window was taken over by another Guise: this one has none any more.")
 

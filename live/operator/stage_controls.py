@@ -124,6 +124,8 @@ class StageControls(QObject):
         place = f"Stage on {stage.on_screen}" if stage.on_screen is not None else "Stage in a window"
         if stage.unplugged:
             place = f"{stage.on_screen} unplugged"
+        if stage.lost:
+            return "Stage window taken over"
         extras = ["mirrored"] if presentation.mirror else []
         extras += [f"{presentation.rotation}°"] if presentation.rotation else []
         extras += [presentation.fit.value] if presentation.fit is not Fit.CONTAIN else []

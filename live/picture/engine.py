@@ -57,7 +57,6 @@ from live.process.messages import (
     Stop,
 )
 from live.process.metrics import PictureMetrics
-from live.process.percentiles import in_ms
 from live.process.report import EngineReport, VideoReport
 from live.process.shared_frames import SharedFrames, SharedFramesHandle
 from live.process.stage_picture import FrameKind, StagePicture
@@ -352,20 +351,15 @@ class PictureEngine:
         return PictureMetrics(
             fps=log.recent_fps(self._clock()),
             latency_ms=log.recent_latency(),
-            stages_ms=log.recent_stages(),
             longest_gap_ms=log.longest_gap_ms,
             frames_captured=source.frames_captured,
-            frames_presented=log.presented,
             frames_dropped=self._dropped(),
             face_lost_frames=self._tracking.lost_frames,
             provider=self._looks.current.look.provider,
             camera=source.name,
-            camera_fps=round(source.fps, 1),
-            camera_size=source.size,
             camera_trouble=source.error if source.gone else "",
             face=self._landmarks is not None,
             look=self._looks.current_key,
-            target_latency_ms=in_ms(self._delay.latency_s),
             panic=self._composer.panic,
             loaded=tuple(self._looks.loaded_keys),
         )

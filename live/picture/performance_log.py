@@ -137,10 +137,6 @@ class PerformanceLog:
         """Capture to ready, of the last seconds."""
         return self._latency.recent()
 
-    def recent_stages(self) -> dict[str, Percentiles]:
-        """The time in each stage, of the last seconds."""
-        return {name: times.recent() for name, times in self._stages.items()}
-
     @property
     def longest_gap_ms(self) -> float:
         return in_ms(self._longest_gap_s)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from time import perf_counter
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from live.picture.performer_neutral import PerformerNeutral
 from live.picture.tracker import Tracker
+from live.process.bounded_queue import BoundedQueue, WhenFull
 from live.process.frames import Frame, Landmarks
 from live.process.mailbox import Mailbox
 from models.features.types import Points
@@ -53,7 +53,7 @@ class TrackingStage:
         """The thread's newest result."""
         self._tracker = tracker
         self._mirror = mirror
-        self._locks: SimpleQueue[tuple[float, float]] = SimpleQueue()
+        self._locks: BoundedQueue[tuple[float, float]] = BoundedQueue(100, WhenFull.DROP_OLDEST)
         self._stopping = Event()
         self._thread: Thread | None = None
 
@@ -105,8 +105,5 @@ class TrackingStage:
                 self.mailbox.put(self.track(frame))
 
     def _apply_locks(self) -> None:
-        try:
-            while True:
-                self._tracker.lock(*self._locks.get_nowait())
-        except Empty:
-            pass
+        for x, y in self._locks.take_all():
+            self._tracker.lock(x, y)

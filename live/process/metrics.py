@@ -33,24 +33,16 @@ class PictureMetrics:
     """Newly generated pictures a second."""
     latency_ms: Percentiles = field(default_factory=no_percentiles)
     """From a frame's capture to its picture being ready."""
-    stages_ms: Mapping[str, Percentiles] = field(default_factory=dict)
-    """The time that a frame spends in each stage of the engine."""
     longest_gap_ms: float | None = None
     frames_captured: int | None = None
-    frames_presented: int | None = None
     frames_dropped: int | None = None
     face_lost_frames: int | None = None
     provider: str = ""
     camera: str = ""
-    camera_fps: float | None = None
-    camera_size: tuple[int, int] | None = None
-    """Width and height."""
     camera_trouble: str = ""
     """Why no picture comes, while none does."""
     face: bool = False
     look: str | None = None
-    target_latency_ms: float | None = None
-    """What the delay line keeps, capture to stage; 0: as soon as a picture is ready."""
     panic: bool = False
     loaded: tuple[str, ...] = ()
     """The looks that are loaded."""
@@ -64,7 +56,6 @@ class SoundMetrics:
     speaker: str = "none"
     voice: str | None = None
     sample_rate: int | None = None
-    block_samples: int | None = None
     latency_ms: float | None = None
     """From a sample in the air to the same sample heard, without the wait for the picture; None: no microphone."""
     latency_parts_ms: Mapping[str, float] = field(default_factory=dict)
@@ -74,7 +65,6 @@ class SoundMetrics:
     blocks: int = 0
     xruns: int | None = None
     deadline_misses: int | None = None
-    compute_ms: Percentiles = field(default_factory=no_percentiles)
     rtf: float | None = None
     """Real-time factor: computing time over the duration of the sound."""
     in_peak: float | None = None
@@ -86,8 +76,6 @@ class SoundMetrics:
     bad_samples: int = 0
     mute: bool = False
     panic: bool = False
-    wait_ms: float | None = None
-    """What the sound waits for the picture in addition to its own latency."""
     priority: str = ""
     """The process's scheduling priority."""
 

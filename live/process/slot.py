@@ -10,17 +10,20 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
-import queue
 import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from live.process.bounded_queue import BoundedQueue, WhenFull
 from live.process.error_text import error_text
 from live.process.messages import Ready, Refused
 
 T = TypeVar("T")
+
+_MAX_REQUESTS = 10_000
+"""More than any show names."""
 
 _TRIM_AFTER_S = 1.0
 """Freed memory is returned so long after `forget`, because a dissolve may hold the model for a moment."""
@@ -44,7 +47,7 @@ class Slot(Generic[T]):
         self._models: dict[str, T] = {}
         self._requested: set[str] = set()
         self._lock = threading.Lock()
-        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._queue: BoundedQueue[str] = BoundedQueue(_MAX_REQUESTS, WhenFull.REFUSE)
         self._answers: list[Ready | Refused] = []
         self._trim_at: float | None = None
         self.current: T | None = None
@@ -90,7 +93,7 @@ class Slot(Generic[T]):
             self._requested.discard(key)
             self._models.pop(key, None)
             self._trim_at = time.monotonic() + _TRIM_AFTER_S
-        self._queue.put("")
+        self._queue.wake()
 
     def answers(self) -> list[Ready | Refused]:
         """The loader's answers since the last call."""
@@ -110,22 +113,20 @@ class Slot(Generic[T]):
 
     def close(self, timeout_s: float = 5.0) -> None:
         """End the loader thread, after a model that it is loading."""
-        self._queue.put(None)
+        self._queue.close()
         self._thread.join(timeout_s)
 
     def _loader(self) -> None:
         while True:
             trim_at = self._trim_at
-            try:
-                key = self._queue.get(timeout=None if trim_at is None else max(trim_at - time.monotonic(), 0.0))
-            except queue.Empty:
+            key = self._queue.take(None if trim_at is None else max(trim_at - time.monotonic(), 0.0))
+            if self._queue.closed:
+                return
+            if key is not None:
+                self._load_one(key)
+            elif trim_at is not None and time.monotonic() >= trim_at:
                 self._trim_at = None
                 _return_memory()
-                continue
-            if key is None:
-                return
-            if key:
-                self._load_one(key)
 
     def _load_one(self, key: str) -> None:
         with self._lock:

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from live.show.toml_text import quoted
+from live.show.toml_file import BadTomlFile, quoted, read_toml_text
 from models.features.face_points import MIRROR, POINTS
 from models.features.types import Points
 
@@ -103,20 +103,11 @@ def read_profile(path: str | Path) -> Profile:
     """Read and check a profile. Raises BadProfile."""
     file = Path(path)
     try:
-        with open(file, "rb") as opened:
-            raw = opened.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise BadProfile(f"{file}: there is no such file; make one with `guise calibrate performer`") from None
-    except IsADirectoryError:
-        raise BadProfile(f"{file}: a folder; expected a profile's .toml file") from None
-    except OSError as error:
-        raise BadProfile(f"{file}: cannot be read: {error.strerror}") from None
-    if len(raw) > MAX_BYTES:
-        raise BadProfile(f"{file}: larger than {MAX_BYTES // 1000} kB, so not a profile")
-    try:
-        document = tomllib.loads(raw.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise BadProfile(f"{file}: not UTF-8 text") from None
+        document = tomllib.loads(
+            read_toml_text(file, "profile", MAX_BYTES, "; make one with `guise calibrate performer`")
+        )
+    except BadTomlFile as error:
+        raise BadProfile(str(error)) from None
     except tomllib.TOMLDecodeError as error:
         raise BadProfile(f"{file}: not TOML: {error}") from None
     try:

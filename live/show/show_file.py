@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeGuard
 
 from live.show.show_keys import CUE_KEYS, LOST_FACE_KEYS, SHOW_KEYS, ShowKey
+from live.show.toml_file import BadTomlFile, read_toml_text
 from live.show.toml_lines import Place, lines_of
 
 MAX_BYTES = 1_000_000
@@ -92,31 +93,14 @@ def read_show(path: str | Path) -> Show:
         BadShow: with a message of one line: the file, the line and what was expected.
     """
     file = Path(path)
-    text = _read_text(file)
     try:
+        text = read_toml_text(file, "show", MAX_BYTES)
         document = tomllib.loads(text)
+    except BadTomlFile as error:
+        raise BadShow(str(error)) from None
     except tomllib.TOMLDecodeError as error:
         raise BadShow(f"{file}: not TOML: {error}") from None
     return _ShowChecker(file, lines_of(text)).show(document)
-
-
-def _read_text(file: Path) -> str:
-    try:
-        with open(file, "rb") as opened:
-            raw = opened.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise BadShow(f"{file}: there is no such file") from None
-    except IsADirectoryError:
-        raise BadShow(f"{file}: a folder; expected a show's .toml file") from None
-    except OSError as error:
-        raise BadShow(f"{file}: cannot be read: {error.strerror}") from None
-    if len(raw) > MAX_BYTES:
-        raise BadShow(f"{file}: larger than {MAX_BYTES // 1_000_000} MB, so not a show")
-    try:
-        return raw.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise BadShow(f"{file}, line {line}: not UTF-8 text") from None
 
 
 class _ShowChecker:

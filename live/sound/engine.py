@@ -234,14 +234,12 @@ class SoundEngine:
             speaker=self._speaker.name,
             voice=self._slot.current_key,
             sample_rate=self._settings.sample_rate,
-            block_samples=self._settings.block,
             latency_ms=self.latency_ms,
             latency_parts_ms=self._latency_parts_ms(),
             drift_ppm=self._speaker.drift_ppm,
             blocks=self._blocks,
             xruns=self._xruns(),
             deadline_misses=self._total_misses(),
-            compute_ms=self._compute.recent(),
             rtf=self._rtf(),
             in_peak=strip.input_meter.peak,
             in_rms=strip.input_meter.rms,
@@ -251,7 +249,6 @@ class SoundEngine:
             bad_samples=strip.bad_samples,
             mute=strip.mute,
             panic=strip.panic,
-            wait_ms=round(1e3 * strip.wait_s, 2),
             priority=self.priority,
         )
 

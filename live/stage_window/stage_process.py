@@ -137,20 +137,24 @@ class StageWindowProcess:
     def _fork(self, theirs: socket.socket, before: BaseProcess | None) -> None:
         """Starts the process once the fork server has imported. Runs in a thread of its own; when it fails, the link
         ends, as when the process dies."""
-        _reap(before)
-        ensure_forkserver()
-        process = engine_context().Process(  # type: ignore[attr-defined]
-            target=stage_window_main,
-            args=(self._entry, theirs, self._end_after_s, self._folder),
-            name="guise-stage-window",
-            daemon=True,
-        )
         try:
-            with suppress(OSError, EOFError), processes_lock, sigint_blocked():
-                process.start()
-                self._process, self._pid = process, process.pid
+            with suppress(OSError, EOFError):
+                _reap(before)
+                ensure_forkserver()
+                self._process = self._started(theirs)
+                self._pid = self._process.pid
         finally:
             theirs.close()
+
+    def _started(self, theirs: socket.socket) -> BaseProcess:
+        arguments = (self._entry, theirs, self._end_after_s, self._folder)
+        process = engine_context().Process(  # type: ignore[attr-defined]
+            target=stage_window_main, args=arguments, name="guise-stage-window", daemon=True
+        )
+        with processes_lock, sigint_blocked():
+            process.start()
+        started: BaseProcess = process
+        return started
 
     def stop(self, timeout_s: float = 2.0) -> None:
         """Ends the window, or kills it; `events` then returns what it still said. A second call does nothing."""

@@ -102,11 +102,11 @@ class BlockAdapter:
 
 
 class _BandAbove:
-    """The band above the voice's own rate, `latency` samples late; nothing if the voice's rate is not lower."""
+    """The band above the voice's own rate, `latency_samples` late; nothing if the voice's rate is not lower."""
 
-    def __init__(self, voice_hz: int, sample_rate: int, latency: int) -> None:
+    def __init__(self, voice_hz: int, sample_rate: int, latency_samples: int) -> None:
         self._kernel = lowpass(sample_rate, voice_hz) if voice_hz < sample_rate else None
-        self._delay = latency
+        self._delay = latency_samples
         self.reset()
 
     def reset(self) -> None:
@@ -118,7 +118,7 @@ class _BandAbove:
         joined = np.concatenate([self._history, samples])
         self._history = joined[len(samples) :]
         half = len(self._kernel) // 2
-        # `half` samples on either side of those of `latency` ago are available: the latency is longer than that.
+        # `half` samples on either side of those of `latency_samples` ago are there: the latency is longer than that.
         begin = len(joined) - len(samples) - self._delay
         around = joined[begin - half : begin + len(samples) + half]
         return joined[begin : begin + len(samples)] - np.convolve(around, self._kernel, "valid")
@@ -134,8 +134,8 @@ def _prefill_samples(voice: HopVoice, sample_rate: int, block: int) -> int:
 
 def streamed(voice: BlockVoice, samples: Mono, block: int) -> Mono:
     """A whole recording through a voice, with the latency removed: same length, same timing."""
-    latency = voice.latency_samples
-    complete = latency + len(samples)
-    padded = np.concatenate([samples, np.zeros(latency + -complete % block, np.float32)])
+    latency_samples = voice.latency_samples
+    complete = latency_samples + len(samples)
+    padded = np.concatenate([samples, np.zeros(latency_samples + -complete % block, np.float32)])
     outputs = [voice.process(padded[begin : begin + block]) for begin in range(0, len(padded), block)]
-    return np.concatenate([np.zeros(0, np.float32), *outputs])[latency:complete]
+    return np.concatenate([np.zeros(0, np.float32), *outputs])[latency_samples:complete]

@@ -15,7 +15,7 @@ def picture_engine(link: EngineLink, *_: object) -> None:
 
 
 def sound_engine(link: EngineLink, *_: object) -> None:
-    _engine(link, SoundMetrics(latency_ms=80.0, wait_ms=10.0))
+    _engine(link, SoundMetrics(latency_ms=80.0))
 
 
 def _engine(link: EngineLink, metrics: Metrics) -> None:

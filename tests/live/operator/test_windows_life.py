@@ -124,13 +124,19 @@ def test_a_stage_window_that_dies_is_a_fault_and_one_that_was_taken_is_said(qtbo
     manager, process = FakeStageManager(), FakeStageProcess()
     QTimer.singleShot(100, lambda: setattr(process, "trouble", "died"))
     QTimer.singleShot(600, lambda: setattr(process, "trouble", None))
-    QTimer.singleShot(700, lambda: process.answers.append(TakenOver()))
+
+    def lose() -> None:
+        process.lost = True
+        process.answers.append(TakenOver())
+
+    QTimer.singleShot(700, lose)
     shown: list[str] = []
 
     def look() -> None:
         for window in open_windows(OperatorWindow):
             assert isinstance(window, OperatorWindow)
             shown.extend(log_lines(window.log))
+            shown.append(window.stage_controls.describe())
 
     QTimer.singleShot(1200, look)
     assert run_windows(manager, process, options(tmp_path, 1.4)) == 0
@@ -139,3 +145,4 @@ def test_a_stage_window_that_dies_is_a_fault_and_one_that_was_taken_is_said(qtbo
         ("end_fault", "stage window"),
     ]
     assert any("taken over by another Guise" in line for line in shown)
+    assert shown[-1] == "Stage window taken over"

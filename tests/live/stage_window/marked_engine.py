@@ -11,6 +11,7 @@ from live.process.frames import now
 from live.process.messages import Finished, Go, Heartbeat, OnStage, Prepare, Ready, Stop
 from live.process.shared_frames import SharedFrames, SharedFramesHandle
 from live.process.stage_picture import FrameKind, StagePicture
+from tests.live.process.fake_engine import FakePictureMetrics
 from tests.live.stage_window.watched_window import MARK
 
 
@@ -30,7 +31,7 @@ def main(link: EngineLink, settings: object, stage: SharedFramesHandle, preview:
                 link.send(OnStage(cue, now()))
         if now() - heartbeat_at > 0.25:
             heartbeat_at = now()
-            link.send(Heartbeat(heartbeat_at, {"cue": cue, "pid": os.getpid()}))
+            link.send(Heartbeat(heartbeat_at, FakePictureMetrics(cue=cue, pid=os.getpid())))
         index += 1
         frames.write(StagePicture(picture, FrameKind.BYPASS, now(), now(), index))
         link.wait(1 / 30)

@@ -8,7 +8,10 @@ own pixels is seen.
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +20,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.live.stage_window.operator_rig import OperatorRun, runs, until
+from tests.live.stage_window.operator_rig import ROOT, OperatorRun, runs, until
 from tests.machine import Machine
 
 SAFE_WITHIN_S = 1.5
@@ -26,14 +29,14 @@ Start = Callable[..., OperatorRun]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts an operator's process and waits until the audience sees its camera."""
+    """Starts an operator's process and waits until the audience sees its camera, after the time given."""
     started: list[OperatorRun] = []
     with tempfile.TemporaryDirectory(prefix="guise-") as short:  # a Unix socket's path may not be long
 
-        def begin(end_after_s: float = 60.0) -> OperatorRun:
+        def begin(end_after_s: float = 60.0, since: float = 0.0) -> OperatorRun:
             run = OperatorRun(tmp_path / f"operator{len(started)}", Path(short) / "run", end_after_s)
             started.append(run)
-            assert run.performs(), run.log.read_text()
+            assert run.performs(since), run.log.read_text()
             return run
 
         yield begin
@@ -117,17 +120,48 @@ def test_35_s_after_a_kill_nothing_is_left(start: Start) -> None:
     assert time.monotonic() - killed < 35.0 + 3 * machine.worst_s()
 
 
+@pytest.mark.slow
+def test_guise_live_itself_leaves_nothing(tmp_path: Path) -> None:
+    """The demo show with both windows, killed."""
+    with tempfile.TemporaryDirectory(prefix="guise-") as short:
+        runtime, temporary = Path(short, "run"), Path(short, "t")
+        temporary.mkdir()
+        environment = dict(os.environ, PYTHONPATH=str(ROOT), TMPDIR=str(temporary), GUISE_RUNTIME_DIR=str(runtime))
+        environment["HOME"] = str(tmp_path)
+        live = subprocess.Popen(
+            [sys.executable, "-m", "guise", "live", "--mic", "none", "--speaker", "none"], env=environment
+        )
+        try:
+            ours = psutil.Process(live.pid)
+            assert until(lambda: len(ours.children(recursive=True)) == 5), "tracker, fork server, engines, stage window"
+            memory = {Path(mapped.path) for mapped in ours.memory_maps() if "/psm_" in mapped.path}
+            assert len(memory) == 2
+            family = ours.children(recursive=True)
+        finally:
+            live.kill()
+            live.wait()
+        killed = time.monotonic()
+        with Machine() as machine:
+            assert until(lambda: list(runtime.glob("*.sock"))), "the window waits to be taken over"
+            assert until(lambda: not any(map(runs, family)))
+        assert time.monotonic() - killed < 35.0 + 3 * machine.worst_s()
+        assert not any(path.exists() for path in memory)
+        assert not list(runtime.glob("*"))
+        assert not list(temporary.glob("pymp-*"))
+
+
 def test_the_next_operator_takes_the_window_over_in_place(start: Start) -> None:
     before = start()
     window = before.window
     killed = before.signal(signal.SIGKILL)
     before.process.wait()
     assert until(lambda: before.sees("safe", killed))
-    after = start()
+    safe = next(look.at for look in before.looks(killed) if look.seen == "safe")
+    after = start(since=safe)
     assert after.window == window
     assert after.state["taken_over"]
     assert not list(after.runtime.glob("*.sock")), "a window that is attended to waits for nobody"
-    seen = {look.seen for look in after.looks(killed)}
+    seen = {look.seen for look in after.looks(safe)}
     assert seen == {"safe", "mark"}, "the window was never away"
     after.command("end")
     assert until(lambda: after.process.poll() is not None)
@@ -139,7 +173,7 @@ def test_an_operator_that_wakes_up_too_late_has_no_window_any_more(start: Start)
     window = before.window
     stopped = before.signal(signal.SIGSTOP)
     assert until(lambda: before.sees("safe", stopped))
-    after = start()
+    after = start(since=next(look.at for look in before.looks(stopped) if look.seen == "safe"))
     assert after.window == window
     before.signal(signal.SIGCONT)
     assert until(lambda: before.state["lost"])
