@@ -9,7 +9,7 @@ from tests.docs.refusals import REFUSING, refusals, texts
 
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
 ROWS = re.findall(r"^\| (`+)(.+?)\1 \| (.*?) \| (.*?) \|$", PAGE, re.MULTILINE)
-SENTENCES = {sentence for _, sentence, _, _ in ROWS}
+SENTENCES = {sentence.strip() for _, sentence, _, _ in ROWS}
 
 
 def test_every_sentence_is_one_of_the_source() -> None:
