@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from live.app import DEMO_SHOW
@@ -27,7 +28,7 @@ TABLE = re.compile(r"(<!-- table: ([^>]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 def tables() -> dict[str, Callable[[], str]]:
     """Every table by its name."""
-    made: dict[str, Callable[[], str]] = {
+    makers: dict[str, Callable[[], str]] = {
         "keys of [show]": lambda: show_keys(SHOW_KEYS),
         "keys of lost_face": lambda: show_keys(LOST_FACE_KEYS),
         "keys of [[cue]]": lambda: show_keys(CUE_KEYS),
@@ -36,9 +37,7 @@ def tables() -> dict[str, Callable[[], str]]:
         "preset voices": preset_voices,
         "actions": actions,
     }
-    for name in FAMILIES:
-        made[f"options of {name}"] = lambda name=name: options(name)  # type: ignore[misc]
-    return made
+    return makers | {f"options of {name}": partial(options, name) for name in FAMILIES}
 
 
 def made(page: str) -> str:
@@ -132,9 +131,9 @@ def options(name: str) -> str:
     found = family(name)
     fields = found.options.model_fields
     rows = ([code(key), value_text(field.default), field.description or ""] for key, field in fields.items())
-    made = table(("option", "default", "meaning"), rows)
+    all_options = table(("option", "default", "meaning"), rows)
     others = [recipe_text(recipe, chosen) for recipe, chosen in found.recipes.items() if chosen]
-    return made + ("\n" + "\n".join(others) + "\n" if others else "")
+    return all_options + ("\n" + "\n".join(others) + "\n" if others else "")
 
 
 def recipe_text(recipe: str, chosen: Mapping[str, object]) -> str:
