@@ -46,6 +46,7 @@ from live.operator.display import XCB_PACKAGES, missing_library, no_display
 from live.outputs.output import BadOutput, Output, check_writable
 from live.outputs.registry import make_output
 from live.outputs.running_output import RunningOutput
+from live.process.engine_kind import EngineKind
 from live.process.fork_server import start_forkserver, stop_forkserver
 from live.process.frames import now
 from live.show.show_file import BadShow, Show, read_show
@@ -266,10 +267,10 @@ def _check_models(show: Show) -> None:
     from export.artifact.model_file import check_model
 
     for cue in show.cues:
-        for path, kind in ((cue.look, "look"), (cue.voice, "voice")):
-            if isinstance(path, Path):
+        for model, engine in ((cue.look, EngineKind.PICTURE), (cue.voice, EngineKind.SOUND)):
+            if isinstance(model, Path):
                 try:
-                    check_model(path, "look" if kind == "look" else "voice")
+                    check_model(model, engine.model_kind)
                 except (BadModel, OSError) as error:
                     raise BadInput(f'cue "{cue.name}": {error}') from None
 

@@ -63,12 +63,16 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 _ITEM_BYTES: dict[DType, int] = {"uint8": 1, "bool": 1, "int32": 4, "int64": 8, "float16": 2, "float32": 4}
 
 
-def _checked_line(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be empty")
+def _checked_printable(text: str) -> str:
     if not all(map(is_printable, text)):
         raise ValueError("must not hold control characters or line breaks")
     return text
+
+
+def _checked_line(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return _checked_printable(text)
 
 
 def _checked_date(text: str) -> str:
@@ -136,7 +140,7 @@ class SetMember(ManifestPart):
     """
 
     id: Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{8,64}$")]
-    ngf: PositiveInt | None = None
+    ngf: Annotated[int, Field(ge=1, le=4096)] | None = None
     size: Annotated[int, Field(ge=16, le=MAX_PICTURE_SIDE)]
     precision: Precision
 
@@ -195,7 +199,7 @@ class Parameter(ManifestPart):
     low: FiniteFloat
     high: FiniteFloat
     default: FiniteFloat
-    unit: str = ""
+    unit: Annotated[str, Field(max_length=40), AfterValidator(_checked_printable)] = ""
 
     @model_validator(mode="after")
     def _default_within(self) -> Parameter:

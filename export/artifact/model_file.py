@@ -171,7 +171,7 @@ def _parse_manifest(path: str | os.PathLike[str], found: Outline) -> Manifest:
         raise BadModel(path, "has a damaged manifest (it is no JSON object): export it again")
     version = fields.get("version")
     if isinstance(version, int) and version > MANIFEST_VERSION:
-        known = f"manifest version {version}, this one reads {MANIFEST_VERSION}"
+        known = f"manifest version {shortened(version)}, this one reads {MANIFEST_VERSION}"
         raise BadModel(path, f"was made by a newer Guise ({known}): update Guise")
     if type(version) is not int or version < 1:  # True equals 1.
         raise BadModel(path, f"has a manifest without a version that is known ({shortened(version)}): export it again")

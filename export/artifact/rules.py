@@ -129,8 +129,8 @@ def check_reading(manifest: ManifestFields) -> None:
         raise ValueError("a reading reads text and gives spoken_sound")
     _check_ports(manifest)
     text, sound = manifest.inputs["text"], manifest.outputs["spoken_sound"]
-    _check_port("text", text, "int64", (1, *text.shape[1:2]))
-    _check_port("spoken_sound", sound, "float32", (1, *sound.shape[1:2]))
+    _check_port("text", text, "int64", (1, text.shape[-1]))
+    _check_port("spoken_sound", sound, "float32", (1, sound.shape[-1]))
     _check_states(manifest)
     _check_speakers(manifest)
 

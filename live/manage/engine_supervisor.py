@@ -21,14 +21,13 @@ from live.process.frames import now
 from live.process.messages import Command, Event, Fault, Finished, Forget, Go, Heartbeat, Prepare, Ready, Refused
 from live.process.metrics import PictureMetrics, SoundMetrics
 from live.process.report import EngineReport
+from live.process.restart_pause import RestartPause
+from live.process.silent_time import SilentTime
 
 SILENT_S = 1.0
 """An engine without a heartbeat for this long is taken to hang."""
 STARTING_S = 20.0
 """How long an engine has until its first heartbeat: a graphics driver may be slow to start."""
-SHORT_LIFE_S = 5.0
-"""An engine that lives shorter than this is restarted after longer and longer pauses."""
-LONGEST_PAUSE_S = 5.0
 
 MetricsT = TypeVar("MetricsT", PictureMetrics, SoundMetrics)
 
@@ -81,7 +80,8 @@ class EngineSupervisor(Generic[MetricsT]):
         self.fault: EngineFault | None = None
         """The fault that the present restart is to recover from."""
         self._started_at = now()
-        self._failures = 0
+        self._pause = RestartPause()
+        self._silent = SilentTime()
         self._restart_at = 0.0
         self._last_error = ""
 
@@ -112,33 +112,30 @@ class EngineSupervisor(Generic[MetricsT]):
             self.target = replace(self.target, transition_s=0.0)
         self._last_error = ""
         self._started_at = now()
+        self._silent.heard()
         self.up = True
 
     def failed(self) -> None:
         """The process is down: decide when to restart it."""
         self.up = False
-        self._failures = self._failures + 1 if now() - self._started_at < SHORT_LIFE_S else 0
-        pause_s = 0.0 if self._failures < 3 else min(0.125 * 2.0**self._failures, LONGEST_PAUSE_S)
-        self._restart_at = now() + pause_s
+        self._restart_at = now() + self._pause.after(now() - self._started_at)
 
     @property
     def should_restart(self) -> bool:
         """The process is down, and the pause before its restart is over."""
         return not self.up and not self.finished and now() >= self._restart_at
 
-    def diagnose(self, late_s: float) -> str | None:
-        """Why the engine must be restarted now, or None.
-
-        late_s: how late the StageManager's own thread was: a machine that stood still is no engine's fault.
-        """
+    def diagnose(self) -> str | None:
+        """Why the engine must be restarted now, or None. Call it ten times a second, after `events`: silence is counted
+        by these calls, so that a machine that stood still is no engine's fault."""
+        self._silent.tick()
         if not self.up or self.finished:
             return None
         if not self.process.alive:
             return self._last_error or "died"
-        heartbeat_at = self.process.last_heartbeat
-        silent_s = now() - (self._started_at if heartbeat_at is None else heartbeat_at) - late_s
-        if silent_s > (STARTING_S if heartbeat_at is None else SILENT_S):
-            return f"no heartbeat for {silent_s:.1f} s"
+        limit_s = STARTING_S if self.process.last_heartbeat is None else SILENT_S
+        if self._silent.seconds > limit_s:
+            return f"no heartbeat for {self._silent.seconds:.1f} s"
         return None
 
     @property
@@ -168,6 +165,8 @@ class EngineSupervisor(Generic[MetricsT]):
         """The new events, after models, metrics and the report are updated from them."""
         events = self.process.events()
         for event in events:
+            if isinstance(event, Heartbeat):
+                self._silent.heard()
             if isinstance(event, Heartbeat) and isinstance(event.metrics, type(self.metrics)):
                 self.metrics = event.metrics
             elif isinstance(event, Ready):

@@ -362,18 +362,15 @@ class StageManager:
     # ---- the StageManager's thread
 
     def _run(self) -> None:
-        expected = now()
         while not self._stopping:
             for engine in self._engines:
                 if engine.should_restart and not self._stopping:
                     self._start_engine(engine)
-            late_s = max(now() - expected - _TICK_S, 0.0)
             with self._lock:
-                self._tick(late_s)
+                self._tick()
                 changed, self._changed = self._changed, False
             if changed:
                 self._subscribers.call()
-            expected = now() + _TICK_S
             self._wake.wait(self._sleep_s())
             self._wake.clear()
 
@@ -400,10 +397,10 @@ class StageManager:
             self._sync.on_engine_started(engine)
             self._advance()
 
-    def _tick(self, late_s: float) -> None:
+    def _tick(self) -> None:
         for engine in self._engines:
             self._take_events(engine)
-            problem = engine.diagnose(late_s)
+            problem = engine.diagnose()
             if problem is not None:
                 self._take_events(engine)
                 self._engine_failed(engine, problem)

@@ -30,7 +30,7 @@ from live.stage_window.messages import (
     UseSafePicture,
 )
 from live.stage_window.presentation import Presentation
-from live.stage_window.silent_time import SIGN_EVERY_S
+from live.stage_window.signs_of_life import SIGN_EVERY_S
 from live.stage_window.window import WINDOW_SIZE
 
 

@@ -61,20 +61,21 @@ def _render_neutral(path: Path, manifest: Manifest) -> Picture:
     from export.runtime.session_options import build_session, session_options
     from models.features.face_lines import draw_face2face_lines, draw_lines
 
-    if manifest.reads != ("lines",) or manifest.target is None or manifest.lines is None or manifest.size is None:
+    if not {"lines", "points"}.issuperset(manifest.reads) or manifest.target is None or manifest.size is None:
         raise ValueError(f"it reads {' and '.join(manifest.reads)}")
     points = np.array(manifest.target.neutral, np.float32)
     size = manifest.size
-    if manifest.lines.style == "face2face":
-        lines = draw_face2face_lines(points, (size, size), size)
-    else:
-        lines = draw_lines(points, size)
     session = build_session(path, "CPU", {}, session_options(threads=1))
     feeds = {name: np.zeros(port.shape, port.dtype) for name, port in manifest.inputs.items()}
     for name, parameter in manifest.parameters.items():
         if name in feeds:
             feeds[name][...] = parameter.default
-    feeds["lines"] = lines[None]
+    if "points" in feeds:
+        feeds["points"][0] = points
+    if manifest.lines is not None and "lines" in feeds:
+        face2face = manifest.lines.style == "face2face"
+        drawn = draw_face2face_lines(points, (size, size), size) if face2face else draw_lines(points, size)
+        feeds["lines"][0] = drawn
     (picture,) = session.run(["picture"], feeds)
     return np.asarray(picture[0], np.uint8)
 

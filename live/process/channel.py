@@ -13,10 +13,11 @@ from multiprocessing.connection import Connection
 from typing import Generic, TypeVar
 
 from live.process.bounded_queue import BoundedQueue, WhenFull
-from live.process.messages import Heartbeat
+from live.process.messages import AudioChunk, Heartbeat, SetParameter
 
 _MAX_OUTBOX = 512
-"""Messages that wait to be written; beyond that the oldest heartbeat is dropped."""
+"""Messages that wait to be written; beyond that the oldest of those goes that a newer one replaces, or that is sound of
+a recording; only then the oldest of all."""
 _MAX_INBOX = 10_000
 """Messages that wait to be taken: minutes of them."""
 
@@ -43,9 +44,9 @@ class Channel(Generic[SentT, ReceivedT]):
         self._connection = connection
         self._on_message = on_message
         self._on_end = on_end
-        self._inbox: BoundedQueue[ReceivedT] = BoundedQueue(_MAX_INBOX, WhenFull.DROP_OLDEST, _is_heartbeat)
+        self._inbox: BoundedQueue[ReceivedT] = BoundedQueue(_MAX_INBOX, WhenFull.DROP_OLDEST, _is_expendable)
         self._outbox: BoundedQueue[SentT | threading.Event] = BoundedQueue(
-            _MAX_OUTBOX, WhenFull.DROP_OLDEST, _is_heartbeat
+            _MAX_OUTBOX, WhenFull.DROP_OLDEST, _is_expendable
         )
         """An Event among the messages is set, and not sent, when its turn comes."""
         self.ended = threading.Event()
@@ -119,11 +120,11 @@ class Channel(Generic[SentT, ReceivedT]):
                 continue
             try:
                 self._connection.send(message)
-            except (OSError, ValueError):
-                # OSError: the other side is gone, which the reading thread reports. ValueError: the pipe does not take
-                # this message, and only this one is lost.
+            except Exception:
+                # OSError: the other side is gone, which the reading thread reports. Any other: the message cannot be
+                # pickled or is too large for the pipe, and only this one is lost.
                 continue
 
 
-def _is_heartbeat(message: object) -> bool:
-    return isinstance(message, Heartbeat)
+def _is_expendable(message: object) -> bool:
+    return isinstance(message, Heartbeat | SetParameter | AudioChunk)

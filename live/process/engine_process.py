@@ -5,8 +5,11 @@ Runs in the operator's process. An engine is a multiprocessing child; commands a
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from live.process.channel import Channel
@@ -127,6 +130,10 @@ class EngineProcess:
         with processes_lock:
             if self._process.is_alive():
                 self._process.kill()
+        if self.alive and self.pid is not None:
+            # multiprocessing takes its children for dead once the fork server is; an open pipe says that it lives.
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
         self._reap()
 
     def _reap(self) -> None:

@@ -16,6 +16,7 @@ from PyQt5.QtCore import QObject, QSocketNotifier, QTimer, pyqtSignal
 
 from live.process.frames import now
 from live.process.shared_frames import FramesLayout, SharedFrames, SharedPicture
+from live.process.silent_time import SilentTime
 from live.stage_window.link import MessageLink
 from live.stage_window.messages import (
     BecomeWindow,
@@ -37,7 +38,7 @@ from live.stage_window.messages import (
     Waiting,
 )
 from live.stage_window.presentation import ROTATIONS, Fit, Presentation
-from live.stage_window.silent_time import SILENT_S, SilentTime
+from live.stage_window.signs_of_life import SILENT_S
 from live.stage_window.waiting import VERSION, WaitingPlace, display_name
 from live.stage_window.window import StageWindow
 

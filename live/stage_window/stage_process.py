@@ -32,7 +32,9 @@ from live.process.fork_server import (
     sigint_blocked,
 )
 from live.process.frames import now
+from live.process.restart_pause import RestartPause
 from live.process.shared_frames import SharedFrames
+from live.process.silent_time import SilentTime
 from live.stage_window.link import MessageLink
 from live.stage_window.messages import (
     BecomeWindow,
@@ -45,17 +47,14 @@ from live.stage_window.messages import (
     StageMessage,
     TakenOver,
 )
-from live.stage_window.silent_time import END_AFTER_S, SilentTime
+from live.stage_window.signs_of_life import END_AFTER_S
 from live.stage_window.waiting import find_waiting, runtime_folder
 
 ENTRY = "live.stage_window.process:main"
-HUNG_S = 3.0
+HUNG_S = 1.5
 """A window that says nothing for so long is taken to hang."""
 STARTING_S = 20.0
 """How long a window has until it first says something: a display may be slow."""
-SHORT_LIFE_S = 5.0
-"""A window that lives shorter than this is started anew after longer and longer pauses."""
-LONGEST_PAUSE_S = 5.0
 _START_GRACE_S = 0.5
 
 
@@ -91,7 +90,7 @@ class StageWindowProcess:
         self._silent = SilentTime()
         self._heard = False
         self._began_at = now()
-        self._failures = 0
+        self._pause = RestartPause()
         self._restart_at: float | None = None
         self._last: dict[str, StageCommand] = {}
         """The newest command of each kind, for a window that is started anew."""
@@ -252,9 +251,7 @@ class StageWindowProcess:
 
     def _fail(self, what: str) -> None:
         self.trouble = self.trouble or what
-        self._failures = self._failures + 1 if now() - self._began_at < SHORT_LIFE_S else 0
-        pause_s = 0.0 if self._failures < 3 else min(0.125 * 2.0**self._failures, LONGEST_PAUSE_S)
-        self._restart_at = now() + pause_s
+        self._restart_at = now() + self._pause.after(now() - self._began_at)
         if self._link is not None:
             self._link.close()
 

@@ -57,7 +57,7 @@ def read_facts(folder: Path, model: type[FactsT], kind: str, make: str, wrong_ki
         stored = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise DataError(f"{folder} is not a prepared data set: make it with `{make} --out DIR`") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is damaged ({error}): prepare the data again") from error
     if not isinstance(stored, dict) or stored.get("kind") != kind:
         raise DataError(f"{path} {wrong_kind}")

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
 
 from models.features.face_lines import LineStyle
 from models.prepare.data_facts import DataFacts, FactsPart, read_facts
+
+_TARGET = ("neutral", "residual_low", "residual_high", "roll", "scale", "shift_x", "shift_y", "openings")
+
+
+def _checked_target(target: Mapping[str, object]) -> Mapping[str, object]:
+    missing = [key for key in _TARGET if key not in target]
+    if missing:
+        raise ValueError(f"lacks {', '.join(missing)}")
+    return target
 
 
 class TeacherFacts(FactsPart):
@@ -22,11 +33,11 @@ class FaceFacts(DataFacts):
     """What training reads of a prepared face; in a run also what the run adds."""
 
     kind: Literal["face"] = "face"
-    size: int
+    size: Annotated[int, Field(strict=True, ge=16, le=4096)]
     """Side of the square to learn, in pixels."""
-    margin: int = 0
+    margin: Annotated[int, Field(strict=True, ge=0, le=4096)] = 0
     """Pixels stored around the square; earlier versions stored none."""
-    target: Mapping[str, object]
+    target: Annotated[Mapping[str, object], AfterValidator(_checked_target)]
     """The manifest's `target`, see models.features.retarget.target_facts, in the square's pixels."""
     teacher: TeacherFacts | None = None
     """Of a run of a student."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from models.prepare.data_facts import DataFacts, FactsPart, read_facts
+
+SampleRate = Annotated[int, Field(strict=True, ge=4000, le=192_000)]
+"""Hz."""
 
 
 class VoiceStatistics(FactsPart):
@@ -25,7 +28,7 @@ class VoiceFacts(DataFacts):
 
     kind: Literal["voice"] = "voice"
     name: str
-    sample_rate: int
+    sample_rate: SampleRate
     """Hz."""
     sentences: Mapping[str, int] = {}
     """Numbers of sentences, by the part: train, held_out."""
@@ -89,7 +92,7 @@ class SpeakersFacts(DataFacts):
     """One voice or several, learned from together; of one voice also the rest of its dataset.json."""
 
     kind: Literal["voice"] = "voice"
-    sample_rate: int
+    sample_rate: SampleRate
     digest: str
     speakers: tuple[SpeakerFacts, ...]
 

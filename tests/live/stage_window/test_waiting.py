@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from live.process.silent_time import MAX_TICK_S, SilentTime
 from live.stage_window import waiting
 from live.stage_window.link import MessageLink
 from live.stage_window.messages import ShowSafe, StageMessage, Waiting
-from live.stage_window.silent_time import MAX_TICK_S, SilentTime
 from live.stage_window.waiting import VERSION, WaitingPlace, display_name, find_waiting, runtime_folder
 
 

@@ -1,4 +1,4 @@
-"""How long the other side has said nothing, judged fairly. Without Qt; for both processes."""
+"""How long another process has said nothing, judged fairly. Any process."""
 
 from __future__ import annotations
 
@@ -6,12 +6,6 @@ from collections.abc import Callable
 
 from live.process.frames import now
 
-SIGN_EVERY_S = 0.2
-"""How often each side shows the other that it lives."""
-SILENT_S = 1.0
-"""Without a sign of life from the operator's Qt thread for this long, the audience sees the safe picture."""
-END_AFTER_S = 30.0
-"""A window without an operator for this long ends itself."""
 MAX_TICK_S = 0.25
 """A longer time between two ticks counts as this much."""
 
