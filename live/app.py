@@ -2,17 +2,20 @@
 
 Starting, in this order:
   1. the fork server, which imports what the engines need while this process goes on (guise.py starts it first)
-  2. the show, the profile and the command line are checked; an error ends the command here with exit code 2
+  2. the show, the profile and the command line are checked, its outputs too; an error ends the command here with exit
+     code 2
   3. the StageManager: shared memory, the audience, its thread; the thread starts both engines and the first cue
-  4. while they start: every model the show names is checked, Qt is imported; the recorder is created
+  4. while they start: every model the show names is checked; the outputs are opened and subscribe to the audience and
+     the sound, in the order of the command line, --record first; then the controls start, in their registry's order
   5. once the picture engine runs, the stage window's process: one that was left behind is taken over, else a thread
-     starts it; meanwhile the operator's window is created. It and the recorder subscribe to the audience
+     starts it; meanwhile the operator's window is created. It subscribes to the audience, its keys begin to act, and
+     controls reach the window's actions
   6. the window's loop, from where the stage window gets its signs of life, or the status line without windows
 
 Stopping, in the opposite order, whatever the reason (the window, the time, Ctrl-C, a failure):
   6. the operator's window closes and unsubscribes from the audience
   5. the stage window closes, and its process ends
-  4. the recorder ends its file
+  4. the controls stop, then the outputs are closed, each the last one first
   3. the StageManager stops the engines, takes their reports and removes the shared memory
   2. the report is written
   1. the fork server ends
@@ -24,29 +27,31 @@ safe picture for half a minute more, or until another `guise live` takes it over
 from __future__ import annotations
 
 import math
-import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from live.control.actions import Actions
+from live.control.running_controls import RunningControls
 from live.demo import stand_in_performer
 from live.manage.health import Health
 from live.manage.status_line import StatusLine, summary
 from live.operator.display import XCB_PACKAGES, missing_library, no_display
-from live.outputs.registry import open_output
+from live.outputs.output import BadOutput, Output, check_writable
+from live.outputs.registry import make_output
+from live.outputs.running_output import RunningOutput
 from live.process.fork_server import start_forkserver, stop_forkserver
 from live.process.frames import now
 from live.show.show_file import BadShow, Show, read_show
 
 if TYPE_CHECKING:
     from live.manage.stage_manager import StageManager
-    from live.outputs.output import Output
     from live.picture.settings import PictureSettings
     from live.sound.settings import SoundSettings
 
@@ -82,6 +87,14 @@ class LiveOptions:
     fullscreen: str | None = None
     profile: Path | None = None
     provider: str = "auto"
+    outputs: tuple[str, ...] = ()
+    """NAME or NAME=TARGET, each; --record is one more."""
+
+    @property
+    def recordings(self) -> list[Path]:
+        """The movies that are recorded."""
+        asked = [Path(spec.removeprefix("recorder=")) for spec in self.outputs if spec.startswith("recorder=")]
+        return asked if self.record is None else [self.record, *asked]
 
 
 def run_live(options: LiveOptions) -> int:
@@ -127,36 +140,46 @@ def _without_display(options: LiveOptions, trouble: str) -> LiveOptions:
 
 def _run_show(options: LiveOptions) -> int:
     show, first_cue = _check_options(options)
+    outputs = _make_outputs(options)
     from live.manage.stage_manager import StageManager
     from live.sound.settings import SoundSettings
 
     demo = options.show is None
     mic, speaker = options.mic or ("demo" if demo else "default"), options.speaker or "default"
     sound = SoundSettings.of_show(show, mic, speaker, provider=options.provider.lower())
-    sound = replace(sound, recorded=options.record is not None)
+    sound = replace(sound, recorded=bool(outputs))
     picture, sound = _synchronized(_picture_settings(options, show), sound)
     manager = StageManager(show, picture, sound, first_cue=first_cue)
-    recorder: Output | None = None
+    actions = Actions(manager)
     code = 0
-    with _interruptible():
-        try:
-            manager.start()
-            _check_models(show)
-            if options.record is not None:
-                rate = None if sound.mic == "none" else sound.sample_rate
-                recorder = open_output("recorder", str(options.record), manager, rate)
-            code = _run_headless(manager, options) if options.headless else _run_windows(manager, options)
-        except KeyboardInterrupt:
-            pass
-        finally:
-            _ignore_interrupts()
-            if recorder is not None:
-                recorder.close()
-            manager.stop()
+    with _interruptible(), _ended_in_order(manager) as parts:
+        manager.start()
+        _check_models(show)
+        for name, output in outputs:
+            running = RunningOutput(name, output, manager)
+            parts.callback(running.close)
+            running.open(None if sound.mic == "none" else sound.sample_rate)
+        controls = RunningControls(actions.perform, manager.add_fault)
+        parts.callback(controls.stop)
+        controls.start()
+        code = _run_headless(manager, options) if options.headless else _run_windows(manager, actions, options)
     if manager.failure is not None:
         raise BadInput(manager.failure)
     _write_report(manager, options)
     return code
+
+
+@contextmanager
+def _ended_in_order(manager: StageManager) -> Iterator[ExitStack]:
+    """Whatever ends the show, Ctrl-C too: the parts of it end, the last one first, and at last the StageManager."""
+    with ExitStack() as parts:
+        parts.callback(manager.stop)
+        try:
+            yield parts
+        except KeyboardInterrupt:
+            pass
+        finally:
+            _ignore_interrupts()
 
 
 # ---- before the start
@@ -174,22 +197,33 @@ def _check_options(options: LiveOptions) -> tuple[Show, int]:
         raise BadInput(f"--seconds {options.seconds:g}: expected a time above 0")
     if options.provider.lower() not in PROVIDERS:
         raise BadInput(f"--provider {options.provider}: expected one of {', '.join(PROVIDERS)}")
-    for option, path in (("--record", options.record), ("--report", options.report)):
-        if path is not None:
-            _check_output(option, path)
-    if options.record is not None and options.record.suffix.lower() != ".mp4":
-        raise BadInput(f"--record {options.record}: expected a name that ends in .mp4")
+    if options.report is not None:
+        with _refusing(f"--report {options.report}"):
+            check_writable(options.report)
     return show, 0 if options.cue is None else names.index(options.cue)
 
 
-def _check_output(option: str, path: Path) -> None:
-    if path.is_dir():
-        raise BadInput(f"{option} {path}: is a folder; expected a file's name")
-    folder = path.resolve().parent
-    if not folder.is_dir():
-        raise BadInput(f"{option} {path}: there is no folder {folder}")
-    if not os.access(folder, os.W_OK):
-        raise BadInput(f"{option} {path}: the folder {folder} cannot be written to")
+def _make_outputs(options: LiveOptions) -> list[tuple[str, Output]]:
+    """The outputs that the command line asks for, not opened yet, each with its name. Raises BadInput."""
+    asked = [(f"--output {spec}", spec) for spec in options.outputs]
+    if options.record is not None:
+        asked.insert(0, (f"--record {options.record}", f"recorder={options.record}"))
+    outputs = []
+    for at, (option, spec) in enumerate(asked):
+        if spec in (earlier for _, earlier in asked[:at]):
+            raise BadInput(f"{option}: is asked for twice")
+        with _refusing(option):
+            outputs.append(make_output(spec))
+    return outputs
+
+
+@contextmanager
+def _refusing(option: str) -> Iterator[None]:
+    """A BadOutput within is a BadInput that names the option."""
+    try:
+        yield
+    except BadOutput as error:
+        raise BadInput(f"{option}: {error}") from None
 
 
 def _picture_settings(options: LiveOptions, show: Show) -> PictureSettings:
@@ -268,7 +302,7 @@ def _ignore_interrupts() -> None:
             signal.signal(number, signal.SIG_IGN)
 
 
-def _run_windows(manager: StageManager, options: LiveOptions) -> int:
+def _run_windows(manager: StageManager, actions: Actions, options: LiveOptions) -> int:
     from live.operator.application import WindowOptions, run_windows  # Qt takes half a second, while the engines start
     from live.stage_window.stage_process import StageWindowProcess
 
@@ -281,7 +315,7 @@ def _run_windows(manager: StageManager, options: LiveOptions) -> int:
     stage = StageWindowProcess(manager.stage_frames)
     try:
         stage.start()  # not before: the engines need the machine, and the operator's window is built meanwhile
-        return run_windows(manager, stage, windows)
+        return run_windows(manager, stage, windows, actions)
     finally:
         _ignore_interrupts()
         stage.stop()
@@ -313,7 +347,7 @@ def _remaining_s(manager: StageManager, options: LiveOptions, uptime_s: float) -
     _MAX_FIRST_PICTURE_WAIT_S."""
     if options.seconds is None:
         return math.inf
-    if options.record is None:
+    if not options.recordings:
         return options.seconds - uptime_s
     first_at = manager.audience.first_at
     wait_left_s = _MAX_FIRST_PICTURE_WAIT_S + options.seconds - uptime_s
@@ -350,8 +384,9 @@ def _write_report(manager: StageManager, options: LiveOptions) -> None:
     report["start"] = {"first_frame": _first_frame_ms(manager)}
     if options.headless:
         print(summary(report))
-        if options.record is not None and options.record.is_file():
-            print(f"recorded: {options.record}")
+        for movie in options.recordings:
+            if movie.is_file():
+                print(f"recorded: {movie}")
     if options.report is not None:
         try:
             write_report(options.report, report)

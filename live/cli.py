@@ -46,6 +46,10 @@ def live(
         Path | None, typer.Option(metavar="FILE", help="What `guise calibrate` measured of this performer.")
     ] = None,
     provider: Annotated[str, typer.Option(metavar="NAME", help="auto, tensorrt, cuda or cpu.")] = "auto",
+    output: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[=TARGET]", help="Pass picture and sound on, too: recorder=OUT.mp4. Again for more."),
+    ] = None,
 ) -> None:
     """Performs: the operator's window, and the stage window that the audience sees.
 
@@ -54,8 +58,9 @@ def live(
     try:
         from live.app import BadInput, LiveOptions, run_live
 
+        outputs = tuple(output or ())
         options = LiveOptions(
-            show, camera, mic, speaker, cue, headless, seconds, record, report, fullscreen, profile, provider
+            show, camera, mic, speaker, cue, headless, seconds, record, report, fullscreen, profile, provider, outputs
         )
         code = run_live(options)
     except BadInput as error:

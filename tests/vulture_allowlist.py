@@ -25,6 +25,13 @@ _.StarGanVc2
 _.StatisticsFamily
 _.VoiceStudent
 
+# live/picture/sources/registry.py names kinds of source, live/outputs/registry.py outputs by a text.
+_.DemoSource
+_.MovieFile
+_.Recorder
+_.UrlSource
+_.Webcam
+
 # live/demo_training/characters names characters by a text.
 _.Porcelain
 _.Verdigris

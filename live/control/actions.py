@@ -1,20 +1,20 @@
 """The table of actions: all that an operator can do, each under one stable name.
 
-Keys, buttons, menus and every other control name an action and call `perform`; nothing goes from an action to a key and
-back. Actions of the show are called on a StageManager, and may be performed in any thread. Actions of the window are
-called on the handlers that the operator's window supplies, and are performed in the Qt thread alone. Nothing here waits
-or imports Qt.
+Keys, buttons, menus and every other control name an action and call `perform`, in any thread; nothing goes from an
+action to a key and back. Actions of the show are called on a StageManager. Actions of the window are called on the
+handlers that the operator's window supplies, in its thread; without a window they are answered as not to be had.
+Nothing here waits or imports Qt.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Protocol
 
 Argument = str | int | float
-Perform = Callable[..., bool]
-"""Performs an action: its name, then its arguments."""
 Group = Literal["cues", "performer", "sound", "stage", "window"]
 
 
@@ -29,6 +29,21 @@ class ShowControls(Protocol):
     def begin_reload(self) -> bool: ...
     def lock_performer(self, x: float, y: float) -> None: ...
     def set_parameter(self, name: str, value: float) -> None: ...
+    def toggle_mute(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of an action. why: in one line, why nothing was done."""
+
+    done: bool
+    why: str = ""
+
+
+class Perform(Protocol):
+    """Performs an action: see Actions.perform."""
+
+    def __call__(self, name: str, *arguments: Argument) -> Answer: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +70,11 @@ class Action:
             return False
         accepted = ((int, float) if kind is float else kind for _, kind in self.parameters)
         return all(isinstance(given, kind) for given, kind in zip(arguments, accepted, strict=True))
+
+    @property
+    def expected(self) -> str:
+        """The arguments that it takes, as a sentence names them."""
+        return ", ".join(f"{label}: {kind.__name__}" for label, kind in self.parameters) or "no argument"
 
 
 LOCK_PLACES: Mapping[str, tuple[float, float]] = {
@@ -108,7 +128,13 @@ ACTIONS: tuple[Action, ...] = (
         (("x", float), ("y", float)),
         call=lambda show, x, y: show.lock_performer(x, y),
     ),
-    Action("mute", "sound", "Mute the loudspeaker", "Mute the loudspeaker; again to be heard"),
+    Action(
+        "mute",
+        "sound",
+        "Mute the loudspeaker",
+        "Mute the loudspeaker; again to be heard",
+        call=lambda show: show.toggle_mute(),
+    ),
     Action(
         "set_parameter",
         "sound",
@@ -131,8 +157,7 @@ ACTIONS: tuple[Action, ...] = (
 )
 _BY_NAME = {action.name: action for action in ACTIONS}
 WINDOW_ACTIONS = frozenset(action.name for action in ACTIONS if action.call is None)
-"""The actions that an operator's window handles. mute is one of them, because a toggle must know the last state asked
-for, which only the window keeps; a control without a window sets the parameter sound/mute to 0 or 1."""
+"""The actions that an operator's window handles: there are none of them with --headless."""
 
 
 def find_action(name: str) -> Action:
@@ -142,33 +167,74 @@ def find_action(name: str) -> Action:
     return _BY_NAME[name]
 
 
-class ActionTarget:
-    """What actions are performed on: a StageManager, and the window's handlers where there is a window."""
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """The operator's window: what handles each of WINDOW_ACTIONS, its thread, and what calls something there soon."""
 
-    def __init__(self, show: ShowControls, window: Mapping[str, Callable[..., object]] | None = None) -> None:
-        """
+    handlers: Mapping[str, Callable[..., object]]
+    call_soon: Callable[[Callable[[], object]], None]
+    thread: int
+
+
+class Actions:
+    """Performs actions on a show, and on the operator's window while there is one. Any thread."""
+
+    def __init__(self, show: ShowControls) -> None:
+        self._show = show
+        self._window: _Window | None = None
+        self._window_lock = threading.Lock()
+        """Held while something is handed to the window, so that it is not gone meanwhile."""
+
+    def attach_window(
+        self, handlers: Mapping[str, Callable[..., object]], call_soon: Callable[[Callable[[], object]], None]
+    ) -> None:
+        """Called in the window's thread.
+
         Args:
-            window: a handler for each of WINDOW_ACTIONS, by name; None without a window.
+            handlers: one for each of WINDOW_ACTIONS, by name; called in the window's thread alone.
+            call_soon: has something called in the window's thread; called in any other, must not wait.
 
         Raises ValueError when a handler is missing or handles no action of the window.
         """
-        if window is not None and window.keys() != WINDOW_ACTIONS:
-            raise ValueError(f"handlers missing or unknown: {', '.join(sorted(window.keys() ^ WINDOW_ACTIONS))}")
-        self.show = show
-        self.window = window or {}
+        if handlers.keys() != WINDOW_ACTIONS:
+            raise ValueError(f"handlers missing or unknown: {', '.join(sorted(handlers.keys() ^ WINDOW_ACTIONS))}")
+        with self._window_lock:
+            self._window = _Window(handlers, call_soon, threading.get_ident())
+
+    def detach_window(self) -> None:
+        """The window is closing: nothing is asked of it from now on."""
+        with self._window_lock:
+            self._window = None
+
+    def perform(self, name: str, *arguments: Argument) -> Answer:
+        """Performs one action; never waits or raises for what it was asked.
+
+        Nothing was done when it was taken for a double press, there is no such cue, there is no such action, it does
+        not take these arguments, or it is an action of the window and there is no window. In another thread than the
+        window's, such an action counts as done when it is handed over.
+        """
+        action = _BY_NAME.get(name)
+        if action is None:
+            return Answer(False, f"there is no action {name}")
+        if not action.accepts(arguments):
+            return Answer(False, f"{name} takes {action.expected}")
+        try:
+            if action.call is not None:
+                return _answer(action.call(self._show, *arguments))
+            return self._perform_in_window(name, arguments)
+        except ValueError as error:
+            return Answer(False, str(error))
+
+    def _perform_in_window(self, name: str, arguments: tuple[Argument, ...]) -> Answer:
+        with self._window_lock:
+            window = self._window
+            if window is None:
+                return Answer(False, f"{name} needs the operator's window")
+            if window.thread != threading.get_ident():
+                window.call_soon(partial(window.handlers[name], *arguments))
+                return Answer(True)
+        return _answer(window.handlers[name](*arguments))
 
 
-def perform(name: str, target: ActionTarget, *arguments: Argument) -> bool:
-    """Performs one action.
-
-    Returns False when nothing was done: it was taken for a double press, there is no such cue, or it is an action of
-    the window and there is no window. Raises ValueError for an unknown name, or arguments the action does not take.
-    """
-    action = find_action(name)
-    if not action.accepts(arguments):
-        expected = ", ".join(f"{label}: {kind.__name__}" for label, kind in action.parameters) or "no argument"
-        raise ValueError(f"{name} takes {expected}")
-    if action.call is not None:
-        return action.call(target.show, *arguments) is not False
-    handler = target.window.get(name)
-    return handler is not None and handler(*arguments) is not False
+def _answer(done: object) -> Answer:
+    return Answer(False, "nothing was done") if done is False else Answer(True)

@@ -7,11 +7,11 @@ double presses besides.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from live.control.actions import Argument, Perform
-from live.control.control import ControlContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +51,26 @@ def keys_of(action: str) -> list[str]:
     return [binding.key for binding in BINDINGS if binding.action == action]
 
 
-class Keys:
-    """The keyboard as a control: performs the action of each key of BINDINGS."""
+class Keyboard(Protocol):
+    """Who owns the keys: the windows, which get them as Qt events."""
 
-    def __init__(self, context: ControlContext) -> None:
-        self._keyboard = context.keyboard
+    def listen(self, keys: Iterable[str], pressed: Callable[[str], None]) -> Callable[[], None]:
+        """Calls `pressed` with each of these keys (as Qt's QKeySequence writes them) when it goes down, and not again
+        while it is held. Returns what ends it."""
+
+
+class Keys:
+    """The keyboard as a control: performs the action of each key of BINDINGS. The operator's window makes it."""
+
+    def __init__(self, keyboard: Keyboard) -> None:
+        self._keyboard = keyboard
         self._perform: Perform | None = None
         self._stop_listening: Callable[[], None] | None = None
 
     def start(self, perform: Perform) -> None:
-        """Listens to the keyboard, if there is one."""
+        """Listens to the keyboard."""
         self._perform = perform
-        if self._keyboard is not None:
-            self._stop_listening = self._keyboard.listen(_BY_KEY, self._press)
+        self._stop_listening = self._keyboard.listen(_BY_KEY, self._press)
 
     def stop(self) -> None:
         """Stops listening."""

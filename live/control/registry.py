@@ -1,13 +1,24 @@
-"""The controls, one line each: how each is made. Whoever owns what a control needs makes it, starts it and stops it."""
+"""The controls by name. A new control is a file beside this one and a line in CONTROLS.
+
+Runs in the operator's main thread.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from importlib import import_module
 
-from live.control.control import Control, ControlContext
-from live.control.keys import Keys
+from live.control.control import Control
 
-CONTROLS: Mapping[str, Callable[[ControlContext], Control]] = {
-    "keys": Keys,
+CONTROLS: Mapping[str, str] = {
+    # "name": "live.control.module:Class",
 }
-"""By name. The operator's window makes them, because the only one there is needs its keyboard."""
+"""Name -> "module:class"; the module is imported when the show starts. All of them run in every show, with windows or
+without. The keys (keys.py) are no line: only the operator's window has a keyboard, and makes them."""
+
+
+def make_control(name: str) -> Control:
+    """The control `name`, not started yet."""
+    module, _, class_name = CONTROLS[name].partition(":")
+    control: Control = getattr(import_module(module), class_name)()
+    return control

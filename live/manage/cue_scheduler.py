@@ -17,7 +17,7 @@ from live.process.engine_kind import EngineKind
 from live.process.frames import now
 from live.process.messages import Go, SetParameter
 from live.process.metrics import PictureMetrics, SoundMetrics
-from live.show.parameter_table import STRIP_PARAMETERS
+from live.show.parameter_table import MUTE, STRIP_PARAMETERS
 from live.show.running_order import RunningOrder, WaitingCue
 from live.show.show_file import Cue
 
@@ -48,6 +48,8 @@ class CueScheduler:
         self._log = log
         self._debouncer = debouncer
         self._parameters: dict[str, float] = {}
+        self.muted = False
+        """The loudspeaker, as was asked for last."""
 
     def request(self, index: int, *, automatic: bool = False) -> None:
         """Fire this cue as soon as its models are loaded. automatic: it follows the cue before it by `follow_s`."""
@@ -72,6 +74,8 @@ class CueScheduler:
     def set_parameter(self, name: str, value: float) -> None:
         """Set a parameter of either engine. It lasts until the next cue; those of the channel strip last."""
         self._parameters[name] = value
+        if name == MUTE:
+            self.muted = value != 0
         for engine in self._engines:
             if EngineKind.of_parameter(name) is engine.kind:
                 engine.send(SetParameter(name, value))
@@ -126,6 +130,7 @@ class CueScheduler:
 
     def _record_fired(self, waiting: WaitingCue, cue: Cue) -> None:
         at = now()
+        self.muted = cue.set.get(MUTE, self.muted) != 0
         self._log.add_switch(cue.name, waiting.index, at - waiting.requested_at)
         self._order.mark_fired(waiting.index, at)
         if waiting.automatic:

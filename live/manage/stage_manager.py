@@ -35,6 +35,7 @@ from live.process.metrics import PictureMetrics, SoundMetrics
 from live.process.report import Report
 from live.process.shared_frames import SharedFrames
 from live.process.subscribers import Subscribers
+from live.show.parameter_table import MUTE
 from live.show.running_order import RunningOrder
 from live.show.show_file import Cue, Show
 
@@ -224,6 +225,11 @@ class StageManager:
         """Set "picture/..." or "sound/...". Those of the channel strip last, the others until the next cue."""
         with self._lock:
             self._scheduler.set_parameter(name, value)
+
+    def toggle_mute(self) -> None:
+        """Mute the loudspeaker, or have it heard again; lasts through cues."""
+        with self._lock:
+            self._scheduler.set_parameter(MUTE, 0.0 if self._scheduler.muted else 1.0)
 
     def lock_performer(self, x: float, y: float) -> None:
         """Follow the face nearest to this point of the preview, in fractions of its width and height."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -134,7 +133,6 @@ class MovieWriter:
         *,
         sound: SoundTrackSpec | None = None,
         queue_size: int = 60,
-        on_error: Callable[[str], None] | None = None,
         preset: str = "veryfast",
         crf: int = 20,
     ) -> None:
@@ -152,7 +150,6 @@ class MovieWriter:
         self.dropped_sound_s = 0.0
         self.frames = 0
         """Frames encoded so far."""
-        self._on_error = on_error
         self._max_pictures = queue_size
         self._pictures: deque[_QueuedPicture] = deque()
         self._sounds: deque[_QueuedSound] = deque()
@@ -272,8 +269,6 @@ class MovieWriter:
                 self._pictures.clear()
                 self._sounds.clear()
                 self._changed.notify_all()  # No writer must go on waiting for a place in the queue.
-            if self._on_error is not None:
-                self._on_error(self.error)
 
     def _step(self) -> bool:
         """Writes all queued sound and one picture. Returns False when closing and nothing is left."""

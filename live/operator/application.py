@@ -15,6 +15,7 @@ from types import FrameType
 
 from PyQt5.QtCore import QCoreApplication, QEvent, QObject, QPoint, QRect, QSocketNotifier, QTimer
 
+from live.control.actions import Actions
 from live.operator import theme
 from live.operator.newest_picture import NewestPicture
 from live.operator.presenter import ManagerLike
@@ -42,9 +43,14 @@ class WindowOptions:
     """The windows close by themselves after this time; None: never."""
 
 
-def run_windows(manager: ManagerLike, stage_process: StageProcessLike, options: WindowOptions | None = None) -> int:
+def run_windows(
+    manager: ManagerLike,
+    stage_process: StageProcessLike,
+    options: WindowOptions | None = None,
+    actions: Actions | None = None,
+) -> int:
     """Opens the operator's window and shows the stage's, runs until the operator's is closed or Ctrl-C, and returns the
-    exit code. stage_process: started already."""
+    exit code. stage_process: started already. actions: those that controls perform, too; None: the windows' own."""
     options = options or WindowOptions()
     with messages_to_log(), exceptions_to_log():
         application = open_application()
@@ -53,6 +59,7 @@ def run_windows(manager: ManagerLike, stage_process: StageProcessLike, options: 
         stage = Stage(stage_process, manager.audience.on_drawn)
         window = OperatorWindow(
             manager,
+            actions or Actions(manager),
             stage,
             settings,
             look_folders=options.look_folders,

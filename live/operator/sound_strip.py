@@ -39,7 +39,6 @@ OUTPUT = (
     FaderRange("sound/gain", "Output", "Gain of the loudspeaker", -60, 24, unit=" dB"),
     FaderRange("sound/monitor", "Monitor", "The performer's own voice mixed in", -60, 0, -60, " dB", off=-60.0),
 )
-MUTE = "sound/mute"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,12 +191,12 @@ class SoundStrip(QWidget):
             self._muted = reading.mute
         self._show_mute()
 
-    def toggle_mute(self) -> None:
-        """Mutes or unmutes; shown at once, before the engine has answered. Without sound it does nothing."""
+    def show_mute_pressed(self) -> bool:
+        """Shows it muted or not at once, before the engine has answered. False without sound."""
         if self.isEnabled():
             self._muted, self._mute_changed_at = not self._muted, self._clock()
-            self.moved.emit(MUTE, float(self._muted))
         self._show_mute()
+        return self.isEnabled()
 
     def _show_mute(self) -> None:
         self.mute_button.setChecked(self._muted)

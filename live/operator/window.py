@@ -17,11 +17,8 @@ from PyQt5.QtCore import Qt, QTimer, pyqtSignal
 from PyQt5.QtGui import QCloseEvent, QGuiApplication, QImage, QResizeEvent
 from PyQt5.QtWidgets import QFileDialog, QLabel, QMainWindow, QSizePolicy
 
-from live.control import actions
-from live.control.actions import LOCK_PLACES, ActionTarget, Argument, find_action
-from live.control.control import ControlContext
-from live.control.keys import keys_of
-from live.control.registry import CONTROLS
+from live.control.actions import LOCK_PLACES, Actions, Answer, Argument, find_action
+from live.control.keys import Keys, keys_of
 from live.manage.snapshot import CueState, StageState
 from live.operator import theme
 from live.operator.cue_list import CueList
@@ -67,10 +64,13 @@ class OperatorWindow(QMainWindow):
 
     closed = pyqtSignal()
     _manager_changed = pyqtSignal()
+    _asked = pyqtSignal(object)
+    """What a control's thread asks to have called in this one."""
 
     def __init__(
         self,
         manager: ManagerLike,
+        actions: Actions,
         stage: Stage,
         settings: SettingsStore,
         *,
@@ -81,6 +81,7 @@ class OperatorWindow(QMainWindow):
         super().__init__()
         self.setWindowTitle("Guise")
         self._manager = manager
+        self._actions = actions
         self._stage = stage
         self._settings = settings
         self._look_folders = list(look_folders)
@@ -101,7 +102,7 @@ class OperatorWindow(QMainWindow):
         self._create_parts(thumbnail_cache)
         self._lay_out()
         self._connect_parts()
-        self._start_controls()
+        self._start_keys()
         self._start_refreshing()
         self.menus.show_presentation(self.stage_controls.presentation)
         self._layout.restore(self, settings, stage.size.width())
@@ -158,19 +159,17 @@ class OperatorWindow(QMainWindow):
         self._stage.trouble_changed.connect(self._stage_trouble)
         self._stage.key_pressed.connect(lambda key, modifiers: self._keyboard.press(key, modifiers))
 
-    def _start_controls(self) -> None:
-        self._target = ActionTarget(self._manager, self._handlers())
+    def _start_keys(self) -> None:
+        self._asked.connect(self._call_asked, Qt.ConnectionType.QueuedConnection)  # type: ignore[call-arg]
+        self._actions.attach_window(self._handlers(), self._asked.emit)
         self._keyboard = ShortcutKeyboard(self, self.menus.keys)
-        context = ControlContext(self._keyboard)
-        self._controls = [make(context) for make in CONTROLS.values()]
-        for control in self._controls:
-            control.start(self.perform)
+        self._keys = Keys(self._keyboard)
+        self._keys.start(self.perform)
 
     def _handlers(self) -> dict[str, Callable[..., None]]:
         """What each action of the window does."""
         stage = self.stage_controls
         return {
-            "mute": self.sound.toggle_mute,
             "stage_full_screen": stage.fill_other_screen,
             "stage_on_screen": stage.fill_screen,
             "stage_window": stage.show_as_window,
@@ -195,17 +194,19 @@ class OperatorWindow(QMainWindow):
 
     # -- actions ------------------------------------------------------------------------------------------------
 
-    def perform(self, name: str, *arguments: Argument) -> bool:
+    def perform(self, name: str, *arguments: Argument) -> Answer:
         """Performs an action, for a key, a button, a menu or a click. One of the cues also hides the page of keys."""
         changes_cues = find_action(name).group == "cues"
         if changes_cues:
             self.help.hide()
         if name in LOCK_PLACES:
             self.input.mark(*LOCK_PLACES[name])
-        done = actions.perform(name, self._target, *arguments)
+        if name == "mute" and not self.sound.show_mute_pressed():
+            return Answer(False, "there is no sound")
+        answer = self._actions.perform(name, *arguments)
         if changes_cues:
             self.refresh()
-        return done
+        return answer
 
     def request(self, name: str, *arguments: Argument) -> None:
         """As `perform`, for signals."""
@@ -213,8 +214,16 @@ class OperatorWindow(QMainWindow):
 
     def standby(self, index: int) -> None:
         """Makes this cue the next one; the page of keys stays."""
-        actions.perform("standby", self._target, index)
+        self._actions.perform("standby", index)
         self.refresh()
+
+    def _call_asked(self, call: Callable[[], object]) -> None:
+        if self._stopped:
+            return
+        try:
+            call()
+        except ValueError as error:
+            self.note(str(error))
 
     def choose_look(self, file: Path) -> None:
         """Makes the cue of this look the next one; with a voice chosen, the cue of look and voice. Where there is none,
@@ -384,13 +393,13 @@ class OperatorWindow(QMainWindow):
         self.banner.setGeometry(0, 0, self.width(), HEADER_PX + 2 * theme.SMALL_GAP)
 
     def stop(self) -> None:
-        """Ends what runs for this window: controls, timers, thumbnails, the StageManager's calls. A second call does
+        """Ends what runs for this window: keys, timers, thumbnails, the StageManager's calls. A second call does
         nothing."""
         if self._stopped:
             return
         self._stopped = True
-        for control in self._controls:
-            control.stop()
+        self._actions.detach_window()
+        self._keys.stop()
         self._refresh_timer.stop()
         self._preview_timer.stop()
         self.library.stop()

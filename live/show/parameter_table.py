@@ -32,6 +32,8 @@ class ParameterEntry:
     eased: bool = False
 
 
+MUTE = "sound/mute"
+
 PARAMETERS = (
     ParameterEntry("sound/input_gain", "dB", -120.0, 24.0, 0.0, Lasts.SHOW, "gain of the microphone"),
     ParameterEntry("sound/gate", "dB", -120.0, 0.0, -120.0, Lasts.SHOW, "what is softer is silence; -120: off"),
@@ -39,7 +41,7 @@ PARAMETERS = (
     ParameterEntry(
         "sound/monitor", "dB", -60.0, 0.0, -60.0, Lasts.SHOW, "the performer's own voice mixed in; -60: off"
     ),
-    ParameterEntry("sound/mute", "", 0.0, 1.0, 0.0, Lasts.SHOW, "anything but 0 mutes the loudspeaker"),
+    ParameterEntry(MUTE, "", 0.0, 1.0, 0.0, Lasts.SHOW, "anything but 0 mutes the loudspeaker"),
     ParameterEntry("sound/pitch", "semitones", -24.0, 24.0, 0.0, Lasts.CUE, "shifts the voice's pitch", eased=True),
     ParameterEntry(
         "sound/formant", "semitones", -12.0, 12.0, 0.0, Lasts.CUE, "the size of the mouth and throat", eased=True

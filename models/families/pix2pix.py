@@ -24,6 +24,7 @@ from torch.optim import Adam, Optimizer
 
 from models.datasets.face_data import FaceData
 from models.datasets.face_moves import MoveOptions
+from models.features.face_lines import LineStyle
 from models.prepare.data_error import DataError
 from models.prepare.face_facts import FaceFacts
 from models.training.averaging import follow
@@ -152,7 +153,8 @@ class PatchDiscriminator(nn.Module):
 
 
 class FrozenGenerator(nn.Module):
-    """uint8 (1, size, size, 3) lines -> uint8 (1, size, size, 3) picture, both RGB: the frozen module."""
+    """uint8 (1, size, size, 3) lines -> uint8 (1, size, size, 3) picture, both RGB: the frozen module. `generator` maps
+    one to the other as float (1, 3, size, size) in -1..1."""
 
     def __init__(self, generator: nn.Module) -> None:
         super().__init__()
@@ -281,24 +283,28 @@ class Pix2Pix(Family[Pix2PixOptions, FaceFacts]):
     def freeze(
         self, networks: nn.ModuleDict, options: Pix2PixOptions, facts: FaceFacts, target: str | None = None
     ) -> FreezePlan:
-        if target is not None:
-            raise WrongTarget(f"--target {target}: this run knows one person only; leave --target out")
-        generator = _final_generator(networks)
-        size = options.size
-        zoom = size / facts.size
-        lines = torch.zeros(1, size, size, 3, dtype=torch.uint8)
-        return FreezePlan(
-            module=FrozenGenerator(generator).eval(),
-            inputs={"lines": lines},
-            outputs=("picture",),
-            manifest={
-                "reads": ["lines"],
-                "gives": ["picture"],
-                "size": size,
-                "lines": {"style": options.lines},
-                "target": _zoomed(facts.target, zoom),
-            },
-        )
+        return freeze_generator(_final_generator(networks), options.size, options.lines, facts, target)
+
+
+def freeze_generator(
+    generator: nn.Module, size: int, style: LineStyle, facts: FaceFacts, target: str | None = None
+) -> FreezePlan:
+    """The plan to freeze a look that paints one person from lines; `generator`: see FrozenGenerator. Raises
+    WrongTarget."""
+    if target is not None:
+        raise WrongTarget(f"--target {target}: this run knows one person only; leave --target out")
+    return FreezePlan(
+        module=FrozenGenerator(generator).eval(),
+        inputs={"lines": torch.zeros(1, size, size, 3, dtype=torch.uint8)},
+        outputs=("picture",),
+        manifest={
+            "reads": ["lines"],
+            "gives": ["picture"],
+            "size": size,
+            "lines": {"style": style},
+            "target": _zoomed(facts.target, size / facts.size),
+        },
+    )
 
 
 def _final_generator(networks: nn.ModuleDict | Mapping[str, nn.Module]) -> nn.Module:

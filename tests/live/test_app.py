@@ -24,6 +24,7 @@ from live.manage.stage_manager import StageManager
 from live.manage.status_line import StatusLine, status_text
 from live.operator import display
 from live.outputs.recorder import Recorder
+from live.outputs.running_output import RunningOutput
 from live.picture.settings import PictureSettings
 from live.process.fork_server import start_forkserver, stop_forkserver
 from live.process.shared_frames import SharedFrames, SharedPicture
@@ -59,7 +60,13 @@ def show(tmp_path: Path) -> Path:
         ({"provider": "gpu"}, "expected one of auto, tensorrt, cuda, cpu"),
         ({"report": Path("/nowhere/at/all.json")}, "there is no folder /nowhere/at"),
         ({"record": Path("movie.avi")}, "ends in .mp4"),
-        ({"record": Path("/")}, "is a folder"),
+        ({"record": Path("/")}, "--record /: is a folder"),
+        ({"outputs": ("hologram",)}, "--output hologram: there is no output 'hologram': expected one of recorder"),
+        ({"outputs": ("recorder",)}, "--output recorder: the recorder needs a file to write: recorder=OUT.mp4"),
+        ({"outputs": ("recorder=",)}, "--output recorder=: the recorder needs a file to write"),
+        ({"outputs": ("recorder=movie.avi",)}, "--output recorder=movie.avi: expected a name that ends in .mp4"),
+        ({"outputs": ("recorder=a.mp4", "recorder=a.mp4")}, "--output recorder=a.mp4: is asked for twice"),
+        ({"record": Path("a.mp4"), "outputs": ("recorder=a.mp4",)}, "is asked for twice"),
         ({"profile": Path("/nowhere/profile.toml")}, "there is no such file"),
         ({"show": Path("/nowhere/show.toml")}, "there is no such file"),
     ],
@@ -200,7 +207,8 @@ def test_the_status_is_one_line_and_notes_have_their_own(manager: StageManager) 
 def test_the_recorder_keeps_what_the_audience_sees(manager: StageManager, tmp_path: Path) -> None:
     import av
 
-    recorder = Recorder(tmp_path / "out.mp4", manager)
+    recorder = RunningOutput("recorder", Recorder(str(tmp_path / "out.mp4")), manager)
+    recorder.open(None)
     for index in range(20):
         at = index / 20
         picture = np.full((48, 64, 3), 200, np.uint8)
@@ -214,7 +222,9 @@ def test_the_recorder_keeps_what_the_audience_sees(manager: StageManager, tmp_pa
 
 
 def test_nothing_to_record_is_noted(manager: StageManager, tmp_path: Path) -> None:
-    Recorder(tmp_path / "out.mp4", manager).close()
+    recorder = RunningOutput("recorder", Recorder(str(tmp_path / "out.mp4")), manager)
+    recorder.open(None)
+    recorder.close()
     assert "nothing was recorded" in manager.state.notes[-1].text
     assert not (tmp_path / "out.mp4").exists()
 

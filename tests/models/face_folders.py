@@ -8,6 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from models.features.retarget import neutral_of, target_facts
+
 
 def write_face(folder: Path, size: int = 64, pictures: int = 10, held_out: int = 2) -> Path:
     """A disc of another colour at each picture's points."""
@@ -21,9 +23,8 @@ def write_face(folder: Path, size: int = 64, pictures: int = 10, held_out: int =
             cv2.circle(picture, tuple(int(v) for v in points[i].mean(0)), size // 4, (200, 120, 90), -1)
             cv2.imwrite(str(folder / part / name), picture)
         np.savez(folder / part / "points.npz", names=np.array(names), points=points[:count].astype(np.float32))
-    neutral = points[0].tolist()
-    target = {"neutral": neutral, "residual_low": neutral, "residual_high": neutral, "openings": [0.3, 0.3, 0.3]}
-    target |= {"roll": [0, 0], "scale": [1, 1]}
+    seen = points[:pictures].astype(np.float32)
+    target = target_facts(seen, neutral_of(seen))
     facts = {"kind": "face", "name": "drawn", "size": size, "target": target, "digest": "0"}
     (folder / "dataset.json").write_text(json.dumps(facts))
     return folder

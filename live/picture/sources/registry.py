@@ -6,21 +6,26 @@ Runs in the thread that opens the source: the picture engine's loop, or a caller
 
 from __future__ import annotations
 
-from live.picture.sources.demo import DemoSource
-from live.picture.sources.movie_file import MovieFile
-from live.picture.sources.none import NoSource
-from live.picture.sources.source import Source, SourceOptions
-from live.picture.sources.url import UrlSource
-from live.picture.sources.webcam import Webcam
+from importlib import import_module
 
-SOURCES: tuple[type[Source], ...] = (
-    NoSource,
-    DemoSource,
-    UrlSource,
-    MovieFile,
-    Webcam,
+from live.picture.sources.source import Source, SourceOptions
+
+SOURCES = (
+    "live.picture.sources.none:NoSource",
+    "live.picture.sources.demo:DemoSource",
+    "live.picture.sources.url:UrlSource",
+    "live.picture.sources.movie_file:MovieFile",
+    "live.picture.sources.webcam:Webcam",
 )
-"""Asked in this order; the first one that accepts a name opens it. Webcam accepts every name, so it is last."""
+""""module:class", asked in this order; the first one that accepts a name opens it. Webcam accepts every name, so it is
+last."""
+
+
+def source_class(place: str) -> type[Source]:
+    """The class that a line of SOURCES names."""
+    module, _, class_name = place.partition(":")
+    found: type[Source] = getattr(import_module(module), class_name)
+    return found
 
 
 def open_source(spec: str, options: SourceOptions | None = None) -> Source:
@@ -29,5 +34,5 @@ def open_source(spec: str, options: SourceOptions | None = None) -> Source:
     Raises BadSource for a file that is missing or no video. A device or URL that is not there is not an error: opening
     it is retried.
     """
-    kind = next(kind for kind in SOURCES if kind.accepts(spec))
+    kind = next(kind for kind in map(source_class, SOURCES) if kind.accepts(spec))
     return kind.from_spec(spec, options or SourceOptions())

@@ -90,8 +90,8 @@ class SourceOptions:
 class Source(ABC):
     """A source of frames. `start`, `watch` and `close` are called on the engine's loop; frames come through `mailbox`.
 
-    Subclasses implement `grab`. One that a user may name also implements `accepts` and `from_spec`, and has a line in
-    sources/registry.py.
+    Subclasses implement `grab`. One that a user may name also implements `accepts`, and `from_spec` where it needs more
+    than its name; and has a line in sources/registry.py.
     """
 
     def __init__(self, name: str, size: tuple[int, int] = (640, 480), clock: Clock = now) -> None:
@@ -117,8 +117,9 @@ class Source(ABC):
 
     @classmethod
     def from_spec(cls, spec: str, options: SourceOptions) -> Source:
-        """Creates the source without starting it. Raises BadSource where retrying cannot help."""
-        raise NotImplementedError
+        """Creates the source without starting it; here from its name alone. Raises BadSource where retrying cannot
+        help."""
+        return cls(spec, clock=options.clock)
 
     @abstractmethod
     def grab(self, reader: ReaderThread) -> Grabbed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import closing
 
 from live.picture.sources.movie_frames import decode_pictures, open_movie
-from live.picture.sources.source import GONE_S, Grabbed, ReaderThread, Source, SourceOptions
+from live.picture.sources.source import GONE_S, Grabbed, ReaderThread, Source
 from live.process.frames import Clock, now
 
 URL_TIMEOUT_S = (4.0, 3.0)
@@ -25,10 +25,6 @@ class UrlSource(Source):
     @classmethod
     def accepts(cls, spec: str) -> bool:
         return "://" in spec and not spec.startswith("file://")
-
-    @classmethod
-    def from_spec(cls, spec: str, options: SourceOptions) -> UrlSource:
-        return cls(spec, options.clock)
 
     def grab(self, reader: ReaderThread) -> Grabbed:
         options = {"rtsp_transport": "tcp"} if self.name.startswith("rtsp") else {}

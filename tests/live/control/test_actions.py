@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import threading
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 
-from live.control.actions import ACTIONS, LOCK_PLACES, WINDOW_ACTIONS, ActionTarget, Argument, find_action, perform
+from live.control.actions import ACTIONS, LOCK_PLACES, WINDOW_ACTIONS, Actions, Answer, Argument, find_action
 
 
 class ShowRecorder:
@@ -44,6 +47,11 @@ class ShowRecorder:
 
     def set_parameter(self, name: str, value: float) -> None:
         self.calls.append(("set_parameter", name, value))
+        if name == "nonsense":
+            raise ValueError("there is no parameter nonsense")
+
+    def toggle_mute(self) -> None:
+        self.calls.append(("toggle_mute",))
 
 
 EXAMPLES: dict[type, Argument] = {int: 2, float: 0.5, str: "sound/gain"}
@@ -62,8 +70,8 @@ def test_each_action_has_one_name_that_can_be_an_address() -> None:
 
 def test_every_action_of_the_show_calls_the_show() -> None:
     show = ShowRecorder()
-    target = ActionTarget(show)
-    done = {a.name: perform(a.name, target, *example(a.name)) for a in ACTIONS if a.call is not None}
+    actions = Actions(show)
+    answers = {a.name: actions.perform(a.name, *example(a.name)) for a in ACTIONS if a.call is not None}
     assert show.calls == [
         ("go",),
         ("back",),
@@ -73,40 +81,69 @@ def test_every_action_of_the_show_calls_the_show() -> None:
         ("begin_reload",),
         *(("lock_performer", *place) for place in LOCK_PLACES.values()),
         ("lock_performer", 0.5, 0.5),
+        ("toggle_mute",),
         ("set_parameter", "sound/gain", 0.5),
     ]
-    assert [name for name, answer in done.items() if not answer] == ["back"], "what the show refuses is answered"
+    refused = {name: answer for name, answer in answers.items() if not answer.done}
+    assert refused == {"back": Answer(False, "nothing was done")}, "what the show refuses is answered"
+
+
+def call_at_once(call: Callable[[], object]) -> None:
+    call()
 
 
 def test_every_action_of_the_window_calls_its_handler() -> None:
     calls: list[tuple[object, ...]] = []
-
-    def handler(name: str) -> object:
-        return lambda *arguments: calls.append((name, *arguments))
-
-    target = ActionTarget(ShowRecorder(), {name: handler(name) for name in WINDOW_ACTIONS})  # type: ignore[misc]
+    actions = Actions(ShowRecorder())
+    actions.attach_window({name: partial(_record, calls, name) for name in WINDOW_ACTIONS}, call_at_once)
     for name in sorted(WINDOW_ACTIONS):
-        assert perform(name, target, *example(name))
+        assert actions.perform(name, *example(name)) == Answer(True)
     assert calls == [(name, *example(name)) for name in sorted(WINDOW_ACTIONS)]
 
 
-def test_without_a_window_its_actions_do_nothing() -> None:
-    target = ActionTarget(ShowRecorder())
-    assert not any(perform(name, target, *example(name)) for name in WINDOW_ACTIONS)
+def _record(calls: list[tuple[object, ...]], name: str, *arguments: Argument) -> None:
+    calls.append((name, *arguments))
+
+
+def test_without_a_window_its_actions_are_answered_as_not_to_be_had() -> None:
+    actions = Actions(ShowRecorder())
+    for name in WINDOW_ACTIONS:
+        assert actions.perform(name, *example(name)) == Answer(False, f"{name} needs the operator's window")
+    actions.attach_window(dict.fromkeys(WINDOW_ACTIONS, lambda *arguments: None), call_at_once)
+    assert actions.perform("help").done
+    actions.detach_window()
+    assert not actions.perform("help").done
+
+
+def test_another_thread_hands_the_windows_actions_over() -> None:
+    threads: list[int] = []
+    waiting: list[Callable[[], object]] = []
+    answers: list[Answer] = []
+    actions = Actions(ShowRecorder())
+    handlers = dict.fromkeys(WINDOW_ACTIONS, lambda *arguments: threads.append(threading.get_ident()))
+    actions.attach_window(handlers, waiting.append)
+    asking = threading.Thread(target=lambda: answers.append(actions.perform("stage_rotation", 90)))
+    asking.start()
+    asking.join()
+    assert (answers, threads) == ([Answer(True)], [])
+    for call in waiting:
+        call()
+    assert threads == [threading.get_ident()]
 
 
 def test_a_handler_missing_or_unknown_is_found_at_once() -> None:
-    handlers = {name: lambda: None for name in WINDOW_ACTIONS}
-    del handlers["mute"]
-    with pytest.raises(ValueError, match="mute"):
-        ActionTarget(ShowRecorder(), handlers)
-    handlers |= {"mute": lambda: None, "go": lambda: None}
+    actions = Actions(ShowRecorder())
+    handlers: dict[str, Callable[[], None]] = dict.fromkeys(WINDOW_ACTIONS, lambda: None)
+    del handlers["help"]
+    with pytest.raises(ValueError, match="help"):
+        actions.attach_window(handlers, call_at_once)
+    handlers |= {"help": lambda: None, "go": lambda: None}
     with pytest.raises(ValueError, match="go"):
-        ActionTarget(ShowRecorder(), handlers)
+        actions.attach_window(handlers, call_at_once)
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments", "message"),
+    ("name", "arguments", "why"),
     [
         ("dance", (), "there is no action dance"),
         ("go", (1,), "go takes no argument"),
@@ -116,11 +153,10 @@ def test_a_handler_missing_or_unknown_is_found_at_once() -> None:
         ("lock_performer", (0.5,), "lock_performer takes x: float, y: float"),
     ],
 )
-def test_unknown_names_and_wrong_arguments_are_refused(
-    name: str, arguments: tuple[Argument, ...], message: str
-) -> None:
+def test_unknown_names_and_wrong_arguments_are_answered(name: str, arguments: tuple[Argument, ...], why: str) -> None:
     show = ShowRecorder()
-    with pytest.raises(ValueError, match=message):
-        perform(name, ActionTarget(show), *arguments)
+    actions = Actions(show)
+    assert actions.perform(name, *arguments) == Answer(False, why)
     assert show.calls == []
-    assert perform("lock_performer", ActionTarget(show), 0, 1), "a whole number is a float, too"
+    assert actions.perform("lock_performer", 0, 1).done, "a whole number is a float, too"
+    assert actions.perform("set_parameter", "nonsense", 1) == Answer(False, "there is no parameter nonsense")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from live.control.actions import Argument, find_action
-from live.control.control import Control, ControlContext
-from live.control.keys import BINDINGS, keys_of
-from live.control.registry import CONTROLS
+from live.control.actions import Answer, Argument, find_action
+from live.control.keys import BINDINGS, Keys, keys_of
 
 
 class ScriptedKeyboard:
@@ -34,11 +32,11 @@ def test_keys_perform_their_actions_between_start_and_stop() -> None:
     keyboard = ScriptedKeyboard()
     performed: list[tuple[object, ...]] = []
 
-    def perform(name: str, *arguments: Argument) -> bool:
+    def perform(name: str, *arguments: Argument) -> Answer:
         performed.append((name, *arguments))
-        return True
+        return Answer(True)
 
-    keys = CONTROLS["keys"](ControlContext(keyboard))
+    keys = Keys(keyboard)
     keys.start(perform)
     assert keyboard.keys == [binding.key for binding in BINDINGS]
     for key in list(keyboard.keys):
@@ -48,11 +46,3 @@ def test_keys_perform_their_actions_between_start_and_stop() -> None:
     keyboard.press("Space")
     assert keyboard.keys == []
     assert len(performed) == len(BINDINGS)
-
-
-def test_every_control_starts_and_stops_without_windows() -> None:
-    for make in CONTROLS.values():
-        control: Control = make(ControlContext())
-        control.start(lambda name, *arguments: True)
-        control.stop()
-        control.stop()

@@ -181,6 +181,24 @@ def test_mute_lasts_through_cues_and_restarts_and_a_voices_parameters_do_not(mak
     assert manager._sound.report["commands"].count("SetParameter") == 1
 
 
+def test_muting_again_is_being_heard_whoever_muted(make: Make) -> None:
+    manager = make("one")
+    muted = []
+    for _ in range(2):
+        manager.toggle_mute()
+        muted.append(manager._scheduler._parameters["sound/mute"])
+    manager.set_parameter("sound/mute", 1.0)
+    manager.toggle_mute()
+    muted.append(manager._scheduler._parameters["sound/mute"])
+    manager.add_cue(Cue("silent", "one", set={"sound/mute": 1.0}))
+    assert until(lambda: all_settled(manager))
+    manager.go_to(1)
+    assert until(lambda: performs(manager, 1))
+    manager.toggle_mute()
+    muted.append(manager._scheduler._parameters["sound/mute"])
+    assert muted == [1.0, 0.0, 0.0, 0.0]
+
+
 def test_stop_does_not_wait_for_engines_that_are_being_started(tmp_path: Path) -> None:
     """However long the fork server imports, Ctrl-C in the first second ends the program."""
     stop_forkserver()

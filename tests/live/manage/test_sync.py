@@ -19,6 +19,7 @@ from live.manage.stage_manager import StageManager
 from live.manage.sync import LOWERED_AFTER_S, RAISED_AFTER_S, Sync, SyncTargets
 from live.movie.render import render
 from live.outputs.recorder import Recorder
+from live.outputs.running_output import RunningOutput
 from live.picture.settings import PictureSettings
 from live.process.fork_server import start_forkserver
 from live.process.frames import now
@@ -331,7 +332,8 @@ def _perform(folder: Path) -> tuple[Taken, Path, dict[str, Any]]:
     def hear(played: AudioChunk) -> None:
         taken.sounds.append((played.at, np.frombuffer(played.samples, "<f4")))
 
-    recorder = Recorder(folder / "out.mp4", manager, sound.sample_rate)
+    recorder = RunningOutput("recorder", Recorder(str(folder / "out.mp4")), manager)
+    recorder.open(sound.sample_rate)
     manager.audience.subscribe(see)
     manager.subscribe_audio(hear)
     try:

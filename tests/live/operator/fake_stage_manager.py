@@ -183,6 +183,9 @@ class FakeStageManager:
     def set_parameter(self, name: str, value: float) -> None:
         self.calls.append(("set_parameter", name, value))
 
+    def toggle_mute(self) -> None:
+        self.calls.append(("toggle_mute",))
+
     def begin_reload(self, path: str | Path | None = None) -> bool:
         self.calls.append(("begin_reload", path))
         return True

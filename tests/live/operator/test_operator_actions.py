@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from PyQt5.QtCore import QEvent, QPoint, Qt, QTimer
@@ -9,15 +11,14 @@ from PyQt5.QtGui import QGuiApplication, QKeyEvent, QKeySequence
 from PyQt5.QtWidgets import QApplication, QMenu, QMessageBox, QShortcut
 from pytestqt.qtbot import QtBot
 
-from live.control import actions
-from live.control.actions import ACTIONS, ActionTarget, Argument, find_action
+from live.control.actions import ACTIONS, Actions, Answer, Argument, find_action
 from live.control.keys import BINDINGS, keys_of
 from live.operator.key_help import LIST_KEYS, key_rows
 from live.process.stage_picture import FrameKind
 from live.stage_window.messages import KeyPressed
 from live.stage_window.presentation import Fit, Presentation
 from tests.live.operator.fake_stage_manager import picture, sound
-from tests.live.operator.ui import Ui, press
+from tests.live.operator.ui import Ui, log_lines, press
 
 
 def test_space_is_go_and_backspace_is_back(qtbot: QtBot, ui: Ui) -> None:
@@ -140,13 +141,16 @@ def test_menu_entries_take_their_keys_and_leave_the_others_to_the_keyboard(ui: U
 
 def test_every_action_is_reachable(ui: Ui, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: set[str] = set()
-    perform = actions.perform
+    perform = Actions.perform
 
-    def record(name: str, target: ActionTarget, *arguments: Argument) -> bool:
+    def record(self: Actions, name: str, *arguments: Argument) -> Answer:
         asked.add(name)
-        return name in ("go", "mute") or name.startswith("stage_") or perform(name, target, *arguments)
+        if name == "go" or name.startswith("stage_"):
+            return Answer(True)
+        return perform(self, name, *arguments)
 
-    monkeypatch.setattr(actions, "perform", record)
+    monkeypatch.setattr(Actions, "perform", record)
+    monkeypatch.setattr(ui.window.sound, "show_mute_pressed", lambda: True)
     for menu in ui.window.menus.findChildren(QMenu):
         menu.aboutToShow.emit()
         for entry in menu.actions():
@@ -154,7 +158,7 @@ def test_every_action_is_reachable(ui: Ui, monkeypatch: pytest.MonkeyPatch) -> N
                 entry.trigger()
     for binding in BINDINGS:
         if binding.action not in ("open_show", "stop_show"):
-            ui.window._controls[0]._press(binding.key)  # type: ignore[attr-defined]
+            ui.window._keys._press(binding.key)
     ui.window.standby(0)
     ui.window.input.face_chosen.emit(0.5, 0.5)
     ui.window.sound.moved.emit("sound/gain", 0.0)
@@ -163,7 +167,7 @@ def test_every_action_is_reachable(ui: Ui, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_buttons_ask_for_actions(qtbot: QtBot, ui: Ui, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(actions, "perform", lambda name, target, *arguments: asked.append(name))
+    monkeypatch.setattr(Actions, "perform", lambda self, name, *arguments: asked.append(name))
     ui.manager.become(sound=sound())
     qtbot.waitUntil(ui.window.sound.isEnabled)
     panel = ui.window.go_panel
@@ -178,18 +182,35 @@ def test_choices_in_a_menu_set_what_they_name(ui: Ui) -> None:
     entries["Stretch"].trigger()
     assert ui.stage.presentation == Presentation(rotation=270, fit=Fit.STRETCH)
     assert entries["270°"].isChecked()
-    with pytest.raises(ValueError, match="not 45"):
-        ui.window.perform("stage_rotation", 45)
-    with pytest.raises(ValueError, match="sideways"):
-        ui.window.perform("stage_fit", "sideways")
+    assert "not 45" in ui.window.perform("stage_rotation", 45).why
+    assert "sideways" in ui.window.perform("stage_fit", "sideways").why
 
 
 def test_a_window_lacking_a_handler_is_found_when_it_is_made(ui: Ui, monkeypatch: pytest.MonkeyPatch) -> None:
     handlers = ui.window._handlers()
-    del handlers["mute"]
+    del handlers["help"]
     monkeypatch.setattr(ui.window, "_handlers", lambda: handlers)
-    with pytest.raises(ValueError, match="mute"):
-        ui.window._start_controls()
+    with pytest.raises(ValueError, match="help"):
+        ui.window._start_keys()
+
+
+def test_another_thread_has_the_windows_actions_done_in_the_windows(qtbot: QtBot, ui: Ui) -> None:
+    answers: list[Answer] = []
+    window = ui.window
+
+    def ask() -> None:
+        answers.append(window._actions.perform("stage_rotation", 90))
+        answers.append(window._actions.perform("stage_rotation", 45))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    asking.join()
+    assert answers == [Answer(True), Answer(True)], "handed over, and nobody waited"
+    assert ui.stage.presentation == Presentation()
+    qtbot.waitUntil(lambda: ui.stage.presentation == Presentation(rotation=90))
+    qtbot.waitUntil(lambda: any("not 45" in line for line in log_lines(window.log)))
+    window.close_without_asking()
+    assert window._actions.perform("help") == Answer(False, "help needs the operator's window")
 
 
 def test_the_page_of_keys_names_every_key_and_the_cues_once() -> None:

@@ -9,6 +9,7 @@ from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from live.control.actions import Actions
 from live.operator.fault_log import FaultLog
 from live.operator.settings_store import SettingsStore
 from live.operator.stage import Stage
@@ -28,6 +29,7 @@ class Ui:
         self.stage = Stage(self.process, manager.audience.on_drawn)
         self.window = OperatorWindow(
             manager,
+            Actions(manager),
             self.stage,
             SettingsStore(self.settings),
             thumbnail_cache=folder / "thumbnails",

@@ -13,6 +13,7 @@ import pytest
 
 from live.manage.stage_manager import StageManager
 from live.outputs.recorder import Recorder
+from live.outputs.running_output import RunningOutput
 from live.process.engine_link import EngineLink
 from live.process.frames import Samples, now
 from live.process.messages import AudioChunk, Finished, Heartbeat, Stop
@@ -42,6 +43,12 @@ def picture(value: int, kind: FrameKind = FrameKind.GENERATED) -> SharedPicture:
 
 def tone(seconds: float, hz: float = 440.0) -> Samples:
     return (0.5 * np.sin(2 * np.pi * hz * np.arange(round(seconds * RATE)) / RATE)).astype(np.float32)
+
+
+def opened(path: Path, manager: StageManager, sample_rate: int | None) -> Recorder:
+    recorder = Recorder(str(path))
+    recorder.open(sample_rate, manager.note)
+    return recorder
 
 
 def play(recorder: Recorder, samples: Samples, at: float) -> None:
@@ -76,7 +83,7 @@ def lag_of(heard: Samples, samples: Samples, at_s: float) -> int:
 def test_pictures_and_sound_keep_their_times(
     manager: StageManager, tmp_path: Path, clock: Callable[[float], None]
 ) -> None:
-    recorder = Recorder(tmp_path / "out.mp4", manager, RATE)
+    recorder = opened(tmp_path / "out.mp4", manager, RATE)
     random = np.random.default_rng(1)
     noise = random.uniform(-0.5, 0.5, 3 * RATE).astype(np.float32)
     times = np.cumsum(random.uniform(0.01, 0.08, 40)).tolist()
@@ -99,7 +106,7 @@ def test_pictures_and_sound_keep_their_times(
 def test_an_interruption_is_silence_and_what_never_came_too(
     manager: StageManager, tmp_path: Path, clock: Callable[[float], None]
 ) -> None:
-    recorder = Recorder(tmp_path / "out.mp4", manager, RATE)
+    recorder = opened(tmp_path / "out.mp4", manager, RATE)
     clock(0.0)
     recorder.put_picture(picture(0))
     play(recorder, tone(0.5), 0.0)
@@ -120,7 +127,7 @@ def test_an_interruption_is_silence_and_what_never_came_too(
 def test_without_a_microphone_there_is_no_sound_track(
     manager: StageManager, tmp_path: Path, clock: Callable[[float], None]
 ) -> None:
-    recorder = Recorder(tmp_path / "out.mp4", manager)
+    recorder = opened(tmp_path / "out.mp4", manager, None)
     for step in range(5):
         clock(step / 30)
         recorder.put_picture(picture(0))
@@ -134,7 +141,7 @@ def test_without_a_microphone_there_is_no_sound_track(
 def test_it_begins_with_the_first_picture_of_a_look(
     manager: StageManager, tmp_path: Path, clock: Callable[[float], None]
 ) -> None:
-    recorder = Recorder(tmp_path / "out.mp4", manager, RATE)
+    recorder = opened(tmp_path / "out.mp4", manager, RATE)
     for step in range(50):
         clock(step / 10)
         recorder.put_picture(picture(0, FrameKind.SAFE if step < 30 else FrameKind.BYPASS))
@@ -142,6 +149,34 @@ def test_it_begins_with_the_first_picture_of_a_look(
     recorder.close()
     assert seen_in(tmp_path / "out.mp4")[-1] == pytest.approx(1.9, abs=1e-3)
     assert len(heard_in(tmp_path / "out.mp4")) / RATE == pytest.approx(2.0, abs=0.05)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full")
+def test_a_full_disk_is_one_fault_and_the_show_goes_on(manager: StageManager, tmp_path: Path) -> None:
+    (tmp_path / "out.mp4").symlink_to("/dev/full")
+    running = RunningOutput("recorder", Recorder(str(tmp_path / "out.mp4")), manager)
+    running.open(None)
+    for _ in range(3):
+        manager.audience._publish(picture(100), made_here=False)
+    running.close()
+    (fault,) = manager.state.faults
+    assert fault.where == "output recorder"
+    assert fault.what.startswith(("recording to", "nothing is recorded"))
+    assert "No space left" in fault.what
+    assert [note.text for note in manager.state.notes] == [f"output recorder: {fault.what}"]
+
+
+def test_a_movie_that_cannot_be_begun_is_one_fault(manager: StageManager, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    running = RunningOutput("recorder", Recorder(str(tmp_path / "folder" / "out.mp4")), manager)
+    running.open(None)
+    (tmp_path / "folder").rmdir()
+    for _ in range(3):
+        manager.audience._publish(picture(100), made_here=False)
+    running.close()
+    (fault,) = manager.state.faults
+    assert fault.what.startswith(f"nothing is recorded: {tmp_path}/folder/out.mp4: ")
+    assert len(manager.state.notes) == 1
 
 
 def engine_that_plays(link: EngineLink, settings: Any, *_: Any) -> None:
