@@ -225,7 +225,8 @@ def test_the_networks_are_the_papers() -> None:
 def test_frozen_a_still_face_gives_a_still_picture() -> None:
     kind = Pix2Pix()
     options = kind.options(ngf=4, size=64)
-    target = {"neutral": [[2.0, 4.0]], "residual_low": [], "residual_high": [], "roll": [0, 1]}
+    target: dict[str, object] = {"neutral": [[2.0, 4.0]], "residual_low": [], "residual_high": [], "openings": {}}
+    target |= {name: [0, 1] for name in ("roll", "scale", "shift_x", "shift_y")}
     facts = FaceFacts(size=128, target=target)
     plan = kind.freeze(kind.networks(options, facts), options, facts)
     lines = torch.randint(0, 255, (1, 64, 64, 3), dtype=torch.uint8)
