@@ -178,6 +178,7 @@ def reduce(
         refuse(f"--out {out} is a file: name a folder")
     try:
         from export.freeze.freeze import NotFrozen
+        from export.freeze.reduce import read_look_run
         from export.freeze.reduce import reduce as write_reduction
         from export.freeze.verify import NotFaithful
         from models.prepare.data_error import DataError
@@ -190,6 +191,7 @@ def reduce(
     from models.features.face_points import LandmarkFileMissing
 
     try:
+        read_look_run(run)
         record = _record(run, [subject], who=who, date=date, purpose=purpose, place=place, until=until)
         with Console(stderr=True).status("reading the run ...") as status:
             reduction = write_reduction(

@@ -90,9 +90,9 @@ def reduce(
     each file is compared with the real pictures. Raises what export.freeze.freeze.freeze does, DataError,
     LandmarkFileMissing.
     """
-    full = _read_look_run(run)
+    full = read_look_run(run)
     for student in students:
-        if _read_look_run(student).facts.digest != full.facts.digest:
+        if read_look_run(student).facts.digest != full.facts.digest:
             raise NotFrozen(f"{student} did not learn from what {run} learned from: name a student of that run")
     held_out = None if data is None else _read_held_out(data, run, full)
     name = str(full.facts.name or run.name)
@@ -119,7 +119,8 @@ def reduce(
     return reduction
 
 
-def _read_look_run(run: Path) -> Run:
+def read_look_run(run: Path) -> Run:
+    """A run that can be reduced. Raises NotFrozen, models.training.checkpoint.BadRun."""
     found = read_run(run)
     if found.family.kind != "look":
         raise NotFrozen(f"{run} is a run of {found.family.name}: what is reduced are looks")
