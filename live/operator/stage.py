@@ -56,6 +56,8 @@ class Stage(QObject):
     """A sentence for the operator."""
     trouble_changed = pyqtSignal(str)
     """What is wrong with the window's process; empty when nothing is any more."""
+    taken_away = pyqtSignal()
+    """Another Guise has taken the window over: this one has none any more."""
     unplugged_changed = pyqtSignal(bool)
     """True when the stage's screen was unplugged, False when the stage is back on it."""
     staleness_changed = pyqtSignal(bool)
@@ -206,6 +208,7 @@ class Stage(QObject):
             self._take_place(replace(self._place, on_screen=None, unplugged=False, full_screen=False, visible=False))
             self._set_stale()
             self.notice.emit("The stage window was taken over by another Guise: this one has none any more.")
+            self.taken_away.emit()
 
     def _take_place(self, place: Placed) -> None:
         before, self._place = self._place, place

@@ -157,6 +157,9 @@ class OperatorWindow(QMainWindow):
         self._stage.unplugged_changed.connect(lambda unplugged: self._show_output())
         self._stage.placed.connect(self._stage_placed)
         self._stage.trouble_changed.connect(self._stage_trouble)
+        self._stage.taken_away.connect(
+            lambda: self._manager.add_fault(_STAGE_WINDOW, "was taken over by another Guise")
+        )
         self._stage.key_pressed.connect(lambda key, modifiers: self._keyboard.press(key, modifiers))
 
     def _start_keys(self) -> None:

@@ -143,6 +143,7 @@ def test_a_stage_window_that_dies_is_a_fault_and_one_that_was_taken_is_said(qtbo
     assert manager.calls == [
         ("add_fault", "stage window", "died; it is started anew"),
         ("end_fault", "stage window"),
+        ("add_fault", "stage window", "was taken over by another Guise"),
     ]
     assert any("taken over by another Guise" in line for line in shown)
     assert shown[-1] == "Stage window taken over"
