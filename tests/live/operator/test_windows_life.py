@@ -122,24 +122,37 @@ def test_a_stage_window_that_was_taken_over_stays_where_it_is(qtbot: QtBot, tmp_
 
 def test_a_stage_window_that_dies_is_a_fault_and_one_that_was_taken_is_said(qtbot: QtBot, tmp_path: Path) -> None:
     manager, process = FakeStageManager(), FakeStageProcess()
-    QTimer.singleShot(100, lambda: setattr(process, "trouble", "died"))
-    QTimer.singleShot(600, lambda: setattr(process, "trouble", None))
+    shown: list[str] = []
 
     def lose() -> None:
         process.lost = True
         process.answers.append(TakenOver())
 
-    QTimer.singleShot(700, lose)
-    shown: list[str] = []
+    def look_and_close() -> None:
+        (window,) = open_windows(OperatorWindow)
+        assert isinstance(window, OperatorWindow)
+        shown.extend(log_lines(window.log))
+        shown.append(window.stage_controls.describe())
+        window.close_without_asking()
 
-    def look() -> None:
-        for window in open_windows(OperatorWindow):
-            assert isinstance(window, OperatorWindow)
-            shown.extend(log_lines(window.log))
-            shown.append(window.stage_controls.describe())
+    steps = [
+        lambda: setattr(process, "trouble", "died"),
+        lambda: setattr(process, "trouble", None),
+        lose,
+        look_and_close,
+    ]
 
-    QTimer.singleShot(1200, look)
-    assert run_windows(manager, process, options(tmp_path, 1.4)) == 0
+    def go_on() -> None:
+        """The next step as soon as the one before has had its effect."""
+        done = 4 - len(steps)
+        if steps and len(manager.calls) >= done:
+            steps.pop(0)()
+
+    timer = QTimer()
+    timer.timeout.connect(go_on)
+    timer.start(20)
+    assert run_windows(manager, process, options(tmp_path, 30.0)) == 0
+    timer.stop()
     assert manager.calls == [
         ("add_fault", "stage window", "died; it is started anew"),
         ("end_fault", "stage window"),
