@@ -16,6 +16,7 @@ from live.process.percentiles import Durations
 from live.process.report import PresentedReport
 from live.process.shared_frames import SharedFrames, SharedPicture
 from live.process.stage_picture import FrameKind
+from live.process.subscribers import Subscribers
 from live.show.safe_picture import BLACK_SIZE, STALE_S, black_picture, read_safe_picture
 from models.features.types import Picture
 
@@ -32,8 +33,8 @@ class Audience:
         self._safe_path = safe_picture
         self._safe: Picture | None = None
         self._size = BLACK_SIZE
-        self._subscribers: tuple[tuple[Subscriber, bool], ...] = ()
-        self._subscribers_lock = threading.Lock()
+        self._of_everything: Subscribers[[SharedPicture]] = Subscribers()
+        self._of_the_engine: Subscribers[[SharedPicture]] = Subscribers()
         self._metrics_lock = threading.Lock()
         self._stopping = threading.Event()
         self._panic = False
@@ -63,15 +64,7 @@ class Audience:
 
         safe_too: also with the safe pictures made here while none comes from the engine.
         """
-        entry = (subscriber, safe_too)
-        with self._subscribers_lock:
-            self._subscribers = (*self._subscribers, entry)
-
-        def unsubscribe() -> None:
-            with self._subscribers_lock:
-                self._subscribers = tuple(other for other in self._subscribers if other is not entry)
-
-        return unsubscribe
+        return (self._of_everything if safe_too else self._of_the_engine).add(subscriber)
 
     def panic(self, on: bool) -> None:
         """Show only the safe picture, at once, without waiting for the engine."""
@@ -146,9 +139,9 @@ class Audience:
 
     def _publish(self, picture: SharedPicture, *, made_here: bool) -> None:
         self._last = picture
-        for subscriber, safe_too in self._subscribers:
-            if safe_too or not made_here:
-                subscriber(picture)
+        if not made_here:
+            self._of_the_engine.call(picture)
+        self._of_everything.call(picture)
 
     def _safe_frame(self) -> SharedPicture:
         if self._safe is None:
