@@ -18,13 +18,12 @@ log = logging.getLogger(__name__)
 
 def open_application() -> QApplication:
     """The process's QApplication, made by the first call. It does not end with the last window."""
-    existing = QApplication.instance()
-    if isinstance(existing, QApplication):
-        return existing
-    QApplication.setAttribute(Qt.ApplicationAttribute.AA_EnableHighDpiScaling)
-    QApplication.setAttribute(Qt.ApplicationAttribute.AA_UseHighDpiPixmaps)
-    application = QApplication(["guise"])
-    application.setApplicationName("Guise")
+    application = QApplication.instance()
+    if not isinstance(application, QApplication):
+        QApplication.setAttribute(Qt.ApplicationAttribute.AA_EnableHighDpiScaling)
+        QApplication.setAttribute(Qt.ApplicationAttribute.AA_UseHighDpiPixmaps)
+        application = QApplication(["guise"])
+        application.setApplicationName("Guise")
     application.setQuitOnLastWindowClosed(False)
     return application
 

@@ -15,7 +15,7 @@ import pytest
 
 from live.process.engine_link import EngineLink
 from live.process.engine_process import EngineProcess
-from live.process.fork_server import start_forkserver
+from live.process.fork_server import kill_forkserver, start_forkserver, stop_forkserver
 from live.process.messages import Event, Fault, Finished, Go, Heartbeat, Note, Panic, Prepare, Ready, Stop
 from live.process.metrics import PictureMetrics
 
@@ -288,3 +288,18 @@ def test_ctrl_c_reaches_the_parent_alone_and_nothing_is_printed(parent: subproce
     assert err == ""
     assert parent.returncode == 0
     assert until(lambda: not any(running(pid) for pid in family), 20.0)
+
+
+def test_a_stopped_engine_is_killed_though_its_fork_server_is_gone(engine: Callable[..., EngineProcess]) -> None:
+    process = engine("test_engine_process:hang")
+    collect(process, Note)
+    pid = process.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    kill_forkserver()  # multiprocessing takes its children for dead from now on
+    try:
+        process.kill()
+        assert until(lambda: not running(pid))
+    finally:
+        stop_forkserver()
+        start_forkserver(["numpy"])

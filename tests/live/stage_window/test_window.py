@@ -130,7 +130,7 @@ def test_stale_pictures_give_way_to_the_safe_picture(
     clock.time += 0.45
     qtbot.wait(120)
     assert not stage.stale
-    with qtbot.waitSignal(stage.staleness_changed, timeout=20_000):
+    with qtbot.waitSignal(stage.staleness_changed, timeout=2000):
         clock.time += 0.1
     np.testing.assert_array_equal(pixels(stage), safe)
     stage.show_picture(picture(1, pixels=NOISE))

@@ -13,7 +13,10 @@ from models.prepare.phoneme_facts import read_phoneme_facts
 from models.prepare.voice_data import VoiceData
 from models.prepare.voice_facts import read_voice_facts
 
-FACE = {"kind": "face", "name": "anna", "size": 64, "target": {"neutral": [[1.0, 2.0]]}, "digest": "0"}
+TARGET = {"neutral": [[1.0, 2.0]], "residual_low": [[0.0, 0.0]], "residual_high": [[0.1, 0.1]], "openings": {}} | {
+    name: [0.0, 1.0] for name in ("roll", "scale", "shift_x", "shift_y")
+}
+FACE = {"kind": "face", "name": "anna", "size": 64, "target": TARGET, "digest": "0"}
 VOICE = {"kind": "voice", "name": "anna", "sample_rate": 16000, "sentences": {"train": 3}, "digest": "0"}
 
 
@@ -26,12 +29,24 @@ def _written(folder: Path, facts: object) -> Path:
     ("facts", "says"),
     [
         ({**FACE, "size": "large"}, "dataset.json is damaged (size: Input should be a valid integer"),
+        ({**FACE, "size": 0}, "dataset.json is damaged (size: Input should be greater than or equal to 16"),
+        ({**FACE, "margin": -3}, "dataset.json is damaged (margin: Input should be greater than or equal to 0"),
+        ({**FACE, "target": {}}, "dataset.json is damaged (target: Value error, lacks neutral, residual_low"),
         ({key: value for key, value in FACE.items() if key != "target"}, "damaged (target: Field required)"),
         ({**FACE, "version": 2}, "damaged (version: Input should be 1)"),
         ({**FACE, "kind": "voice"}, "is not a prepared face"),
         ([FACE], "is not a prepared face"),
     ],
-    ids=["wrong", "missing", "a later version's", "another kind", "no facts"],
+    ids=[
+        "wrong",
+        "size of nothing",
+        "negative margin",
+        "target without facts",
+        "missing",
+        "a later version's",
+        "another kind",
+        "no facts",
+    ],
 )
 def test_wrong_facts_are_refused_in_one_line(tmp_path: Path, facts: object, says: str) -> None:
     with pytest.raises(DataError) as refused:
@@ -69,3 +84,9 @@ def test_a_run_tells_of_one_voice_all_that_its_folder_does(tmp_path: Path) -> No
     stored = {**VOICE, "denoised": True, "level_dbfs": -20.5}
     speaker = {key: VOICE[key] for key in ("name", "digest", "sentences")}
     assert VoiceData([_written(tmp_path, stored)]).facts.as_dict() == {**stored, "speakers": [speaker]}
+
+
+def test_facts_nested_without_end_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "dataset.json").write_text("[" * 100_000)
+    with pytest.raises(DataError, match="is damaged"):
+        read_face_facts(tmp_path)
