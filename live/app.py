@@ -4,19 +4,19 @@ Starting, in this order:
   1. the fork server, which imports what the engines need while this process goes on (guise.py starts it first)
   2. the show, the profile and the command line are checked, its outputs too; an error ends the command here with exit
      code 2
-  3. the StageManager: shared memory, the audience, its thread; the thread starts both engines and the first cue
-  4. while they start: every model the show names is checked; the outputs are opened and subscribe to the audience and
+  3. the StageManager's shared memory, and with windows the stage window's process: one that was left behind is taken
+     over, else one starts while the fork server still imports; hidden until the operator's window places it
+  4. the StageManager's threads: the audience, and its own, which starts both engines and the first cue
+  5. while they start: every model the show names is checked; the outputs are opened and subscribe to the audience and
      the sound, in the order of the command line, --record first; then the controls start, in their registry's order
-  5. once the picture engine runs, the stage window's process: one that was left behind is taken over, else a thread
-     starts it; meanwhile the operator's window is created. It subscribes to the audience, its keys begin to act, and
-     controls reach the window's actions
-  6. the window's loop, from where the stage window gets its signs of life, or the status line without windows
+  6. once the picture engine runs, the operator's window is created. It subscribes to the audience, its keys begin to
+     act, and controls reach the window's actions
+  7. the window's loop, from where the stage window gets its signs of life, or the status line without windows
 
 Stopping, in the opposite order, whatever the reason (the window, the time, Ctrl-C, a failure):
-  6. the operator's window closes and unsubscribes from the audience
-  5. the stage window closes, and its process ends
-  4. the controls stop, then the outputs are closed, each the last one first
-  3. the StageManager stops the engines, takes their reports and removes the shared memory
+  7. the operator's window closes and unsubscribes from the audience, then the stage window closes, and its process ends
+  5. the controls stop, then the outputs are closed, each the last one first
+  4. the StageManager stops the engines, takes their reports and removes the shared memory
   2. the report is written
   1. the fork server ends
 A second Ctrl-C meanwhile has no effect. When this process is killed instead, the engines see their pipes close and end;
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from live.manage.stage_manager import StageManager
     from live.picture.settings import PictureSettings
     from live.sound.settings import SoundSettings
+    from live.stage_window.stage_process import StageWindowProcess
 
 DEMO_SHOW = Path(__file__).resolve().parent / "demo" / "show.toml"
 DEMO_MOVIE = Path("guise-demo.mp4")
@@ -154,6 +155,7 @@ def _run_show(options: LiveOptions) -> int:
     actions = Actions(manager)
     code = 0
     with _interruptible(), _ended_in_order(manager) as parts:
+        stage = None if options.headless else _start_stage_window(manager, parts)
         manager.start()
         _check_models(show)
         for name, output in outputs:
@@ -163,7 +165,10 @@ def _run_show(options: LiveOptions) -> int:
         controls = RunningControls(actions.perform, manager.add_fault)
         parts.callback(controls.stop)
         controls.start()
-        code = _run_headless(manager, options) if options.headless else _run_windows(manager, actions, options)
+        if stage is None:
+            code = _run_headless(manager, options)
+        else:
+            code = _run_windows(manager, stage, actions, options)
     if manager.failure is not None:
         raise BadInput(manager.failure)
     _write_report(manager, options)
@@ -303,9 +308,17 @@ def _ignore_interrupts() -> None:
             signal.signal(number, signal.SIG_IGN)
 
 
-def _run_windows(manager: StageManager, actions: Actions, options: LiveOptions) -> int:
-    from live.operator.application import WindowOptions, run_windows  # Qt takes half a second, while the engines start
+def _start_stage_window(manager: StageManager, parts: ExitStack) -> StageWindowProcess:
     from live.stage_window.stage_process import StageWindowProcess
+
+    stage = StageWindowProcess(manager.stage_frames)
+    parts.callback(stage.stop)  # whatever keeps the windows from opening; they close it earlier
+    stage.start()
+    return stage
+
+
+def _run_windows(manager: StageManager, stage: StageWindowProcess, actions: Actions, options: LiveOptions) -> int:
+    from live.operator.application import WindowOptions, run_windows  # Qt takes half a second, while the engines start
 
     _wait_for_picture_engine(manager)
     if manager.failure is not None:
@@ -313,13 +326,9 @@ def _run_windows(manager: StageManager, actions: Actions, options: LiveOptions) 
     folders = [DEMO_SHOW.parent / "looks"]
     windows = WindowOptions(fullscreen=options.fullscreen, look_folders=folders, seconds=options.seconds)
     unsubscribe = manager.subscribe(lambda: _end_on_failure(manager))
-    stage = StageWindowProcess(manager.stage_frames)
     try:
-        stage.start()  # not before: the engines need the machine, and the operator's window is built meanwhile
         return run_windows(manager, stage, windows, actions)
     finally:
-        _ignore_interrupts()
-        stage.stop()
         unsubscribe()
 
 

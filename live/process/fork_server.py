@@ -21,7 +21,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.context import BaseContext
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 PRELOAD = ["live.picture.preload", "live.sound.engine"]
@@ -95,26 +94,6 @@ def _forkserver() -> object:
 
     found: object = getattr(forkserver, "_forkserver", None)
     return found
-
-
-def outlive_parent() -> None:
-    """In a child that is to outlive its parent: let go of the pipes that keep the parent's fork server and resource
-    tracker running, so that they end with the parent and its other children. The child can start no process after it.
-    """
-    from multiprocessing import resource_tracker
-
-    for owner, name in ((_forkserver(), "_forkserver_alive_fd"), (resource_tracker._resource_tracker, "_fd")):
-        fd = getattr(owner, name, None)
-        if fd is not None:
-            os.close(fd)
-            setattr(owner, name, None)
-
-
-def disown(process: BaseProcess) -> None:
-    """A child belongs to another program from now on: this one does not end it when it ends itself."""
-    with processes_lock:
-        children: set[BaseProcess] = getattr(multiprocessing.process, "_children", set())
-        children.discard(process)
 
 
 def remove_orphaned_files() -> None:

@@ -1,36 +1,23 @@
 """The operator's end of the stage window: its process, and the messages to and from it. Without Qt.
 
 Runs in the operator's process. A window that another operator's process left behind on this display is taken over; else
-one is started, as a child of the fork server, and started anew when it dies or hangs. It is no engine: it outlives a
-killed operator, with the safe picture, until it is taken over or ends itself.
+one is started, and started anew when it dies or hangs. It is a program of its own and no child of the fork server: it
+is there before the fork server has imported what the engines need, and outlives a killed operator, with the safe
+picture, until it is taken over or ends itself.
 """
 
 from __future__ import annotations
 
-import gc
-import importlib
 import os
 import select
 import signal
 import socket
+import subprocess
 import sys
-import threading
-import traceback
 from contextlib import suppress
 from dataclasses import astuple
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from live.process.fork_server import (
-    disown,
-    engine_context,
-    ensure_forkserver,
-    kill_forkserver,
-    outlive_parent,
-    processes_lock,
-    remove_orphaned_files,
-    sigint_blocked,
-)
 from live.process.frames import now
 from live.process.restart_pause import RestartPause
 from live.process.shared_frames import SharedFrames
@@ -55,7 +42,7 @@ HUNG_S = 1.5
 """A window that says nothing for so long is taken to hang."""
 STARTING_S = 20.0
 """How long a window has until it first says something: a display may be slow."""
-_START_GRACE_S = 0.5
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 class StageWindowProcess:
@@ -83,10 +70,9 @@ class StageWindowProcess:
         self._entry = entry or ENTRY
         self._end_after_s = end_after_s
         self._folder = folder or runtime_folder()
-        self._process: BaseProcess | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None
         self._link: MessageLink | None = None
-        self._starter: threading.Thread | None = None
         self._silent = SilentTime()
         self._heard = False
         self._began_at = now()
@@ -108,7 +94,7 @@ class StageWindowProcess:
     # ---- the process
 
     def start(self) -> None:
-        """Takes a waiting window over, or has one started in a thread; commands may be sent at once."""
+        """Takes a waiting window over, or starts one; commands may be sent at once."""
         waiting = find_waiting(self._folder)
         if waiting is None:
             self._begin()
@@ -119,11 +105,21 @@ class StageWindowProcess:
         self._introduce(waiting.link)
 
     def _begin(self) -> None:
+        """Starts the process. When it fails, the link ends, as when the process dies."""
+        _reap(self._process)
         ours, theirs = socket.socketpair()
+        with theirs, suppress(OSError):
+            self._process = subprocess.Popen(
+                # -P: modules of the folder that the program is started in are none of its own.
+                [sys.executable, "-P", "-m", "live.stage_window", self._entry, str(theirs.fileno()),
+                 str(self._end_after_s), str(self._folder)],
+                env=_environment(),
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+            self._pid = self._process.pid
         self._introduce(MessageLink(ours))
-        arguments = (theirs, self._process)
-        self._starter = threading.Thread(target=self._fork, args=arguments, name="stage-window-starts", daemon=True)
-        self._starter.start()
 
     def _introduce(self, link: MessageLink) -> None:
         """Sends a new window what it needs to be as the one before."""
@@ -133,41 +129,15 @@ class StageWindowProcess:
         for command in self._last.values():
             link.send(command)
 
-    def _fork(self, theirs: socket.socket, before: BaseProcess | None) -> None:
-        """Starts the process once the fork server has imported. Runs in a thread of its own; when it fails, the link
-        ends, as when the process dies."""
-        try:
-            with suppress(OSError, EOFError):
-                _reap(before)
-                ensure_forkserver()
-                self._process = self._started(theirs)
-                self._pid = self._process.pid
-        finally:
-            theirs.close()
-
-    def _started(self, theirs: socket.socket) -> BaseProcess:
-        arguments = (self._entry, theirs, self._end_after_s, self._folder)
-        process = engine_context().Process(  # type: ignore[attr-defined]
-            target=stage_window_main, args=arguments, name="guise-stage-window", daemon=True
-        )
-        with processes_lock, sigint_blocked():
-            process.start()
-        started: BaseProcess = process
-        return started
-
     def stop(self, timeout_s: float = 2.0) -> None:
         """Ends the window, or kills it; `events` then returns what it still said. A second call does nothing."""
         if self._stopped:
             return
         self._stopped = True
-        if self._starter is not None:
-            self._starter.join(_START_GRACE_S)
-            if self._starter.is_alive():
-                kill_forkserver()  # it is still importing, and the thread waits for it
-                self._starter.join()
         if self._link is not None and not self.lost:
             self._end(self._link, timeout_s)
-        _reap(self._process)
+        if not self.lost:
+            _reap(self._process)
 
     def _end(self, link: MessageLink, timeout_s: float) -> None:
         link.send(CloseStage())
@@ -222,9 +192,6 @@ class StageWindowProcess:
 
     def _lose(self) -> None:
         self.lost = True
-        if self._process is not None:
-            disown(self._process)
-        self._process = None
 
     def tick(self) -> None:
         """Shows the window that this thread lives, and has it started anew when it has died or hangs. Call it every
@@ -241,13 +208,9 @@ class StageWindowProcess:
         elif self._silent.seconds > limit_s and not link.closed:
             self._kill()
             self._fail(f"gives no sign of life for {self._silent.seconds:.1f} s")
-        if self._restart_at is not None and now() >= self._restart_at and not self._is_starting:
+        if self._restart_at is not None and now() >= self._restart_at:
             self._restart_at = None
             self._begin()
-
-    @property
-    def _is_starting(self) -> bool:
-        return self._starter is not None and self._starter.is_alive()
 
     def _fail(self, what: str) -> None:
         self.trouble = self.trouble or what
@@ -256,32 +219,17 @@ class StageWindowProcess:
             self._link.close()
 
 
-def _reap(process: BaseProcess | None) -> None:
+def _environment() -> dict[str, str]:
+    """This process's own, in which the program's modules are found."""
+    path = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+
+
+def _reap(process: subprocess.Popen[bytes] | None) -> None:
     """Kills a process that still runs, and waits for its end."""
     if process is None:
         return
-    with processes_lock:
-        if process.is_alive():
-            process.kill()
-        process.join(2.0)
-
-
-def stage_window_main(entry: str, connection: socket.socket, end_after_s: float, folder: Path) -> None:
-    """The main function of the window's process. `entry` is "module:function"."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the operator decides what Ctrl-C does
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that closes ends the operator, not what the audience sees
-    outlive_parent()
-    gc.freeze()  # what the fork server has imported is shared memory, as long as nobody looks at it
-    code = 0
-    try:
-        module, _, function = entry.partition(":")
-        getattr(importlib.import_module(module), function)(connection, end_after_s, folder)
-    except Exception:
-        code = 1
-        if os.environ.get("GUISE_TRACEBACKS"):
-            traceback.print_exc()
-    remove_orphaned_files()
-    # Graphics drivers may hang or crash while a process exits; everything that matters is done.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    if process.poll() is None:
+        process.kill()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(2.0)
