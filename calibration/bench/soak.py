@@ -135,8 +135,8 @@ def _click_delays_ms(path: Path, clicks: NDArray[np.int64]) -> list[float]:
             begin = turn * period + int(click)
             if begin + RATE // 2 > length:
                 continue
-            heard, _ = read_sound_file(path, begin, round(0.15 * RATE))  # before the speech goes on
-            level = np.abs(heard[:, 0])
+            sound, _ = read_sound_file(path, begin, round(0.15 * RATE))  # before the speech goes on
+            level = np.abs(sound[:, 0])
             if level.max() > 0.1:
                 late.append(float(np.argmax(level) / RATE * 1e3))
     if not late:

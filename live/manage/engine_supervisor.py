@@ -112,7 +112,7 @@ class EngineSupervisor(Generic[MetricsT]):
             self.target = replace(self.target, transition_s=0.0)
         self._last_error = ""
         self._started_at = now()
-        self._silent.heard()
+        self._silent.reset()
         self.up = True
 
     def failed(self) -> None:
@@ -166,7 +166,7 @@ class EngineSupervisor(Generic[MetricsT]):
         events = self.process.events()
         for event in events:
             if isinstance(event, Heartbeat):
-                self._silent.heard()
+                self._silent.reset()
             if isinstance(event, Heartbeat) and isinstance(event.metrics, type(self.metrics)):
                 self.metrics = event.metrics
             elif isinstance(event, Ready):

@@ -74,8 +74,8 @@ def _render_neutral(path: Path, manifest: Manifest) -> Picture:
         feeds["points"][0] = points
     if manifest.lines is not None and "lines" in feeds:
         face2face = manifest.lines.style == "face2face"
-        drawn = draw_face2face_lines(points, (size, size), size) if face2face else draw_lines(points, size)
-        feeds["lines"][0] = drawn
+        lines = draw_face2face_lines(points, (size, size), size) if face2face else draw_lines(points, size)
+        feeds["lines"][0] = lines
     (picture,) = session.run(["picture"], feeds)
     return np.asarray(picture[0], np.uint8)
 

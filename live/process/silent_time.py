@@ -18,9 +18,10 @@ class SilentTime:
         self._clock = clock
         self._ticked_at = clock()
         self.seconds = 0.0
-        """Since the other side was heard."""
+        """Since the last `reset`."""
 
-    def heard(self) -> None:
+    def reset(self) -> None:
+        """The other side has given a sign of life."""
         self.seconds = 0.0
 
     def tick(self) -> None:

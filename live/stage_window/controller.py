@@ -148,7 +148,7 @@ class WindowController(QObject):
 
     def _hear(self) -> None:
         self._signed = True
-        self._silent.heard()
+        self._silent.reset()
         self._judge()
 
     def _become_window(self, command: BecomeWindow) -> None:

@@ -74,7 +74,7 @@ class StageWindowProcess:
         self._pid: int | None = None
         self._link: MessageLink | None = None
         self._silent = SilentTime()
-        self._heard = False
+        self._answered = False
         self._began_at = now()
         self._pause = RestartPause()
         self._restart_at: float | None = None
@@ -124,7 +124,7 @@ class StageWindowProcess:
     def _introduce(self, link: MessageLink) -> None:
         """Sends a new window what it needs to be as the one before."""
         self._link = link
-        self._silent, self._heard, self._began_at = SilentTime(), False, now()
+        self._silent, self._answered, self._began_at = SilentTime(), False, now()
         link.send(ShowFrames(*astuple(self._frames.layout)), [self._frames.wake_fd(self._reader)])
         for command in self._last.values():
             link.send(command)
@@ -182,8 +182,8 @@ class StageWindowProcess:
         if self._link is not None and not self._stopped:
             events += self._link.receive()
         if events:
-            self._silent.heard()
-            self._heard = True
+            self._silent.reset()
+            self._answered = True
         if any(isinstance(event, TakenOver) for event in events):
             self._lose()
         if any(isinstance(event, Drawn) for event in events):
@@ -202,7 +202,7 @@ class StageWindowProcess:
         self._silent.tick()
         if not link.closed and link.clear:
             link.send(SignOfLife())
-        limit_s = HUNG_S if self._heard else STARTING_S
+        limit_s = HUNG_S if self._answered else STARTING_S
         if link.closed and self._restart_at is None:
             self._fail("died")
         elif self._silent.seconds > limit_s and not link.closed:

@@ -39,7 +39,7 @@ class WaitingPlace:
     """The socket that one window listens at. Raises OSError when there can be none."""
 
     def __init__(self, folder: Path) -> None:
-        self._made_folder = _make_private(folder)
+        self._created_folder = _make_private(folder)
         self._path = folder / f"stage-{os.getpid()}.sock"
         self._path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX)
@@ -66,7 +66,7 @@ class WaitingPlace:
         self._listener.close()
         with suppress(OSError):
             self._path.unlink(missing_ok=True)
-            if self._made_folder:
+            if self._created_folder:
                 self._path.parent.rmdir()  # unless others still wait there
 
 
@@ -136,14 +136,14 @@ def _trusted(connection: socket.socket) -> MessageLink | None:
 
 
 def _make_private(folder: Path) -> bool:
-    """Whether the folder was made now; it was there otherwise. Raises OSError."""
-    made = False
+    """Whether the folder is new; it was there otherwise. Raises OSError."""
+    created = False
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-        made = True
+        created = True
     if not _is_private(folder):
         raise PermissionError(f"{folder} is not a folder that only this user may enter")
-    return made
+    return created
 
 
 def _is_private(folder: Path) -> bool:

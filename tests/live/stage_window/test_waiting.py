@@ -128,5 +128,5 @@ def test_a_machine_that_stood_still_makes_nobody_silent() -> None:
     at[0] += 3600.0
     silent.tick()
     assert silent.seconds == pytest.approx(0.5 + MAX_TICK_S)
-    silent.heard()
+    silent.reset()
     assert silent.seconds == 0.0
