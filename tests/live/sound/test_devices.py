@@ -162,7 +162,7 @@ def test_a_microphone_that_cannot_be_had_is_named_and_had_later(
 
 def test_a_loop_that_stood_still_replays_nothing_and_is_as_late_as_before(stage: Callable[..., Stage]) -> None:
     card = Card("card")
-    card.says = lambda at: 0.1 + (at % (1 << 18)) / (1 << 19)  # every sample is one of a kind
+    card.says = lambda at: 0.1 + (at % (1 << 20)) / (1 << 21)  # every sample of 20 s is one of a kind
     one = stage(System(card), "card", "card")
     one.until(lambda: one.devices.open)
     one.hand_on(0.5)
@@ -178,7 +178,7 @@ def test_a_loop_that_stood_still_replays_nothing_and_is_as_late_as_before(stage:
     late = []
     for part in (heard[: before * card.step], heard):
         newest = np.flatnonzero(part > 0.1)[-1]
-        late.append(newest - (part[newest] - 0.1) * (1 << 19))
+        late.append(newest - (part[newest] - 0.1) * (1 << 21))
     assert late[0] == pytest.approx(late[1], abs=1.5)
 
 
