@@ -352,7 +352,6 @@ class PictureEngine:
             fps=log.recent_fps(self._clock()),
             latency_ms=log.recent_latency(),
             longest_gap_ms=log.longest_gap_ms,
-            frames_captured=source.frames_captured,
             frames_dropped=self._dropped(),
             face_lost_frames=self._tracking.lost_frames,
             provider=self._looks.current.look.provider,

@@ -34,7 +34,6 @@ class PictureMetrics:
     latency_ms: Percentiles = field(default_factory=no_percentiles)
     """From a frame's capture to its picture being ready."""
     longest_gap_ms: float | None = None
-    frames_captured: int | None = None
     frames_dropped: int | None = None
     face_lost_frames: int | None = None
     provider: str = ""
@@ -55,7 +54,6 @@ class SoundMetrics:
     microphone: str = "none"
     speaker: str = "none"
     voice: str | None = None
-    sample_rate: int | None = None
     latency_ms: float | None = None
     """From a sample in the air to the same sample heard, without the wait for the picture; None: no microphone."""
     latency_parts_ms: Mapping[str, float] = field(default_factory=dict)

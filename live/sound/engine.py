@@ -233,7 +233,6 @@ class SoundEngine:
             microphone=self._microphone.name,
             speaker=self._speaker.name,
             voice=self._slot.current_key,
-            sample_rate=self._settings.sample_rate,
             latency_ms=self.latency_ms,
             latency_parts_ms=self._latency_parts_ms(),
             drift_ppm=self._speaker.drift_ppm,
