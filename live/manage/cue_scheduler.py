@@ -122,7 +122,11 @@ class CueScheduler:
         for engine in self._engines:
             if engine not in up or answers[engine.kind].progress is ModelProgress.READY:
                 engine.target = Go(
-                    waiting.index, model_of(cue, engine.kind), cue.transition_s, self._parameters_of(engine, cue)
+                    waiting.index,
+                    model_of(cue, engine.kind),
+                    cue.transition_s,
+                    self._parameters_of(engine, cue),
+                    cue.frame,
                 )
         self._parameters = {name: value for name, value in self._parameters.items() if name in STRIP_PARAMETERS}
         self._record_fired(waiting, cue)

@@ -29,12 +29,14 @@ class Go:
     """Perform with this model from the next step on. The StageManager sends it only after the model's Ready.
 
     set: parameters ("picture/..." or "sound/..."; each engine gets its own), eased over the transition.
+    frame: the look may show what the camera sees round the face.
     """
 
     cue_index: int
     model: str
     transition_s: float = 0.0
     set: dict[str, float] = field(default_factory=dict)
+    frame: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ class Cue:
     look, voice: the absolute path of a file that existed when the show was read, or a word of LOOK_WORDS or
         VOICE_PRESETS.
     set: parameters by their full names. follow_s: after this time the next cue follows automatically.
+    frame: the look may show what the camera sees round the face.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Cue:
     transition_s: float = 0.0
     set: dict[str, float] = field(default_factory=dict)
     follow_s: float | None = None
+    frame: bool = False
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,7 @@ class _ShowChecker:
             transition_s=self._seconds(entry, "transition_s", place, 0.0),
             set=self._parameters(entry, place),
             follow_s=follow_s,
+            frame=self._boolean(entry, "frame", place, False),
         )
 
     def _parameters(self, entry: Table, place: Place) -> dict[str, float]:

@@ -39,4 +39,11 @@ CUE_KEYS = (
     ShowKey("transition_s", "seconds", "0.0", "the length of the dissolve; 0 cuts"),
     ShowKey("set", "a table of numbers", "{}", "parameters by their full names"),
     ShowKey("follow_s", "seconds", "never", "after so long the next cue follows by itself"),
+    ShowKey(
+        "frame",
+        "true or false",
+        "false",
+        "the look may show what the camera sees round the face; else a look with a mask, or one that reads the frame, "
+        "is refused",
+    ),
 )
