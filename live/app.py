@@ -46,10 +46,11 @@ from live.operator.display import XCB_PACKAGES, missing_library, no_display
 from live.outputs.output import BadOutput, Output, check_writable
 from live.outputs.registry import make_output
 from live.outputs.running_output import RunningOutput
-from live.process.engine_kind import EngineKind
 from live.process.fork_server import start_forkserver, stop_forkserver
 from live.process.frames import now
+from live.process.unused_path import unused_path
 from live.show.show_file import BadShow, Show, read_show
+from live.show.show_models import check_models
 
 if TYPE_CHECKING:
     from live.manage.stage_manager import StageManager
@@ -142,6 +143,7 @@ def _without_display(options: LiveOptions, trouble: str) -> LiveOptions:
 
 def _run_show(options: LiveOptions) -> int:
     show, first_cue = _check_options(options)
+    options = _with_new_files(options)
     outputs = _make_outputs(options)
     from live.manage.stage_manager import StageManager
     from live.sound.settings import SoundSettings
@@ -157,7 +159,7 @@ def _run_show(options: LiveOptions) -> int:
     with _interruptible(), _ended_in_order(manager) as parts:
         stage = None if options.headless else _start_stage_window(manager, parts)
         manager.start()
-        _check_models(show)
+        check_models(show)
         for name, output in outputs:
             running = RunningOutput(name, output, manager)
             parts.callback(running.close)
@@ -207,6 +209,30 @@ def _check_options(options: LiveOptions) -> tuple[Show, int]:
         with _refusing(f"--report {options.report}"):
             check_writable(options.report)
     return show, 0 if options.cue is None else names.index(options.cue)
+
+
+def _with_new_files(options: LiveOptions) -> LiveOptions:
+    """The options with other names for what is there already, and says so: a show that is started again must not lose
+    what the one before wrote. Raises BadInput."""
+    record = None if options.record is None else _new_file("--record", options.record)
+    report = None if options.report is None else _new_file("--report", options.report)
+    outputs = []
+    for spec in options.outputs:
+        name, equals, target = spec.partition("=")
+        if name == "recorder" and target:
+            spec = f"{name}{equals}{_new_file('--output recorder', Path(target))}"
+        outputs.append(spec)
+    return replace(options, record=record, report=report, outputs=tuple(outputs))
+
+
+def _new_file(option: str, path: Path) -> Path:
+    try:
+        unused = unused_path(path)
+    except OSError as error:
+        raise BadInput(f"{option} {error}") from None
+    if unused != path:
+        print(f"{option} {path}: is there already; this goes to {unused}")
+    return unused
 
 
 def _make_outputs(options: LiveOptions) -> list[tuple[str, Output]]:
@@ -264,20 +290,6 @@ def _synchronized(picture: PictureSettings, sound: SoundSettings) -> tuple[Pictu
         return picture, sound
     epoch = now()
     return replace(picture, epoch=epoch, period_s=period_s), replace(sound, epoch=epoch, period_s=period_s)
-
-
-def _check_models(show: Show) -> None:
-    """Refuses a show with a bad model before the show begins; the engines start meanwhile. Raises BadInput."""
-    from export.artifact.bad_model import BadModel
-    from export.artifact.model_file import check_model
-
-    for cue in show.cues:
-        for model, engine in ((cue.look, EngineKind.PICTURE), (cue.voice, EngineKind.SOUND)):
-            if isinstance(model, Path):
-                try:
-                    check_model(model, engine.model_kind)
-                except (BadModel, OSError) as error:
-                    raise BadInput(f'cue "{cue.name}": {error}') from None
 
 
 # ---- while the show runs

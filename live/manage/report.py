@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -111,9 +112,11 @@ def _measured(part: Mapping[str, object]) -> dict[str, object]:
 def write_report(path: Path, report: Report) -> None:
     """Write the report atomically. Raises OSError."""
     text = json.dumps(report, indent=1, default=_plain) + "\n"
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    # A name that nobody can guess, and a file that was not there: a link laid there by another user is not followed.
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        beside.write_text(text, encoding="utf-8")
+        with beside.open("x", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)

@@ -6,7 +6,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from live.process.error_text import typed_error_text
 from live.show.show_file import BadShow, Show, read_show
+from live.show.show_models import check_models
 
 _GRACE_S = 2.0
 """How long `join` waits for a show that is being read from a slow disk."""
@@ -44,7 +46,10 @@ class ShowReader:
             return
         try:
             show = read_show(path)
+            check_models(show)
         except BadShow as error:
             self._refuse(f"the show was not reloaded: {error}")
-            return
-        self._use(show)
+        except Exception as error:  # nobody else would tell the operator that the key had no effect
+            self._refuse(f"the show was not reloaded: {typed_error_text(error)}")
+        else:
+            self._use(show)

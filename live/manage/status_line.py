@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TextIO
 
 from live.manage.health import Health
+from models.command_line import one_line
 
 if TYPE_CHECKING:
     from live.manage.snapshot import StageState
@@ -31,7 +32,7 @@ class StatusLine:
         for note in state.notes:
             if note.at_s > self._last_note_s:
                 self._last_note_s = note.at_s
-                self._write_line(f"{note.at_s:7.1f} s  {note.text}")
+                self._write_line(f"{note.at_s:7.1f} s  {one_line(note.text)}")
         text = status_text(state)
         if self._terminal:
             self._out.write("\r" + text.ljust(self._width))
@@ -53,10 +54,10 @@ class StatusLine:
 
 def status_text(state: StageState) -> str:
     """The state in one line."""
-    cue = "-" if state.on_stage is None else state.cues[state.on_stage].name
+    cue = "-" if state.on_stage is None else one_line(state.cues[state.on_stage].name)
     parts = [f"{state.uptime_s:7.1f} s", "PANIC" if state.panic else cue]
     if state.waiting is not None and state.waiting != state.on_stage:
-        parts.append(f"loading {state.cues[state.waiting].name}")
+        parts.append(f"loading {one_line(state.cues[state.waiting].name)}")
     metrics = state.picture.metrics
     if metrics.fps is not None:
         parts.append(f"{metrics.fps:.1f} fps")
@@ -79,7 +80,7 @@ def _sound_text(metrics: SoundMetrics) -> str:
     """The voice, its latency and the counts of lost sound; empty where there is no microphone."""
     if metrics.latency_ms is None:
         return ""
-    voice = (metrics.voice or "no voice").replace("\\", "/").rpartition("/")[2].removesuffix(".onnx")
+    voice = one_line(metrics.voice or "no voice").replace("\\", "/").rpartition("/")[2].removesuffix(".onnx")
     parts = [f"{voice} {metrics.latency_ms:.0f} ms"]
     parts += ["muted"] if metrics.mute else []
     counts = ((metrics.xruns, "xruns"), (metrics.deadline_misses, "missed"))

@@ -5,15 +5,17 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
+from models.command_line import one_line
+
 
 def error_text(error: BaseException) -> str:
     """What it says, or its type where it says nothing."""
-    return " ".join(str(error).split()) or type(error).__name__
+    return one_line(error) or type(error).__name__
 
 
 def typed_error_text(error: BaseException) -> str:
     """Its type and what it says: for what should not have happened."""
-    text = " ".join(str(error).split())
+    text = one_line(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

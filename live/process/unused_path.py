@@ -21,7 +21,8 @@ def unused_path(path: Path) -> Path:
     except FileNotFoundError:
         mode = None
     if mode is not None and not stat.S_ISREG(mode):
-        raise OSError(f"{path} is no file that could be written: name another")
+        found = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+        raise OSError(f"{path}: is {found}; expected a file's name")
     if not os.path.lexists(path):
         return path
     return next(each for number in count(2) if not os.path.lexists(each := _numbered(path, number)))

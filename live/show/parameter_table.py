@@ -20,7 +20,8 @@ class Lasts(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ParameterEntry:
-    """One parameter. low, high: a value beyond them is clipped. eased: over the transition of the cue that sets it."""
+    """One parameter. low, high: a value beyond them is refused in a show, and clipped where it comes from a hand.
+    eased: over the transition of the cue that sets it."""
 
     name: str
     unit: str

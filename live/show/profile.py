@@ -18,13 +18,12 @@ from __future__ import annotations
 
 import difflib
 import math
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from live.show.toml_file import BadTomlFile, quoted, read_toml_text
+from live.show.toml_file import BadTomlFile, quoted, read_toml_file
 from models.features.face_points import MIRROR, POINTS
 from models.features.types import Points
 
@@ -103,16 +102,12 @@ def read_profile(path: str | Path) -> Profile:
     """Read and check a profile. Raises BadProfile."""
     file = Path(path)
     try:
-        document = tomllib.loads(
-            read_toml_text(file, "profile", MAX_BYTES, "; make one with `guise calibrate performer`")
-        )
+        document, _ = read_toml_file(file, "profile", MAX_BYTES, "; make one with `guise calibrate performer`")
     except BadTomlFile as error:
         raise BadProfile(str(error)) from None
-    except tomllib.TOMLDecodeError as error:
-        raise BadProfile(f"{file}: not TOML: {error}") from None
     try:
         return _profile(document)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:  # OverflowError: a whole number that no float can hold
         raise BadProfile(f"{file}: {error}") from None
 
 

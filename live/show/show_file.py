@@ -6,19 +6,24 @@ May be called from any thread. Every refusal is one line: the file, the line, wh
 from __future__ import annotations
 
 import difflib
+import itertools
 import math
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeGuard
 
+from live.show.parameter_table import PARAMETERS, Lasts, ParameterEntry
 from live.show.show_keys import CUE_KEYS, LOST_FACE_KEYS, SHOW_KEYS, ShowKey
-from live.show.toml_file import BadTomlFile, read_toml_text
+from live.show.toml_file import BadTomlFile, read_toml_file
 from live.show.toml_lines import Place, lines_of
+from models.command_line import is_one_line, one_line
 
 MAX_BYTES = 1_000_000
+MAX_CUES = 1000
+MAX_NAME = 200
+"""Characters of a name."""
 LOOK_WORDS = ("bypass", "safe")
 PRESET_NAMES = ("octave-down", "octave-up", "giant", "child", "whisper", "robot", "monotone", "chorus")
 VOICE_PRESETS = ("bypass", "silence", *PRESET_NAMES, *(f"{name}-quick" for name in PRESET_NAMES))
@@ -31,7 +36,12 @@ _TABLES = (
     ShowKey("cue", "tables headed [[cue]]", "", "what is performed, in order"),
 )
 _PARAMETER = re.compile(r"(picture|sound)(/[a-z0-9_]+)+")
+_PARAMETERS = {entry.name: entry for entry in PARAMETERS}
 _LONGEST_S = 86_400.0
+_HALF_SENTENCE = 200
+"""Characters of a refusal before and after what is left out: keys and texts may be long."""
+_MAX_LISTED = 1000
+"""Of a folder's files, when one that is missing may be misspelt."""
 
 
 Table = Mapping[str, object]
@@ -96,12 +106,9 @@ def read_show(path: str | Path) -> Show:
     """
     file = Path(path)
     try:
-        text = read_toml_text(file, "show", MAX_BYTES)
-        document = tomllib.loads(text)
+        document, text = read_toml_file(file, "show", MAX_BYTES)
     except BadTomlFile as error:
         raise BadShow(str(error)) from None
-    except tomllib.TOMLDecodeError as error:
-        raise BadShow(f"{file}: not TOML: {error}") from None
     return _ShowChecker(file, lines_of(text)).show(document)
 
 
@@ -118,7 +125,7 @@ class _ShowChecker:
         while place and place not in self._lines:
             place = place[:-1]
         line = f", line {self._lines[place]}" if place else ""
-        return BadShow(f"{self._file}{line}: {what}")
+        return BadShow(f"{self._file}{line}: {_shortened(one_line(what))}")
 
     def show(self, document: Table) -> Show:
         self._check_keys(document, _TABLES, ())
@@ -127,7 +134,7 @@ class _ShowChecker:
         lost = self._table(head.get("lost_face", {}), ("show", "lost_face"))
         self._check_keys(lost, LOST_FACE_KEYS, ("show", "lost_face"))
         return Show(
-            name=self._text(head, "name", ("show",), self._file.stem),
+            name=self._name(head, ("show",), one_line(self._file.stem)[:MAX_NAME]),
             cues=self._cues(document),
             safe_picture=self._safe_picture(head),
             lost_face=LostFaceTimes(
@@ -146,6 +153,8 @@ class _ShowChecker:
             raise self.error(("cue",), f"cue is {_describe(found)}; expected entries headed [[cue]]")
         if not found:
             raise self.error(("cue",), "no cue; expected at least one [[cue]] with a name and a look")
+        if len(found) > MAX_CUES:
+            raise self.error(("cue",), f"{len(found)} cues; expected {MAX_CUES} at most")
         cues: list[Cue] = []
         first: dict[str, int] = {}
         for at, entry in enumerate(found):
@@ -162,7 +171,7 @@ class _ShowChecker:
         self._check_keys(entry, CUE_KEYS, place)
         follow_s = self._seconds(entry, "follow_s", place, 0.0) if "follow_s" in entry else None
         return Cue(
-            name=self._text(entry, "name", place),
+            name=self._name(entry, place),
             look=self._model(entry, "look", place, LOOK_WORDS),
             voice=self._model(entry, "voice", place, VOICE_PRESETS) if "voice" in entry else "bypass",
             transition_s=self._seconds(entry, "transition_s", place, 0.0),
@@ -179,8 +188,17 @@ class _ShowChecker:
                 raise self.error((*here, name), f'no parameter "{name}"; expected one like "sound/pitch"')
             if not _is_number(value):
                 raise self.error((*here, name), f'"{name}" is {_describe(value)}; expected a number')
+            if known := _PARAMETERS.get(name):
+                self._check_range(known, value, (*here, name))
             values[name] = float(value)
         return values
+
+    def _check_range(self, entry: ParameterEntry, value: float, place: Place) -> None:
+        if entry.lasts is Lasts.SYNC:
+            raise self.error(place, f"{entry.name} is not a cue's to set: the sync of lips and voice does")
+        if not entry.low <= value <= entry.high:
+            expected = f"{entry.low:g} to {entry.high:g} {entry.unit}".rstrip()
+            raise self.error(place, f"{entry.name} is {_describe(value)}; expected {expected}")
 
     def _model(self, entry: Table, key: str, place: Place, words: tuple[str, ...]) -> str | Path:
         value = self._text(entry, key, place)
@@ -206,22 +224,23 @@ class _ShowChecker:
         if "\0" in value:
             raise self.error(place, f"{key} holds a zero character; expected a path")
         given = Path(value)
-        path = (self._folder / given).resolve()
+        try:
+            path = (self._folder / given).resolve()
+            there = path.is_file()
+        except (OSError, RuntimeError):  # RuntimeError: links in a circle
+            path, there = self._folder / given.name, False
         if not given.is_absolute() and not path.is_relative_to(self._folder):
             raise self.error(
                 place, f'{key} "{value}" leaves the show\'s folder; move it there or write its absolute path'
             )
-        try:
-            there = path.is_file()
-        except OSError:
-            there = False
         if not there:
             raise self.error(place, f'{key} "{value}": there is no such file{self._did_you_mean_file(path)}')
         return path
 
     def _did_you_mean_file(self, path: Path) -> str:
         try:
-            names = [entry.name for entry in path.parent.iterdir() if entry.suffix == path.suffix]
+            beside = itertools.islice(path.parent.iterdir(), _MAX_LISTED)
+            names = [entry.name for entry in beside if entry.suffix == path.suffix]
         except OSError:
             return ""
         return _did_you_mean(path.name, names)
@@ -253,12 +272,20 @@ class _ShowChecker:
             raise self.error((*place, key), f"{key} is empty")
         return value
 
+    def _name(self, table: Table, place: Place, default: str | None = None) -> str:
+        name = self._text(table, "name", place, default)
+        if len(name) > MAX_NAME:
+            raise self.error((*place, "name"), f"name has {len(name)} characters; expected {MAX_NAME} at most")
+        if not is_one_line(name):
+            raise self.error((*place, "name"), f'name "{name[:40]}" holds a control character or a line\'s end')
+        return name
+
     def _seconds(self, table: Table, key: str, place: Place, default: float) -> float:
         value = table.get(key, default)
         if not _is_number(value):
             raise self.error((*place, key), f"{key} is {_describe(value)}; expected seconds, like 0.5")
         if not 0 <= value <= _LONGEST_S:
-            raise self.error((*place, key), f"{key} is {value}; expected 0 to {_LONGEST_S:.0f} seconds")
+            raise self.error((*place, key), f"{key} is {value:g}; expected 0 to {_LONGEST_S:.0f} seconds")
         return float(value)
 
     def _boolean(self, table: Table, key: str, place: Place, default: bool) -> bool:
@@ -275,8 +302,15 @@ class _ShowChecker:
         return value
 
 
+def _shortened(text: str) -> str:
+    return text if len(text) <= 2 * _HALF_SENTENCE else f"{text[:_HALF_SENTENCE]} ... {text[-_HALF_SENTENCE:]}"
+
+
 def _is_number(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Not a whole number beyond those that a float can hold, either."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return math.isfinite(value) if isinstance(value, float) else abs(value) < 2**1000
 
 
 def _did_you_mean(word: str, words: tuple[str, ...] | list[str]) -> str:
@@ -289,7 +323,7 @@ def _describe(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
-        return f"the number {value}"
+        return f"the number {value:g}" if isinstance(value, float) or abs(value) < 10**15 else "a number beyond all use"
     if isinstance(value, str):
         return f'the text "{value[:40]}"'
     if isinstance(value, list):

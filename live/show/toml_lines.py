@@ -8,8 +8,8 @@ from collections.abc import Iterator
 Place = tuple[str | int, ...]
 """A position in a TOML document: ("cue", 2, "look")."""
 
-_STATEMENT = re.compile(r"[ \t]*(?:(\[\[?)([^\]]*)\]|([^=\n]+?)[ \t]*=)")
-_KEY_PART = re.compile(r'[ \t]*(?:"((?:[^"\\]|\\.)*)"|\'([^\']*)\'|([A-Za-z0-9_-]+))[ \t]*\.?')
+_HEADER = re.compile(r"(\[\[?)([^\]]*)\]")
+_KEY_PART = re.compile(r'"((?:[^"\\]|\\.)*)"|\'([^\']*)\'|([A-Za-z0-9_-]+)')
 _QUOTED = re.compile(r'"""(?:[^\\]|\\.)*?"""|\'\'\'.*?\'\'\'|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'|#[^\n]*', re.DOTALL)
 
 
@@ -22,15 +22,16 @@ def lines_of(text: str) -> dict[Place, int]:
     counts: dict[Place, int] = {}
     table: Place = ()
     for line, statement in _statements(text):
-        match = _STATEMENT.match(statement)
-        if match is None:
+        if statement.startswith("#"):
             continue
-        bracket, header, key = match.groups()
+        header = _HEADER.match(statement)
         if header is None:
-            _record(lines, (*table, *_parts(key)), line)
+            key, equals, _ = statement.partition("=")
+            if equals:
+                _record(lines, (*table, *_parts(key)), line)
             continue
-        table = _resolve(_parts(header), counts)
-        if bracket == "[[":
+        table = _resolve(_parts(header[2]), counts)
+        if header[1] == "[[":
             counts[table] = counts.get(table, -1) + 1
             lines.setdefault(table, line)
             table = (*table, counts[table])
@@ -69,7 +70,7 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
         elif character == "\n":
             line += 1
             if depth <= 0:
-                yield began_on, text[begin:at]
+                yield began_on, text[begin:at].strip(" \t")
                 depth, begin, began_on = 0, at + 1, line
 
 

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,8 @@ def show(tmp_path: Path) -> Path:
         ({"report": Path("/nowhere/at/all.json")}, "there is no folder /nowhere/at"),
         ({"record": Path("movie.avi")}, "ends in .mp4"),
         ({"record": Path("/")}, "--record /: is a folder"),
+        ({"record": Path("/dev/null")}, "--record /dev/null: is a pipe or a device"),
+        ({"report": Path("/dev/null")}, "--report /dev/null: is a pipe or a device"),
         ({"outputs": ("hologram",)}, "--output hologram: there is no output 'hologram': expected one of recorder"),
         ({"outputs": ("recorder",)}, "--output recorder: the recorder needs a file to write: recorder=OUT.mp4"),
         ({"outputs": ("recorder=",)}, "--output recorder=: the recorder needs a file to write"),
@@ -85,9 +88,26 @@ def test_bad_input_is_refused_before_anything_starts(
 
 def test_a_bad_model_is_refused_before_the_windows_open(tmp_path: Path) -> None:
     (tmp_path / "look.onnx").write_text("no model")
+    (tmp_path / "show.toml").write_text("[[cue]]\nname = 'one'\nlook = 'look.onnx'\n")
     with pytest.raises(BadInput, match=r'cue "one": .*look\.onnx'):
-        app._check_models(Show("x", (Cue("one", tmp_path / "look.onnx"),)))
-    app._check_models(Show("x", (Cue("one", "safe"),)))
+        run_live(LiveOptions(show=tmp_path / "show.toml", mic="none", camera="none", headless=True, seconds=5))
+
+
+def test_what_a_show_before_wrote_is_not_written_over(
+    show: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("tonight.json", "tonight.mp4"):
+        (tmp_path / name).write_text("the evening before")
+    record, report = tmp_path / "tonight.mp4", tmp_path / "tonight.json"
+    options = LiveOptions(
+        show, "none", "none", "none", headless=True, seconds=0.5, report=report, outputs=(f"recorder={record}",)
+    )
+    assert app._with_new_files(options).recordings == [tmp_path / "tonight-2.mp4"]
+    assert app._with_new_files(replace(options, record=record)).record == tmp_path / "tonight-2.mp4"
+    assert run_live(replace(options, outputs=())) == 0
+    assert report.read_text() == record.read_text() == "the evening before"
+    assert json.loads((tmp_path / "tonight-2.json").read_text())["version"]
+    assert f"--report {report}: is there already; this goes to {tmp_path / 'tonight-2.json'}" in capsys.readouterr().out
 
 
 def test_both_engines_are_asked_for_the_provider(show: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -361,3 +381,23 @@ def test_signals_are_left_alone_outside_the_main_thread() -> None:
     thread.start()
     thread.join()
     assert done.is_set()
+
+
+def test_a_report_follows_no_link_that_another_user_laid(tmp_path: Path) -> None:
+    """Its temporary file was called .NAME.PID, and opened through whatever link had that name."""
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    (tmp_path / f".report.json.{os.getpid()}").symlink_to(mine)
+    write_report(tmp_path / "report.json", empty_report())
+    assert mine.read_text() == "mine"
+    assert json.loads((tmp_path / "report.json").read_text())["version"]
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_terminal_obeys_nothing_that_a_note_says(manager: StageManager) -> None:
+    out = io.StringIO()
+    line = StatusLine(out)
+    manager.note("camera \x1b]0;owned\x07 \u202e gone\nat once")
+    line.show(manager.state)
+    (note,) = (text for text in out.getvalue().splitlines() if "camera" in text)
+    assert note.endswith("camera ]0;owned gone at once")

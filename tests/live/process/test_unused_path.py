@@ -27,5 +27,5 @@ def test_a_link_to_nothing_is_not_written_through(tmp_path: Path) -> None:
 def test_what_is_no_file_is_refused(tmp_path: Path, make: object) -> None:
     assert callable(make)
     make(tmp_path / "evening.mp4")
-    with pytest.raises(OSError, match="no file"):
+    with pytest.raises(OSError, match="expected a file's name"):
         unused_path(tmp_path / "evening.mp4")
