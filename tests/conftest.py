@@ -84,3 +84,22 @@ def _runs(process: psutil.Process) -> bool:
         return False
     # Python's own helpers live as long as the interpreter that started them.
     return "resource_tracker" not in command and "forkserver" not in command
+
+
+FUZZED = {"shows": 10_000, "models": 10_000, "loads": 300, "media": 400, "verbs": 40}
+"""Of what tests/fuzz draws, and how many."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fuzz-seed", type=int, default=None, help="what random items are drawn by; else by the clock")
+    for what, count in FUZZED.items():
+        parser.addoption(f"--fuzz-{what}", type=int, default=count, help=f"how many {what} (default: {count})")
+
+
+@pytest.fixture(scope="session")
+def fuzz_seed(pytestconfig: pytest.Config) -> int:
+    """Printed, so that what was found can be found again."""
+    given = pytestconfig.getoption("fuzz_seed")
+    seed = int(time.time()) if given is None else int(given)
+    print(f"\n--fuzz-seed {seed}")
+    return seed

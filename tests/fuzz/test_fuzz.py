@@ -1,0 +1,24 @@
+"""Ten thousand shows and frozen models, hundreds of media files: refused in one line or taken, in time and in bounds.
+
+make slow
+pytest -m slow tests/fuzz -s --fuzz-seed 7 --fuzz-shows 100000      any number, any seed
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.campaign import run_campaign
+
+
+def _check(entry: str, seed: int, count: int, folder: Path, **options: float) -> None:
+    result = run_campaign(entry, seed, count, folder, **options)  # type: ignore[arg-type]
+    print(f"\n{entry}, seed {seed}: {result}")
+    assert result.findings == []
+
+
+@pytest.mark.slow
+def test_shows(fuzz_seed: int, pytestconfig: pytest.Config, tmp_path: Path) -> None:
+    _check("tests.fuzz.random_shows:read_one", fuzz_seed, pytestconfig.getoption("fuzz_shows"), tmp_path)
