@@ -22,3 +22,8 @@ def _check(entry: str, seed: int, count: int, folder: Path, **options: float) ->
 @pytest.mark.slow
 def test_shows(fuzz_seed: int, pytestconfig: pytest.Config, tmp_path: Path) -> None:
     _check("tests.fuzz.random_shows:read_one", fuzz_seed, pytestconfig.getoption("fuzz_shows"), tmp_path)
+
+
+@pytest.mark.slow
+def test_frozen_models_are_checked(fuzz_seed: int, pytestconfig: pytest.Config, tmp_path: Path) -> None:
+    _check("tests.fuzz.random_models:check_one", fuzz_seed, pytestconfig.getoption("fuzz_models"), tmp_path)
