@@ -21,8 +21,14 @@ VERBS = {
     "bench": ("calibration.cli:bench", "Measure speed, switching, likeness and memory, and print the figures"),
 }
 
-FIRST = {"live": "live.process.fork_server:start_forkserver"}
-"""What a verb calls before anything else is imported: the engines import more than all the rest, and this starts it."""
+FIRST = {
+    "live": "live.process.fork_server:start_forkserver",
+    **dict.fromkeys(
+        ("render", "export", "reduce", "evaluate", "calibrate", "bench"), "export.runtime.time_limit:allow_slow_runs"
+    ),
+}
+"""What a verb calls before anything else is imported: live, because its engines import more than all the rest, and this
+starts it; verbs where nobody waits for a frame, because a slow model is none of their business."""
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -54,8 +54,9 @@ def dlib_is_read_once() -> Iterator[None]:
 
 
 def _ours(thread: threading.Thread) -> bool:
-    # tqdm's and TensorBoard's own writers end by themselves; everything else that outlives a test is a leak.
-    return thread is not threading.main_thread() and thread.name not in {"pydevd", "tqdm_monitor"}
+    # tqdm's and TensorBoard's own writers end by themselves; everything else that outlives a test is a leak. One
+    # watchdog over models serves the process as long as it lives.
+    return thread is not threading.main_thread() and thread.name not in {"pydevd", "tqdm_monitor", "model-watchdog"}
 
 
 @pytest.fixture(autouse=True)

@@ -15,13 +15,14 @@ Free of torch. Nothing here asks for CUDA until a session is built.
 
 from __future__ import annotations
 
+import math
 import threading
 import weakref
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import onnxruntime as ort
@@ -32,6 +33,7 @@ from export.runtime import comparison
 from export.runtime.frozen_session import Arithmetic, Arrays, FrozenSession
 from export.runtime.providers import Provider
 from export.runtime.session_options import build_session, first_line, session_options
+from export.runtime.time_limit import GRACE_S, Answers, answer, wait_for_answer
 
 SessionBuilder = Callable[[bool], ort.InferenceSession]
 """Builds the session, with or without a CUDA graph."""
@@ -42,6 +44,8 @@ _NO_GRAPH = "-1"
 _PREPARE_LOCK = threading.Lock()
 _RUN_LOCK = threading.Lock()
 _JOIN_S = 5.0
+_PREPARE_S = 60.0
+"""Building or warming on a GPU: cuDNN tries every way there is, and a build of another session may come before."""
 
 
 def open_on_cuda(path: Path, manifest: Manifest) -> CudaSession:
@@ -89,7 +93,7 @@ class CudaSession(FrozenSession):
         self._executor = _SingleThreadExecutor(f"{provider} {path.stem}")
         try:
             self._gpu: _GpuSession = self._executor.call(
-                partial(_GpuSession, manifest, build, device, self._inputs, self._outputs)
+                partial(_GpuSession, manifest, build, device, self._inputs, self._outputs), _PREPARE_S
             )
         except BaseException:
             self._executor.shut_down()
@@ -106,20 +110,21 @@ class CudaSession(FrozenSession):
     def warm(self, runs: int = 2) -> None:
         """Runs without a graph, then captures one and compares its output with the one before.
 
-        Where capturing fails, the session is rebuilt without a graph, and `fallback` says so. Raises RuntimeError.
+        Where capturing fails, the session is rebuilt without a graph, and `fallback` says so. Raises RuntimeError, and
+        RunTooLong when it takes longer than a minute.
         """
         if not self._open:
             raise RuntimeError(f"{self.path} is closed")
-        try:
-            reason = self._executor.call(partial(self._gpu.warm, runs))
-        except Exception as error:
-            raise RuntimeError(f"{self.path} failed on {self.provider}: {first_line(error)}") from error
+        reason = self._within(_PREPARE_S, partial(self._gpu.warm, runs))
         if reason is not None:
             text = f"{self.provider} performs without a CUDA graph: {reason}"
             self.fallback = text if self.fallback is None else f"{self.fallback}; {text}"
 
-    def _perform(self) -> None:
-        self._executor.call(self._gpu.run)
+    def _perform(self, limit_s: float) -> None:
+        self._executor.call(self._gpu.run, limit_s + GRACE_S)
+
+    def _terminate(self, terminate: bool) -> None:
+        self._gpu.terminate(terminate)
 
     def _free(self) -> None:
         self._finalizer.detach()
@@ -139,6 +144,7 @@ class _GpuSession:
         outputs: Arrays,
     ) -> None:
         self.captured = False
+        self._terminating = False
         self._manifest, self._build, self._device = manifest, build, device
         self._inputs, self._outputs = inputs, outputs
         self._session: ort.InferenceSession | None = None
@@ -167,6 +173,11 @@ class _GpuSession:
         with _RUN_LOCK:
             self._run()
 
+    def terminate(self, terminate: bool) -> None:
+        """Has a run end between two operators, or lets the next one go on. Thread: any. A graph that is replayed has no
+        operators and runs to its end."""
+        self._terminating = self._run_options.terminate = terminate
+
     def free(self) -> None:
         with _PREPARE_LOCK:
             self._release()
@@ -183,7 +194,7 @@ class _GpuSession:
                 bind(name, value)
                 self._device_buffers[name] = value
         self._session, self._binding = session, binding
-        self._run_options = _options_with_graph(_NO_GRAPH)
+        self._run_options = self._options_with_graph(_NO_GRAPH)
         self._can_capture = graph
 
     def _rebuild_without_graph(self, error: Exception) -> None:
@@ -215,7 +226,7 @@ class _GpuSession:
         noise = comparison.noise_inputs(self._manifest)
         self._run_on(noise)
         wanted = {name: buffer.copy() for name, buffer in self._outputs.items()}
-        self._run_options = _options_with_graph("0")
+        self._run_options = self._options_with_graph("0")
         with _RUN_LOCK:
             self._run_on_zeros(1)
         self.captured = True
@@ -230,20 +241,14 @@ class _GpuSession:
             np.copyto(buffer, inputs[name])
         self._run()
 
-
-def _options_with_graph(graph_id: str) -> ort.RunOptions:
-    options = ort.RunOptions()
-    options.add_run_config_entry(_GRAPH_ID, graph_id)
-    return options
+    def _options_with_graph(self, graph_id: str) -> ort.RunOptions:
+        options = ort.RunOptions()
+        options.add_run_config_entry(_GRAPH_ID, graph_id)
+        options.terminate = self._terminating
+        return options
 
 
 _Result = TypeVar("_Result")
-
-
-class _Raised(NamedTuple):
-    """A task's exception in place of its result."""
-
-    error: Exception
 
 
 class _SingleThreadExecutor:
@@ -254,18 +259,16 @@ class _SingleThreadExecutor:
         self._thread = threading.Thread(target=_run_queue, args=(self._queue,), name=name, daemon=True)
         self._thread.start()
 
-    def call(self, task: Callable[[], _Result]) -> _Result:
-        """Runs `task` on the thread and waits for it; what it raises is raised here."""
-        reply: SimpleQueue[_Result | _Raised] = SimpleQueue()
-        self._queue.put(partial(_answer, task, reply))
-        answer = reply.get()
-        if isinstance(answer, _Raised):
-            raise answer.error
-        return answer
+    def call(self, task: Callable[[], _Result], limit_s: float = math.inf) -> _Result:
+        """Runs `task` on the thread and waits for it; what it raises is raised here. Raises TimeoutError when it takes
+        longer."""
+        reply: Answers[_Result] = SimpleQueue()
+        self._queue.put(partial(answer, task, reply))
+        return wait_for_answer(reply, limit_s)
 
     def finish_with(self, task: Callable[[], None]) -> None:
         """Runs `task` after all others, then ends the thread; does not wait."""
-        self._queue.put(partial(_answer, task, SimpleQueue()))
+        self._queue.put(partial(answer, task, SimpleQueue()))
         self._queue.put(None)
 
     def shut_down(self) -> None:
@@ -275,14 +278,6 @@ class _SingleThreadExecutor:
 
 def _finalize(executor: _SingleThreadExecutor, gpu: _GpuSession) -> None:
     executor.finish_with(gpu.free)
-
-
-def _answer(task: Callable[[], _Result], reply: SimpleQueue[_Result | _Raised]) -> None:
-    try:
-        reply.put(task())
-    except Exception as error:
-        reply.put(_Raised(error))
-        del task  # The error knows this frame, and must not keep the task alive.
 
 
 def _run_queue(queue: SimpleQueue[Callable[[], None] | None]) -> None:

@@ -11,6 +11,8 @@ one on a GPU has a thread of its own, see export.runtime.cuda. Free of torch.
 from __future__ import annotations
 
 import os
+import time
+from functools import partial
 from pathlib import Path
 
 import onnxruntime as ort
@@ -23,6 +25,7 @@ from export.runtime import cuda, tensorrt
 from export.runtime.frozen_session import FrozenSession
 from export.runtime.providers import PROVIDERS, Provider, gpu_unavailable_reason, unavailable_reason
 from export.runtime.session_options import build_session, first_line, session_options
+from export.runtime.time_limit import PREPARE_S, finish_within
 
 
 class CpuSession(FrozenSession):
@@ -34,14 +37,21 @@ class CpuSession(FrozenSession):
         super().__init__(path, manifest, "CPU", fallback)
         self._session: ort.InferenceSession | None = session
         self._binding: ort.IOBinding | None = session.io_binding()
+        self._run_options = ort.RunOptions()
+        # ONNX Runtime's Python asks for it at every run, and takes 20 us to find that it is not there.
+        self._run_options.add_run_config_entry("gpu_graph_id", "-1")
         for name, buffer in self._inputs.items():
             self._binding.bind_cpu_input(name, buffer)
         for name, buffer in self._outputs.items():
             self._binding.bind_output(name, "cpu", 0, buffer.dtype, buffer.shape, buffer.ctypes.data)
 
-    def _perform(self) -> None:
+    def _perform(self, limit_s: float) -> None:
         assert self._session is not None
-        self._session.run_with_iobinding(self._binding)
+        self._session.run_with_iobinding(self._binding, self._run_options)
+
+    def _terminate(self, terminate: bool) -> None:
+        # ONNX Runtime reads it between two operators, in the bodies of loops too.
+        self._run_options.terminate = terminate
 
     def _free(self) -> None:
         self._session = self._binding = None
@@ -64,14 +74,20 @@ def open_session(
     for name in PROVIDERS[PROVIDERS.index(requested) if requested else 0 :]:
         reason = unavailable_reason(name)
         if reason is None:
+            began = time.perf_counter()
             try:
                 session = _build_session(path, manifest, name, requested, threads)
+            except TimeoutError:
+                reason = "it takes too long to load"
+                if name == "CPU":
+                    raise BadModel(path, f"takes longer than {PREPARE_S:g} s to load: choose another") from None
             except Exception as error:  # ONNX Runtime's own exceptions derive from Exception alone.
                 reason = first_line(error)
                 if name == "CPU":
                     raise BadModel(path, f"cannot be run by ONNX Runtime: {reason}; export it again") from error
             else:
                 session.fallback = _fallback_text(requested, name, reasons)
+                session.load_s = time.perf_counter() - began
                 return session
         reasons.append(f"{name}: {reason}")
     raise AssertionError("the CPU provider is part of every ONNX Runtime")
@@ -84,7 +100,17 @@ def _build_session(
         return tensorrt.open_or_build(path, manifest, may_build=requested == "TensorRT")
     if name == "CUDA":
         return cuda.open_on_cuda(path, manifest)
-    return CpuSession(path, manifest, build_session(path, "CPU", {}, session_options(threads)))
+    return CpuSession(path, manifest, _load_within(PREPARE_S, path, session_options(threads)))
+
+
+def _load_within(limit_s: float, path: Path, options: ort.SessionOptions) -> ort.InferenceSession:
+    """Raises TimeoutError; whatever ONNX Runtime raises."""
+    try:
+        return finish_within(limit_s, partial(build_session, path, "CPU", {}, options))
+    except TimeoutError:
+        # ONNX Runtime reads it between two operators that it computes ahead.
+        options.set_load_cancellation_flag(True)
+        raise
 
 
 def _parse_provider(provider: str) -> Provider | None:

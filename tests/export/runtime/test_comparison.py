@@ -19,7 +19,7 @@ class WrongSession(FrozenSession):
 
     levels = 0
 
-    def _perform(self) -> None:
+    def _perform(self, limit_s: float) -> None:
         self._outputs["picture"][...] = 255 - self._inputs["lines"] + self.levels * (self._inputs["lines"] > 100)
 
     def _free(self) -> None:

@@ -279,8 +279,8 @@ def on_a_gpu(look: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         opened = CpuSession(path, manifest, session)
         perform = opened._perform
 
-        def off() -> None:
-            perform()
+        def off(limit_s: float) -> None:
+            perform(limit_s)
             opened._outputs["picture"] += np.uint8(settings["levels"])
 
         monkeypatch.setattr(opened, "_perform", off)
