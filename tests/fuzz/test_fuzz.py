@@ -27,3 +27,14 @@ def test_shows(fuzz_seed: int, pytestconfig: pytest.Config, tmp_path: Path) -> N
 @pytest.mark.slow
 def test_frozen_models_are_checked(fuzz_seed: int, pytestconfig: pytest.Config, tmp_path: Path) -> None:
     _check("tests.fuzz.random_models:check_one", fuzz_seed, pytestconfig.getoption("fuzz_models"), tmp_path)
+
+
+LOAD_S = 15.0
+"""A loader gives up after ten seconds; what was told to stop has a moment more."""
+
+
+@pytest.mark.slow
+def test_frozen_models_are_loaded(fuzz_seed: int, pytestconfig: pytest.Config, tmp_path: Path) -> None:
+    _check(
+        "tests.fuzz.random_loads:load_one", fuzz_seed, pytestconfig.getoption("fuzz_loads"), tmp_path, max_item_s=LOAD_S
+    )
