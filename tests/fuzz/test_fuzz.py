@@ -38,3 +38,13 @@ def test_frozen_models_are_loaded(fuzz_seed: int, pytestconfig: pytest.Config, t
     _check(
         "tests.fuzz.random_loads:load_one", fuzz_seed, pytestconfig.getoption("fuzz_loads"), tmp_path, max_item_s=LOAD_S
     )
+
+
+VERBS_S = 600.0
+"""All verbs on one file; each is watched by itself."""
+
+
+@pytest.mark.slow
+def test_media_through_every_verb(fuzz_seed: int, pytestconfig: pytest.Config, tmp_path: Path) -> None:
+    count = pytestconfig.getoption("fuzz_verbs")
+    _check("tests.fuzz.random_verbs:run_all", fuzz_seed, count, tmp_path, max_item_s=VERBS_S)
