@@ -19,10 +19,14 @@ class FakeLoader:
         self.calls: list[str] = []
         self.open = threading.Event()
         self.open.set()
+        self.held: dict[str, threading.Event] = {}
+        """Models that wait for an event of their own."""
+        self.seconds = 0.0
 
     def __call__(self, key: str) -> list[str]:
         self.calls.append(key)
-        self.open.wait(5)
+        time.sleep(self.seconds)
+        self.held.get(key, self.open).wait(5)
         if key.startswith("bad"):
             raise ValueError("two\nlines")
         if key == "silent":
@@ -41,6 +45,19 @@ def slot(loader: FakeLoader) -> Iterator[Slot[list[str]]]:
     yield made
     loader.open.set()
     made.close()
+
+
+@pytest.fixture
+def hasty(loader: FakeLoader) -> Iterator[tuple[Slot[list[str]], list[str]]]:
+    """A slot that gives a model 0.3 s, and what it closed."""
+    closed: list[str] = []
+    made: Slot[list[str]] = Slot(loader, close=closed.extend, load_limit_s=0.3)
+    yield made, closed
+    loader.open.set()
+    made.close()
+    for thread in threading.enumerate():
+        if thread.name == "slot-loader":
+            thread.join(5)
 
 
 def answers(slot: Slot[list[str]], count: int = 1) -> list[Ready | Refused]:
@@ -146,3 +163,65 @@ def test_put_adds_a_loaded_model(slot: Slot[list[str]], loader: FakeLoader) -> N
     slot.go("bypass")
     assert slot.current == ["here"]
     assert not loader.calls
+
+
+def test_a_model_that_does_not_finish_is_refused_and_the_next_one_loads(
+    hasty: tuple[Slot[list[str]], list[str]], loader: FakeLoader
+) -> None:
+    slot, closed = hasty
+    loader.held["hangs"] = threading.Event()
+    slot.prepare("hangs")
+    slot.prepare("next")
+    refused, ready = answers(slot, 2)
+    assert refused == Refused("hangs", "not loaded and warmed within 0 s")
+    assert isinstance(ready, Ready)
+    assert not slot.is_ready("hangs")
+    slot.prepare("hangs")
+    assert slot.answers() == [refused], "at once: it still hangs"
+    assert loader.calls == ["hangs", "next"]
+    loader.held["hangs"].set()
+    while "hangs" not in closed:
+        time.sleep(0.001)
+    assert not slot.is_ready("hangs")
+    slot.prepare("hangs")
+    assert [type(answer) for answer in answers(slot)] == [Ready], "what came too late was closed; it may be tried again"
+    assert slot.is_ready("hangs")
+
+
+def test_the_time_begins_with_the_loading(hasty: tuple[Slot[list[str]], list[str]], loader: FakeLoader) -> None:
+    slot, _ = hasty
+    loader.seconds = 0.06
+    for key in "abcdef":
+        slot.prepare(key)
+    assert [type(answer) for answer in answers(slot, 6)] == [Ready] * 6
+
+
+def test_time_in_which_the_machine_stood_still_does_not_count(
+    hasty: tuple[Slot[list[str]], list[str]], loader: FakeLoader
+) -> None:
+    slot, _ = hasty
+    loader.open.clear()
+    slot.prepare("a")
+    while not loader.calls:
+        time.sleep(0.001)
+    slot.answers()
+    time.sleep(0.6)  # neither the loop nor the loader runs
+    assert slot.answers() == []
+    loader.open.set()
+    assert [type(answer) for answer in answers(slot)] == [Ready]
+
+
+def test_a_model_forgotten_while_it_loads_is_closed(
+    hasty: tuple[Slot[list[str]], list[str]], loader: FakeLoader
+) -> None:
+    slot, closed = hasty
+    loader.open.clear()
+    slot.prepare("a")
+    while not loader.calls:
+        time.sleep(0.001)
+    slot.forget("a")
+    loader.open.set()
+    slot.prepare("b")
+    answers(slot)
+    assert closed == ["a"]
+    assert slot.loaded == ["b"]
