@@ -1,15 +1,18 @@
 """The show's safe picture, shown when there is nothing else to show; black by default.
 
-Runs on the picture engine's loop. The file is read when the engine starts and when a show is reloaded.
+Runs on the picture engine's loop. The file is read when the engine starts, and in a thread of its own when a show is
+reloaded.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Thread
 
 from live.picture.look import SafeLook
 from live.picture.transition import Blender
-from live.show.safe_picture import BLACK_SIZE, black_picture, read_safe_picture
+from live.show.safe_picture import BLACK_SIZE, black_picture, open_safe_picture
+from models.features.media.bad_media import BadMedia
 from models.features.types import Picture
 
 
@@ -19,12 +22,15 @@ class SafePicture:
 
     def __init__(self, path: Path | None) -> None:
         self._has_file = path is not None
-        loaded = read_safe_picture(path)
         self.error = ""
-        if self._has_file and loaded is None:
-            self.error = f"{path} cannot be read as a picture: the safe picture is black"
         self._black = black_picture()
-        self.look = SafeLook(black_picture() if loaded is None else loaded)
+        picture = black_picture()
+        if path is not None:
+            try:
+                picture = open_safe_picture(path)
+            except BadMedia as error:
+                self.error = f"{error}: the safe picture is black"
+        self.look = SafeLook(picture)
 
     def fitted_to(self, size: tuple[int, int] | None) -> Picture:
         """The safe picture in place of one of this width and height; black takes that size, so that nothing moves when
@@ -40,3 +46,33 @@ class SafePicture:
         if self._has_file:
             return blender.blend(picture, self.look.picture, share)
         return blender.darken(picture, share)
+
+
+class SafePictureReader:
+    """Reads safe pictures for the loop. `begin` and `take` belong to it and never wait."""
+
+    def __init__(self) -> None:
+        self._newest: _Reading | None = None
+
+    def begin(self, path: Path | None) -> None:
+        """Reads this file in a thread of its own; one begun before is forgotten, should it still wait for its disk."""
+        reading = self._newest = _Reading(path)
+        Thread(target=reading.read, name="safe picture", daemon=True).start()
+
+    def take(self) -> SafePicture | None:
+        """The picture that was begun last, once; None until it has been read."""
+        if self._newest is None or self._newest.result is None:
+            return None
+        result, self._newest = self._newest.result, None
+        return result
+
+
+class _Reading:
+    """One file on its way."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self.result: SafePicture | None = None
+
+    def read(self) -> None:
+        self.result = SafePicture(self._path)

@@ -1,7 +1,7 @@
 """The show's safe picture, as whoever shows it reads it: what the audience sees when there is nothing right to show.
 
-Read in three processes: the picture engine's, the stage window's and the operator's. Reading takes milliseconds and
-belongs on no loop.
+Read in three processes: the picture engine's, the stage window's and the operator's. Reading takes up to seconds, or as
+long as a disk stands, and belongs on no loop.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 
 from models.features.media.bad_media import BadMedia
 from models.features.media.picture_files import read_picture_file
+from models.features.media.picture_size import check_picture_file
 from models.features.types import Picture
 
 STALE_S = 0.5
@@ -24,17 +25,21 @@ BLACK_SIZE = (640, 480)
 
 def read_safe_picture(path: Path | None) -> Picture | None:
     """A picture file as RGB, at most 1280x720; None, which is black, when there is none or it cannot be read."""
-    if path is None:
-        return None
-    import cv2  # here: the operator's process starts without it
-
     try:
-        picture = read_picture_file(path)
+        return None if path is None else open_safe_picture(path)
     except BadMedia:
         return None
+
+
+def open_safe_picture(path: Path) -> Picture:
+    """As `read_safe_picture`. Raises BadMedia, also for a picture that would take seconds and gigabytes."""
+    check_picture_file(path)
+    picture = read_picture_file(path)
     height, width = picture.shape[:2]
     scale = min(MAX_SIZE[1] / height, MAX_SIZE[0] / width)
     if scale < 1:
+        import cv2  # here: the operator's process starts without it
+
         size = max(round(width * scale), 1), max(round(height * scale), 1)
         picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
     return picture
