@@ -81,7 +81,13 @@ def render(
     sound = _sound(frames, voice, load_voice or _open_voice(settings))
     t_s = 0.0
     report_progress = progress or (lambda what, done, total: None)
-    settings = replace(settings or PictureSettings(), camera=str(video), first_look=str(look), latency_s=0.0)
+    settings = replace(
+        settings or PictureSettings(),
+        camera=str(video),
+        first_look=str(look),
+        first_look_may_show_frame=True,  # it is the user's own film, and no audience sees it by accident
+        latency_s=0.0,
+    )
     source = ScriptedSource(Path(video).name, frames.size, lambda: t_s)
     sink = _MovieSink()
     face_points = face_points or take_face_points(settings.landmarks)

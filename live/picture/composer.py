@@ -12,15 +12,18 @@ from time import perf_counter
 from live.picture.faults import Faults
 from live.picture.look_switcher import LoadedLook, LookSwitcher
 from live.picture.lost_face import LostFace
+from live.picture.mask import FaceShown
 from live.picture.performance_log import PerformanceLog
 from live.picture.safe_picture import SafePicture
 from live.picture.tracking import Tracked
+from live.picture.transition import Rendered
+from live.process.error_text import error_text
 from live.process.frames import Clock, now
 from live.process.stage_picture import FrameKind, StagePicture
 from models.features.types import Picture
 
-RETRY_LOOK_S = 1.0
-"""A look that failed is not tried again for this long."""
+OVERRUN_S = 0.4
+"""A look that failed only after so long was stopped, since it took too long for the stage: export.runtime does so."""
 
 
 class Composer:
@@ -42,6 +45,8 @@ class Composer:
         self._faults = faults
         self._log = log
         self._clock = clock
+        self._overran = False
+        """In this frame a look took so long that no other may perform, or the engine is taken to hang."""
 
     def compose(self, tracked: Tracked, t_s: float, frame_period_s: float) -> StagePicture:
         """Returns the picture for one frame; the next call may overwrite it.
@@ -50,6 +55,7 @@ class Composer:
         safe picture.
         """
         started_at = perf_counter()
+        self._overran = False
         try:
             picture, kind = self._compose(tracked, t_s, frame_period_s)
         except Exception as error:
@@ -66,49 +72,57 @@ class Composer:
 
     def _compose(self, tracked: Tracked, t_s: float, frame_period_s: float) -> tuple[Picture, FrameKind]:
         share = self.lost.update(t_s, tracked.points is not None)
-        loaded = self._looks.current
         if self.panic:
             return self.fallback_picture(), FrameKind.SAFE
 
-        def show(loaded: LoadedLook) -> tuple[Picture, float]:
+        def show(loaded: LoadedLook) -> Rendered:
             return self._render_look(loaded, tracked, share, t_s)
 
-        picture = self._looks.transition.perform(loaded, show, t_s, frame_period_s)
-        if loaded.failed_at is not None:
-            return picture, FrameKind.SAFE
-        if loaded.look.needs_face and tracked.points is None:
-            return picture, FrameKind.SAFE if share >= 1 else FrameKind.HELD
-        return picture, loaded.look.kind
+        return self._looks.transition.perform(self._looks.current, show, t_s, frame_period_s)
 
-    def _render_look(self, loaded: LoadedLook, tracked: Tracked, share: float, t_s: float) -> tuple[Picture, float]:
-        """The picture of `loaded` for this frame, blended with the safe picture as far as the face is lost, and the
-        seconds it took."""
-        if loaded.failed_at is not None and t_s - loaded.failed_at < RETRY_LOOK_S:
-            return self.fallback_picture(loaded), 0.0
+    def _render_look(self, loaded: LoadedLook, tracked: Tracked, share: float, t_s: float) -> Rendered:
+        """The picture of `loaded` for this frame, blended with the safe picture as far as the face is lost."""
+        look, has_face = loaded.look, tracked.points is not None
+        if self._overran or not loaded.may_try(t_s):
+            return self._fallback(loaded, 0.0)
         took_s = 0.0
-        if tracked.points is not None or not loaded.look.needs_face:
+        if has_face or not look.needs_face:
             started_at = perf_counter()
-            if not self._generate(loaded, tracked, t_s):
-                return self.fallback_picture(loaded), 0.0
+            done = self._generate(loaded, tracked, t_s)
             took_s = perf_counter() - started_at
-        if loaded.last_picture is not None and not loaded.look.needs_face:
-            return loaded.last_picture, took_s
-        if loaded.last_picture is None or share >= 1:
-            return self.fallback_picture(loaded), took_s
-        return self.safe.blend_over(loaded.last_picture, share, loaded.blender), took_s
+            if not done:
+                return self._fallback(loaded, took_s)
+        if loaded.last_picture is None or (share >= 1 and look.needs_face and not has_face):
+            return self._fallback(loaded, took_s)
+        if not look.needs_face:
+            return Rendered(loaded.last_picture, look.kind, took_s)
+        picture = (
+            self.fallback_picture(loaded)
+            if share >= 1
+            else self.safe.blend_over(loaded.last_picture, share, loaded.blender)
+        )
+        return Rendered(picture, look.kind if has_face else FrameKind.HELD, took_s)
+
+    def _fallback(self, loaded: LoadedLook, took_s: float) -> Rendered:
+        return Rendered(self.fallback_picture(loaded), FrameKind.SAFE, took_s)
 
     def _generate(self, loaded: LoadedLook, tracked: Tracked, t_s: float) -> bool:
         """Generates a new picture into `loaded.last_picture`. Returns False when the look failed."""
         look = loaded.look
+        where = f"look {Path(look.key).name}"
+        began_at = perf_counter()
         try:
+            if look.shows_frame and not loaded.may_show_frame:
+                raise FaceShown("it shows what the camera sees round the face, and its cue does not say frame = true")
             loaded.last_picture = look.perform(tracked.frame.picture, tracked.points, tracked.neutral)
         except Exception as error:
-            loaded.failed_at, loaded.last_picture = t_s, None
-            self._faults.fail(f"look {Path(look.key).name}", error, t_s)
+            self._overran = perf_counter() - began_at > OVERRUN_S
+            loaded.fail(t_s, too_long=self._overran)
+            self._faults.fail(where, error_text(error) if isinstance(error, FaceShown) else error, t_s)
             return False
         if loaded.failed_at is not None:
             loaded.failed_at = None
-            self._faults.resolve(f"look {Path(look.key).name}")
+            self._faults.resolve(where)
         self._log.add_time("draw", look.draw_s)
         self._log.add_time("generate", look.generate_s)
         return True

@@ -36,18 +36,17 @@ class DelayLine:
 
     MAX_LATENCY_S = 2.0
 
-    def __init__(
-        self, out: PictureSink, on_error: Callable[[Exception], None], clock: Callable[[], float] = now
-    ) -> None:
+    def __init__(self, out: PictureSink, clock: Callable[[], float] = now) -> None:
         self._out = out
         self._clock = clock
-        self._on_error = on_error
         self._waiting: deque[StagePicture] = deque()
         self._free_buffers: list[Picture] = []
         self._changed = threading.Condition()
         self._latency_s = 0.0
         self._closing = False
         self._thread: threading.Thread | None = None
+        self.error: Exception | None = None
+        """Why the newest delayed picture was not passed on."""
 
     @property
     def latency_s(self) -> float:
@@ -62,13 +61,16 @@ class DelayLine:
             self._changed.notify_all()
 
     def write(self, shown: StagePicture) -> None:
-        """Passes the picture on when it is due. Called on the loop; the caller may overwrite it afterwards."""
+        """Passes the picture on when it is due. Called on the loop; the caller may overwrite it afterwards.
+
+        Raises what the sink raises for one that is due at once.
+        """
         with self._changed:
             if not self._waiting and shown.captured_at + self._latency_s <= self._clock():
                 self._out.write(shown)
                 return
             self._waiting.append(replace(shown, picture=self._copy(shown.picture)))
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="picture delay", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
@@ -106,6 +108,7 @@ class DelayLine:
                 delayed = self._waiting.popleft()
                 try:
                     self._out.write(delayed)
+                    self.error = None
                 except Exception as error:
-                    self._on_error(error)
+                    self.error = error
                 self._free_buffers.append(delayed.picture)

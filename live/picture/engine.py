@@ -2,8 +2,8 @@
 
 Runs in its own process (`main`), or in the caller's with a scripted source and a manual clock (tests, `guise render`).
 `PictureEngine` belongs to one thread. On that thread nothing is written to disk and nothing waits except for the next
-frame; nothing loads but the safe picture of a show that is read again. An error becomes a Fault, the safe picture and a
-retry; the loop continues.
+frame. An error becomes a Fault, the safe picture and a retry; the loop continues. Only a thread of the engine that
+hangs ends it, by an exception out of `step`: the engine is then restarted.
 
 The performer's raw face reaches the stage only through the look `bypass`.
 """
@@ -21,14 +21,14 @@ import cv2
 from live.picture.composer import Composer
 from live.picture.delay_line import DelayLine, PictureSink
 from live.picture.faults import Faults
-from live.picture.look import Look, open_look
+from live.picture.look import Look, load_limit_s, open_look
 from live.picture.look_switcher import LookSwitcher
 from live.picture.lost_face import LostFace
 from live.picture.performance_log import PerformanceLog
 from live.picture.performer_neutral import PerformerNeutral
 from live.picture.preload import take_face_points
 from live.picture.preview import Preview
-from live.picture.safe_picture import SafePicture
+from live.picture.safe_picture import SafePicture, SafePictureReader
 from live.picture.settings import PictureSettings
 from live.picture.sources.movie_frames import BadSource
 from live.picture.sources.none import NoSource
@@ -37,12 +37,10 @@ from live.picture.sources.source import Source, SourceOptions
 from live.picture.tracker import Tracker
 from live.picture.tracking import Tracked, TrackingStage
 from live.process.engine_link import EngineLink
-from live.process.error_text import typed_error_text
 from live.process.frames import Frame, Landmarks, now
 from live.process.messages import (
     Command,
     Event,
-    Fault,
     Finished,
     Forget,
     Go,
@@ -122,17 +120,21 @@ class PictureEngine:
         self._tracking = TrackingStage(tracker, neutral, settings.mirror)
         self._landmarks: Landmarks | None = None
 
-        safe = self._read_safe(settings.safe_picture)
+        safe = SafePicture(settings.safe_picture)
+        self._note_error(safe)
+        self._safe_reader = SafePictureReader()
         lost = LostFace(settings.hold_s, settings.fade_s)
-        self._looks = LookSwitcher(load if load is not None else self._open_look, safe.look, self._send)
+        self._looks = LookSwitcher(
+            load if load is not None else self._open_look, safe.look, self._send, load_limit_s(settings.provider)
+        )
         self._composer = Composer(self._looks, lost, safe, self._faults, self._log, clock)
         self._parameters = Parameters()
-        self._delay = DelayLine(stage_out, self._on_delay_error, clock)
+        self._delay = DelayLine(stage_out, clock)
         self._delay.latency_s = settings.latency_s
         self._preview = Preview(preview_out, settings.preview_height)
 
         if settings.first_look != "safe":
-            self.handle(Go(NO_CUE, settings.first_look))
+            self.handle(Go(NO_CUE, settings.first_look, frame=settings.first_look_may_show_frame))
 
     # ---------------------------------------------------------------- commands
 
@@ -168,8 +170,13 @@ class PictureEngine:
 
     def step(self, wait_s: float = WAIT_S) -> Step:
         """One turn of the loop: takes the newest frame, if one comes within `wait_s`, from the mailbox to the
-        outputs."""
+        outputs.
+
+        Raises TrackingHangs when frames come and none is tracked.
+        """
         self.source.watch()
+        self._tracking.watch()
+        self._take_safe_picture()
         tracked = self._next_tracked(wait_s)
         if tracked is not None:
             self._faults.resolve("camera")
@@ -264,6 +271,10 @@ class PictureEngine:
         except Exception as error:
             self._faults.fail("stage", error, shown.ready_at)
             return
+        if self._delay.error is not None:
+            self._faults.fail("stage", self._delay.error, shown.ready_at)
+        else:
+            self._faults.resolve("stage")
         self._log.present(shown.kind, shown.captured_at, shown.ready_at, shown.index)
 
     def _show_preview(self, frame: Frame, landmarks: Landmarks | None) -> None:
@@ -272,6 +283,8 @@ class PictureEngine:
             self._preview.write(frame, landmarks, t_s)
         except Exception as error:
             self._faults.fail("preview", error, t_s)
+        else:
+            self._faults.resolve("preview")
 
     def _present_without_source(self, t_s: float) -> None:
         """The camera is gone: shows the safe picture at once, and again at an interval."""
@@ -291,7 +304,8 @@ class PictureEngine:
     # ---------------------------------------------------------------- looks and parameters
 
     def _open_look(self, key: str) -> Look:
-        return open_look(key, self.settings.provider, self.settings.retarget)
+        settings = self.settings
+        return open_look(key, settings.provider, settings.retarget, settings.slowest_look_s)
 
     def _apply_pending_switch(self, t_s: float) -> None:
         """Puts a requested look on stage once it is loaded, and applies its cue's parameters."""
@@ -328,20 +342,21 @@ class PictureEngine:
             self._looks.current.look.set_parameter(_look_parameter(name), value)
 
     def _reload(self, command: Reload) -> None:
-        lost, safe = self._composer.lost, self._read_safe(Path(command.safe_picture) if command.safe_picture else None)
+        lost = self._composer.lost
         lost.hold_s, lost.fade_s = command.hold_s, command.fade_s
-        self._composer.safe = safe
-        self._looks.replace_safe(safe.look)
+        self._safe_reader.begin(Path(command.safe_picture) if command.safe_picture else None)
 
-    def _read_safe(self, path: Path | None) -> SafePicture:
-        safe = SafePicture(path)
+    def _take_safe_picture(self) -> None:
+        """Shows the safe picture of a show that was read again, from when it has been read."""
+        safe = self._safe_reader.take()
+        if safe is not None:
+            self._note_error(safe)
+            self._composer.safe = safe
+            self._looks.replace_safe(safe.look)
+
+    def _note_error(self, safe: SafePicture) -> None:
         if safe.error:
             self._send(Note(safe.error))
-        return safe
-
-    def _on_delay_error(self, error: Exception) -> None:
-        # Called in the delay line's thread: only appending to a list and sending are safe there.
-        self._send(Fault(self._clock(), "stage", typed_error_text(error)))
 
     # ---------------------------------------------------------------- metrics
 

@@ -7,9 +7,10 @@ interface, so the slot and the transition handle looks only.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 import cv2
@@ -18,7 +19,10 @@ from numpy.typing import NDArray
 
 from export.artifact.manifest import Manifest
 from export.runtime.frozen_session import FrozenSession
+from export.runtime.providers import gpu_unavailable_reason
 from export.runtime.session import open_session
+from live.picture.mask import lay_over
+from live.process.slot import LOAD_LIMIT_S
 from live.process.stage_picture import FrameKind
 from models.features.face_lines import draw_face2face_lines, draw_lines
 from models.features.face_points import LEFT_EYE, RIGHT_EYE
@@ -30,6 +34,11 @@ FACE_EYES_APART = 0.30
 FACE_EYES_DOWN = 0.42
 """The aligned crop, in fractions of its side: the distance between the eyes' centres, and how far below the upper edge
 they are."""
+GPU_LOAD_LIMIT_S = 60.0
+BUILD_LIMIT_S = 1800.0
+MAX_TIMED_RUNS = 5
+MAX_TIMED_S = 3.0
+"""How often a look that seems too slow is timed, and for how many seconds at most."""
 FACE2FACE_SIDE_PX = 480
 """A webcam's height: face2face-demo's three-pixel lines are drawn in a picture of this size, then shrunk."""
 
@@ -40,6 +49,8 @@ class Look:
     kind = FrameKind.GENERATED
     needs_face = True
     """Whether it can show nothing without a face; the lost-face rules then apply."""
+    shows_frame = False
+    """Whether it may show what the camera sees besides the face: then it performs only where its cue allows that."""
     provider = ""
     fallback: str | None = None
     size: tuple[int, int] | None = None
@@ -102,6 +113,7 @@ class ModelLook(Look):
     """A frozen model. On a GPU its session runs on its own thread, and the loop waits for it."""
 
     def __init__(self, key: str, session: FrozenSession, retarget: bool = True) -> None:
+        """Raises ValueError for a conditioning that does not fit its input."""
         super().__init__(key)
         self.session = session
         self.manifest: Manifest = session.manifest
@@ -110,18 +122,19 @@ class ModelLook(Look):
         assert side is not None  # The manifest of a look always has one, see export.artifact.rules.
         self.side = side
         self.reads = self.manifest.reads
-        self.needs_face = not {"lines", "points", "face"}.isdisjoint(self.reads)
+        masked = "mask" in self.manifest.gives
+        self.needs_face = masked or not {"lines", "points", "face"}.isdisjoint(self.reads)
+        self.shows_frame = masked or "frame" in self.reads
         target = self.manifest.target
         self._retarget = Retarget(target.model_dump()) if retarget and target is not None else None
         self._inputs: dict[str, NDArray[Any]] = {
             name: np.zeros(port.shape, port.dtype) for name, port in session.inputs.items()
         }
-        for name, parameter in self.manifest.parameters.items():
-            self._inputs[name][...] = parameter.default
-        for name, value in self.manifest.conditioning.items():
+        defaults = {name: parameter.default for name, parameter in self.manifest.parameters.items()}
+        for name, value in {**self.manifest.conditioning, **defaults}.items():
             if name in self._inputs:
-                self._inputs[name][...] = np.asarray(value)
-        if "mask" not in self.manifest.gives:
+                _fill(self._inputs[name], name, value)
+        if not masked:
             self.size = (side, side)
 
     @property
@@ -140,10 +153,9 @@ class ModelLook(Look):
         outputs = self.session.run(**self._inputs)
         picture: Picture = outputs["picture"][0]
         if "mask" in outputs:
-            mask = outputs["mask"][0]
-            if "occluded" in outputs:
-                mask = _without(mask, outputs["occluded"][0])
-            picture = _composite(frame, picture, mask, placement)
+            assert points is not None
+            occluded = outputs["occluded"][0] if "occluded" in outputs else None
+            picture = lay_over(frame, picture, outputs["mask"][0], occluded, placement, points)
         self.draw_s, self.generate_s = drawn_at - started_at, perf_counter() - drawn_at
         return picture
 
@@ -201,19 +213,62 @@ class ModelLook(Look):
         return draw_face2face_lines(scaled, (FACE2FACE_SIDE_PX, FACE2FACE_SIDE_PX), self.side)
 
 
-def open_look(path: str | Path, provider: str = "auto", retarget: bool = True) -> ModelLook:
+def open_look(
+    path: str | Path, provider: str = "auto", retarget: bool = True, slowest_s: float = math.inf
+) -> ModelLook:
     """Opens the look in the frozen model at `path`, warmed at its real shape. Runs in the loader thread.
 
-    Raises BadModel, ValueError (unknown provider), or RuntimeError when the provider fails.
+    Raises BadModel, ValueError (unknown provider, a picture takes longer than `slowest_s`), or RuntimeError when the
+    provider fails.
     """
 
     session = open_session(path, provider, kind="look")
     try:
         session.warm()
+        _check_speed(session, slowest_s)
+        return ModelLook(str(path), session, retarget)
     except BaseException:
         session.close()
         raise
-    return ModelLook(str(path), session, retarget)
+
+
+def load_limit_s(provider: str) -> float:
+    """How long a look may take to be loaded and warmed on this machine: on a GPU, cuDNN tries every way there is, and
+    TensorRT, asked for by name, builds."""
+    if provider.lower() == "tensorrt":
+        return BUILD_LIMIT_S
+    return LOAD_LIMIT_S if gpu_unavailable_reason() is not None else GPU_LOAD_LIMIT_S
+
+
+def _check_speed(session: FrozenSession, slowest_s: float) -> None:
+    """Raises ValueError when the quickest of some runs takes longer: others perform meanwhile, on a machine that may be
+    busy."""
+    black = {name: np.zeros(port.shape, port.dtype) for name, port in session.inputs.items()}
+    took_s: list[float] = []
+    while sum(took_s) < MAX_TIMED_S and len(took_s) < MAX_TIMED_RUNS:
+        began_at = perf_counter()
+        session.run(**black)
+        took_s.append(perf_counter() - began_at)
+        if took_s[-1] <= slowest_s:
+            return
+        sleep(min(took_s[-1], slowest_s))
+    raise ValueError(
+        f"{session.path.name} takes {min(took_s):.1f} s a picture on {session.provider}, and a look may take "
+        f"{slowest_s:.1f} s: choose a smaller size of it"
+    )
+
+
+def _fill(port: NDArray[Any], name: str, value: object) -> None:
+    """Writes the manifest's value into its input. Raises ValueError when it does not fit."""
+    try:
+        with np.errstate(all="ignore"):
+            given = np.asarray(value, np.float64)
+            port[...] = given
+        fits = np.isfinite(port).all() and (port.dtype.kind not in "iu" or (port == given).all())
+    except (ValueError, TypeError, OverflowError):
+        fits = False
+    if not fits:
+        raise ValueError(f"its {name} does not fit the input of that name, {port.dtype} {port.shape}")
 
 
 def face_square(points: Points, side: int) -> AffineMatrix:
@@ -233,20 +288,3 @@ def _whole_frame(frame: Picture, side: int) -> AffineMatrix:
     height, width = frame.shape[:2]
     x, y = width / side, height / side
     return np.array([[x, 0, x / 2 - 0.5], [0, y, y / 2 - 0.5]])
-
-
-def _without(mask: Picture, occluded: Picture) -> Picture:
-    """`mask` (side, side, 1) where nothing lies over the face: what is `occluded` keeps the frame's pixels."""
-    seen = cv2.multiply(mask[..., 0], cv2.bitwise_not(occluded[..., 0]), scale=1 / 255)
-    return np.asarray(seen, np.uint8)[..., None]
-
-
-def _composite(frame: Picture, picture: Picture, mask: Picture, placement: AffineMatrix) -> Picture:
-    """A copy of `frame` with `picture` placed by `placement` and weighted by `mask` (side, side, 1)."""
-    height, width = frame.shape[:2]
-    warped = cv2.warpAffine(picture, placement, (width, height), flags=cv2.INTER_LINEAR)
-    flat = np.ascontiguousarray(mask[..., 0])
-    share = cv2.warpAffine(flat, placement, (width, height), flags=cv2.INTER_LINEAR)
-    weight = cv2.cvtColor(share, cv2.COLOR_GRAY2RGB)
-    kept = cv2.multiply(frame, cv2.bitwise_not(weight), scale=1 / 255)
-    return np.asarray(cv2.add(cv2.multiply(warped, weight, scale=1 / 255), kept), np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,11 @@ from models.features.types import Points
 if TYPE_CHECKING:
     from live.picture.sources.source import Performer
     from live.show.show_file import Show
+
+
+SLOWEST_LOOK_S = 0.3
+"""On stage: ten times a frame's time. Three pictures a second are a slide show, and the engine answers to nothing
+meanwhile; eight, on a slow machine, are still a performance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,10 @@ class PictureSettings:
     """None: black."""
     first_look: str = "safe"
     """On stage as soon as it is loaded, before any cue; a path, `bypass` or `safe`."""
+    first_look_may_show_frame: bool = False
+    """As Go.frame, for `first_look`."""
+    slowest_look_s: float = math.inf
+    """A look that needs longer for a picture is refused when it is loaded."""
     landmarks: Path | None = None
     """dlib's 68-point file; None: the installed one."""
     retarget: bool = True
@@ -63,4 +73,5 @@ class PictureSettings:
             safe_picture=show.safe_picture,
             provider=provider,
             performer=performer,
+            slowest_look_s=SLOWEST_LOOK_S,
         )

@@ -21,10 +21,19 @@ from live.picture.tracker import Tracker
 from live.process.bounded_queue import BoundedQueue, WhenFull
 from live.process.frames import Frame, Landmarks
 from live.process.mailbox import Mailbox
+from live.process.silent_time import SilentTime
 from models.features.types import Points
 
 WAIT_S = 0.1
 """How long the thread waits for a frame before it checks whether it should stop."""
+HANG_S = 1.0
+"""A frame that is not tracked after this long never will be."""
+CLOSE_S = 2.0
+"""A thread that hangs is not waited for longer."""
+
+
+class TrackingHangs(RuntimeError):
+    """Frames come, and none is tracked: the engine must be restarted. One sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,11 @@ class TrackingStage:
         self._locks: BoundedQueue[tuple[float, float]] = BoundedQueue(100, WhenFull.DROP_OLDEST)
         self._stopping = Event()
         self._thread: Thread | None = None
+        self._begun = self._tracked = 0
+        """How many frames the thread has begun with, and finished."""
+        self._tracked_before = 0
+        self._silent = SilentTime()
+        """How long the thread has been at one frame, by the ticks of `watch`."""
 
     @property
     def running(self) -> bool:
@@ -73,9 +87,9 @@ class TrackingStage:
     def track(self, frame: Frame) -> Tracked:
         """Tracks `frame`. An error is returned in the result, and the tracker restarts with the next frame."""
         started_at = perf_counter()
-        if self._mirror:
-            frame = Frame(np.ascontiguousarray(frame.picture[:, ::-1]), frame.captured_at, frame.index)
         try:
+            if self._mirror:
+                frame = Frame(np.ascontiguousarray(frame.picture[:, ::-1]), frame.captured_at, frame.index)
             self._apply_locks()
             landmarks = self._tracker.update(frame)
             neutral = None
@@ -91,18 +105,34 @@ class TrackingStage:
         self._thread = Thread(target=self._run, args=(take,), name="tracking", daemon=True)
         self._thread.start()
 
+    def watch(self) -> None:
+        """Called by the loop in every turn. Raises TrackingHangs."""
+        if self._thread is None:
+            return
+        if not self._thread.is_alive():
+            raise TrackingHangs("the tracking of the face has ended by itself")
+        tracked, begun = self._tracked, self._begun
+        if tracked != self._tracked_before or tracked == begun:
+            self._silent.reset()
+        self._tracked_before = tracked
+        self._silent.tick()
+        if self._silent.seconds > HANG_S:
+            raise TrackingHangs(f"the tracking of the face hangs: no frame was finished for {HANG_S:.0f} s")
+
     def close(self) -> None:
         """Stops the thread after its current frame."""
         self._stopping.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(CLOSE_S)
             self._thread = None
 
     def _run(self, take: Callable[[float], Frame | None]) -> None:
         while not self._stopping.is_set():
             frame = take(WAIT_S)
             if frame is not None:
+                self._begun += 1
                 self.mailbox.put(self.track(frame))
+                self._tracked += 1
 
     def _apply_locks(self) -> None:
         for x, y in self._locks.take_all():

@@ -8,11 +8,12 @@ placed on a common canvas, as high as the higher and wide enough for both.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
 
+from live.process.stage_picture import FrameKind
 from models.features.geometry import letterbox
 from models.features.types import Picture
 
@@ -22,6 +23,16 @@ BUDGET_SHARE = 0.8
 """The share of a frame's time that both looks together may take."""
 MAX_CANVAS_HEIGHT_PX = 1080
 MAX_CANVAS_WIDTH_PX = 1920
+RAW_FIRST = (FrameKind.BYPASS, FrameKind.GENERATED, FrameKind.HELD, FrameKind.SAFE)
+"""A blend of two kinds is of the one that comes first here: what holds something of the raw picture is raw."""
+
+
+class Rendered(NamedTuple):
+    """What a look shows in one frame, the kind of that picture, and the seconds that it took."""
+
+    picture: Picture
+    kind: FrameKind
+    took_s: float
 
 
 class Blender:
@@ -80,8 +91,8 @@ class Transition(Generic[T]):
     def __init__(self) -> None:
         self._blender = Blender()
         self._old: T | None = None
-        self._old_picture: Picture | None = None
-        self._new_picture: Picture | None = None
+        self._old_shown: Rendered | None = None
+        self._new_shown: Rendered | None = None
         self._started_at_s = 0.0
         self._length_s = 0.0
         self._new_turn = False
@@ -95,8 +106,8 @@ class Transition(Generic[T]):
     def begin(self, old: T | None, length_s: float, t_s: float) -> None:
         """Fades `old` out within `length_s`; 0 cuts. A dissolve in progress is cut short."""
         self._old = old if length_s > 0 else None
-        self._old_picture = self._new_picture if self._old is not None else None
-        self._new_picture = None
+        self._old_shown = self._new_shown if self._old is not None else None
+        self._new_shown = None
         self._started_at_s, self._length_s, self._new_turn = t_s, length_s, False
 
     def share(self, t_s: float) -> float:
@@ -106,35 +117,41 @@ class Transition(Generic[T]):
         return min(max((t_s - self._started_at_s) / self._length_s, 0.0), 1.0)
 
     def perform(
-        self, new: T, render: Callable[[T], tuple[Picture, float]], t_s: float, frame_period_s: float
-    ) -> Picture:
-        """The picture of this frame. `render` returns a look's picture and the seconds it took; `frame_period_s` is the
-        time available for a frame. Errors of `render` propagate."""
+        self, new: T, render: Callable[[T], Rendered], t_s: float, frame_period_s: float
+    ) -> tuple[Picture, FrameKind]:
+        """The picture of this frame, and its kind. `frame_period_s` is the time available for a frame. Errors of
+        `render` propagate."""
         share = self.share(t_s)
         old = self._old
         if old is not None and share >= 1:
             self._cost_s.pop(id(old), None)
-            old = self._old = self._old_picture = None
+            old = self._old = self._old_shown = None
         if old is None:
-            self._new_picture = self._render(new, render)
-            return self._new_picture
+            self._new_shown = self._render(new, render)
+            return self._new_shown.picture, self._new_shown.kind
         # A look that has not performed yet is assumed to cost as much as the other: measuring it may cost a frame.
         costs = [self._cost_s[id(look)] for look in (old, new) if id(look) in self._cost_s]
         both = 2 * max(costs, default=frame_period_s) <= BUDGET_SHARE * frame_period_s
         self._new_turn = not self._new_turn
-        if both or self._new_picture is None or self._new_turn:
-            self._new_picture = self._render(new, render)
+        if both or self._new_shown is None or self._new_turn:
+            self._new_shown = self._render(new, render)
             fresh_new = True
         else:
             fresh_new = False
-        if self._old_picture is None or both or not fresh_new:
-            self._old_picture = self._render(old, render)
-        return self._blender.blend(self._old_picture, self._new_picture, share)
+        if self._old_shown is None or both or not fresh_new:
+            self._old_shown = self._render(old, render)
+        blend = self._blender.blend(self._old_shown.picture, self._new_shown.picture, share)
+        return blend, _mixed(self._old_shown.kind, self._new_shown.kind, share)
 
-    def _render(self, look: T, render: Callable[[T], tuple[Picture, float]]) -> Picture:
-        picture, took_s = render(look)
-        before = self._cost_s.get(id(look), took_s)
-        self._cost_s[id(look)] = before + 0.2 * (took_s - before)
+    def _render(self, look: T, render: Callable[[T], Rendered]) -> Rendered:
+        shown = render(look)
+        before = self._cost_s.get(id(look), shown.took_s)
+        self._cost_s[id(look)] = before + 0.2 * (shown.took_s - before)
         if len(self._cost_s) > 8:
             self._cost_s = {key: self._cost_s[key] for key in list(self._cost_s)[-4:]}
-        return picture
+        return shown
+
+
+def _mixed(old: FrameKind, new: FrameKind, share: float) -> FrameKind:
+    """The kind of a blend with this share of the new picture."""
+    return old if share <= 0 else min(old, new, key=RAW_FIRST.index)

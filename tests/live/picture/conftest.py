@@ -70,7 +70,8 @@ def target_of(size: int = SIZE) -> Target:
 
 @pytest.fixture(scope="session")
 def make_look(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Writes a frozen look: its picture is what it reads, tinted; with a mask if wanted, its left half occluded."""
+    """Writes a frozen look: its picture is what it reads, tinted; with a mask if wanted, 0 at an edge of
+    some pixels, and its left half occluded."""
     folder = tmp_path_factory.mktemp("looks")
 
     def make(
@@ -81,10 +82,11 @@ def make_look(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         mask: bool = False,
         style: str = "smooth",
         occluded: bool = False,
+        edge: int = 4,
     ) -> Path:
         from onnx import TensorProto, helper, numpy_helper
 
-        path = folder / f"{name}-{reads}-{size}-{tint}-{mask}-{style}-{occluded}.onnx"
+        path = folder / f"{name}-{reads}-{size}-{tint}-{mask}-{style}-{occluded}-{edge}.onnx"
         if path.exists():
             return path
         shape = [1, size, size, 3]
@@ -102,7 +104,7 @@ def make_look(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         ports = {"picture": Port(shape=tuple(shape), dtype="uint8")}
         if mask:
             full = np.zeros((1, size, size, 1), np.uint8)
-            full[:, size // 4 : -size // 4, size // 4 : -size // 4] = 255
+            full[:, edge : size - edge, edge : size - edge] = 255
             nodes.append(helper.make_node("Identity", ["whole"], ["mask"]))
             constants.append(numpy_helper.from_array(full, "whole"))
             outputs.append(helper.make_tensor_value_info("mask", TensorProto.UINT8, [1, size, size, 1]))

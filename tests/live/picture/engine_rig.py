@@ -133,6 +133,13 @@ class Rig:
         assert self.engine.step(0) is Step.FRAME
         return int(self.shown.pictures[-1][2, 2, 0]), self.shown.kinds[-1]
 
+    def frame_unseen(self) -> None:
+        """One frame without a face, whatever becomes of it."""
+        self.clock.pass_(1 / 30)
+        self.source.put(Frame(self.empty, self.clock(), self.index))
+        self.index += 1
+        self.engine.step(0)
+
     def go(self, model: str, transition_s: float = 0.0, cue: int = 0, **set_: float) -> None:
         self.engine.handle(Prepare(model))
         end = now() + 5

@@ -11,7 +11,7 @@ import pytest
 from live.picture.delay_line import DelayLine
 from live.picture.engine import LATENCY
 from live.process.frames import Frame, now
-from live.process.messages import SetParameter
+from live.process.messages import Fault, Recovered, SetParameter
 from live.process.stage_picture import FrameKind, StagePicture
 from tests.machine import Machine
 
@@ -43,9 +43,10 @@ def stage() -> Stage:
 
 @pytest.fixture
 def line(stage: Stage) -> Iterator[DelayLine]:
-    made = DelayLine(stage, lambda error: pytest.fail(str(error)))
+    made = DelayLine(stage)
     yield made
     made.close()
+    assert made.error is None
 
 
 def make(line: DelayLine, index: int, captured_at: float) -> None:
@@ -103,3 +104,17 @@ def test_waiting_on_purpose_is_no_latency_of_the_report(make_rig: Callable[..., 
     rig.source.put(Frame(rig.still, rig.clock(), 0))
     rig.engine.step(0)
     assert rig.engine.report()["video"]["latency"]["max"] == 0.0
+
+
+def test_an_output_that_fails_later_is_one_fault_until_it_works_again(rig: Rig) -> None:
+    rig.engine.handle(SetParameter(LATENCY, 0.05))
+    rig.shown.broken = True
+    end = now() + 10
+    while not (faults := rig.heard(Fault)):
+        assert now() < end
+        rig.frame_unseen()
+    rig.shown.broken = False
+    while not (recovered := rig.heard(Recovered)):
+        assert now() < end
+        rig.frame_unseen()
+    assert [fault.where for fault in faults] == [fault.where for fault in recovered] == ["stage"]

@@ -3,15 +3,18 @@ dlib."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+import live.picture.safe_picture
 from live.picture.engine import Step
 from live.picture.sources.movie_frames import FileFrames
-from live.process.frames import Frame
+from live.process.frames import Frame, now
 from live.process.messages import Fault, Lock, Note, Panic, Recovered, Reload
 from live.process.stage_picture import FrameKind
 from live.show.profile import in_heights, mirrored
@@ -59,15 +62,45 @@ def test_the_raw_picture_is_never_seen_without_bypass(rig: Rig) -> None:
 
 
 def test_the_safe_picture_is_shown_in_full(make_rig: Callable[..., Rig], tmp_path: Path) -> None:
-    import cv2
-
     path = tmp_path / "safe.png"
     cv2.imwrite(str(path), np.full((90, 160, 3), (0, 0, 240), np.uint8))
     rig = make_rig(safe_picture=path)
     assert rig.frame(rig.empty) == (240, FrameKind.SAFE)
     assert rig.shown.pictures[-1].shape == (90, 160, 3)
     rig.engine.handle(Reload(1.0, 0.5, None, "dry", True))
+    _wait_for_level(rig, 0)
+
+
+def test_a_safe_picture_is_read_again_beside_the_loop(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long that takes; the newest counts, and what cannot be read is said."""
+    disk = threading.Event()
+    read = live.picture.safe_picture.open_safe_picture
+
+    def slowly(path: Path) -> Picture:
+        if path.name == "slow.png":
+            assert disk.wait(10)
+        return read(path)
+
+    monkeypatch.setattr("live.picture.safe_picture.open_safe_picture", slowly)
+    for name, level in (("slow.png", 99), ("next.png", 240)):
+        cv2.imwrite(str(tmp_path / name), np.full((90, 160, 3), level, np.uint8))
+    rig.engine.handle(Reload(1.0, 0.5, str(tmp_path / "slow.png"), "dry", True))
     assert rig.frame(rig.empty) == (0, FrameKind.SAFE)
+    rig.engine.handle(Reload(1.0, 0.5, str(tmp_path / "next.png"), "dry", True))
+    _wait_for_level(rig, 240)
+    disk.set()
+    rig.engine.handle(Reload(1.0, 0.5, str(tmp_path / "gone.png"), "dry", True))
+    _wait_for_level(rig, 0)
+    assert "gone.png is not a file: the safe picture is black" in rig.heard(Note)[-1].text
+    assert set(rig.shown.kinds) == {FrameKind.SAFE}
+
+
+def _wait_for_level(rig: Rig, level: int) -> None:
+    end = now() + 10
+    while rig.frame(rig.empty)[0] != level:
+        assert now() < end
 
 
 def test_a_safe_picture_that_cannot_be_read_is_black(make_rig: Callable[..., Rig], tmp_path: Path) -> None:

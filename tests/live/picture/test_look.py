@@ -17,7 +17,8 @@ from export.artifact.model_file import check_model, write_model
 from export.runtime.cuda import CudaSession
 from export.runtime.session import open_session
 from export.runtime.session_options import build_session, session_options
-from live.picture.look import ModelLook, face_square, open_look
+from live.picture.look import FACE_EYES_APART, FACE_EYES_DOWN, ModelLook, face_square, open_look
+from live.picture.mask import FaceShown
 
 from .conftest import SIZE, drawn_points, target_of
 
@@ -50,22 +51,26 @@ def test_an_aligned_face_has_its_eyes_in_place() -> None:
         placed = face_square(points, 64)
         inverse = np.linalg.inv(placed[:, :2])
         eyes = [(points[s].mean(0) - placed[:, 2]) @ inverse.T for s in (slice(36, 42), slice(42, 48))]
-        assert eyes[1][0] - eyes[0][0] == pytest.approx(0.30 * 64, abs=0.1)
+        assert eyes[1][0] - eyes[0][0] == pytest.approx(FACE_EYES_APART * 64, abs=0.1)
         assert eyes[0][1] == pytest.approx(eyes[1][1], abs=0.01)
-        assert eyes[0][1] == pytest.approx(0.42 * 64, abs=0.1)
+        assert eyes[0][1] == pytest.approx(FACE_EYES_DOWN * 64, abs=0.1)
 
 
 @pytest.mark.parametrize("reads", ["face", "frame"])
 def test_a_look_with_a_mask_is_laid_into_the_frame(make_look: Callable[..., Path], reads: str) -> None:
     look = open_look(make_look(reads=reads, tint=60, mask=True), "cpu")
     frame = np.full((120, 160, 3), 90, np.uint8)
-    points = drawn_points((80, 60), 60)
+    points = drawn_points((80, 60), 40)
     picture = look.perform(frame, points, points)
     assert picture.shape == frame.shape
     assert look.size is None
+    assert look.shows_frame
     assert picture[60, 80].tolist() == pytest.approx([150, 90, 90], abs=2)
     assert picture[2, 2].tolist() == [90, 90, 90]
     assert frame.max() == 90
+    if reads == "frame":
+        with pytest.raises(FaceShown, match="bare"):
+            look.perform(frame, drawn_points((20, 60), 40), points)
     look.close()
 
 
@@ -89,13 +94,32 @@ def test_a_look_that_reads_points_gets_those_its_lines_are_drawn_from(
 
 def test_what_lies_over_the_face_stays(make_look: Callable[..., Path]) -> None:
     look = open_look(make_look(reads="frame", tint=60, mask=True, occluded=True), "cpu")
-    picture = look.perform(np.full((128, 128, 3), 90, np.uint8), None, None)
-    assert not look.needs_face
+    assert look.needs_face, "what is to be painted over must be known"
+    points = drawn_points((70, 64), 30)
+    picture = look.perform(np.full((128, 128, 3), 90, np.uint8), points, points)
     # The left half of the mask is occluded.
     assert picture[64, 40].tolist() == [90, 90, 90]
     assert picture[64, 88].tolist() == pytest.approx([150, 90, 90], abs=2)
     assert picture[2, 2].tolist() == [90, 90, 90]
     look.close()
+
+
+def test_a_look_that_is_too_slow_by_far_is_refused(make_look: Callable[..., Path]) -> None:
+    path = make_look()
+    open_look(path, "cpu", slowest_s=10.0).close()
+    with pytest.raises(ValueError, match=rf"{path.name} takes 0\.\d s a picture on CPU, and a look may take 0\.0 s"):
+        open_look(path, "cpu", slowest_s=0.0)
+
+
+@pytest.mark.parametrize("value", [[1.0, 2.0], ["old"], [[1.0], [2.0, 3.0]], [float("nan")], [1e300]])
+def test_a_conditioning_that_does_not_fit_is_refused(make_look: Callable[..., Path], value: list[Any]) -> None:
+    with open_session(make_look(), "cpu") as session:
+        conditioned = session.manifest.model_copy(update={"conditioning": {"style": value}})
+        session.manifest = conditioned
+        session.manifest.inputs["style"] = Port(shape=(1,), dtype="float32")
+        with pytest.raises(ValueError, match=r"^its style does not fit the input of that name, float32 \(1,\)$"):
+            ModelLook("look.onnx", session)
+        del session.manifest.inputs["style"]
 
 
 def test_a_look_on_a_thread_of_its_own_gives_the_same(

@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from live.picture.transition import Blender, Transition
+from live.picture.transition import Blender, Rendered, Transition
+from live.process.stage_picture import FrameKind
 from models.features.geometry import letterbox
 from models.features.types import Picture
 
@@ -24,9 +25,9 @@ class Stage:
         self.asked: list[str] = []
         self.pictures = {"old": plain(0), "new": plain(200)}
 
-    def show(self, look: str) -> tuple[Picture, float]:
+    def show(self, look: str) -> Rendered:
         self.asked.append(look)
-        return self.pictures[look], self.cost_s
+        return Rendered(self.pictures[look], FrameKind.GENERATED, self.cost_s)
 
 
 def dissolve(stage: Stage, frames: int = 10) -> list[int]:
@@ -35,7 +36,7 @@ def dissolve(stage: Stage, frames: int = 10) -> list[int]:
     transition.begin("old", 1.0, 0.0)
     levels = []
     for i in range(frames + 1):
-        levels.append(int(transition.perform("new", stage.show, i / frames, 1 / 30)[0, 0, 0]))
+        levels.append(int(transition.perform("new", stage.show, i / frames, 1 / 30)[0][0, 0, 0]))
     assert transition.old is None
     return levels
 
@@ -45,7 +46,7 @@ def test_a_cut_shows_the_new_look_with_the_next_frame() -> None:
     transition: Transition[str] = Transition()
     transition.perform("old", stage.show, 0.0, 1 / 30)
     transition.begin("old", 0.0, 0.1)
-    assert transition.perform("new", stage.show, 0.1, 1 / 30)[0, 0, 0] == 200
+    assert transition.perform("new", stage.show, 0.1, 1 / 30)[0][0, 0, 0] == 200
     assert stage.asked == ["old", "new"]
 
 
@@ -71,8 +72,8 @@ def test_a_second_cue_during_a_dissolve_ends_the_first() -> None:
     transition.begin("old", 1.0, 0.0)
     transition.perform("new", stage.show, 0.5, 1 / 30)
     transition.begin("new", 1.0, 0.5)
-    assert transition.perform("third", stage.show, 0.5, 1 / 30)[0, 0, 0] == 200
-    assert transition.perform("third", stage.show, 1.0, 1 / 30)[0, 0, 0] == 150
+    assert transition.perform("third", stage.show, 0.5, 1 / 30)[0][0, 0, 0] == 200
+    assert transition.perform("third", stage.show, 1.0, 1 / 30)[0][0, 0, 0] == 150
 
 
 def test_sizes_are_brought_together_on_a_canvas_for_both() -> None:
@@ -105,9 +106,9 @@ def test_a_dissolve_to_a_look_of_unknown_cost_asks_one_look_a_frame() -> None:
     transition: Transition[str] = Transition()
     asked: list[str] = []
 
-    def show(look: str) -> tuple[np.ndarray, float]:
+    def show(look: str) -> Rendered:
         asked.append(look)
-        return np.zeros((8, 8, 3), np.uint8), 0.018
+        return Rendered(np.zeros((8, 8, 3), np.uint8), FrameKind.GENERATED, 0.018)
 
     for i in range(3):
         transition.perform("old", show, i / 30, 1 / 30)
@@ -116,3 +117,36 @@ def test_a_dissolve_to_a_look_of_unknown_cost_asks_one_look_a_frame() -> None:
         asked.clear()
         transition.perform("new", show, 0.1 + i / 30, 1 / 30)
         assert len(asked) == 1, "two looks of 18 ms do not fit into a frame of 33"
+
+
+@pytest.mark.parametrize("cost_s", [0.001, 0.02])
+def test_a_blend_with_something_raw_is_raw(cost_s: float) -> None:
+    """Whatever the other look does, whether both perform or take turns, and in a dissolve that is cut short."""
+    kinds = {"raw": FrameKind.BYPASS, "failed": FrameKind.SAFE, "lost": FrameKind.HELD}
+
+    def show(look: str) -> Rendered:
+        return Rendered(plain(0), kinds[look], cost_s)
+
+    transition: Transition[str] = Transition()
+    assert transition.perform("raw", show, 0.0, 1 / 30)[1] is FrameKind.BYPASS
+    transition.begin("raw", 1.0, 0.0)
+    assert {transition.perform("failed", show, i / 10, 1 / 30)[1] for i in range(10)} == {FrameKind.BYPASS}
+    assert transition.perform("failed", show, 1.0, 1 / 30)[1] is FrameKind.SAFE
+    transition.begin("failed", 1.0, 1.0)
+    assert transition.perform("raw", show, 1.0, 1 / 30)[1] is FrameKind.SAFE, "nothing of it is seen yet"
+    assert transition.perform("raw", show, 1.1, 1 / 30)[1] is FrameKind.BYPASS
+    transition.begin("raw", 1.0, 1.1)
+    assert {transition.perform("lost", show, 1.1 + i / 10, 1 / 30)[1] for i in range(10)} == {FrameKind.BYPASS}
+    assert transition.perform("lost", show, 2.1, 1 / 30)[1] is FrameKind.HELD
+
+
+def test_what_is_safe_for_a_part_only_is_not_safe() -> None:
+    kinds = {"look": FrameKind.GENERATED, "safe": FrameKind.SAFE}
+    transition: Transition[str] = Transition()
+
+    def show(look: str) -> Rendered:
+        return Rendered(plain(0), kinds[look], 0.001)
+
+    transition.begin("look", 1.0, 0.0)
+    assert transition.perform("safe", show, 0.9, 1 / 30)[1] is FrameKind.GENERATED
+    assert transition.perform("safe", show, 1.0, 1 / 30)[1] is FrameKind.SAFE
