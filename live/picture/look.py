@@ -34,7 +34,7 @@ FACE_EYES_APART = 0.30
 FACE_EYES_DOWN = 0.42
 """The aligned crop, in fractions of its side: the distance between the eyes' centres, and how far below the upper edge
 they are."""
-GPU_LOAD_LIMIT_S = 60.0
+GPU_LOAD_LIMIT_S = 120.0
 BUILD_LIMIT_S = 1800.0
 MAX_TIMED_RUNS = 5
 MAX_TIMED_S = 3.0

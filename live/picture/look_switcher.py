@@ -40,6 +40,8 @@ class LoadedLook:
     def enter(self, go: Go) -> None:
         """It performs for this Go from now on."""
         self.may_show_frame = go.frame
+        if self.look.shows_frame and not go.frame:
+            self.last_picture = None
         self._overran_at, self._given_up = None, False
 
     def fail(self, t_s: float, *, too_long: bool) -> None:

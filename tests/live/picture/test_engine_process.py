@@ -9,6 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from live.picture.engine import PictureEngine
 from live.picture.settings import PictureSettings
 from live.picture.sources.movie_frames import FileFrames
@@ -108,6 +110,16 @@ def test_a_hanging_url_stands_in_nobodys_way(make_rig: Callable[..., Rig]) -> No
         assert set(rig.shown.kinds) == {FrameKind.SAFE}
         assert rig.heard(Fault)[0].where == "camera"
     assert MAX_ABANDONED >= 1
+
+
+def test_a_look_that_is_too_slow_for_the_stage_is_refused(
+    face_points: FacePoints, make_look: Callable[..., Path], shown: Shown
+) -> None:
+    settings = PictureSettings(first_look=str(make_look()), provider="cpu", slowest_look_s=0.0)
+    engine = PictureEngine(settings, ScriptedSource("script"), shown, face_points=face_points)
+    with pytest.raises(RuntimeError, match="a picture on CPU, and a look may take"):
+        engine.wait_for_look()
+    engine.close()
 
 
 def test_real_footage_runs_through_whole(

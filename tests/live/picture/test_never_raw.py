@@ -16,6 +16,7 @@ from live.process.messages import Fault, Forget, Go, Panic, Refused
 from live.process.stage_picture import FrameKind
 from models.features.face_points import FacePoints
 from models.features.types import Picture
+from tests.export.bad_models import endless_on_stage_look
 
 from .engine_rig import RAW, ManualClock, Rig, Shown
 
@@ -105,6 +106,7 @@ def test_a_look_that_shows_the_frame_performs_only_where_its_cue_says_so(rig: Ri
     rig.engine.handle(Go(1, "one", frame=True))
     assert rig.frame(after_s=1.1) == (100, FrameKind.GENERATED)
     rig.engine.handle(Go(2, "one"))
+    assert rig.frame(rig.empty) == SAFE, "nor what it has shown before"
     assert rig.frame() == SAFE
 
 
@@ -156,6 +158,30 @@ def test_a_look_that_is_stopped_twice_is_not_tried_again_until_its_next_cue(
     assert [rig.frame(after_s=20.0) for _ in range(5)] == [SAFE] * 5
     rig.engine.handle(Go(1, "one"))
     assert rig.frame() == (100, FrameKind.GENERATED)
+
+
+def test_a_real_look_that_never_ends_on_stage_holds_the_loop_up_twice(
+    face_points: FacePoints, still: Picture, shown: Shown, clock: ManualClock, tmp_path: Path
+) -> None:
+    endless_on_stage_look(tmp_path / "endless.onnx")
+    source = ScriptedSource("camera", clock=clock)
+    settings = PictureSettings(first_look=str(tmp_path / "endless.onnx"), provider="cpu")
+    engine = PictureEngine(settings, source, shown, None, clock, face_points=face_points)
+    try:
+        engine.wait_for_look()
+        held_up = []
+        for index in range(6):
+            clock.pass_(2.0)
+            began_at = now()
+            engine.process(source.register(Frame(still, clock(), index)))
+            held_up.append(now() - began_at > 0.4)
+        assert held_up[:2] == [True, True]
+        assert sum(held_up[2:]) <= 1, "a busy machine may take long over anything"
+        assert set(shown.kinds) == {FrameKind.SAFE}
+        (fault,) = [event for event in engine.events() if isinstance(event, Fault)]
+        assert "takes longer than 0.5 s on CPU, and was stopped" in fault.what
+    finally:
+        engine.close()
 
 
 def test_after_a_look_that_was_stopped_no_other_performs_in_the_same_frame(
