@@ -26,6 +26,7 @@ from live.picture.look_switcher import LookSwitcher
 from live.picture.lost_face import LostFace
 from live.picture.performance_log import PerformanceLog
 from live.picture.performer_neutral import PerformerNeutral
+from live.picture.picture_parameters import PictureParameters
 from live.picture.preload import take_face_points
 from live.picture.preview import Preview
 from live.picture.safe_picture import SafePicture, SafePictureReader
@@ -58,7 +59,6 @@ from live.process.metrics import PictureMetrics
 from live.process.report import EngineReport, VideoReport
 from live.process.shared_frames import SharedFrames, SharedFramesHandle
 from live.process.stage_picture import FrameKind, StagePicture
-from live.show.parameters import Parameters
 from models.features.face_points import FacePoints, LandmarkFileMissing
 from models.features.types import Points
 
@@ -70,8 +70,6 @@ SAFE_INTERVAL_S = 0.2
 OPENING_GRACE_S = 3.0
 """A webcam may take this long to open before that is reported as a fault."""
 GC_INTERVAL_S = 10.0
-LATENCY = "picture/latency_s"
-"""The parameter that sets the delay line's latency."""
 NO_CUE = -1
 NO_FRAME = -1
 """The index of a picture that belongs to no frame."""
@@ -128,9 +126,9 @@ class PictureEngine:
             load if load is not None else self._open_look, safe.look, self._send, load_limit_s(settings.provider)
         )
         self._composer = Composer(self._looks, lost, safe, self._faults, self._log, clock)
-        self._parameters = Parameters()
         self._delay = DelayLine(stage_out, clock)
         self._delay.latency_s = settings.latency_s
+        self._parameters = PictureParameters(self._looks, self._delay, self._faults, clock)
         self._preview = Preview(preview_out, settings.preview_height)
 
         if settings.first_look != "safe":
@@ -150,7 +148,7 @@ class PictureEngine:
                     self._delay.clear()
                 self._composer.panic = command.on
             case SetParameter():
-                self._ease(command.name, command.value, 0.0)
+                self._parameters.set(command.name, command.value)
             case Lock():
                 self._tracking.lock(command.x, command.y)
             case Forget():
@@ -214,7 +212,7 @@ class PictureEngine:
         else:
             self._faults.resolve("tracker")
         self._apply_pending_switch(t_s)
-        self._update_parameters(t_s)
+        self._parameters.move(t_s)
         self._landmarks = tracked.landmarks
         shown = self._composer.compose(tracked, t_s, self._frame_period_s)
         self._present(shown)
@@ -313,33 +311,10 @@ class PictureEngine:
         if entered is None:
             return
         go = entered.go
-        for name, value in self._parameters.values.items():
-            self._set(name, value)
-        for name, value in go.set.items():
-            self._ease(name, value, go.transition_s)
+        self._parameters.start_cue(go.set, go.transition_s)
         self._log.end_switch()
         if go.cue_index != NO_CUE:
             self._log.begin_switch(go.cue_index, t_s - entered.requested_at, t_s, go.transition_s)
-
-    def _ease(self, name: str, value: float, length_s: float) -> None:
-        if not name.startswith("picture/"):
-            return
-        t_s = self._clock()
-        default = self._looks.current.look.parameters.get(_look_parameter(name), value)
-        if name == LATENCY:
-            default = self._delay.latency_s
-        self._parameters.ease(name, value, default, t_s, length_s)
-        self._update_parameters(t_s)
-
-    def _update_parameters(self, t_s: float) -> None:
-        for name, value in self._parameters.move(t_s).items():
-            self._set(name, value)
-
-    def _set(self, name: str, value: float) -> None:
-        if name == LATENCY:
-            self._delay.latency_s = value
-        else:
-            self._looks.current.look.set_parameter(_look_parameter(name), value)
 
     def _reload(self, command: Reload) -> None:
         lost = self._composer.lost
@@ -396,11 +371,6 @@ class PictureEngine:
 
     def _dropped(self) -> int:
         return self.source.mailbox.dropped + self._tracking.mailbox.dropped
-
-
-def _look_parameter(parameter: str) -> str:
-    """The parameter's name as the look knows it."""
-    return parameter.removeprefix("picture/")
 
 
 def main(link: EngineLink, settings: PictureSettings, stage: SharedFramesHandle, preview: SharedFramesHandle) -> None:

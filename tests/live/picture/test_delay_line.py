@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from live.picture.delay_line import DelayLine
-from live.picture.engine import LATENCY
+from live.picture.picture_parameters import LATENCY
 from live.process.frames import Frame, now
 from live.process.messages import Fault, Recovered, SetParameter
 from live.process.stage_picture import FrameKind, StagePicture

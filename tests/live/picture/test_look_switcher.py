@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from live.process.frames import now
-from live.process.messages import Forget, Go, OnStage, Refused, SetParameter
+from live.process.messages import Fault, Forget, Go, OnStage, Refused, SetParameter
 from live.process.stage_picture import FrameKind
 
 from .engine_rig import RAW, Rig
@@ -79,6 +79,19 @@ def test_a_parameter_is_eased_over_the_transition(rig: Rig) -> None:
     rig.engine.handle(SetParameter("picture/age", 3.0))
     rig.engine.handle(SetParameter("sound/pitch", 3.0))
     assert rig.looks["one"].set == {"age": 3.0}
+
+
+def test_a_parameter_that_cannot_be_set_is_a_fault_and_the_look_plays_on(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.go("one")
+    rig.frame()
+    monkeypatch.setattr(type(rig.looks["one"]), "set_parameter", lambda look, name, value: [][1])
+    rig.engine.handle(SetParameter("picture/age", 1e306))
+    rig.engine.handle(Go(1, "one", set={"picture/age": 1.0}))
+    assert rig.frame() == (100, FrameKind.GENERATED)
+    (fault,) = rig.heard(Fault)
+    assert fault.where == "parameter picture/age"
 
 
 def test_what_performs_is_not_forgotten(rig: Rig) -> None:
