@@ -394,9 +394,8 @@ def main(link: EngineLink, settings: PictureSettings, stage: SharedFramesHandle,
     gc.freeze()
     gc.disable()
     reason = run(engine, link)
-    report = engine.report()
+    link.send(Finished(reason, engine.report()))  # before anything waits for a thread that may hang
     engine.close()
-    link.send(Finished(reason, report))
     stage_frames.close()
     preview_frames.close()
 

@@ -28,7 +28,7 @@ WAIT_S = 0.1
 """How long the thread waits for a frame before it checks whether it should stop."""
 HANG_S = 1.0
 """A frame that is not tracked after this long never will be."""
-CLOSE_S = 2.0
+CLOSE_S = 1.0
 """A thread that hangs is not waited for longer."""
 
 

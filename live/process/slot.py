@@ -142,8 +142,8 @@ class Slot(Generic[T]):
         with self._lock:
             return list(self._models)
 
-    def close(self, timeout_s: float = 5.0) -> None:
-        """End the loader thread, after a model that it is loading."""
+    def close(self, timeout_s: float = 1.0) -> None:
+        """End the loader thread, after a model that it is loading; it is not waited for longer."""
         self._queue.close()
         self._thread.join(timeout_s)
 

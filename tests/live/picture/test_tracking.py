@@ -9,14 +9,16 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from live.picture.engine import PictureEngine, run
+from live.picture.engine import PictureEngine, main, run
+from live.picture.look import Look
 from live.picture.performer_neutral import PerformerNeutral
 from live.picture.settings import PictureSettings
 from live.picture.sources.scripted import ScriptedSource
 from live.picture.tracker import Tracker
 from live.picture.tracking import TrackingHangs, TrackingStage
 from live.process.frames import Frame, Landmarks, now
-from live.process.messages import Event
+from live.process.messages import Command, Event, Finished, Prepare, Stop
+from live.process.shared_frames import SharedFrames
 from models.features.face_points import FacePoints
 
 from .engine_rig import Shown
@@ -129,3 +131,47 @@ def test_the_engine_s_loop_ends_with_one_sentence(face_points: FacePoints, monke
     finally:
         tracker.goes_on.set()
         engine.close()
+
+
+def test_the_report_does_not_wait_for_a_loader_that_hangs(
+    face_points: FacePoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The StageManager kills an engine that takes longer than three seconds to stop."""
+    ends = threading.Event()
+    told: list[str] = []
+
+    class Link:
+        closed = False
+
+        def poll(self) -> list[Command]:
+            return [Prepare("hangs.onnx"), Stop()]
+
+        def send(self, event: Event) -> None:
+            told.append("finished" if isinstance(event, Finished) else "other")
+
+    def hang(*settings: object) -> Look:
+        told.append("loads")
+        ends.wait(20)
+        raise ValueError("too late")
+
+    def close(engine: PictureEngine) -> None:
+        told.append("closes")
+        close_engine(engine)
+
+    close_engine = PictureEngine.close
+    monkeypatch.setattr("live.picture.engine.open_look", hang)
+    monkeypatch.setattr("live.picture.engine.take_face_points", lambda path: face_points)
+    monkeypatch.setattr("live.picture.engine.gc.disable", lambda: None)
+    monkeypatch.setattr("live.picture.engine.gc.freeze", lambda: None)
+    monkeypatch.setattr(PictureEngine, "close", close)
+    frames = [SharedFrames.create(64 * 64 * 3) for _ in range(2)]
+    try:
+        began_at = now()
+        main(Link(), PictureSettings(camera="none"), *(ring.handle for ring in frames))  # type: ignore[arg-type]
+        assert now() - began_at < 15
+        assert [what for what in told if what != "loads"] == ["finished", "closes"]
+    finally:
+        ends.set()
+        for ring in frames:
+            ring.close()
+            ring.unlink()
