@@ -21,7 +21,7 @@ import cv2
 from live.picture.composer import Composer
 from live.picture.delay_line import DelayLine, PictureSink
 from live.picture.faults import Faults
-from live.picture.look import Look, load_limit_s, open_look
+from live.picture.look import Look, open_look
 from live.picture.look_switcher import LookSwitcher
 from live.picture.lost_face import LostFace
 from live.picture.performance_log import PerformanceLog
@@ -39,6 +39,7 @@ from live.picture.tracker import Tracker
 from live.picture.tracking import Tracked, TrackingStage
 from live.process.engine_link import EngineLink
 from live.process.frames import Frame, Landmarks, now
+from live.process.load_limit import load_limit_s
 from live.process.messages import (
     Command,
     Event,

@@ -19,10 +19,8 @@ from numpy.typing import NDArray
 
 from export.artifact.manifest import Manifest
 from export.runtime.frozen_session import FrozenSession
-from export.runtime.providers import gpu_unavailable_reason
 from export.runtime.session import open_session
 from live.picture.mask import lay_over
-from live.process.slot import LOAD_LIMIT_S
 from live.process.stage_picture import FrameKind
 from models.features.face_lines import draw_face2face_lines, draw_lines
 from models.features.face_points import LEFT_EYE, RIGHT_EYE
@@ -34,8 +32,6 @@ FACE_EYES_APART = 0.30
 FACE_EYES_DOWN = 0.42
 """The aligned crop, in fractions of its side: the distance between the eyes' centres, and how far below the upper edge
 they are."""
-GPU_LOAD_LIMIT_S = 120.0
-BUILD_LIMIT_S = 1800.0
 MAX_TIMED_RUNS = 5
 MAX_TIMED_S = 3.0
 """How often a look that seems too slow is timed, and for how many seconds at most."""
@@ -230,14 +226,6 @@ def open_look(
     except BaseException:
         session.close()
         raise
-
-
-def load_limit_s(provider: str) -> float:
-    """How long a look may take to be loaded and warmed on this machine: on a GPU, cuDNN tries every way there is, and
-    TensorRT, asked for by name, builds."""
-    if provider.lower() == "tensorrt":
-        return BUILD_LIMIT_S
-    return LOAD_LIMIT_S if gpu_unavailable_reason() is not None else GPU_LOAD_LIMIT_S
 
 
 def _check_speed(session: FrozenSession, slowest_s: float) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 
 from live.process.engine_link import EngineLink
 from live.process.frames import Clock, now
+from live.process.load_limit import load_limit_s
 from live.process.messages import (
     Command,
     Event,
@@ -83,7 +84,7 @@ class SoundEngine:
         self._microphone, self._speaker = microphone, speaker
         self._send, self._clock = send, clock
         self._loader = VoiceLoader(settings, self._note, load)
-        self._slot: Slot[Voice] = Slot(self._loader.open, "voice")
+        self._slot: Slot[Voice] = Slot(self._loader.open, "voice", load_limit_s=load_limit_s(settings.provider))
         latency_samples = self._loader.latency_samples
         mixer = VoiceMixer(settings.sample_rate, settings.block, latency_samples, real_time=wake is not None)
         self._runner: VoiceRunner = InlineVoiceRunner(mixer) if wake is None else ThreadedVoiceRunner(mixer, wake)

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from live.process.load_limit import load_limit_s
 from live.process.messages import Ready, Refused
-from live.process.slot import NotReady, Slot
+from live.process.slot import LOAD_LIMIT_S, NotReady, Slot
 
 
 class FakeLoader:
@@ -225,3 +226,11 @@ def test_a_model_forgotten_while_it_loads_is_closed(
     answers(slot)
     assert closed == ["a"]
     assert slot.loaded == ["b"]
+
+
+def test_a_model_that_a_gpu_builds_or_tunes_has_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("export.runtime.providers.gpu_unavailable_reason", lambda: "there is none")
+    assert load_limit_s("auto") == load_limit_s("cpu") == LOAD_LIMIT_S
+    assert load_limit_s("TensorRT") > 600
+    monkeypatch.setattr("export.runtime.providers.gpu_unavailable_reason", lambda: None)
+    assert LOAD_LIMIT_S == load_limit_s("cpu") < load_limit_s("auto") < load_limit_s("tensorrt")
