@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from time import perf_counter
 
+from export.runtime.time_limit import RunTooLong
 from live.picture.faults import Faults
 from live.picture.look_switcher import LoadedLook, LookSwitcher
 from live.picture.lost_face import LostFace
@@ -21,9 +22,6 @@ from live.process.error_text import error_text
 from live.process.frames import Clock, now
 from live.process.stage_picture import FrameKind, StagePicture
 from models.features.types import Picture
-
-OVERRUN_S = 0.4
-"""A look that failed only after so long was stopped, since it took too long for the stage: export.runtime does so."""
 
 
 class Composer:
@@ -110,13 +108,12 @@ class Composer:
         """Generates a new picture into `loaded.last_picture`. Returns False when the look failed."""
         look = loaded.look
         where = f"look {Path(look.key).name}"
-        began_at = perf_counter()
         try:
             if look.shows_frame and not loaded.may_show_frame:
                 raise FaceShown("it shows what the camera sees round the face, and its cue does not say frame = true")
             loaded.last_picture = look.perform(tracked.frame.picture, tracked.points, tracked.neutral)
         except Exception as error:
-            self._overran = perf_counter() - began_at > OVERRUN_S
+            self._overran = isinstance(error, RunTooLong)
             loaded.fail(t_s, too_long=self._overran)
             self._faults.fail(where, error_text(error) if isinstance(error, FaceShown) else error, t_s)
             return False

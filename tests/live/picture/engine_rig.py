@@ -68,6 +68,7 @@ class Tinted(Look):
         super().__init__(key)
         self.level = {"one": 100, "two": 200}.get(key, 50)
         self.failing = False
+        self.error = RuntimeError("out of memory\non the device")
         self.performed = 0
         self.asked: tuple[Points, Points] | None = None
         """Points and neutral of the last call."""
@@ -85,7 +86,7 @@ class Tinted(Look):
         assert points is not None
         assert neutral is not None
         if self.failing:
-            raise RuntimeError("out of memory\non the device")
+            raise self.error
         self.performed += 1
         self.asked = points, neutral
         self._picture[:] = self.level

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from export.runtime.time_limit import RunTooLong
 from live.picture.engine import PictureEngine
 from live.picture.settings import PictureSettings
 from live.picture.sources.scripted import ScriptedSource
@@ -147,12 +148,9 @@ def test_a_real_look_with_a_mask(
 # ---- looks that take too long on stage
 
 
-def test_a_look_that_is_stopped_twice_is_not_tried_again_until_its_next_cue(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("live.picture.composer.OVERRUN_S", -1.0)
+def test_a_look_that_is_stopped_twice_is_not_tried_again_until_its_next_cue(rig: Rig) -> None:
     rig.go("one")
-    rig.looks["one"].failing = True
+    rig.looks["one"].failing, rig.looks["one"].error = True, RunTooLong("it takes longer than 0.5 s")
     assert [rig.frame(after_s=1.1) for _ in range(2)] == [SAFE, SAFE]
     rig.looks["one"].failing = False
     assert [rig.frame(after_s=20.0) for _ in range(5)] == [SAFE] * 5
@@ -184,16 +182,13 @@ def test_a_real_look_that_never_ends_on_stage_holds_the_loop_up_twice(
         engine.close()
 
 
-def test_after_a_look_that_was_stopped_no_other_performs_in_the_same_frame(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_after_a_look_that_was_stopped_no_other_performs_in_the_same_frame(rig: Rig) -> None:
     """Two that hang would take longer than an engine may be silent."""
     rig.go("one")
     rig.frame()
     rig.go("two", transition_s=5.0)
     rig.frame(after_s=0.1)
-    monkeypatch.setattr("live.picture.composer.OVERRUN_S", -1.0)
-    rig.looks["two"].failing = True
+    rig.looks["two"].failing, rig.looks["two"].error = True, RunTooLong("it takes longer than 0.5 s")
     before = rig.looks["one"].performed
     for _ in range(2):
         rig.frame(after_s=0.1)
