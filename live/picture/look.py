@@ -28,10 +28,10 @@ from models.features.geometry import AffineMatrix, Similarity, centre_square, to
 from models.features.retarget import Retarget
 from models.features.types import Picture, Points
 
-FACE_EYES_APART = 0.30
-FACE_EYES_DOWN = 0.42
+FACE_EYES_APART = 0.24
+FACE_EYES_DOWN = 0.40
 """The aligned crop, in fractions of its side: the distance between the eyes' centres, and how far below the upper edge
-they are."""
+they are. The chin of 91 faces of the test footage is at 0.96 of it at most: a mask on the crop can cover the face."""
 MAX_TIMED_RUNS = 5
 MAX_TIMED_S = 3.0
 """How often a look that seems too slow is timed, and for how many seconds at most."""
