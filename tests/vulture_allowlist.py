@@ -63,6 +63,7 @@ _.ir_version
 _.log_severity_level
 _.pict_type
 _.pix_fmt
+_.skip_frame
 _.thread_count
 _.thread_type
 

@@ -26,6 +26,7 @@ from calibration.evaluate.driven_look import (
 from calibration.evaluate.figures import FaceClipFigures, FaceFigures, Openings, TargetedFaceFigures, median_of_known
 from export.metrics.face import OPENINGS, FaceAnalyzer, identity_distance, mean_descriptor
 from live.picture.look import ModelLook
+from models.command_line import one_line
 from models.features.types import Progress
 
 SAME_PERSON = 0.45
@@ -52,15 +53,15 @@ def evaluate_look(
     with one_opencv_thread():
         target_clips = []
         for done, path in enumerate(targets):
-            progress(f"the target in {path.name}", done, steps)
+            progress(f"the target in {one_line(path.name)}", done, steps)
             target_clips.append(track_clip(path.stem, path))
         person = describe_target(target_clips, look_model, analyzer) if target_clips else None
         all_clips = LookMetrics(person, analyzer)
         clips: dict[str, FaceClipFigures] = {}
         for done, path in enumerate(footage, len(targets)):
-            progress(f"driven by {path.name}", done, steps)
+            progress(f"driven by {one_line(path.name)}", done, steps)
             own, measured = _measure_clip(path, look_model, person, analyzer, out)
-            clips[path.name] = {"own": own, **measured.metrics()}
+            clips[one_line(path.name)] = {"own": own, **measured.metrics()}
             all_clips.merge(measured)
     metrics: FaceFigures = {**all_clips.metrics(), "look": look_model.manifest.name, "clips": clips}
     metrics["openings"] = _median_over_clips([clip["openings"] for clip in clips.values()])

@@ -225,6 +225,8 @@ class PictureEngine:
     def idle(self) -> None:
         """Work between two frames, including the garbage collection that Python would otherwise do within one."""
         self._looks.close_forgotten()
+        for text in self.source.take_notes():
+            self._send(Note(text))
         t_s = self._clock()
         if t_s - self._gc_at > GC_INTERVAL_S:
             self._gc_at = t_s

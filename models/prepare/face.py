@@ -8,29 +8,29 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from av.container import InputContainer
-from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from models.features.face_lines import draw_lines
 from models.features.face_points import Face, FacePoints, eye_distance
 from models.features.geometry import to_square
 from models.features.media.bad_media import BadMedia, NoStream
-from models.features.media.containers import decoded, open_pictures, upright
 from models.features.media.picture_files import write_picture_file
+from models.features.media.picture_stream import PictureStream, TimedFrame
+from models.features.media.stamps import Stamps
 from models.features.retarget import target_facts
 from models.features.types import Picture, Points, Progress
 from models.prepare.data_error import DataError
 from models.prepare.data_facts import write_facts
 from models.prepare.data_folder import refuse_taken, write_data
 from models.prepare.face_facts import PreparedFaceFacts
+from models.prepare.recordings import LeftOutFile, recordings_in, shown_name, summary_of_files
 
 MOST_FRAMES = 4000
 """Frames inspected; longer footage is sampled evenly, so that an hour takes no longer than three minutes."""
@@ -72,52 +72,82 @@ class FaceFrame(NamedTuple):
     thumbnail: NDArray[np.int16]
 
 
+@dataclass
+class _Seen:
+    """What was found in the footage."""
+
+    files: list[Path] = field(default_factory=list)
+    """Those that are used; a FaceFrame names them by their number."""
+    shapes: list[tuple[int, int]] = field(default_factory=list)
+    """Height and width of each one's pictures."""
+    face_frames: list[FaceFrame] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Numbers of frames, by the reason."""
+    files_left_out: list[LeftOutFile] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
 def prepare_face(
     videos: Sequence[Path], out: Path, name: str | None, options: FaceOptions, progress: Progress | None = None
 ) -> PreparedFaceFacts:
-    """Writes the data set that models.datasets.face_data describes and returns its facts.
+    """Writes the data set that models.datasets.face_data describes and returns its facts. A folder stands for the films
+    in it; what is no film is left out, and named in the facts.
 
-    Raises DataError, with nothing left behind, when the footage cannot be read or too little of it is usable.
+    Raises DataError, with nothing left behind, when there is none that can be read or too little of it is usable.
     """
     notify = progress or (lambda what, done, of: None)
     refuse_taken(out)
-    left_out: Counter[str] = Counter()
-    face_frames: list[FaceFrame] = []
-    shapes: list[tuple[int, int]] = []
-    for number, video in enumerate(videos):
-        shapes.append(_inspect_video(number, video, face_frames, left_out, notify))
-    kept = _choose(face_frames, left_out, options)
+    seen = _look(videos, notify)
+    kept = _choose(seen.face_frames, seen.left_out, options)
     if len(kept) < FEWEST_PAIRS:
-        raise DataError(_too_little_message(videos, len(kept), left_out))
+        raise DataError(_too_little_message(seen, len(kept)))
 
-    return write_data(out, lambda work: _write(videos, work, name or out.name, kept, shapes, left_out, options, notify))
+    shown = name or shown_name(out.resolve())
+    return write_data(out, lambda work: _write(seen, work, shown, kept, options, notify))
 
 
-def _inspect_video(
-    number: int, video: Path, face_frames: list[FaceFrame], left_out: Counter[str], notify: Progress
-) -> tuple[int, int]:
-    """The first pass over a video; returns its frames' (height, width)."""
-    finder = FacePoints()
-    total = _frame_count(video)
-    stride = max(1, -(-total // MOST_FRAMES))
-    shape = (0, 0)
-    for index, time_s, picture in _frames(video, left_out):
-        if index % stride:
-            continue
-        notify(f"looking at {video.name}", index, total)
-        if shape != (0, 0) and picture.shape[:2] != shape:
-            left_out["the picture's size changes"] += 1
-            continue
-        shape = (picture.shape[0], picture.shape[1])
-        found = _usable_face(finder, picture)
-        if isinstance(found, str):
-            left_out[found] += 1
-            continue
-        points = found
-        face_frames.append(FaceFrame(number, index, time_s, points, _sharpness(picture, points), _thumbnail(picture)))
+def _look(videos: Sequence[Path], notify: Progress) -> _Seen:
+    """The first pass. Raises DataError when there is no film that can be used."""
+    found = recordings_in(videos, "pictures")
+    seen = _Seen(files_left_out=list(found.left_out))
+    errors: list[DataError] = []
+    for video in found.files:
+        try:
+            _inspect_video(video, seen, notify)
+        except DataError as error:
+            errors.append(error)
+            seen.face_frames = [frame for frame in seen.face_frames if frame.video < len(seen.files)]
+            seen.files_left_out.append(LeftOutFile(video, str(error).removeprefix(str(video)).lstrip(": ")))
+    if not seen.files:
+        raise errors[0]
+    return seen
+
+
+def _inspect_video(video: Path, seen: _Seen, notify: Progress) -> None:
+    """The first pass over a video. Raises DataError."""
+    finder, number, shape, read_s = FacePoints(), len(seen.files), (0, 0), 0.0
+    with _open(video) as stream:
+        total = _frame_count(stream)
+        stride = max(1, -(-total // MOST_FRAMES))
+        for index, time_s, frame in _frames(stream):
+            read_s = time_s + 1 / stream.fps
+            if index % stride:
+                continue
+            notify(f"looking at {shown_name(video)}", index, total)
+            picture = _picture(frame)
+            shape = (picture.shape[0], picture.shape[1])
+            found = _usable_face(finder, picture)
+            if isinstance(found, str):
+                seen.left_out[found] += 1
+                continue
+            sharpness, thumbnail = _sharpness(picture, found), _thumbnail(picture)
+            seen.face_frames.append(FaceFrame(number, index, time_s, found, sharpness, thumbnail))
+        seen.left_out.update({"damaged": stream.damaged} if stream.damaged else {})
+        seen.notes += [f"{shown_name(video)}: {note}" for note in stream.notes(read_s)]
     if shape == (0, 0):
         raise DataError(f"{video} holds no pictures: is it a video?")
-    return shape
+    seen.files.append(video)
+    seen.shapes.append(shape)
 
 
 def _usable_face(finder: FacePoints, picture: Picture) -> Points | str:
@@ -185,9 +215,10 @@ def _repeats(one: FaceFrame, previous: FaceFrame) -> bool:
     return mean_shift < SAME_POINTS and float(np.abs(one.thumbnail - previous.thumbnail).mean()) < SAME_PICTURE
 
 
-def _too_little_message(videos: Sequence[Path], kept: int, left_out: Counter[str]) -> str:
-    why = ", ".join(f"{count} x {reason}" for reason, count in left_out.most_common(3)) or "the footage is too short"
-    names = ", ".join(video.name for video in videos)
+def _too_little_message(seen: _Seen, kept: int) -> str:
+    reasons = seen.left_out.most_common(3)
+    why = ", ".join(f"{count} x {reason}" for reason, count in reasons) or "the footage is too short"
+    names = ", ".join(shown_name(video) for video in seen.files)
     return (
         f"{names}: only {kept} usable frames, {FEWEST_PAIRS} are needed ({why}). "
         "Film one person alone for about a minute, facing the camera in even light"
@@ -208,20 +239,13 @@ def cut_square(points: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[n
 
 
 def _write(
-    videos: Sequence[Path],
-    work: Path,
-    name: str,
-    kept: list[FaceFrame],
-    shapes: list[tuple[int, int]],
-    left_out: Counter[str],
-    options: FaceOptions,
-    notify: Progress,
+    seen: _Seen, work: Path, name: str, kept: list[FaceFrame], options: FaceOptions, notify: Progress
 ) -> PreparedFaceFacts:
     squares = [
-        cut_square(np.array([s.points for s in kept if s.video == number]), shapes[number])
+        cut_square(np.array([s.points for s in kept if s.video == number]), seen.shapes[number])
         if any(s.video == number for s in kept)
         else np.zeros(3)
-        for number in range(len(videos))
+        for number in range(len(seen.files))
     ]
     held_out = _held_out(kept)
     margin = round(MARGIN_SHARE * options.size)
@@ -230,11 +254,9 @@ def _write(
         (work / part).mkdir(parents=True)
     sheet: list[Picture] = []
     done = 0
-    for number, video in enumerate(videos):
+    for number, video in enumerate(seen.files):
         kept_frames = {s.frame: (i, s) for i, s in enumerate(kept) if s.video == number}
-        for index, _, picture in _frames(video, Counter()):
-            if index not in kept_frames:
-                continue
+        for index, picture in _pictures(video, kept_frames):
             done += 1
             notify("cutting", done, len(kept))
             order, one = kept_frames[index]
@@ -259,18 +281,25 @@ def _write(
         name=name,
         size=options.size,
         margin=margin,
-        sources=tuple(video.name for video in videos),
-        frames_seen=len(kept) + sum(left_out.values()),
+        sources=tuple(shown_name(video) for video in seen.files),
+        frames_seen=len(kept) + sum(seen.left_out.values()),
         frames_kept=len(kept),
         pairs={part: len(pairs) for part, pairs in rows.items()},
-        left_out=dict(left_out.most_common()),
+        left_out=dict(seen.left_out.most_common()),
         squares=tuple(tuple(round(float(v), 2) for v in square) for square in squares),
         target=target_facts(np.array([points for pairs in rows.values() for _, points in pairs])),
         digest=_digest(work, rows),
     )
+    facts = facts.model_copy(update=_of_files(seen))
     write_facts(work, facts)
     (work / "report.txt").write_text(report(facts), "utf-8")
     return facts
+
+
+def _of_files(seen: _Seen) -> dict[str, object]:
+    """Facts that are written where there are any."""
+    files = tuple((shown_name(path), reason) for path, reason in seen.files_left_out)
+    return ({"files_left_out": files} if files else {}) | ({"notes": tuple(seen.notes)} if seen.notes else {})
 
 
 def report(facts: PreparedFaceFacts) -> str:
@@ -281,6 +310,9 @@ def report(facts: PreparedFaceFacts) -> str:
         f"pairs to learn from: {facts.pairs['train']}, held out: {facts.pairs['held_out']}",
     ]
     lines += [f"left out: {count} x {reason}" for reason, count in facts.left_out.items()]
+    if facts.files_left_out:
+        lines.append(f"left out: {summary_of_files(facts.files_left_out)}")
+    lines += facts.notes
     if facts.frames_kept < FEW_PAIRS:
         lines.append(f"warning: this is little; {FEW_PAIRS} frames or more, about a minute, give a better picture")
     return "\n".join(lines) + "\n"
@@ -328,18 +360,9 @@ def _digest(work: Path, rows: dict[str, list[tuple[str, Points]]]) -> str:
     return digest.hexdigest()
 
 
-def _frame_count(video: Path) -> int:
-    container, stream = _open(video)
-    with container:
-        if stream.frames:
-            return int(stream.frames)
-        seconds = float(container.duration or 0) / 1_000_000
-        return max(1, int(seconds * float(stream.average_rate or 25)))
-
-
-def _open(video: Path) -> tuple[InputContainer, VideoStream]:
+def _open(video: Path) -> PictureStream:
     try:
-        return open_pictures(video, many_threads=True)
+        return PictureStream(video, many_threads=True)
     except NoStream as error:
         raise DataError(f"{video} has no picture: is it a sound file?") from error
     except (OSError, BadMedia) as error:
@@ -347,17 +370,27 @@ def _open(video: Path) -> tuple[InputContainer, VideoStream]:
         raise DataError(f"{video}: {why}") from error
 
 
-def _frames(video: Path, left_out: Counter[str]) -> Iterator[tuple[int, float, Picture]]:
-    """(number, seconds, RGB picture) of every frame; damaged ones are counted and skipped."""
-    container, stream = _open(video)
-    index = 0
-    with container:
-        try:
-            for frame in decoded(container, stream):
-                if frame is None:
-                    left_out["damaged"] += 1
-                    continue
-                yield index, float(frame.time or 0.0), upright(frame)
-                index += 1
-        except (OSError, ValueError):  # the file ends in the middle of a packet
-            left_out["damaged"] += 1
+def _frame_count(stream: PictureStream) -> int:
+    return stream.frame_count or max(1, round((stream.duration_s or 0) * stream.fps))
+
+
+def _frames(stream: PictureStream) -> Iterator[tuple[int, float, TimedFrame]]:
+    """(number, seconds since the first, frame)."""
+    stamps = Stamps(1 / stream.fps, sound_until_s=stream.sound_until_s)
+    for index, frame in enumerate(stream.frames()):
+        yield index, stamps.mend(frame.time_s), frame
+
+
+def _pictures(video: Path, chosen: Container[int]) -> Iterator[tuple[int, Picture]]:
+    """The pictures of the chosen frames, with their numbers."""
+    with _open(video) as stream:
+        for index, frame in enumerate(stream.frames()):
+            if index in chosen:
+                yield index, _picture(frame)
+
+
+def _picture(frame: TimedFrame) -> Picture:
+    try:
+        return frame.picture()
+    except BadMedia as error:
+        raise DataError(str(error)) from error

@@ -54,6 +54,10 @@ class PreparedFaceFacts(FaceFacts):
     """Numbers of pictures, by the part: train, held_out."""
     left_out: Mapping[str, int]
     """Numbers of frames, by the reason."""
+    files_left_out: tuple[tuple[str, str], ...] = ()
+    """(file, reason) of what was named, or lay in a folder that was, and is no film that can be used."""
+    notes: tuple[str, ...] = ()
+    """What was found wrong with films that are used."""
     squares: tuple[tuple[float, ...], ...]
     """left, top, side in each source, pixels."""
     digest: str

@@ -11,6 +11,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from live.picture.sources.movie_frames import FileFrames
+from live.picture.sources.pace import Pace
 from live.picture.sources.source import GONE_S, Grabbed, ReaderThread, Source, SourceOptions
 from live.process.frames import Clock, now
 from models.features.types import Picture
@@ -52,53 +53,56 @@ class MovieFile(Source):
             yield from self._play_synced(reader, self._epoch, self._period_s)
 
     def _play_synced(self, reader: ReaderThread, epoch: float, period_s: float) -> Grabbed:
-        on_time, number, from_s = False, 0, 0.0
+        on_time, number, from_s, pace = False, 0, 0.0, Pace(self)
         while not reader.stopping.is_set():
             if on_time:
                 number, from_s = number + 1, 0.0
             else:  # At the start, or after falling behind: continue with what is due now.
                 rounds, from_s = divmod(max(self.clock() - epoch, 0.0), period_s)
                 number = int(rounds)
-            on_time = yield from self._play_once(reader, epoch + number * period_s, from_s, period_s)
+            on_time = yield from self._play_once(reader, pace, epoch + number * period_s, from_s, period_s)
 
     def _play_once(
-        self, reader: ReaderThread, round_started_at: float, from_s: float, period_s: float
+        self, reader: ReaderThread, pace: Pace, round_started_at: float, from_s: float, period_s: float
     ) -> Generator[tuple[Picture, float], None, bool]:
         """Plays one round from `from_s` on. Returns False when it fell behind."""
         shown = False
-        for picture, time_s in self.frames.pictures_from(from_s):
+        for frame, time_s in self.frames.frames_from(from_s):
             if time_s >= period_s:
                 break
             due_at = round_started_at + time_s
-            if shown and self.clock() - due_at > GONE_S:
+            if shown and pace.lost_s(due_at):
                 return False
             shown = True
-            if not self._wait_until(reader, due_at):
+            if not self.wait_until(reader, due_at):
                 return True
-            yield picture, due_at
-        self._wait_until(reader, round_started_at + period_s)
+            if not self._passes_over(pace, due_at):
+                yield frame.picture(), due_at
+        self._tell_notes()
+        self.wait_until(reader, round_started_at + period_s)
         return True
 
-    def _wait_until(self, reader: ReaderThread, due_at: float) -> bool:
-        """Waits until `due_at`. Returns False when the thread is to stop."""
-        wait_s = due_at - self.clock()
-        if wait_s <= 0:
-            return True
-        self.expect(reader, due_at)
-        return not reader.stopping.wait(wait_s)
-
     def _play_looped(self, reader: ReaderThread) -> Grabbed:
-        round_started_at = self.clock()
+        round_started_at, pace = self.clock(), Pace(self)
         while True:
             time_s, step_s = 0.0, 1 / self.frames.fps
-            for frame in self.frames:
-                step_s = frame.captured_at - time_s or step_s
-                time_s = frame.captured_at
+            for frame, frame_s in self.frames.timed_frames():
+                step_s = frame_s - time_s or step_s
+                time_s = frame_s
                 due_at = round_started_at + time_s
-                behind_s = self.clock() - due_at
-                if behind_s > GONE_S:  # The machine slept, or decodes too slowly: the pace continues from here.
-                    round_started_at += behind_s
-                elif not self._wait_until(reader, due_at):
+                round_started_at += pace.lost_s(due_at)
+                if not self.wait_until(reader, due_at):
                     return
-                yield frame.picture, self.clock()
+                if not self._passes_over(pace, due_at):
+                    yield frame.picture(), self.clock()
+            self._tell_notes()
             round_started_at += time_s + min(step_s, GONE_S)
+
+    def _passes_over(self, pace: Pace, due_at: float) -> bool:
+        passes_over = pace.passes_over(due_at)
+        self.frames.late = pace.late
+        return passes_over
+
+    def _tell_notes(self) -> None:
+        for text in self.frames.notes:
+            self.note(f"{self.name}: {text}")

@@ -1,4 +1,4 @@
-"""Decodes a movie: every picture with its time, upright, RGB, no larger than the tracker can use.
+"""A movie's pictures as the stage takes them: no larger than the tracker can use, with times that only grow.
 
 Shared by the sources and by `guise render`. A corrupt packet is skipped. Runs in the thread that iterates; nothing here
 starts a thread.
@@ -6,18 +6,19 @@ starts a thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from math import inf
 from pathlib import Path
 
 import av
 from av.container import InputContainer
-from av.video.stream import VideoStream
 
 from live.process.frames import Frame
 from models.features.media.bad_media import BadMedia
-from models.features.media.containers import decoded, open_pictures, shown_size, upright
+from models.features.media.containers import open_pictures
+from models.features.media.picture_stream import SHORT_S, PictureStream, TimedFrame
+from models.features.media.stamps import Stamps
 from models.features.types import Picture
 
 MAX_HEIGHT_PX = 1280
@@ -26,7 +27,6 @@ MAX_AREA_PX = 1920 * 1080
 SHORT_SIDE_PX = 720
 """A picture that exceeds any of the three limits above is scaled to this short side: nothing downstream gains from
 more."""
-FALLBACK_FPS = 30.0
 
 
 class BadSource(Exception):
@@ -41,50 +41,60 @@ def capture_size(width: int, height: int) -> tuple[int, int]:
     return max(round(width * scale), 2), max(round(height * scale), 2)
 
 
-def decode_pictures(
-    container: InputContainer, stream: VideoStream, from_s: float = -inf
-) -> Iterator[tuple[Picture, float | None]]:
-    """Every decodable picture from `from_s` on, with its time in the container's seconds (None if it has none).
-
-    Raises av.FFmpegError or OSError where a file is cut off, or a network is silent.
-    """
-    for frame in decoded(container, stream):
-        if frame is not None and (frame.time is None or frame.time >= from_s):
-            yield upright(frame, capture_size(*shown_size(frame))), frame.time
-
-
-def open_movie(
-    path: str, timeout_s: tuple[float, float] | None = None, options: dict[str, str] | None = None
-) -> tuple[InputContainer, VideoStream]:
-    """Opens what is named as a source; returns it and its first video stream.
+def open_stream(
+    name: Path | str,
+    timeout_s: tuple[float, float] | None = None,
+    options: Mapping[str, str] | None = None,
+) -> PictureStream:
+    """Opens what is named as a source; its pictures come in the size for capturing.
 
     Raises BadSource, or OSError when it cannot be reached.
     """
     try:
-        return open_pictures(path, timeout_s=timeout_s, options=options)
+        return PictureStream(name, timeout_s=timeout_s, options=options, fit=lambda size: capture_size(*size))
     except BadMedia as error:
         raise BadSource(str(error)) from error
 
 
 def playing_time(path: Path) -> float | None:
-    """How long a movie's pictures and sound last from the first picture on, the longer of the two, in seconds; None
-    when it lacks either or cannot be read."""
+    """How long a movie's pictures and sound last from the first picture on, the longer of the two, in seconds, as far
+    as they can be read; None when it lacks either or cannot be read."""
     try:
         container, stream = open_pictures(path)
         with container:
             if not container.streams.audio:
                 return None
             first_s = float((stream.start_time or 0) * (stream.time_base or 0))
-            if container.duration:
-                return ((container.start_time or 0) + container.duration) / 1e6 - first_s
-            ends = [(p.pts + (p.duration or 0)) * p.time_base for p in container.demux() if p.pts is not None]
-            return float(max(ends)) - first_s
+            return _end_s(container) - first_s
     except (OSError, av.FFmpegError, ValueError, BadMedia):
         return None
 
 
+def _end_s(container: InputContainer) -> float:
+    """Where the last packet ends, in the container's seconds. A file that says how long it is, and is, is not read
+    through for it; one that is copied by half is."""
+    if container.duration:
+        stated_s = ((container.start_time or 0) + container.duration) / 1e6
+        with suppress(av.FFmpegError):
+            container.seek(container.duration + (container.start_time or 0))
+        if stated_s - _last_end_s(container) < SHORT_S:
+            return stated_s
+        container.seek(container.start_time or 0)
+    return _last_end_s(container)
+
+
+def _last_end_s(container: InputContainer) -> float:
+    """The end of the last packet from here on; 0 when there is none."""
+    end_s = 0.0
+    with suppress(av.FFmpegError, OSError):  # cut off within a packet: there is no more
+        for packet in container.demux():
+            if packet.pts is not None and packet.time_base is not None:
+                end_s = max(end_s, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+    return end_s
+
+
 class FileFrames:
-    """Every frame of a movie file once, in order, with the file's own times.
+    """Every frame of a movie file once, in order, with the file's own times, mended.
 
     Each iteration opens the file anew. Frames carry the time since the first one in seconds, strictly increasing.
     """
@@ -96,54 +106,58 @@ class FileFrames:
             raise BadSource(f"{path}: there is no such file")
         if not self.path.is_file():
             raise BadSource(f"{path} is not a file")
-        try:
-            container, stream = open_movie(str(self.path))
-        except OSError as error:
-            raise BadSource(f"{path} cannot be read: {error.strerror or error}") from error
-        with closing(container):
-            rate = stream.average_rate or stream.guessed_rate
-            self.fps = float(rate) if rate and 0 < rate <= 240 else FALLBACK_FPS
-            self.frame_count = stream.frames or None
-            self.duration_s = float(container.duration) / 1e6 if container.duration else None
-            try:
-                first = next(decode_pictures(container, stream), None)
-            except (av.FFmpegError, OSError) as error:
-                raise BadSource(f"{path} cannot be decoded: {error}") from error
+        self.late = False
+        """Set while iterating, in the same thread: pictures on which no other depends are then not decoded."""
+        self.notes: tuple[str, ...] = ()
+        """After an iteration: what is to be said of the file, such as how much of it is missing."""
+        with self._open() as stream:
+            self.fps = stream.fps
+            self.frame_count = stream.frame_count
+            self.duration_s = stream.duration_s
+            first = next(stream.frames(), None)
             if first is None:
                 raise BadSource(f"{path} has a video stream, but not one picture in it can be decoded")
-            self.size = first[0].shape[1], first[0].shape[0]
-            self.first_s = first[1] or 0.0
+            picture = _picture(first)
+            self.size = picture.shape[1], picture.shape[0]
+            self.first_s = first.time_s or 0.0
             """The file's own time of the first picture."""
 
     def __iter__(self) -> Iterator[Frame]:
-        container, stream = open_movie(str(self.path))
-        with closing(container):
-            first_s, before_s = None, -1 / self.fps
-            for index, (picture, time_s) in enumerate(self._decoded(container, stream)):
-                if time_s is not None:
-                    first_s = time_s - before_s - 1 / self.fps if first_s is None else first_s
-                    time_s -= first_s
-                if time_s is None or time_s <= before_s:
-                    time_s = before_s + 1 / self.fps
-                yield Frame(picture, time_s, index)
-                before_s = time_s
+        for index, (frame, time_s) in enumerate(self.timed_frames()):
+            yield Frame(_picture(frame), time_s, index)
 
-    def pictures_from(self, from_s: float) -> Iterator[tuple[Picture, float]]:
-        """Every picture from `from_s` on with its time, both in seconds since the first frame; pictures without a time
-        are left out."""
-        container, stream = open_movie(str(self.path))
-        with closing(container):
-            if from_s > 0 and stream.time_base:
-                with suppress(av.FFmpegError):  # Seeking is not possible: decode from the start.
-                    container.seek(round((from_s + self.first_s) / stream.time_base), stream=stream)
-            for picture, time_s in self._decoded(container, stream, from_s + self.first_s):
-                if time_s is not None:
-                    yield picture, time_s - self.first_s
+    def timed_frames(self) -> Iterator[tuple[TimedFrame, float]]:
+        """Every frame with its time; a picture is made only if it is asked for."""
+        with self._open() as stream:
+            yield from self._mended(stream, Stamps(1 / self.fps, None, sound_until_s=stream.sound_until_s))
 
-    def _decoded(
-        self, container: InputContainer, stream: VideoStream, from_s: float = -inf
-    ) -> Iterator[tuple[Picture, float | None]]:
+    def frames_from(self, from_s: float) -> Iterator[tuple[TimedFrame, float]]:
+        """Every frame from `from_s` on with its time, both in seconds since the first frame."""
+        with self._open() as stream:
+            if from_s > 0:
+                stream.seek(from_s + self.first_s)
+            stamps = Stamps(1 / self.fps, self.first_s, from_s, stream.sound_until_s)
+            yield from self._mended(stream, stamps, from_s + self.first_s)
+
+    def _mended(
+        self, stream: PictureStream, stamps: Stamps, from_stamp_s: float = -inf
+    ) -> Iterator[tuple[TimedFrame, float]]:
+        time_s = 0.0
+        for frame in stream.frames(from_stamp_s):
+            time_s = stamps.mend(frame.time_s)
+            yield frame, time_s
+            stream.pass_over(self.late)
+        self.notes = stream.notes(time_s + 1 / self.fps)
+
+    def _open(self) -> PictureStream:
         try:
-            yield from decode_pictures(container, stream, from_s)
-        except (av.FFmpegError, OSError):
-            return  # The file is cut off within a packet: there is no more.
+            return open_stream(self.path)
+        except OSError as error:
+            raise BadSource(f"{self.path} cannot be read: {error.strerror or error}") from error
+
+
+def _picture(frame: TimedFrame) -> Picture:
+    try:
+        return frame.picture()
+    except BadMedia as error:
+        raise BadSource(str(error)) from error

@@ -12,7 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from threading import Event, Lock, Thread
 from typing import Protocol
@@ -21,6 +21,8 @@ import av
 import cv2
 
 from live.picture.sources.movie_frames import BadSource
+from live.picture.sources.picture_watcher import PictureWatcher
+from live.process.error_text import error_text
 from live.process.frames import Clock, Frame, now
 from live.process.mailbox import Mailbox
 from models.features.types import Picture
@@ -64,7 +66,7 @@ class ReaderThread(Thread):
                         source.deliver(self, picture, captured_at)
                 source.error = f"{source.name} ended"
             except (SourceGone, BadSource, OSError, cv2.error, av.FFmpegError) as error:
-                source.error = str(error).splitlines()[0] if str(error) else type(error).__name__
+                source.error = source.public_text(error_text(error))
             stopping.wait(RETRY_S)
 
 
@@ -109,6 +111,9 @@ class Source(ABC):
         self._newest_at = float("-inf")
         self._expected_at = float("-inf")
         self._arrivals: deque[float] = deque(maxlen=240)
+        self._watcher = PictureWatcher()
+        self._notes: deque[str] = deque()
+        self._noted: set[str] = set()
 
     @classmethod
     def accepts(cls, spec: str) -> bool:
@@ -153,8 +158,23 @@ class Source(ABC):
 
     @property
     def gone(self) -> bool:
-        """Whether no new frame came for `GONE_S` (counted from when a slow file's next one is due)."""
-        return self.clock() - max(self._newest_at, self._expected_at) > GONE_S
+        """Whether no new frame came for `GONE_S` (counted from when a slow file's next one is due), or always the same
+        picture."""
+        return self._watcher.stuck or self.clock() - max(self._newest_at, self._expected_at) > GONE_S
+
+    def take_notes(self) -> list[str]:
+        """What the operator should know although pictures come: each sentence once. Any thread."""
+        notes = []
+        with suppress(IndexError):
+            while True:
+                notes.append(self._notes.popleft())
+        return notes
+
+    def note(self, text: str) -> None:
+        """Adds a sentence for the operator, once. Called in the reader thread."""
+        if text not in self._noted:
+            self._noted.add(text)
+            self._notes.append(text)
 
     def watch(self) -> None:
         """Abandons a thread that hangs, and starts another. Does not wait; called on the loop."""
@@ -171,16 +191,37 @@ class Source(ABC):
             self.start()
 
     def deliver(self, reader: ReaderThread, picture: Picture, captured_at: float) -> None:
-        """Puts one picture into the mailbox, unless its thread has been abandoned. Called in the reader thread."""
+        """Puts one picture into the mailbox, unless its thread has been abandoned, or the camera gives the same one
+        again and again. Called in the reader thread."""
         with self._lock:
             if reader.stopping.is_set():
                 return
+            arrived_at = self.clock()
+            reader.deadline_s = arrived_at + GONE_S
+            plain = self._watcher.look_at(picture, arrived_at)
+            if plain:
+                self.note(f"{self.name} gives {plain} only: is its lens covered, or its privacy switch on?")
+            if self._watcher.stuck:
+                self.error = f"{self.name} gives the same picture again and again: it hangs"
+                return
             self.size = picture.shape[1], picture.shape[0]
-            self._newest_at = self.clock()
+            self._newest_at = arrived_at
             self._arrivals.append(captured_at)
-            reader.deadline_s = self._newest_at + GONE_S
             self.mailbox.put(Frame(picture, captured_at, self._index))
             self._index += 1
+
+    def wait_until(self, reader: ReaderThread, due_at: float) -> bool:
+        """Waits until `due_at`, at once if that is over. Returns False when the thread is to stop. Called in the reader
+        thread."""
+        wait_s = due_at - self.clock()
+        if wait_s <= 0:
+            return not reader.stopping.is_set()
+        self.expect(reader, due_at)
+        return not reader.stopping.wait(wait_s)
+
+    def public_text(self, text: str) -> str:
+        """An error's text as it may be shown and written down."""
+        return text
 
     def expect(self, reader: ReaderThread, at_s: float) -> None:
         """Declares that the next frame is not due before `at_s`: no frame until then is normal. Called in the reader

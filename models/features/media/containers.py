@@ -1,6 +1,7 @@
 """What FFmpeg reads and writes: one function to open a picture stream, one for a sound stream, one to create a movie.
 
-Runs in the calling thread and waits for the disk or the network. What comes out of a stream is the same whoever asks.
+Runs in the calling thread and waits for the disk or the network. What comes out of a stream is the same whoever asks;
+what a picture looks like is `picture_stream.py`'s.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ from pathlib import Path
 from typing import overload
 
 import av
-import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from models.features.media.bad_media import BadMedia, NoStream
-from models.features.types import Picture
+
+MAX_SIDE_PX = 16_384
+MAX_AREA_PX = 64 << 20
 
 
 def open_pictures(
@@ -29,7 +32,7 @@ def open_pictures(
     options: Mapping[str, str] | None = None,
     many_threads: bool = False,
 ) -> tuple[InputContainer, VideoStream]:
-    """Opens a file or URL; returns it and its first picture stream. The caller closes it.
+    """Opens a file or URL; returns it and the picture stream that a player would take. The caller closes it.
 
     `timeout_s` limits opening and each read. `many_threads` is for work offline: while performing, decoder threads
     would compete with the engine for few cores, and each would add a frame of delay.
@@ -37,20 +40,60 @@ def open_pictures(
     Raises BadMedia, or OSError when it is missing or cannot be reached.
     """
     try:
-        container = av.open(str(name), timeout=timeout_s, options=dict(options or {}))
+        container = av.open(ffmpeg_name(name), timeout=timeout_s, options=dict(options or {}))
     except (av.FFmpegError, ValueError) as error:
         if isinstance(error, OSError):
             raise
         raise BadMedia(f"{name} is not a video ({type(error).__name__})") from error
-    if not container.streams.video:
+    try:
+        stream = _shown_stream(container, name)
+    except BadMedia:
         container.close()
-        raise NoStream(f"{name} has no video stream")
-    stream = container.streams.video[0]
+        raise
     if many_threads:
         stream.thread_type = "AUTO"
     else:
         stream.codec_context.thread_count = 1
     return container, stream
+
+
+def ffmpeg_name(name: Path | str) -> str:
+    """The name under which FFmpeg opens what is named: a URL as it is, and a file so that no colon in its name is taken
+    for a protocol's.
+
+    Raises BadMedia for what is there and no file: FFmpeg would wait for a pipe for ever.
+    """
+    if is_url(name):
+        return str(name)
+    path = Path(str(name).removeprefix("file://"))
+    if path.exists() and not path.is_file():
+        raise BadMedia(f"{name} is not a file")
+    return f"file:{path}"
+
+
+def is_url(name: Path | str) -> bool:
+    return isinstance(name, str) and "://" in name and not name.startswith("file://")
+
+
+def check_size(width: int, height: int, name: object) -> None:
+    """Raises BadMedia for a picture of which no computer here could hold a second's worth."""
+    if max(width, height) > MAX_SIDE_PX or width * height > MAX_AREA_PX:
+        raise BadMedia(
+            f"{name} has pictures of {width}x{height}, and {MAX_SIDE_PX} a side and 64 megapixels are the most"
+        )
+
+
+def _shown_stream(container: InputContainer, name: Path | str) -> VideoStream:
+    """Never cover art; else by the rule of FFmpeg's players. Raises BadMedia."""
+    films = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not films:
+        raise NoStream(f"{name} has no video stream")
+    best = container.streams.best("video")
+    stream = next((film for film in films if best is not None and film.index == best.index), films[0])
+    if stream.codec_context is None:
+        raise BadMedia(f"{name} has pictures in a form that cannot be decoded")
+    check_size(stream.codec_context.width, stream.codec_context.height, name)
+    return stream
 
 
 def open_sound(path: Path | str) -> tuple[InputContainer, AudioStream]:
@@ -84,32 +127,12 @@ def decoded(container: InputContainer, stream: VideoStream | AudioStream) -> Ite
             frames = packet.decode()
         except EOFError:
             return
-        except (OSError, ValueError):
+        except (OSError, ValueError, av.FFmpegError):
             yield None
             continue
         for frame in frames:
             if isinstance(frame, VideoFrame | AudioFrame):
                 yield frame
-
-
-def upright(frame: VideoFrame, size: tuple[int, int] | None = None) -> Picture:
-    """A decoded frame as RGB, from any pixel format, rotated as its metadata says; scaled to `size`, the width and
-    height it is shown at, unless None."""
-    quarter_turns = round(frame.rotation / 90) % 4
-    width, height = frame.width, frame.height
-    if size is not None:
-        width, height = size[::-1] if quarter_turns % 2 else size
-    if (width, height) != (frame.width, frame.height) or frame.format.name != "rgb24":
-        frame = frame.reformat(width=width, height=height, format="rgb24")
-    picture = np.asarray(frame.to_ndarray(), np.uint8)
-    # The display matrix rotates counterclockwise, and so does rot90.
-    return np.ascontiguousarray(np.rot90(picture, quarter_turns))
-
-
-def shown_size(frame: VideoFrame) -> tuple[int, int]:
-    """Width and height of a decoded frame, once upright."""
-    turned = round(frame.rotation / 90) % 2
-    return (frame.height, frame.width) if turned else (frame.width, frame.height)
 
 
 def create_movie(

@@ -17,7 +17,7 @@ from models.datasets.face_data import FaceData, repetitions
 from models.datasets.face_moves import MoveOptions, draw_move
 from models.prepare.data_error import DataError
 from models.prepare.face import FaceOptions, prepare_face, report
-from models.prepare.face_facts import read_face_facts
+from models.prepare.face_facts import PreparedFaceFacts, read_face_facts
 
 FRAMES = 84
 
@@ -53,7 +53,7 @@ def test_pairs_points_and_report_are_there(prepared: Path) -> None:
     assert facts.frames_seen == FRAMES
     assert (prepared / "contact_sheet.jpg").stat().st_size > 1000
     assert "pairs to learn from" in (prepared / "report.txt").read_text()
-    assert "warning: this is little" in report(facts)
+    assert "warning: this is little" in report(PreparedFaceFacts.model_validate(facts.as_dict()))
     data = FaceData(prepared, 128, "smooth")
     assert len(data) == facts.pairs["train"]
     pair = data[3]
@@ -172,7 +172,7 @@ def test_footage_that_cannot_be_used_is_refused_with_the_reason(
 def test_what_is_no_video_is_refused(tmp_path: Path, data: Path) -> None:
     text = tmp_path / "notes.mp4"
     text.write_text("not a video")
-    assert "not a video" in _refused([text], tmp_path / "out")
+    assert "not a recording or movie" in _refused([text], tmp_path / "out")
     assert "no such file" in _refused([tmp_path / "absent.mp4"], tmp_path / "out")
     assert "no picture" in _refused([data / "speech" / "jfk_11s.flac"], tmp_path / "out")
 

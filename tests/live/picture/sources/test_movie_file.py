@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
+from fractions import Fraction
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
+from live.picture.sources import pace
 from live.picture.sources.movie_file import MovieFile
+from live.picture.sources.movie_frames import playing_time
 from live.picture.sources.registry import open_source
-from live.picture.sources.source import Source
+from live.picture.sources.source import ReaderThread, Source
 from live.process.frames import Frame, now
+from models.features.media.containers import create_movie
+from models.features.media.picture_stream import TimedFrame
+from models.features.types import Picture
 
 from .conftest import make_movie, until
 
@@ -36,12 +45,12 @@ def test_a_file_plays_at_its_own_pace_and_starts_over(tmp_path: Path, started: C
 
 
 def test_a_slow_file_is_not_taken_for_gone(tmp_path: Path, started: Callable[[Source], Source]) -> None:
-    source = started(open_source(str(make_movie(tmp_path / "m.mp4", [0.0, 30.0]))))
+    source = started(open_source(str(make_movie(tmp_path / "m.mp4", [0.0, 9.0]))))
     assert until(lambda: source.frames_captured == 1)
     time.sleep(0.05)
-    source.clock = lambda: now() + 20
+    source.clock = lambda: now() + 5
     assert not source.gone
-    source.clock = lambda: now() + 40
+    source.clock = lambda: now() + 15
     assert source.gone
 
 
@@ -56,3 +65,68 @@ def test_a_file_deleted_while_it_plays_is_tried_again(tmp_path: Path, started: C
     path.write_bytes(raw)
     captured = source.frames_captured
     assert until(lambda: source.frames_captured > captured + 3)
+
+
+def half_copied(tmp_path: Path, with_sound: bool = False) -> Path:
+    """Three seconds by its own word, of which half is there."""
+    path = tmp_path / "half.mp4"
+    container, stream = create_movie(path, (96, 64), Fraction(25), {"qp": "0", "g": "5"}, {"movflags": "faststart"})
+    random = np.random.default_rng(0)
+    with container:
+        sound = container.add_stream("aac", rate=48_000) if with_sound else None
+        for number in range(75):
+            picture = random.integers(0, 255, (64, 96, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            if sound is not None:
+                hum = av.AudioFrame.from_ndarray(np.zeros((1, 1920), np.float32), "fltp", "mono")
+                hum.rate, hum.pts = 48_000, 1920 * number
+                container.mux(sound.encode(hum))
+        container.mux(stream.encode(None))
+        if sound is not None:
+            container.mux(sound.encode(None))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return path
+
+
+def test_what_half_a_file_lacks_is_said_once_and_it_begins_anew_at_once(
+    tmp_path: Path, started: Callable[[Source], Source]
+) -> None:
+    source = started(open_source(str(half_copied(tmp_path))))
+    assert until(lambda: source.frames_captured > 50, 10)
+    (note,) = source.take_notes()
+    assert "half.mp4: the file says 3.0 s, 1." in note
+    assert not source.gone
+
+
+def test_half_a_file_repeats_after_what_is_there(tmp_path: Path) -> None:
+    path = half_copied(tmp_path, with_sound=True)
+    period_s = playing_time(path)
+    assert period_s is not None
+    assert 1 < period_s < 2
+
+
+def test_a_whole_file_repeats_after_what_it_says(footage: Path) -> None:
+    assert playing_time(footage / "talkerK_woman_with_speech_6s.mp4") == pytest.approx(6.6, abs=0.1)
+
+
+def test_what_comes_late_is_passed_over_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that needs 30 ms for each picture it makes, and a film of 200 pictures a second."""
+    path = make_movie(tmp_path / "m.mp4", [number / 200 for number in range(200)])
+    source = MovieFile(path, epoch=now(), period_s=1.0)
+    made = TimedFrame.picture
+
+    def slowly(frame: TimedFrame) -> Picture:
+        time.sleep(0.03)
+        return made(frame)
+
+    monkeypatch.setattr(TimedFrame, "picture", slowly)
+    monkeypatch.setattr(pace, "WINDOW_S", 0.4)
+    lags = []
+    reader = ReaderThread(source)
+    with closing(source.grab(reader)) as pictures:
+        for _, due_at in pictures:
+            lags.append(now() - due_at)
+            if len(lags) == 40:
+                break
+    assert sorted(lags)[len(lags) // 2] < 0.2
+    assert any("cannot be decoded in time" in note for note in source.take_notes())

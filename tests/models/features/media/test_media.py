@@ -12,8 +12,9 @@ import soundfile
 from av.video.frame import VideoFrame
 
 from models.features.media.bad_media import BadMedia, NoStream
-from models.features.media.containers import create_movie, decoded, open_pictures, open_sound, shown_size, upright
+from models.features.media.containers import create_movie, decoded, open_pictures, open_sound
 from models.features.media.picture_files import encode_picture, read_picture_file, write_picture_file
+from models.features.media.picture_stream import PictureStream
 from models.features.media.sound_files import (
     growing_sound_file,
     read_sound_file,
@@ -40,13 +41,14 @@ def _movie(path: Path, frames: int = 10) -> Path:
 
 @pytest.mark.parametrize("many_threads", [False, True])
 def test_movie_is_written_and_read(tmp_path: Path, many_threads: bool) -> None:
-    container, stream = open_pictures(_movie(tmp_path / "m.mp4"), many_threads=many_threads)
-    with container:
-        frames = [frame for frame in decoded(container, stream) if frame is not None]
+    with PictureStream(_movie(tmp_path / "m.mp4"), many_threads=many_threads) as stream:
+        assert stream.frame_count == 10
+        assert stream.fps == 25
+        frames = list(stream.frames())
         assert len(frames) == 10
-        assert shown_size(frames[0]) == (64, 48)
-        np.testing.assert_allclose(upright(frames[0]), _plain(48, 64), atol=6)
-        assert upright(frames[0], (32, 24)).shape == (24, 32, 3)
+        np.testing.assert_allclose(frames[0].picture(), _plain(48, 64), atol=6)
+    with PictureStream(tmp_path / "m.mp4", fit=lambda size: (size[0] // 2, size[1] // 2)) as stream:
+        assert next(stream.frames()).picture().shape == (24, 32, 3)
 
 
 def test_damaged_packet_is_told_and_the_rest_is_read(tmp_path: Path) -> None:
