@@ -118,6 +118,7 @@ def _render(
     from models.features.face_points import LandmarkFileMissing
 
     passes: dict[str, TaskID] = {}
+    notes: list[str] = []
     try:
         neutral = None if profile is None else read_profile(profile).neutral
         settings = PictureSettings(provider=provider, neutral=neutral)
@@ -129,7 +130,7 @@ def _render(
                     passes[what] = bar.add_task(f"{out.name}: {what}")
                 bar.update(passes[what], completed=done, total=total)
 
-            part = render_movie(video, out, look, voice, settings=settings, progress=progress)
+            part = render_movie(video, out, look, voice, settings=settings, progress=progress, note=notes.extend)
         if report is not None:
             write_report(report, build_report(part))
     except (BadSource, BadProfile, RenderFailed, LandmarkFileMissing, RuntimeError) as error:
@@ -140,4 +141,6 @@ def _render(
         playable = f"; {out} is playable up to here" if PERFORMING in passes else ""
         typer.echo(f"guise: stopped{playable}", err=True)
         raise typer.Exit(130) from None
+    for note in notes:
+        typer.echo(f"guise: {note}", err=True)
     typer.echo(f"{out}: {part['video']['frames_captured']} frames")

@@ -17,6 +17,7 @@ from calibration.measure.estimate import opening_ranges
 from live.demo import stand_in_performer
 from live.picture.sources.registry import open_source
 from live.picture.sources.source import Source, SourceOptions
+from live.picture.sources.url import public_url
 from live.picture.tracker import Tracker
 from live.process.frames import Frame, now
 from live.show.profile import Profile
@@ -60,7 +61,7 @@ def measure_performer(camera: str, seconds: float, progress: PerformerProgress |
         neutral_of(all_points),
         *size,
         opening_ranges(all_points),
-        camera=Path(camera).name if "/" in camera else camera,
+        camera=_shown_name(camera),
         faces=len(points),
         measured=datetime.date.today().isoformat(),
     )
@@ -102,3 +103,10 @@ def _frames(source: Source, seconds: float) -> Iterator[tuple[Frame, float]]:
         if first_at is None:
             first_at = newest_at
         yield frame, first_at
+
+
+def _shown_name(camera: str) -> str:
+    """As the profile names it: no folder, and nothing secret."""
+    if "://" in camera:
+        return public_url(camera)
+    return Path(camera).name if "/" in camera else camera

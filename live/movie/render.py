@@ -10,7 +10,7 @@ Runs in the caller's thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from math import ceil, sqrt
 from pathlib import Path
@@ -26,6 +26,7 @@ from live.picture.settings import PictureSettings
 from live.picture.sources.movie_frames import FileFrames
 from live.picture.sources.scripted import ScriptedSource
 from live.picture.tracker import SEARCH_AREA_PX, shape_is_sane
+from live.process.messages import Note
 from live.process.report import EngineReport
 from live.process.stage_picture import StagePicture
 from live.show.profile import in_heights
@@ -70,16 +71,19 @@ def render(
     face_points: FacePoints | None = None,
     load: Callable[[str], Look] | None = None,
     load_voice: Callable[[str], Voice] | None = None,
+    note: Callable[[Sequence[str]], None] | None = None,
 ) -> EngineReport:
     """Renders `video` through `look` (a frozen model's path, `bypass` or `safe`) into `out`; returns the report.
 
     Its sound is converted by `voice` (a frozen model's path or a preset); None: it is kept. `size` is the movie's width
-    and height; by default the look's own, enlarged to a watchable size. Raises BadSource, LandmarkFileMissing,
-    RenderFailed, and RuntimeError with the reason when the look or the voice is refused.
+    and height; by default the look's own, enlarged to a watchable size. `note` is told what is wrong with the pictures,
+    and of a provider that is not the one asked for. Raises BadSource, LandmarkFileMissing, RenderFailed, and
+    RuntimeError with the reason when the look or the voice is refused.
     """
     frames = FileFrames(video)
     sound = _sound(frames, voice, load_voice or _open_voice(settings))
     t_s = 0.0
+    tell = note or (lambda sentences: None)
     report_progress = progress or (lambda what, done, total: None)
     settings = replace(
         settings or PictureSettings(),
@@ -94,6 +98,7 @@ def render(
     engine = PictureEngine(settings, source, sink, None, lambda: t_s, face_points=face_points, load=load)
     try:
         engine.wait_for_look()
+        tell([event.text for event in engine.events() if isinstance(event, Note)])
         if settings.neutral is None and look not in ("bypass", "safe"):
             neutral = estimate_neutral(
                 frames, face_points, lambda done: report_progress(LOOKING, done, frames.frame_count)
@@ -116,6 +121,7 @@ def render(
                 if writer.error:
                     break
                 report_progress(PERFORMING, done, frames.frame_count)
+            tell(frames.notes)
             if sound is not None:
                 sound.write(writer)
         if writer.error:

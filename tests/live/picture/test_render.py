@@ -25,6 +25,8 @@ from models.features.face_points import FacePoints
 from models.features.retarget import pose_and_residual
 from models.features.types import Picture, Points
 
+from .sources.conftest import half_copied
+
 
 class Asked(Look):
     """Keeps what it was asked to perform."""
@@ -86,6 +88,23 @@ def test_the_first_frames_are_as_well_retargeted_as_the_last(
     assert np.abs(rest - [0, 0, 1, 0]).max() < 0.1, "what was there most is at rest"
     assert [what for what, done, _ in reported if done == 36] == [LOOKING, PERFORMING]
     assert [done for what, done, _ in reported if what == LOOKING] == list(range(1, 37))
+
+
+def test_what_is_amiss_is_noted(tmp_path: Path, face_points: FacePoints) -> None:
+    class OnTheCpu(Look):
+        fallback = "CUDA is not available, so it runs on the CPU"
+
+    notes: list[str] = []
+    render(
+        half_copied(tmp_path),
+        tmp_path / "o.mp4",
+        "cuda.onnx",
+        face_points=face_points,
+        load=OnTheCpu,
+        note=notes.extend,
+    )
+    assert "cuda.onnx: CUDA is not available, so it runs on the CPU" in notes
+    assert any("the file says 3.0 s, 1." in note for note in notes)
 
 
 def test_a_profile_spares_the_first_pass(take: Path, tmp_path: Path, face_points: FacePoints) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +20,7 @@ from models.datasets.face_moves import MoveOptions, draw_move
 from models.prepare.data_error import DataError
 from models.prepare.face import FaceOptions, prepare_face, report
 from models.prepare.face_facts import PreparedFaceFacts, read_face_facts
+from tests.models.features.media.films import write_film
 
 FRAMES = 84
 
@@ -175,6 +178,27 @@ def test_what_is_no_video_is_refused(tmp_path: Path, data: Path) -> None:
     assert "not a recording or movie" in _refused([text], tmp_path / "out")
     assert "no such file" in _refused([tmp_path / "absent.mp4"], tmp_path / "out")
     assert "no picture" in _refused([data / "speech" / "jfk_11s.flac"], tmp_path / "out")
+
+
+def test_stray_files_are_left_out_and_named(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.prepare.face.MOST_FRAMES", 21)
+    monkeypatch.setattr("models.prepare.face.FEWEST_PAIRS", 10)
+    folder = tmp_path / "footage"
+    folder.mkdir()
+    shutil.copy(clip, folder / "b.mp4")
+    shutil.copy(clip, folder / os.fsdecode(b"caf\xe9:2.mp4"))
+    (folder / ".DS_Store").write_bytes(b"x")
+    (folder / "a.mp4").touch()
+    cv2.imwrite(str(folder / "c.jpg"), np.zeros((32, 32, 3), np.uint8))
+    (folder / "d.mp4").symlink_to("nowhere")
+    (folder / "e").mkdir()
+    write_film(folder / "f.mkv", [np.zeros((32, 32, 3), np.uint8)]).write_bytes(b"\x1aE\xdf\xa3 damaged")
+    facts = prepare_face([folder], tmp_path / "out", None, FaceOptions(size=64))
+    assert facts.sources == ("b.mp4", "caf\ufffd:2.mp4")
+    assert [name for name, _ in facts.files_left_out] == [".DS_Store", "a.mp4", "c.jpg", "d.mp4", "e", "f.mkv"]
+    assert "left out: 6 files: .DS_Store (a hidden file)" in (tmp_path / "out" / "report.txt").read_text("utf-8")
+    shutil.copy(folder / "f.mkv", folder / "b.mp4")
+    assert "b.mp4" in _refused([folder / "b.mp4", folder / "f.mkv"], tmp_path / "none")
 
 
 def test_a_face_half_out_of_the_picture_is_refused_with_the_reason(footage: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from live.picture.sources.source import Source
 from live.process.frames import now
+from models.features.media.containers import create_movie
 from models.features.types import Picture
 
 
@@ -35,6 +36,27 @@ def make_movie(
             frame.pts, frame.time_base = round(at_s * 1000), Fraction(1, 1000)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    return path
+
+
+def half_copied(tmp_path: Path, with_sound: bool = False) -> Path:
+    """Three seconds by its own word, of which half is there."""
+    path = tmp_path / "half.mp4"
+    container, stream = create_movie(path, (96, 64), Fraction(25), {"qp": "0", "g": "5"}, {"movflags": "faststart"})
+    random = np.random.default_rng(0)
+    with container:
+        sound = container.add_stream("aac", rate=48_000) if with_sound else None
+        for number in range(75):
+            picture = random.integers(0, 255, (64, 96, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            if sound is not None:
+                hum = av.AudioFrame.from_ndarray(np.zeros((1, 1920), np.float32), "fltp", "mono")
+                hum.rate, hum.pts = 48_000, 1920 * number
+                container.mux(sound.encode(hum))
+        container.mux(stream.encode(None))
+        if sound is not None:
+            container.mux(sound.encode(None))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     return path
 
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import closing
-from fractions import Fraction
 from pathlib import Path
 
-import av
-import numpy as np
 import pytest
 
 from live.picture.sources import pace
@@ -18,11 +15,10 @@ from live.picture.sources.movie_frames import playing_time
 from live.picture.sources.registry import open_source
 from live.picture.sources.source import ReaderThread, Source
 from live.process.frames import Frame, now
-from models.features.media.containers import create_movie
 from models.features.media.picture_stream import TimedFrame
 from models.features.types import Picture
 
-from .conftest import make_movie, until
+from .conftest import half_copied, make_movie, until
 
 
 def test_a_file_plays_at_its_own_pace_and_starts_over(tmp_path: Path, started: Callable[[Source], Source]) -> None:
@@ -65,27 +61,6 @@ def test_a_file_deleted_while_it_plays_is_tried_again(tmp_path: Path, started: C
     path.write_bytes(raw)
     captured = source.frames_captured
     assert until(lambda: source.frames_captured > captured + 3)
-
-
-def half_copied(tmp_path: Path, with_sound: bool = False) -> Path:
-    """Three seconds by its own word, of which half is there."""
-    path = tmp_path / "half.mp4"
-    container, stream = create_movie(path, (96, 64), Fraction(25), {"qp": "0", "g": "5"}, {"movflags": "faststart"})
-    random = np.random.default_rng(0)
-    with container:
-        sound = container.add_stream("aac", rate=48_000) if with_sound else None
-        for number in range(75):
-            picture = random.integers(0, 255, (64, 96, 3), np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-            if sound is not None:
-                hum = av.AudioFrame.from_ndarray(np.zeros((1, 1920), np.float32), "fltp", "mono")
-                hum.rate, hum.pts = 48_000, 1920 * number
-                container.mux(sound.encode(hum))
-        container.mux(stream.encode(None))
-        if sound is not None:
-            container.mux(sound.encode(None))
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    return path
 
 
 def test_what_half_a_file_lacks_is_said_once_and_it_begins_anew_at_once(
