@@ -177,7 +177,7 @@ class PictureEngine:
         self._tracking.watch()
         self._take_safe_picture()
         tracked = self._next_tracked(wait_s)
-        if tracked is not None:
+        if tracked is not None and not self.source.stuck:  # the last one of a camera that hangs may be under way still
             self._faults.resolve("camera")
             self._present_tracked(tracked)
             return Step.FRAME

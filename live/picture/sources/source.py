@@ -160,7 +160,12 @@ class Source(ABC):
     def gone(self) -> bool:
         """Whether no new frame came for `GONE_S` (counted from when a slow file's next one is due), or always the same
         picture."""
-        return self._watcher.stuck or self.clock() - max(self._newest_at, self._expected_at) > GONE_S
+        return self.stuck or self.clock() - max(self._newest_at, self._expected_at) > GONE_S
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the camera gives the same picture again and again. Any thread."""
+        return self._watcher.stuck
 
     def take_notes(self) -> list[str]:
         """What the operator should know although pictures come: each sentence once. Any thread."""

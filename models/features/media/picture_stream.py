@@ -140,10 +140,9 @@ class PictureStream:
     def notes(self, read_s: float) -> tuple[str, ...]:
         """After the last frame: what is to be said of the file, of which `read_s` seconds were read."""
         stated_s = self.pictures_s
-        missing = stated_s is not None and stated_s - read_s > SHORT_S
-        notes = [f"the file says {stated_s:.1f} s, {read_s:.1f} s can be read: is it copied as a whole?"] * missing
-        notes += [f"{self.damaged} damaged pieces are left out of the pictures"] * (self.damaged > 0 and not missing)
-        return tuple(notes)
+        if stated_s is not None and stated_s - read_s > SHORT_S:
+            return (f"the file says {stated_s:.1f} s, {read_s:.1f} s can be read: is it copied as a whole?",)
+        return (f"{self.damaged} damaged pieces are left out of the pictures",) if self.damaged else ()
 
     def _timed(self, frames: Iterator[VideoFrame], from_s: float) -> Iterator[TimedFrame]:
         for frame in frames:

@@ -244,3 +244,11 @@ def test_stamps_are_mended() -> None:
 def test_still_pictures_are_read_like_films(tmp_path: Path) -> None:
     (tmp_path / "p.png").write_bytes(encode_picture(SCENES[0], ".png"))
     assert len(pictures_of(tmp_path / "p.png")) == 1
+
+
+def test_damage_in_a_file_that_does_not_say_its_length_is_said(tmp_path: Path) -> None:
+    path = write_film(tmp_path / "m.mkv", SCENES)
+    with PictureStream(path) as stream:
+        list(stream.frames())
+        stream.damaged = 2
+        assert stream.notes(FRAMES / 25) == ("2 damaged pieces are left out of the pictures",)
