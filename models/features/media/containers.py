@@ -23,6 +23,8 @@ from models.features.media.bad_media import BadMedia, NoStream
 
 MAX_SIDE_PX = 16_384
 MAX_AREA_PX = 64 << 20
+_BOUNDS = {"max_pixels": str(MAX_AREA_PX)}
+"""For decoders, which would allocate whatever a file asks for before anybody can look at it."""
 
 
 def open_pictures(
@@ -40,7 +42,7 @@ def open_pictures(
     Raises BadMedia, or OSError when it is missing or cannot be reached.
     """
     try:
-        container = av.open(ffmpeg_name(name), timeout=timeout_s, options=dict(options or {}))
+        container = av.open(ffmpeg_name(name), timeout=timeout_s, options={**_BOUNDS, **(options or {})})
     except (av.FFmpegError, ValueError) as error:
         if isinstance(error, OSError):
             raise
@@ -93,6 +95,7 @@ def _shown_stream(container: InputContainer, name: Path | str) -> VideoStream:
     if stream.codec_context is None:
         raise BadMedia(f"{name} has pictures in a form that cannot be decoded")
     check_size(stream.codec_context.width, stream.codec_context.height, name)
+    stream.codec_context.options = dict(_BOUNDS)
     return stream
 
 

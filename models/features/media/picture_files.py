@@ -18,6 +18,8 @@ def read_picture_file(path: Path) -> Picture:
     """RGB, uint8 (h, w, 3), from any format that OpenCV reads; upright. Raises BadMedia."""
     import cv2
 
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise BadMedia(f"{path} is not a file")
     try:
         raw: NDArray[np.uint8] = np.fromfile(path, np.uint8)
         picture = cv2.imdecode(raw, cv2.IMREAD_COLOR_RGB) if raw.size else None

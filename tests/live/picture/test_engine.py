@@ -174,6 +174,20 @@ def test_a_source_that_is_gone_is_the_safe_picture_at_once(rig: Rig) -> None:
     assert rig.frame() == (100, FrameKind.GENERATED)
 
 
+def test_of_a_camera_that_hangs_not_even_the_last_picture_is_shown(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.go("one")
+    rig.frame()
+    monkeypatch.setattr(type(rig.source), "stuck", True)
+    rig.source.error = "it hangs"
+    rig.source.put(Frame(rig.still, rig.clock(), 1))
+    assert rig.engine.step(0) is Step.GONE
+    assert rig.shown.kinds[-1] is FrameKind.SAFE
+    assert rig.heard(Fault)[0].what == "it hangs"
+    monkeypatch.setattr(type(rig.source), "stuck", False)
+    rig.frame()
+    assert rig.heard(Recovered)[0].where == "camera"
+
+
 def test_before_the_first_frame_the_safe_picture_is_there_and_it_is_no_fault_yet(rig: Rig) -> None:
     assert rig.engine.step(0) is Step.GONE
     assert rig.shown.kinds == [FrameKind.SAFE]
