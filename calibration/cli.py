@@ -80,7 +80,8 @@ def calibrate_performer(
     mouth = profile.openings["mouth"]
     opens = f"the mouth opens from {mouth[0]:.2f} to {mouth[2]:.2f} eye distances"
     print(f"{out}: the median of {profile.faces} faces; {opens}")
-    print(f"next: guise live SHOW.toml --camera {camera} --profile {out}")
+    shown = profile.camera if "://" in camera else camera  # a URL may hold a password
+    print(f"next: guise live SHOW.toml --camera {shown} --profile {out}")
 
 
 evaluate = typer.Typer(

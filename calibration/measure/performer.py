@@ -17,7 +17,7 @@ from calibration.measure.estimate import opening_ranges
 from live.demo import stand_in_performer
 from live.picture.sources.registry import open_source
 from live.picture.sources.source import Source, SourceOptions
-from live.picture.sources.url import public_url
+from live.picture.sources.url import UrlSource, public_url
 from live.picture.tracker import Tracker
 from live.process.frames import Frame, now
 from live.show.profile import Profile
@@ -29,8 +29,9 @@ MIN_FACES = 30
 """With less than a second's worth of faces a median says nothing."""
 MIN_FACE_SHARE = 0.5
 """The share of pictures that must show a face; with less, the light or the place is wrong."""
-NO_PICTURE_S = 8.0
-"""After so long without a picture the measurement is given up: a network camera may take its time to open."""
+NO_PICTURE_S, NO_PICTURE_OF_URL_S = 8.0, 30.0
+"""After so long without a picture the measurement is given up: a network camera may take its time, and is tried again
+with more patience."""
 
 PerformerProgress = Callable[[float, int], None]
 """(seconds measured, faces found)"""
@@ -61,7 +62,7 @@ def measure_performer(camera: str, seconds: float, progress: PerformerProgress |
         neutral_of(all_points),
         *size,
         opening_ranges(all_points),
-        camera=_shown_name(camera),
+        camera=shown_name(camera),
         faces=len(points),
         measured=datetime.date.today().isoformat(),
     )
@@ -96,7 +97,7 @@ def _frames(source: Source, seconds: float) -> Iterator[tuple[Frame, float]]:
         frame = source.mailbox.take(0.1)
         if frame is None:
             source.watch()
-            if now() - newest_at > NO_PICTURE_S:
+            if now() - newest_at > (NO_PICTURE_OF_URL_S if isinstance(source, UrlSource) else NO_PICTURE_S):
                 raise NotCalibrated(f"no picture from {source.name}: {source.error or 'it does not answer'}")
             continue
         newest_at = now()
@@ -105,7 +106,7 @@ def _frames(source: Source, seconds: float) -> Iterator[tuple[Frame, float]]:
         yield frame, first_at
 
 
-def _shown_name(camera: str) -> str:
+def shown_name(camera: str) -> str:
     """As the profile names it: no folder, and nothing secret."""
     if "://" in camera:
         return public_url(camera)

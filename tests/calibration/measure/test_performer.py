@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import guise
+from calibration.measure.performer import shown_name
 from live.show.profile import in_pixels, read_profile
 from models.features.face_points import eye_distance
 
@@ -36,3 +37,9 @@ def test_a_movie_without_a_face_gives_none(footage: Path, tmp_path: Path, capsys
     assert guise.main(["calibrate", "performer", "--camera", camera, "--seconds", "1", "--out", str(out)]) == 2
     assert "a face was seen in 0 of" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_a_profile_names_the_camera_without_folder_or_password() -> None:
+    assert shown_name("rtsp://admin:s3cret@cam.local/live?token=t") == "rtsp://cam.local/live"
+    assert shown_name("/films/take.mp4") == "take.mp4"
+    assert shown_name("0") == "0"
