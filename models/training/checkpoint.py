@@ -10,7 +10,10 @@ A checkpoint is written beside its final path and renamed, so a stop at any mome
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -69,6 +72,11 @@ class LoadedRun:
 def write_run(folder: Path, run: Run) -> None:
     """Creates the run's folder."""
     folder.mkdir(parents=True, exist_ok=True)
+    write_text_whole(folder / "run.json", run_text(run))
+
+
+def run_text(run: Run) -> str:
+    """The content of run.json."""
     facts = {
         "family": run.family.name,
         "options": run.options.model_dump(),
@@ -78,24 +86,30 @@ def write_run(folder: Path, run: Run) -> None:
         "recipe": run.recipe,
         "revision": run.revision,
     }
-    write_text_whole(folder / "run.json", json.dumps(facts, indent=1))
+    return json.dumps(facts, indent=1)
+
+
+def parse_run(text: str) -> Run:
+    """The inverse of `run_text`. Raises ValueError, of which pydantic's ValidationError is one, KeyError, TypeError and
+    UnknownFamily."""
+    stored = json.loads(text)
+    kind = family(stored["family"])
+    return Run(
+        kind,
+        kind.options(**stored["options"]),
+        kind.facts.model_validate(stored["facts"]),
+        int(stored["seed"]),
+        str(stored["precision"]),
+        str(stored["recipe"]),
+        stored["revision"],
+    )
 
 
 def read_run(folder: Path) -> Run:
     """Raises BadRun."""
     path = folder / "run.json"
     try:
-        stored = json.loads(path.read_text("utf-8"))
-        kind = family(stored["family"])
-        return Run(
-            kind,
-            kind.options(**stored["options"]),
-            kind.facts.model_validate(stored["facts"]),
-            int(stored["seed"]),
-            str(stored["precision"]),
-            str(stored["recipe"]),
-            stored["revision"],
-        )
+        return parse_run(path.read_text("utf-8"))
     except OSError as error:
         raise BadRun(
             f"{folder} is not a training run: make one with `guise train FAMILY DATA --out {folder}`"
@@ -146,11 +160,22 @@ def _write(
             for name, network in networks.items()
             for key, value in network.state_dict().items()
         }
-        save_file(weights, work / "networks.safetensors")
+        _save_tensors(weights, work / "networks.safetensors")
         if optimizers is not None:
-            save_file(_flatten(optimizers), work / "optimizers.safetensors")
+            _save_tensors(_flatten(optimizers), work / "optimizers.safetensors")
         write_text_whole(work / "state.json", json.dumps(state, indent=1))
     return final
+
+
+def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """Raises OSError (full disk)."""
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:
+        # safetensors tells what the system said, as text: "... No space left on device (os error 28) ...".
+        found = re.search(r"os error (\d+)", str(error))
+        number = int(found[1]) if found else errno.EIO
+        raise OSError(number, os.strerror(number)) from error
 
 
 def _complete(place: Path) -> dict[int, Path]:
