@@ -48,5 +48,5 @@ def test_texts_and_numbers_in_notes(note: object) -> None:
             fields["conditioning"] = {"note": note}
         else:
             fields["training"] = fields["training"] | {"metrics": {"note": note}}
-        with pytest.raises(ValidationError, match="control characters|finite numbers"):
+        with pytest.raises(ValidationError, match=r"control characters|finite numbers"):
             Manifest(**fields)

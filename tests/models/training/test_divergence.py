@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import resource
 import subprocess
 import sys
 from dataclasses import replace
@@ -73,7 +76,22 @@ def test_a_loss_that_wanders_is_no_divergence(tmp_path: Path) -> None:
         watch.judge({"loss": float("nan")}, 9)
 
 
+def test_a_disk_that_is_full_leaves_the_checkpoint_before(tmp_path: Path) -> None:
+    networks = {"one": torch.nn.Linear(300, 300)}
+    saved = checkpoint.save(tmp_path, networks, {}, {"step": 1, "samples_seen": 1, "seconds": 1.0})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
+            checkpoint.save(tmp_path, networks, {}, {"step": 2, "samples_seen": 2, "seconds": 2.0})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list((tmp_path / "checkpoints").iterdir()) == [saved]
+
+
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_the_checkpoint_before_is_kept(plan: Plan) -> None:
+    """pytest -m slow tests/models/training/test_divergence.py"""
     saved = train(plan, lambda _: None)
     largest_kb = (saved / "networks.safetensors").stat().st_size // 1024 - 10
     command = [sys.executable, "-P", "-m", "guise", "train", "pix2pix", str(plan.data[0]), "--out", str(plan.out)]
