@@ -1,7 +1,8 @@
 """`guise doctor`: what this machine has for performing and training, and what to install where something is missing.
 
-Each check runs in a try of its own: one broken library hides none of the others. Qt is checked in a process of its own,
-because it ends the process when it finds no screen plugin. Runs in the calling thread.
+Each check runs in a try of its own: one broken library hides none of the others, and one that hangs (a sound server
+that does not answer) is left behind in a thread of its own. Qt is checked in a process of its own, because it ends the
+process when it finds no screen plugin.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Literal, NamedTuple
 
+from export.runtime.time_limit import finish_within
 from live.operator.display import XCB_PACKAGES
 from live.process.error_text import error_text
 
 State = Literal["ok", "missing", "note"]
 QT_WITHIN_S = 20.0
+CHECK_WITHIN_S = 30.0
 LEAST_PYTHON = (3, 11)
 LEAST_MEMORY = 2e9
 ESSENTIAL_PACKAGES = (
@@ -55,12 +58,18 @@ def examine() -> list[Finding]:
     findings: list[Finding] = []
     for check in CHECKS:
         try:
-            findings += check()
+            findings += finish_within(CHECK_WITHIN_S, check)
+        except TimeoutError:
+            what = f"does not answer within {CHECK_WITHIN_S:.0f} s"
+            findings.append(Finding(_name(check), "missing", what, "look after the device or server behind it"))
         except Exception as error:  # A broken library must not hide the rest.
-            name = check.__name__.lstrip("_").replace("_", " ")
             what = f"could not be examined: {error_text(error)}"
-            findings.append(Finding(name, "missing", what, "reinstall the package it names"))
+            findings.append(Finding(_name(check), "missing", what, "reinstall the package it names"))
     return findings
+
+
+def _name(check: Callable[[], list[Finding]]) -> str:
+    return check.__name__.lstrip("_").replace("_", " ")
 
 
 def healthy(findings: list[Finding]) -> bool:
@@ -153,7 +162,8 @@ def _qt(platform_name: str) -> Finding:
     environment = os.environ | ({"QT_QPA_PLATFORM": platform_name} if platform_name else {})
     try:
         ended = subprocess.run(
-            [sys.executable, "-c", program],
+            # -P: a module beside the show must not be imported.
+            [sys.executable, "-P", "-c", program],
             capture_output=True,
             text=True,
             timeout=QT_WITHIN_S,

@@ -15,6 +15,8 @@ import dlib
 import psutil
 import pytest
 
+from export.runtime import time_limit
+
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 # Stage windows that tests leave alone are found by these tests and no others.
 os.environ["GUISE_RUNTIME_DIR"] = str(Path(tempfile.gettempdir(), f"guise-tests-{os.getpid()}"))
@@ -53,6 +55,9 @@ def dlib_is_read_once() -> Iterator[None]:
         yield
 
 
+STAGE_RUN_S = dict(time_limit.RUN_S)
+
+
 def _ours(thread: threading.Thread) -> bool:
     # tqdm's and TensorBoard's own writers end by themselves; everything else that outlives a test is a leak. One
     # watchdog over models serves the process as long as it lives.
@@ -74,6 +79,12 @@ def nothing_left_behind() -> Iterator[None]:
         if time.monotonic() > deadline:
             pytest.fail(f"left behind: threads {threads}, processes {processes}")
         time.sleep(0.02)
+
+
+@pytest.fixture(autouse=True)
+def models_are_held_to_the_stage_s_time() -> None:
+    """A verb that a test before this one called may have allowed its process more, for good."""
+    time_limit.RUN_S.update(STAGE_RUN_S)
 
 
 def _runs(process: psutil.Process) -> bool:

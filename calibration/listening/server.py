@@ -7,6 +7,7 @@ a path on the disk. `serve` runs in the calling thread until Ctrl-C; each connec
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Callable
 from http import HTTPStatus
@@ -76,7 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not self._is_same_origin() or self.headers.get("Content-Type") != "application/json":
             self._respond(HTTPStatus.FORBIDDEN)
-        elif kind != "rank" or not length.isdecimal() or int(length) > _MAX_BODY_BYTES:
+        elif kind != "rank" or not re.fullmatch("[0-9]{1,6}", length) or int(length) > _MAX_BODY_BYTES:
             self._respond(HTTPStatus.BAD_REQUEST)
         else:
             self._save_ranking(identity, self.rfile.read(int(length)))
@@ -86,9 +87,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _is_same_origin(self) -> bool:
         """Requested at this address, by a page of ours: not by a foreign name that was made to point here."""
-        origin = self.headers.get("Origin")
-        return self.headers.get("Host") in self.server.hosts and (
-            origin is None or origin.removeprefix("http://") in self.server.hosts
+        origin, site = self.headers.get("Origin"), self.headers.get("Sec-Fetch-Site")
+        return (
+            self.headers.get("Host") in self.server.hosts
+            and (origin is None or origin.removeprefix("http://") in self.server.hosts)
+            # A picture or a link in a foreign page sends no Origin; every browser of today says whose page asks.
+            and site in (None, "same-origin", "none")
         )
 
     def _send_page(self, identity: str) -> None:

@@ -29,6 +29,8 @@ COLUMNS = ("at", "listener", "trial", "system", "rank", "place")
 from 1 on."""
 RANKS = "ranks.csv"
 _LEVEL_DBFS, _PEAK = -23.0, 0.98
+MAX_LISTENERS = 200
+"""Whoever opens the page again is a new listener: more are not kept open. What was ranked is on the disk."""
 _MAX_SYSTEMS = 9
 """Each has a digit on the keyboard, and nobody can rank more."""
 
@@ -70,14 +72,21 @@ class ListeningTest:
         self._lock = threading.Lock()
 
     def add_listener(self) -> str:
-        """A new listener's id."""
+        """A new listener's id. Beyond MAX_LISTENERS one is forgotten: the first who ranked nothing, or the first."""
         with self._lock:
+            if len(self._listeners) >= MAX_LISTENERS:
+                self._forget(min(self._listeners, key=lambda known: self._listeners[known].ranked > 0))
             listener_id = secrets.token_hex(8)
             rng = random.SystemRandom()
             self._listeners[listener_id] = Listener(
                 [self._shuffled_trial(name, rng) for name in rng.sample(self.trials, len(self.trials))]
             )
             return listener_id
+
+    def _forget(self, listener_id: str) -> None:
+        for trial in self._listeners.pop(listener_id).trials:
+            for sound in trial.sounds:
+                del self._paths[sound]
 
     def listener(self, listener_id: str) -> Listener | None:
         with self._lock:

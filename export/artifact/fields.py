@@ -7,6 +7,7 @@ Thread: any. Free of torch, onnx, onnxruntime and numpy.
 from __future__ import annotations
 
 import datetime
+import math
 from typing import Annotated, Literal, get_args
 
 from pydantic import (
@@ -26,6 +27,8 @@ from export.artifact.bad_model import is_printable
 
 MAX_PORT_BYTES = 2**26
 """A port is allocated at its declared size: 64 MiB holds a picture of 4096 x 4096, and no manifest may declare more."""
+MAX_PORTS_BYTES = 2**28
+"""All ports of a model together."""
 MAX_PICTURE_SIDE = 4096
 
 
@@ -91,6 +94,20 @@ def _checked_order(values: tuple[float, ...]) -> tuple[float, ...]:
     return values
 
 
+def _checked_notes(value: JsonValue) -> JsonValue:
+    if isinstance(value, str):
+        return _checked_printable(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("must hold finite numbers")
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in parts:
+        _checked_notes(key)
+        _checked_notes(part)
+    return value
+
+
+Notes = Annotated[JsonValue, AfterValidator(_checked_notes)]
+"""Any JSON whose texts can be printed and whose numbers are numbers."""
 OneLine = Annotated[str, Field(max_length=200), AfterValidator(_checked_line)]
 Statement = Annotated[str, Field(max_length=4000), AfterValidator(_checked_line)]
 IsoDate = Annotated[str, Field(max_length=10), AfterValidator(_checked_date)]
@@ -153,12 +170,14 @@ class Port(ManifestPart):
 
     @model_validator(mode="after")
     def _within_largest_size(self) -> Port:
-        size = _ITEM_BYTES[self.dtype]
-        for dimension in self.shape:
-            size *= dimension
-        if size > MAX_PORT_BYTES:
-            raise ValueError(f"would take {size} bytes, and {MAX_PORT_BYTES} are the most")
+        if self.bytes > MAX_PORT_BYTES:
+            raise ValueError(f"would take {self.bytes} bytes, and {MAX_PORT_BYTES} are the most")
         return self
+
+    @property
+    def bytes(self) -> int:
+        """What its array takes."""
+        return _ITEM_BYTES[self.dtype] * math.prod(self.shape)
 
 
 class LandmarkLines(ManifestPart):
@@ -228,8 +247,8 @@ class Training(ManifestPart):
     samples_seen: NonNegativeInt
     minutes: Annotated[NonNegativeFloat, Field(allow_inf_nan=False)]
     revision: OneLine | None = None
-    metrics: dict[OneLine, JsonValue] = {}
-    options: dict[OneLine, JsonValue] = {}
+    metrics: dict[OneLine, Notes] = {}
+    options: dict[OneLine, Notes] = {}
 
 
 class ManifestFields(ManifestPart):
@@ -246,7 +265,7 @@ class ManifestFields(ManifestPart):
     outputs: Annotated[dict[OneLine, Port], Field(min_length=1, max_length=64)]
     precision: Precision
     training: Training
-    conditioning: dict[OneLine, JsonValue] = {}
+    conditioning: dict[OneLine, Notes] = {}
     parameters: dict[OneLine, Parameter] = {}
 
     reads: tuple[Reads, ...] = ()
@@ -262,4 +281,4 @@ class ManifestFields(ManifestPart):
     lookahead: NonNegativeInt | None = None
     context: NonNegativeInt | None = None
     states: dict[OneLine, OneLine] = {}
-    speakers: tuple[SpeakerEntry, ...] = ()
+    speakers: Annotated[tuple[SpeakerEntry, ...], Field(max_length=1000)] = ()

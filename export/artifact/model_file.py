@@ -1,8 +1,8 @@
 """The file of a frozen model: reading, writing, and refusing whatever is not one.
 
 The manifest is JSON under one metadata key of the ONNX file. No statement of a file is trusted before it is compared
-with what the file holds: see export.artifact.outline for how it is read. What a graph computes is not judged here: a
-graph of standard operators may still be slow or need much memory.
+with what the file holds: see export.artifact.outline for how it is read. What a graph computes is judged only as far as
+constants say how large it becomes; whatever else is slow or large is refused when it is loaded.
 
     read_manifest     what the file says it is, for a list of looks: well under a millisecond
     check_model       every refusal, before a session is built from the file: some milliseconds
@@ -26,10 +26,13 @@ from typing import TYPE_CHECKING
 from pydantic import JsonValue, ValidationError
 
 from export.artifact.bad_model import BadModel, shortened
+from export.artifact.claimed_sizes import MAX_TENSOR_NUMBERS, largest_claim
 from export.artifact.fields import Kind, Port
 from export.artifact.manifest import MANIFEST_VERSION, Manifest
-from export.artifact.outline import Malformed, Outline, TensorPort, read_outline
+from export.artifact.operators import first_fault
+from export.artifact.outline import Outline, TensorPort, read_outline
 from export.artifact.version1 import from_version_1
+from export.artifact.wire import Malformed
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -70,9 +73,19 @@ def check_model(path: str | os.PathLike[str], kind: Kind | None = None) -> Manif
             f"uses {operator}the domain {shortened(foreign[0])}, "
             "and frozen models use ONNX's own alone: export it again",
         )
+    _check_graph(path, found)
     _compare_ports(path, "input", manifest.inputs, found.inputs)
     _compare_ports(path, "output", manifest.outputs, found.outputs)
     return manifest
+
+
+def _check_graph(path: str | os.PathLike[str], found: Outline) -> None:
+    fault = first_fault(found.operators, found.versions)
+    if fault is not None:
+        raise BadModel(path, fault)
+    claimed = largest_claim(found.claims, found.integers)
+    if claimed is not None and claimed[0] > MAX_TENSOR_NUMBERS:
+        raise BadModel(path, f"makes {claimed[0]:.0e} numbers by one {claimed[1]}: it is damaged or forged")
 
 
 def write_model(path: Path, onnx_model: ModelProto, manifest: Manifest) -> None:

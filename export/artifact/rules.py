@@ -12,6 +12,7 @@ from export.artifact.fields import (
     FILTER_LOOKAHEAD_MS,
     FILTER_RATE,
     FRAMES_PER_S,
+    MAX_PORTS_BYTES,
     MCEPS,
     OPTIONAL_FEATURES,
     DType,
@@ -21,6 +22,7 @@ from export.artifact.fields import (
     Port,
     Reads,
 )
+from export.artifact.values import check_parameter_port, check_value
 
 LOOK_READS: frozenset[Reads] = frozenset({"lines", "points", "face", "frame"})
 LOOK_GIVES: frozenset[Gives] = frozenset({"picture", "mask", "occluded"})
@@ -68,6 +70,9 @@ def check_look(manifest: ManifestFields) -> None:
     if "points" in manifest.reads and manifest.target is None:
         raise ValueError("a look that reads points needs target")
     _check_ports(manifest)
+    for name, value in manifest.conditioning.items():
+        if name in manifest.inputs:
+            check_value(name, value, manifest.inputs[name])
     _check_look_ports(manifest, manifest.size)
     _check_set(manifest)
 
@@ -101,6 +106,7 @@ def check_voice(manifest: ManifestFields) -> None:
     if manifest.set is not None:
         raise ValueError("a voice has no set: only a look has sizes")
     _check_ports(manifest)
+    _check_times(manifest.sample_rate, manifest.hop, manifest.lookahead, manifest.context)
     if manifest.form is None or not FORM_PORTS[manifest.form].hold(manifest.reads, manifest.gives):
         raise ValueError(
             "a voice of the form features reads mcep, lf0, voiced and gives them converted, one of sound reads and "
@@ -133,6 +139,12 @@ def check_reading(manifest: ManifestFields) -> None:
     _check_port("spoken_sound", sound, "float32", (1, sound.shape[-1]))
     _check_states(manifest)
     _check_speakers(manifest)
+
+
+def _check_times(sample_rate: int, hop: int, lookahead: int, context: int) -> None:
+    for name, samples, most_s in (("hop", hop, 1), ("lookahead", lookahead, 2), ("context", context, 60)):
+        if samples > most_s * sample_rate:
+            raise ValueError(f"{name} is longer than {most_s} s: no show could wait for it")
 
 
 def _check_states(manifest: ManifestFields) -> None:
@@ -200,6 +212,10 @@ def _check_ports(manifest: ManifestFields) -> None:
         raise ValueError("its conditioning must be among its inputs")
     if set(manifest.parameters) - set(manifest.inputs):
         raise ValueError("its parameters must be among its inputs")
+    for name in manifest.parameters:
+        check_parameter_port(name, manifest.inputs[name])
+    if sum(port.bytes for port in (*manifest.inputs.values(), *manifest.outputs.values())) > MAX_PORTS_BYTES:
+        raise ValueError(f"its inputs and outputs take more than {MAX_PORTS_BYTES} bytes together")
     outputs = [*manifest.gives, *manifest.states.values()]
     if len(set(outputs)) < len(outputs) or set(manifest.outputs) != set(outputs):
         raise ValueError("its outputs must be what it gives, and what states carry on")

@@ -116,6 +116,7 @@ def freeze_from_plan(
     """
     _check_request(out, str(fields.get("subject", "")), precision)
     plan.module.eval()
+    _check_weights(plan)
     ports = _port_fields(plan)
     try:
         manifest = Manifest.model_validate({**fields, **plan.manifest, **ports, "precision": precision})
@@ -217,6 +218,15 @@ def _check_request(out: Path, subject: str, precision: str) -> None:
         raise NotFrozen(f"precision {precision} is not known: choose from {', '.join(PRECISIONS)}")
     if out.suffix != ".onnx":
         raise NotFrozen(f"{out} must end in .onnx: a frozen model is one .onnx file")
+
+
+def _check_weights(plan: FreezePlan) -> None:
+    for name, weights in plan.module.state_dict().items():
+        if weights.is_floating_point() and not bool(torch.isfinite(weights).all()):
+            raise NotFrozen(
+                f"the network holds what is no number in {name}: its training diverged; train anew, or freeze an "
+                "earlier checkpoint with --step"
+            )
 
 
 def _port_fields(plan: FreezePlan) -> dict[str, object]:

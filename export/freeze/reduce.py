@@ -92,8 +92,11 @@ def reduce(
     """
     full = read_look_run(run)
     for student in students:
-        if read_look_run(student).facts.digest != full.facts.digest:
+        facts = read_look_run(student).facts
+        if facts.digest != full.facts.digest:
             raise NotFrozen(f"{student} did not learn from what {run} learned from: name a student of that run")
+        if not isinstance(facts, FaceFacts) or facts.teacher is None:
+            raise NotFrozen(f"{student} is no student: name a run of pix2pix_student that {run} taught")
     held_out = None if data is None else _read_held_out(data, run, full)
     name = str(full.facts.name or run.name)
     stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "look"

@@ -25,6 +25,10 @@ from models.training.family import FreezePlan, freeze_batch
 SAMPLES = 6
 SILENT_HOPS, NOISY_HOPS = 4, 4
 SPEECH_S = 1.5
+LEAST_CHANGE = 2
+"""Levels by which some value of a picture must differ between two drawings; the demo's looks change by above 200."""
+LEAST_MOTION = 1e-5
+"""Of what a voice gives from hop to hop: full scale is 1, and of a cepstrum 0.115 are a decibel."""
 
 
 class NotFaithful(Exception):
@@ -86,6 +90,7 @@ def parity(plan: FreezePlan, session: FrozenSession, seed: int = 0) -> Parity | 
     if session.manifest.kind == "voice":
         return _voice_parity(plan, session, seed)
     totals: list[float] = []
+    pictures: list[Array] = []
     largest = 0.0
     count = 0
     for inputs in _look_inputs(session.manifest, seed):
@@ -94,7 +99,8 @@ def parity(plan: FreezePlan, session: FrozenSession, seed: int = 0) -> Parity | 
         for name in plan.outputs:
             difference = _look_difference(wanted[name], got[name])
             totals.append(float(difference.mean()))
-            largest = max(largest, float(difference.max()))
+            largest = float(np.maximum(largest, difference.max()))
+        pictures.append(got["picture"].copy())
         count += 1
     result = Parity(float(np.mean(totals)), largest, count)
     bound = BOUNDS[session.manifest.precision]
@@ -103,9 +109,24 @@ def parity(plan: FreezePlan, session: FrozenSession, seed: int = 0) -> Parity | 
         raise NotFaithful(
             f"the frozen model differs from the network by {result.mean:.2f}/255 on average and "
             f"{result.maximum:.0f}/255 at most, where {session.manifest.precision} allows {bound.mean:g} and "
-            f"{bound.maximum:g}: train further, or export with --precision fp32"
+            f"{bound.maximum:g}: {_advice(session.manifest.precision)}"
         )
+    _check_pictures_differ(pictures)
     return result
+
+
+def _check_pictures_differ(pictures: list[Array]) -> None:
+    """Of black, noise and drawings that differ. Raises NotFaithful."""
+    values = [picture.astype(np.float64) for picture in pictures]
+    if max(float(np.abs(values[0] - other).max()) for other in values[1:]) < LEAST_CHANGE:
+        raise NotFaithful(
+            "the look paints the same picture for every drawing: its training has not begun to learn, or diverged; "
+            "train anew, or freeze an earlier checkpoint with --step"
+        )
+
+
+def _advice(precision: Precision) -> str:
+    return "report it" if precision == "fp32" else "train further, or export with --precision fp32"
 
 
 def _voice_parity(plan: FreezePlan, session: FrozenSession, seed: int) -> VoiceParity:
@@ -113,6 +134,7 @@ def _voice_parity(plan: FreezePlan, session: FrozenSession, seed: int) -> VoiceP
     largest = dict.fromkeys(VOICE_BOUNDS[manifest.precision], 0.0)
     hops = 0
     for sequence in _hop_sequences(manifest, seed):
+        heard: list[dict[str, Array]] = []
         session_states = {
             name: np.zeros(p.shape, p.dtype) for name, p in manifest.inputs.items() if name in manifest.states
         }
@@ -120,6 +142,7 @@ def _voice_parity(plan: FreezePlan, session: FrozenSession, seed: int) -> VoiceP
         for inputs in sequence:
             wanted = _network_outputs(plan, inputs | network_states)
             got = session.run(**inputs, **session_states)
+            heard.append({name: got[name].copy() for name in manifest.gives})
             for name in plan.outputs:
                 unit, difference = _voice_difference(name, wanted[name], got[name])
                 # fmax would drop a NaN; max keeps it, and the bound below refuses it.
@@ -127,14 +150,32 @@ def _voice_parity(plan: FreezePlan, session: FrozenSession, seed: int) -> VoiceP
             network_states = {state: wanted[after] for state, after in manifest.states.items()}
             session_states = {state: got[after].copy() for state, after in manifest.states.items()}
             hops += 1
+        _check_heard(heard)
     bounds = VOICE_BOUNDS[manifest.precision]
     if not all(largest[unit] <= bound for unit, bound in bounds.items()):
         allowed = ", ".join(f"{largest[unit]:.3g} {unit} (of {bound:g})" for unit, bound in bounds.items())
         raise NotFaithful(
             f"the frozen voice differs from the network by {allowed}, more than {manifest.precision} allows: "
-            "train further, or export with --precision fp32"
+            f"{_advice(manifest.precision)}"
         )
     return VoiceParity(largest, hops)
+
+
+def _check_heard(hops: list[dict[str, Array]]) -> None:
+    """What a voice makes of silence, noise and speech, hop by hop. Raises NotFaithful."""
+    for name in hops[0]:
+        given = np.stack([hop[name] for hop in hops]).astype(np.float64)
+        if not np.isfinite(given).all():
+            raise NotFaithful(
+                f"the voice gives what is no number as {name}: its training diverged; train anew, or freeze an earlier "
+                "checkpoint with --step"
+            )
+        # A filter that changes nothing may be what was learned; sound or features that never change are not.
+        if name in ("converted_sound", "converted_mcep") and np.ptp(given, axis=0).max() < LEAST_MOTION:
+            raise NotFaithful(
+                "the voice gives the same, whatever is said: its training has not begun to learn, or diverged; train "
+                "anew, or freeze an earlier checkpoint with --step"
+            )
 
 
 def _network_outputs(plan: FreezePlan, inputs: Arrays) -> dict[str, Array]:

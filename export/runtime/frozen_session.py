@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from export.artifact.fields import Port
 from export.artifact.manifest import Manifest
+from export.runtime.memory_limit import TooMuchMemory, allowed_bytes, limited_memory, memory_bytes, needs_memory
 from export.runtime.providers import Provider
 from export.runtime.session_options import first_line
 from export.runtime.time_limit import GRACE_S, PREPARE_S, RunTooLong, Watched, finish_within, run_limit_s
@@ -54,7 +55,7 @@ class FrozenSession:
         self.load_s = 0.0
         """What loading took of the seconds in which a model must be ready."""
         self.memory_bytes = 0
-        """What the process's memory grew by while this was loaded and warmed; 0 where it cannot be told."""
+        """What the process's memory grew by while this was loaded and warmed."""
 
     @property
     def inputs(self) -> Mapping[str, Port]:
@@ -78,15 +79,21 @@ class FrozenSession:
     def warm(self, runs: int = 2) -> None:
         """Runs on black or silence, so that the first real run is as fast as the others. Raises as `run` does, and
         RunTooLong when loading and this take longer than PREPARE_S in all, or the fastest run longer than
-        `run_limit_s`."""
+        `run_limit_s`, and TooMuchMemory."""
+        allowed, before = allowed_bytes(self.path), memory_bytes()
         limit_s = max(PREPARE_S - self.load_s, GRACE_S)
         try:
-            fastest_s = finish_within(limit_s + GRACE_S, partial(self._warm, runs, limit_s))
+            with limited_memory(allowed):
+                fastest_s = finish_within(limit_s + GRACE_S, partial(self._warm, runs, limit_s))
         except TimeoutError:
             self._open = False  # Something in there still runs, and nobody may free it meanwhile.
             raise self._too_long(limit_s, "and does not stop") from None
         if fastest_s > self.run_limit_s:
             raise self._too_long(self.run_limit_s, f"namely {fastest_s:.1f} s")
+        self.memory_bytes += max(0, memory_bytes() - before)
+        if self.memory_bytes > allowed:
+            taken, most = self.memory_bytes / 1e9, allowed / 1e9
+            raise TooMuchMemory(f"{self.path} takes {taken:.1f} GB of memory, and may take {most:.1f}: choose another")
 
     def _warm(self, runs: int, limit_s: float) -> float:
         """Seconds of the fastest run."""
@@ -124,6 +131,8 @@ class FrozenSession:
         except Exception as error:  # ONNX Runtime's own exceptions derive from Exception alone.
             if self._resume():
                 raise self._too_long(limit_s, "and was stopped") from error
+            if needs_memory(error):
+                raise TooMuchMemory(f"{self.path} needs more memory than it may take: choose another") from error
             raise RuntimeError(f"{self.path} failed on {self.provider}: {first_line(error)}") from error
         self._resume()
         return result

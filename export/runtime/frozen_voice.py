@@ -41,9 +41,14 @@ THREADS = 1
 
 
 def open_frozen_voice(path: Path, provider: str = "auto") -> HopVoice:
-    """The voice at `path`, opened and warmed. Raises BadModel, ValueError (provider)."""
+    """The voice at `path`, opened and warmed. Raises BadModel, ValueError (provider), and what FrozenSession.warm
+    does."""
     session = open_session(path, provider, THREADS, kind="voice")
-    session.warm()
+    try:
+        session.warm()
+    except BaseException:
+        session.close()
+        raise
     return _build_voice(session.manifest, session)
 
 

@@ -10,6 +10,7 @@ a fork. Thread: any.
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -103,8 +104,10 @@ def _load_library(library: str) -> bool:
     wheels = (
         found
         for folder in sys.path
+        # '' and relative entries are the folder that a show lies in: no library of a stranger's is loaded.
+        if os.path.isabs(folder)
         for pattern in (f"nvidia/*/lib/{library}", f"tensorrt_libs/{library}")
-        for found in Path(folder or ".").glob(pattern)
+        for found in Path(folder).glob(pattern)
     )
     for candidate in [library, *map(str, wheels)]:
         try:

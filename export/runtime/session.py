@@ -23,6 +23,7 @@ from export.artifact.fields import Kind
 from export.artifact.manifest import Manifest
 from export.runtime import cuda, tensorrt
 from export.runtime.frozen_session import FrozenSession
+from export.runtime.memory_limit import allowed_bytes, limited_memory, memory_bytes, needs_memory
 from export.runtime.providers import PROVIDERS, Provider, gpu_unavailable_reason, unavailable_reason
 from export.runtime.session_options import build_session, first_line, session_options
 from export.runtime.time_limit import PREPARE_S, finish_within
@@ -74,7 +75,7 @@ def open_session(
     for name in PROVIDERS[PROVIDERS.index(requested) if requested else 0 :]:
         reason = unavailable_reason(name)
         if reason is None:
-            began = time.perf_counter()
+            began, before = time.perf_counter(), memory_bytes()
             try:
                 session = _build_session(path, manifest, name, requested, threads)
             except TimeoutError:
@@ -83,10 +84,13 @@ def open_session(
                     raise BadModel(path, f"takes longer than {PREPARE_S:g} s to load: choose another") from None
             except Exception as error:  # ONNX Runtime's own exceptions derive from Exception alone.
                 reason = first_line(error)
+                if name == "CPU" and needs_memory(error):
+                    raise BadModel(path, "needs more memory than it may take to load: choose another") from error
                 if name == "CPU":
                     raise BadModel(path, f"cannot be run by ONNX Runtime: {reason}; export it again") from error
             else:
                 session.fallback = _fallback_text(requested, name, reasons)
+                session.memory_bytes = max(0, memory_bytes() - before)
                 session.load_s = time.perf_counter() - began
                 return session
         reasons.append(f"{name}: {reason}")
@@ -106,7 +110,8 @@ def _build_session(
 def _load_within(limit_s: float, path: Path, options: ort.SessionOptions) -> ort.InferenceSession:
     """Raises TimeoutError; whatever ONNX Runtime raises."""
     try:
-        return finish_within(limit_s, partial(build_session, path, "CPU", {}, options))
+        with limited_memory(allowed_bytes(path)):
+            return finish_within(limit_s, partial(build_session, path, "CPU", {}, options))
     except TimeoutError:
         # ONNX Runtime reads it between two operators that it computes ahead.
         options.set_load_cancellation_flag(True)

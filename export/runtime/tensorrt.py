@@ -99,8 +99,9 @@ class Engine(BaseModel):
 
 
 def cache_folder() -> Path:
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return root / "guise" / "tensorrt"
+    root = os.environ.get("XDG_CACHE_HOME", "")
+    # As its specification says, a relative one counts for nothing.
+    return (Path(root) if os.path.isabs(root) else Path.home() / ".cache") / "guise" / "tensorrt"
 
 
 def engine_key(path: Path) -> EngineKey:
@@ -120,16 +121,48 @@ def find_engine(key: EngineKey) -> Engine | None:
     """The engine for `key`, every byte of it as it was written; otherwise None, and a damaged engine is removed."""
     folder = key.folder
     try:
+        check_private(folder)
         engine = Engine.model_validate_json((folder / FACTS).read_bytes())
-        intact = engine.key == key and all(
-            model_file.file_digest(folder / name) == sha for name, sha in engine.files.items()
-        )
+        intact = engine.key == key and _is_whole(engine, folder)
     except (OSError, ValidationError):
         intact = False
     if intact:
         return engine
     remove_engine(key)
     return None
+
+
+def _is_whole(engine: Engine, folder: Path) -> bool:
+    """Whether the files are those that were written, the context among them, and no others are there to be read."""
+    there = {file.name for file in folder.iterdir()} - {FACTS}
+    return (
+        CONTEXT in engine.files
+        and there == set(engine.files)
+        and all(name == Path(name).name for name in engine.files)
+        and all(model_file.file_digest(folder / name) == sha for name, sha in engine.files.items())
+    )
+
+
+def check_private(folder: Path) -> None:
+    """Raises NotBuilt when others may write to `folder` or to a folder of Guise's above it: TensorRT's engines are
+    programs."""
+    for place in (folder, *folder.parents):
+        if not place.is_relative_to(cache_folder().parent):
+            return
+        try:
+            found = place.stat()
+        except FileNotFoundError:
+            continue
+        if found.st_mode & 0o022 or (hasattr(os, "getuid") and found.st_uid != os.getuid()):
+            raise NotBuilt(f"{place} belongs to another user, or others may write there: chmod go-w it, or remove it")
+
+
+def make_private(folder: Path) -> None:
+    """Makes `folder` and Guise's folders above it, for this user alone. Raises OSError, NotBuilt."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    for place in reversed(missing):
+        place.mkdir(mode=0o700, exist_ok=True)
+    check_private(folder)
 
 
 def remove_engine(key: EngineKey) -> None:
@@ -194,7 +227,7 @@ def build_engine(path: Path) -> Engine:
     """Builds, checks and stores the engine of this GPU for the frozen model at `path`; takes minutes. Raises
     NotBuilt."""
     key = engine_key(path)
-    key.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(key.folder.parent)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix=".building-", dir=key.folder.parent) as temporary:
         folder = Path(temporary) / "engine"
@@ -228,7 +261,7 @@ def _run_builder(path: Path, folder: Path, timing: Path) -> EngineTrial:
     """Runs export.runtime.tensorrt_build and waits. Raises NotBuilt with its last line, or with the signal or code it
     ended with."""
     folder.mkdir(mode=0o700)
-    timing.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(timing)
     root = str(Path(__file__).resolve().parents[2])
     paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     # -P: a folder called export in the current directory is not ours.

@@ -25,7 +25,7 @@ GRACE_S = 1.0
 
 _TICK_S = 0.1
 _IDLE_TICKS = 30
-_RUN_S: dict[Kind, float] = {"look": 0.5, "voice": 1.0, "reading": OFFLINE_S}
+RUN_S: dict[Kind, float] = {"look": 0.5, "voice": 1.0, "reading": OFFLINE_S}
 
 _Result = TypeVar("_Result")
 
@@ -36,13 +36,13 @@ class RunTooLong(RuntimeError):
 
 def run_limit_s(kind: Kind) -> float:
     """How long one run of a model of this kind may take in this process: on stage, unless `allow_slow_runs`."""
-    return _RUN_S[kind]
+    return RUN_S[kind]
 
 
 def allow_slow_runs() -> None:
     """From now on no model of this process performs live: each run may take OFFLINE_S."""
-    for kind in _RUN_S:
-        _RUN_S[kind] = OFFLINE_S
+    for kind in RUN_S:
+        RUN_S[kind] = OFFLINE_S
 
 
 class Watched:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TypedDict
 from export.artifact.bad_model import BadModel, one_line
 from export.artifact.manifest import Manifest
 from export.artifact.model_file import check_model, file_digest
+from export.runtime.memory_limit import limit_memory_of_runs
 
 if TYPE_CHECKING:
     from models.features.types import Picture
@@ -58,14 +59,16 @@ def make_thumbnail(path: Path, cache: Path) -> Thumbnail:
 def _render_neutral(path: Path, manifest: Manifest) -> Picture:
     import numpy as np
 
-    from export.runtime.session_options import build_session, session_options
+    from export.runtime.session import open_session
+    from export.runtime.time_limit import PREPARE_S
     from models.features.face_lines import draw_face2face_lines, draw_lines
 
     if not {"lines", "points"}.issuperset(manifest.reads) or manifest.target is None or manifest.size is None:
         raise ValueError(f"it reads {' and '.join(manifest.reads)}")
     points = np.array(manifest.target.neutral, np.float32)
     size = manifest.size
-    session = build_session(path, "CPU", {}, session_options(threads=1))
+    session = open_session(path, "cpu", threads=1)
+    session.run_limit_s = PREPARE_S
     feeds = {name: np.zeros(port.shape, port.dtype) for name, port in manifest.inputs.items()}
     for name, parameter in manifest.parameters.items():
         if name in feeds:
@@ -76,8 +79,7 @@ def _render_neutral(path: Path, manifest: Manifest) -> Picture:
         face2face = manifest.lines.style == "face2face"
         lines = draw_face2face_lines(points, (size, size), size) if face2face else draw_lines(points, size)
         feeds["lines"][0] = lines
-    (picture,) = session.run(["picture"], feeds)
-    return np.asarray(picture[0], np.uint8)
+    return np.asarray(session.run(**feeds)["picture"][0], np.uint8)
 
 
 def _save(picture: Picture, path: Path) -> None:
@@ -97,6 +99,7 @@ def main(arguments: list[str]) -> int:
     """Prints a line for each file; ends early when the window that started it is gone."""
     if hasattr(os, "nice"):
         os.nice(19)
+    limit_memory_of_runs()
     os.environ["OMP_NUM_THREADS"] = "1"
     parent = os.getppid()
     cache, *files = map(Path, arguments)

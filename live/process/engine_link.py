@@ -17,6 +17,7 @@ import time
 import traceback
 from multiprocessing.connection import Connection
 
+from export.runtime.memory_limit import limit_memory_of_runs
 from live.process.channel import Channel
 from live.process.error_text import placed_error_text
 from live.process.fork_server import remove_orphaned_files
@@ -91,6 +92,7 @@ def engine_main(entry: str, connection: Connection[Event, Command], arguments: t
     threading.Thread(target=_guard_against_held_lock, args=(link,), name="link-guard", daemon=True).start()
     code = 0
     try:
+        limit_memory_of_runs()
         module, _, function = entry.partition(":")
         getattr(importlib.import_module(module), function)(link, *arguments)
     except Exception as error:

@@ -26,7 +26,7 @@ from models.datasets.face_data import FaceData
 from models.datasets.face_moves import MoveOptions
 from models.features.face_lines import LineStyle
 from models.prepare.data_error import DataError
-from models.prepare.face_facts import FaceFacts
+from models.prepare.face_facts import FaceFacts, read_face_facts
 from models.training.averaging import follow
 from models.training.family import Batch, Family, FamilyOptions, FreezePlan, WrongTarget
 from models.training.learning_rate import set_learning_rate
@@ -200,6 +200,12 @@ class Pix2Pix(Family[Pix2PixOptions, FaceFacts]):
         if len(folders) != 1:
             raise DataError(f"pix2pix learns one face: name one prepared folder, not {len(folders)}")
         moves = MoveOptions(options.scale, options.shift, options.turn, options.stretch)
+        prepared = read_face_facts(folders[0]).size
+        if options.size > prepared:
+            raise DataError(
+                f"{folders[0]} was prepared at {prepared} pixels, which {options.size} would only enlarge: --set "
+                f"size={prepared}, or prepare it again with --size {options.size}"
+            )
         return FaceData(
             folders[0],
             options.size,

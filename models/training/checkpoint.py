@@ -10,8 +10,12 @@ A checkpoint is written beside its final path and renamed, so a stop at any mome
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import re
 import shutil
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +34,8 @@ from models.training.family import AnyFamily, FamilyOptions
 from models.training.registry import UnknownFamily, family
 
 NEWEST = 2
+_MAX_TEXT_BYTES = 1 << 24
+"""Of a JSON file, or of the header of a safetensors file."""
 
 
 class BadRun(Exception):
@@ -69,6 +75,11 @@ class LoadedRun:
 def write_run(folder: Path, run: Run) -> None:
     """Creates the run's folder."""
     folder.mkdir(parents=True, exist_ok=True)
+    write_text_whole(folder / "run.json", run_text(run))
+
+
+def run_text(run: Run) -> str:
+    """The content of run.json."""
     facts = {
         "family": run.family.name,
         "options": run.options.model_dump(),
@@ -78,31 +89,37 @@ def write_run(folder: Path, run: Run) -> None:
         "recipe": run.recipe,
         "revision": run.revision,
     }
-    write_text_whole(folder / "run.json", json.dumps(facts, indent=1))
+    return json.dumps(facts, indent=1)
+
+
+def parse_run(text: str) -> Run:
+    """The inverse of `run_text`. Raises ValueError, of which pydantic's ValidationError is one, KeyError, TypeError and
+    UnknownFamily."""
+    stored = json.loads(text)
+    kind = family(stored["family"])
+    return Run(
+        kind,
+        kind.options(**stored["options"]),
+        kind.facts.model_validate(stored["facts"]),
+        int(stored["seed"]),
+        str(stored["precision"]),
+        str(stored["recipe"]),
+        stored["revision"],
+    )
 
 
 def read_run(folder: Path) -> Run:
     """Raises BadRun."""
     path = folder / "run.json"
     try:
-        stored = json.loads(path.read_text("utf-8"))
-        kind = family(stored["family"])
-        return Run(
-            kind,
-            kind.options(**stored["options"]),
-            kind.facts.model_validate(stored["facts"]),
-            int(stored["seed"]),
-            str(stored["precision"]),
-            str(stored["recipe"]),
-            stored["revision"],
-        )
+        return parse_run(_read_text(path))
     except OSError as error:
         raise BadRun(
             f"{folder} is not a training run: make one with `guise train FAMILY DATA --out {folder}`"
         ) from error
     except ValidationError as error:
         raise BadRun(f"{path} is damaged: {first_problem(error)}") from error
-    except (ValueError, KeyError, TypeError, UnknownFamily) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UnknownFamily) as error:
         raise BadRun(f"{path} is damaged: {error}") from error
 
 
@@ -146,11 +163,40 @@ def _write(
             for name, network in networks.items()
             for key, value in network.state_dict().items()
         }
-        save_file(weights, work / "networks.safetensors")
+        _save_tensors(weights, work / "networks.safetensors")
         if optimizers is not None:
-            save_file(_flatten(optimizers), work / "optimizers.safetensors")
+            _save_tensors(_flatten(optimizers), work / "optimizers.safetensors")
         write_text_whole(work / "state.json", json.dumps(state, indent=1))
     return final
+
+
+def _read_text(path: Path) -> str:
+    """Raises OSError: of a file that is none, or far too large."""
+    return _checked_file(path, _MAX_TEXT_BYTES).read_text("utf-8")
+
+
+def _load_tensors(path: Path, expected_bytes: int) -> dict[str, Tensor]:
+    """Raises OSError, SafetensorError."""
+    return load_file(_checked_file(path, 2 * expected_bytes + _MAX_TEXT_BYTES))
+
+
+def _checked_file(path: Path, most_bytes: int) -> Path:
+    """`path`, where an ordinary file of that size is: a pipe would be waited for, and a claim of gigabytes read."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode) or found.st_size > most_bytes:
+        raise OSError(errno.EFBIG, f"{path.name} is no file of at most {most_bytes} bytes")
+    return path
+
+
+def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """Raises OSError (full disk)."""
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:
+        # safetensors tells what the system said, as text: "... No space left on device (os error 28) ...".
+        found = re.search(r"os error (\d+)", str(error))
+        number = int(found[1]) if found else errno.EIO
+        raise OSError(number, os.strerror(number)) from error
 
 
 def _complete(place: Path) -> dict[int, Path]:
@@ -161,8 +207,10 @@ def _complete(place: Path) -> dict[int, Path]:
 def load_networks(checkpoint: Path, networks: nn.ModuleDict, family: AnyFamily) -> RunState:
     """Fills the family's `networks` from a checkpoint and returns its state; raises BadRun."""
     try:
-        networks.load_state_dict(_current_keys(load_file(checkpoint / "networks.safetensors"), family))
-        state: RunState = json.loads((checkpoint / "state.json").read_text("utf-8"))
+        expected = sum(value.numel() * value.element_size() for value in networks.state_dict().values())
+        stored = _load_tensors(checkpoint / "networks.safetensors", expected)
+        networks.load_state_dict(_current_keys(stored, family))
+        state: RunState = json.loads(_read_text(checkpoint / "state.json"))
         return state
     except (OSError, SafetensorError, RuntimeError, ValueError) as error:
         raise BadRun(f"{checkpoint} cannot be read: {str(error).splitlines()[0]}") from error
@@ -173,7 +221,8 @@ def load_optimizers(checkpoint: Path, optimizers: Mapping[str, Optimizer], famil
     if not optimizers:
         return
     try:
-        stored = _current_keys(load_file(checkpoint / "optimizers.safetensors"), family)
+        expected = sum(p.numel() * 8 for o in optimizers.values() for group in o.param_groups for p in group["params"])
+        stored = _current_keys(_load_tensors(checkpoint / "optimizers.safetensors", 2 * expected), family)
         for name, optimizer in optimizers.items():
             state_dict = optimizer.state_dict()
             state_dict["state"] = {}

@@ -8,6 +8,9 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, distributed
 
+MAX_TEXT_BYTES = 1 << 26
+"""A run's facts have some kilobytes."""
+
 
 class AllRanks:
     """Reductions over all processes of `fabric`, which make the same calls in the same order; no cost with one process.
@@ -26,6 +29,21 @@ class AllRanks:
         predict = torch.tensor(asked, dtype=torch.uint8)
         distributed.all_reduce(predict, distributed.ReduceOp.MAX, self._group)
         return tuple(bool(answer) for answer in predict)
+
+    def text_of_first(self, text: str | None) -> str:
+        """What the first process gives; the others give None. As bytes: the objects of torch's own collectives are
+        pickled, and whoever reaches the port could run code by one."""
+        if self._group is None:
+            assert text is not None
+            return text
+        content = (text or "").encode()
+        length = torch.tensor([len(content)], dtype=torch.int64)
+        distributed.broadcast(length, 0, self._group)
+        if not 0 < int(length) <= MAX_TEXT_BYTES:
+            raise RuntimeError(f"the first process gives {int(length)} bytes")
+        received = torch.frombuffer(bytearray(content.ljust(int(length))), dtype=torch.uint8)
+        distributed.broadcast(received, 0, self._group)
+        return received.numpy().tobytes().decode()
 
     def mean(self, values: Mapping[str, Tensor]) -> dict[str, float]:
         """The mean over the processes: what one process with all samples would find."""

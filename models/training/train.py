@@ -34,6 +34,7 @@ from models.prepare.data_facts import DataFacts
 from models.training import checkpoint
 from models.training.checkpoint import BadRun, Run, RunState
 from models.training.collectives import AllRanks
+from models.training.divergence import DivergenceWatch
 from models.training.family import AnyFamily, Batch, FamilyOptions, TrainingData
 from models.training.stop_signals import stop_signals
 
@@ -98,12 +99,12 @@ class ShuffledSampler(Sampler[int]):
 def train(plan: Plan, advance: Callable[[TrainingProgress], None]) -> Path:
     """Trains until the steps or minutes are over or Ctrl-C; returns the newest checkpoint.
 
-    Raises DataError (data), BadRun (a run that exists already, or cannot be resumed).
+    Raises DataError (data), BadRun (a run that is there already, cannot be resumed, or diverged), OSError (full disk).
     """
     fabric = _fabric(plan)
     fabric.launch()
     ranks = AllRanks(fabric)
-    run, data = _start_run(plan, fabric)
+    run, data = _start_run(plan, fabric, ranks)
     options = run.options
 
     fabric.seed_everything(run.seed, verbose=False)
@@ -130,6 +131,7 @@ def train(plan: Plan, advance: Callable[[TrainingProgress], None]) -> Path:
         closing(_Log(plan, run, networks, data, fabric, state["step"])) if fabric.is_global_zero else nullcontext()
     )
 
+    watch, saved_networks = DivergenceWatch(plan.out), dict(networks.items())
     samples_per_step = options.batch * fabric.world_size
     steps = options.steps or state["step"] + -(-max(0, len(data) - state["samples_seen"]) // samples_per_step)
     started, before = time.monotonic(), float(state["seconds"])
@@ -144,6 +146,7 @@ def train(plan: Plan, advance: Callable[[TrainingProgress], None]) -> Path:
                 break
             _seed_step(run.seed, state["samples_seen"] + fabric.global_rank)
             losses = plan.family.step(fabric, trained, optimizers, batch, state["step"], options)
+            watch.note(losses)
             state["step"] += 1
             state["samples_seen"] += samples_per_step
             now = time.monotonic()
@@ -151,6 +154,7 @@ def train(plan: Plan, advance: Callable[[TrainingProgress], None]) -> Path:
             if log_now:
                 logged = now
                 values = ranks.mean(losses)
+                watch.judge(ranks.mean(watch.means()), state["step"])
                 rate = (state["step"] - first_step) / max(now - started, 1e-6)
                 left_s = min((steps - state["step"]) / rate, limit_s - state["seconds"])
                 advance(TrainingProgress(state["step"], steps, left_s, values))
@@ -159,13 +163,17 @@ def train(plan: Plan, advance: Callable[[TrainingProgress], None]) -> Path:
             if log is not None and now - sampled >= SAMPLES_EVERY_S:
                 sampled = now
                 log.samples(state["step"])
-            if fabric.is_global_zero and checkpoint.is_kept(state["step"]):
-                checkpoint.keep(plan.out, dict(networks.items()), state)
-            if fabric.is_global_zero and now - saved >= SAVE_EVERY_S:
+            keep_now, save_now = checkpoint.is_kept(state["step"]), now - saved >= SAVE_EVERY_S
+            if fabric.is_global_zero and (keep_now or save_now):
+                watch.check_before_saving(saved_networks, state["step"])
+            if fabric.is_global_zero and keep_now:
+                checkpoint.keep(plan.out, saved_networks, state)
+            if fabric.is_global_zero and save_now:
                 saved = now
-                checkpoint.save(plan.out, dict(networks.items()), optimizers, state)
+                checkpoint.save(plan.out, saved_networks, optimizers, state)
         if log is not None:
-            checkpoint.save(plan.out, dict(networks.items()), optimizers, state)
+            watch.check_before_saving(saved_networks, state["step"])
+            checkpoint.save(plan.out, saved_networks, optimizers, state)
             log.samples(state["step"])
         # No process leaves before the checkpoint is written.
         fabric.barrier()
@@ -214,14 +222,14 @@ def _precision(plan: Plan) -> str:
     return plan.precision
 
 
-def _start_run(plan: Plan, fabric: Fabric) -> tuple[Run, TrainingData[DataFacts]]:
+def _start_run(plan: Plan, fabric: Fabric, ranks: AllRanks) -> tuple[Run, TrainingData[DataFacts]]:
     """The run and its data. Only the first process writes or, on resume, reads run.json: others would find it just
     written."""
     own = _new_or_resumed_run(plan, fabric) if fabric.is_global_zero else None
-    run = fabric.broadcast(None if own is None else own[0])
+    text = ranks.text_of_first(None if own is None else checkpoint.run_text(own[0]))
     if own is not None:
         return own
-    assert run is not None
+    run = checkpoint.parse_run(text)
     data = plan.family.data(plan.data, run.options)
     if data.facts.digest != run.facts.digest:
         raise DataError(f"{_folders(plan)}: not the data of the first host; every host must find the same folders")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 import json
+import threading
 from pathlib import Path
 
 import pytest
 
 import guise
+from calibration import doctor
 from calibration.bench.registry import BENCHMARKS, load_benchmark
 from calibration.doctor import Finding, as_json, examine, healthy
 
@@ -71,6 +73,32 @@ def test_one_broken_library_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     assert "\n" not in findings[0].what
     assert healthy(findings)
     assert as_json(findings)["ok"]
+
+
+def test_a_check_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+
+    def _ears() -> list[Finding]:
+        over.wait(60)
+        return []
+
+    monkeypatch.setattr("calibration.doctor.CHECK_WITHIN_S", 0.1)
+    monkeypatch.setattr("calibration.doctor.CHECKS", (_ears, lambda: [Finding("eyes", "ok", "two")]))
+    findings = examine()
+    over.set()
+    assert [(finding.name, finding.state) for finding in findings] == [("ears", "missing"), ("eyes", "ok")]
+    assert "does not answer" in findings[0].what
+
+
+def test_the_doctor_imports_nothing_of_the_folder_it_is_called_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PyQt5", "sip", "site", "enum"):
+        (tmp_path / f"{name}.py").write_text("open('caught', 'w')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("QT_QPA_PLATFORM", "offscreen")
+    assert doctor._qt("offscreen").state == "ok"
+    assert not (tmp_path / "caught").exists()
 
 
 def test_bench_lists_its_measurements(capsys: pytest.CaptureFixture[str]) -> None:

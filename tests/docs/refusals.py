@@ -17,7 +17,7 @@ from tests.bench.structure import PACKAGES, relative, sources
 REFUSING = re.compile(
     r"(Bad(Footage|Input|ListeningTest|Look|Media|Model|Output|Profile|Recording|Run|Show|Sound|Source|TomlFile)|DataError|"
     r"LandmarkFileMissing|MetricUnavailable|Malformed|No(Device|PortAudio|Stream)|Not(Built|Faithful|Faster|Frozen)|"
-    r"RankFailed|RenderFailed|RunTooLong|SourceGone|UnknownFamily|WrongTarget|_?refuse|error)$"
+    r"RankFailed|RenderFailed|RunTooLong|TooMuchMemory|SourceGone|UnknownFamily|WrongTarget|_?refuse|error)$"
 )
 VALUE_ERRORS_OF = (
     "live/show/profile.py",

@@ -16,6 +16,7 @@ import pytest
 import soundfile
 
 import guise
+from calibration.listening import trials
 from calibration.listening.server import ListeningServer
 from calibration.listening.trials import BadListeningTest, ListeningTest, read_ranks
 
@@ -171,3 +172,29 @@ def test_what_is_no_test_is_refused_in_one_line(tmp_path: Path, capsys: pytest.C
         told = capsys.readouterr().err.strip()
         assert said in told
         assert len(told.splitlines()) == 1
+
+
+def test_a_foreign_page_makes_no_listeners(tmp_path: Path) -> None:
+    test = ListeningTest(folders(tmp_path, "a", "b"), tmp_path / "out")
+    with served(test) as server:
+        for site in ("cross-site", "same-site"):
+            assert ask(server, "/", Sec_Fetch_Site=site)[0] == 403
+        assert ask(server, "/", Sec_Fetch_Site="none")[0] == 303
+        told = arrived(server)
+        assert ask(server, f"/listener/{told['listener']}", Sec_Fetch_Site="same-origin")[0] == 200
+        assert ask(server, f"/listener/{told['listener']}", Sec_Fetch_Site="cross-site")[0] == 403
+        assert ask(server, "/rank/x", {}, Content_Length="9" * 5000)[0] == 400
+
+
+def test_listeners_are_not_kept_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trials, "MAX_LISTENERS", 3)
+    test = ListeningTest(folders(tmp_path, "a", "b"), tmp_path / "out")
+    ranking, *others = [test.add_listener() for _ in range(3)]
+    found = test.listener(ranking)
+    assert found
+    assert test.save_ranking(ranking, 0, found.trials[0].sounds)
+    later = [test.add_listener() for _ in range(50)]
+    assert test.listener(ranking) is found
+    assert [test.listener(known) for known in (*others, *later[:-2])] == [None] * 50
+    assert test.wav(found.trials[0].sounds[0])
+    assert len(test._paths) == 3 * len(test.trials) * 2

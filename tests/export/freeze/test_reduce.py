@@ -190,6 +190,7 @@ def test_requests_that_are_refused(
         ((run, "--out", tmp_path / "file", *subject), "is a file: name a folder"),
         ((tmp_path / "gone", *out, *subject), "is not a training run"),
         ((run, *out, *subject, "--student", stranger), "did not learn from what"),
+        ((run, *out, *subject, "--student", run), "is no student: name a run of pix2pix_student"),
         ((run, *out, *subject, "--data", tmp_path / "gone"), "is not a prepared data set"),
         ((run, *out, *subject, "--data", other), "is not the data that"),
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import onnxruntime as ort
@@ -102,3 +103,20 @@ def test_the_card_is_known_by_name_and_capability(machine: dict[str, Any]) -> No
 def clear_caches() -> None:
     for answer in (providers.unavailable_reason, providers.gpu_unavailable_reason):
         answer.cache_clear()
+
+
+def test_no_library_of_the_folder_one_stands_in_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = tmp_path / "nvidia" / "cudnn" / "lib" / "libguise.so.1"
+    library.parent.mkdir(parents=True)
+    library.touch()
+    asked: list[str] = []
+
+    def load(name: str) -> None:
+        asked.append(name)
+        raise OSError
+
+    monkeypatch.setattr(ctypes, "CDLL", load)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", ["", ".", "sub/..", str(tmp_path)])
+    assert not providers._load_library("libguise.so.1")
+    assert asked == ["libguise.so.1", str(library)], "by name, and from the folder that is named whole"

@@ -90,7 +90,7 @@ def test_what_onnx_runtime_cannot_run_is_a_bad_model(
     forged: Callable[[ModelProto, str | None], Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
     model = look_model()
-    model.graph.node[1].op_type = "Imaginary"
+    model.graph.node[1].op_type = "MatMul"  # of shapes that do not fit
     path = forged(model, json.dumps(look_fields()))
     with pytest.raises(BadModel, match="cannot be run by ONNX Runtime") as caught:
         open_session(path)

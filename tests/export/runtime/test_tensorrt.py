@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -120,6 +121,47 @@ def test_a_changed_engine_is_removed_and_built_again(
     assert not key.folder.exists()
     assert tensorrt.find_engine(tensorrt.build_engine(look).key) is not None
     assert len(builder) == 2
+
+
+def _name_no_file(folder: Path) -> None:
+    facts = json.loads((folder / FACTS).read_text())
+    (folder / FACTS).write_text(json.dumps(facts | {"files": {}}))
+
+
+def _name_a_file_elsewhere(folder: Path) -> None:
+    (folder.parent / "elsewhere").write_bytes(b"x")
+    facts = json.loads((folder / FACTS).read_text())
+    files = facts["files"] | {"../elsewhere": model_file.file_digest(folder.parent / "elsewhere")}
+    (folder / FACTS).write_text(json.dumps(facts | {"files": files}))
+
+
+@pytest.mark.parametrize(
+    "forge", [_name_no_file, _name_a_file_elsewhere, lambda f: (f / "more.engine").write_bytes(b"")]
+)
+def test_an_engine_that_was_not_compared_as_a_whole_is_none(
+    look: Path, builder: list[Path], forge: Callable[[Path], object]
+) -> None:
+    key = tensorrt.build_engine(look).key
+    forge(key.folder)
+    assert tensorrt.find_engine(key) is None
+
+
+def test_the_cache_is_this_user_s_alone(look: Path, builder: list[Path]) -> None:
+    key = tensorrt.build_engine(look).key
+    for folder in (key.folder.parent, tensorrt.cache_folder(), tensorrt.cache_folder().parent):
+        assert folder.stat().st_mode & 0o777 == 0o700
+    for folder in (key.folder, tensorrt.cache_folder().parent):
+        folder.chmod(0o777)
+        with pytest.raises(NotBuilt, match="others may write there"):
+            tensorrt.find_engine(key)
+        folder.chmod(0o700)
+    assert tensorrt.find_engine(key) is not None
+
+
+def test_a_relative_cache_folder_counts_for_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+    assert tensorrt.cache_folder() == tmp_path / ".cache" / "guise" / "tensorrt"
 
 
 def test_a_build_that_fails_leaves_the_old_engine_and_nothing_else(

@@ -10,11 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import guise
 from export.artifact.bad_model import BadModel
+from export.artifact.model_file import check_model
 from export.runtime import frozen_session
 from export.runtime import session as session_module
+from export.runtime.cuda import CudaSession
 from export.runtime.session import open_session
-from export.runtime.time_limit import RunTooLong, Watched, finish_within
+from export.runtime.session_options import build_session, session_options
+from export.runtime.time_limit import RunTooLong, Watched, allow_slow_runs, finish_within
 from tests.export import bad_models
 from tests.export.tiny_look import SIZE
 
@@ -92,6 +96,37 @@ def test_a_single_operator_that_never_ends_is_left_behind(path: Path) -> None:
     ended = subprocess.run([sys.executable, "-P", "-c", script, path], capture_output=True, text=True, timeout=60)
     assert ended.returncode == 0, ended.stderr
     assert "takes longer than 0.5 s on CPU, and does not stop" in ended.stdout
+
+
+def test_a_run_on_a_thread_of_its_own_is_stopped_too(path: Path) -> None:
+    # As on a graphics card, with the CPU in its place.
+    bad_models.endless_on_stage_look(path)
+    black, white = (np.full((1, SIZE, SIZE, 3), value, np.uint8) for value in (0, 255))
+    manifest = check_model(path)
+    with CudaSession(
+        path, manifest, "CUDA", lambda graph: build_session(path, "CPU", {}, session_options(1)), "fp32", device="cpu"
+    ) as session:
+        session.run_limit_s = 0.2
+        with pytest.raises(RunTooLong, match="on CUDA, and was stopped"):
+            session.run(lines=white)
+        session.run_limit_s = 60.0
+        assert session.run(lines=black)["picture"].max() == 0
+
+
+def test_where_nobody_waits_a_run_may_take_long(look: Path) -> None:
+    with open_session(look, "cpu", 1) as session:
+        assert session.run_limit_s == 0.5
+    assert guise.main(["export", "--help"]) == 0
+    with open_session(look, "cpu", 1) as session:
+        assert session.run_limit_s == 0.5, "a page of help allows nothing"
+    allow_slow_runs()
+    with open_session(look, "cpu", 1) as session:
+        assert session.run_limit_s == 60.0
+
+
+@pytest.mark.parametrize("verb", ["render", "export", "reduce", "evaluate", "calibrate", "bench"])
+def test_verbs_without_a_stage_allow_it_first(verb: str) -> None:
+    assert guise.FIRST[verb] == f"{allow_slow_runs.__module__}:{allow_slow_runs.__name__}"
 
 
 def test_time_in_which_the_machine_stood_still_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.training import checkpoint
-from models.training.checkpoint import Run, load_run
+from models.training.checkpoint import BadRun, Run, load_networks, load_run, read_run
 from models.training.registry import family
 from tests.models.learned_voices import learned, write_voices
 from tests.models.spoken_folders import write_spoken, write_teacher
@@ -89,3 +90,23 @@ def test_a_run_begun_under_earlier_keys_is_resumed(tmp_path: Path) -> None:
         )
         assert one.keys() == other.keys()
         assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_what_is_no_file_or_far_too_large_is_refused_unread(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    os.mkfifo(run / "run.json")
+    with pytest.raises(BadRun, match="is not a training run"):
+        read_run(run)
+    (run / "run.json").unlink()
+    with (run / "run.json").open("wb") as file:
+        file.truncate(200 * 10**9)
+    with pytest.raises(BadRun, match="is not a training run"):
+        read_run(run)
+    weights = run / "checkpoints" / "00000001"
+    weights.mkdir(parents=True)
+    with (weights / "networks.safetensors").open("wb") as file:
+        file.truncate(200 * 10**9)
+    networks = nn.ModuleDict({"one": nn.Linear(2, 2)})
+    with pytest.raises(BadRun, match=r"cannot be read: .*is no file of at most"):
+        load_networks(weights, networks, family("pix2pix"))
