@@ -10,20 +10,20 @@ Runs in the caller's thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from math import ceil, sqrt
 from pathlib import Path
 
 import numpy as np
 
-from live.movie.render_sound import AHEAD_S, BLOCK, RATE, RenderedSound, sound_track_of
+from live.movie.render_sound import AHEAD_S, BLOCK, RATE, RenderedSound, sound_of
 from live.movie.writer import MovieWriter, movie_size
 from live.picture.engine import PictureEngine
 from live.picture.look import Look
 from live.picture.preload import take_face_points
 from live.picture.settings import PictureSettings
-from live.picture.sources.movie_frames import FileFrames
+from live.picture.sources.movie_frames import BadSource, FileFrames
 from live.picture.sources.scripted import ScriptedSource
 from live.picture.tracker import SEARCH_AREA_PX, shape_is_sane
 from live.process.report import EngineReport
@@ -31,6 +31,7 @@ from live.process.stage_picture import StagePicture
 from live.show.profile import in_heights
 from live.sound.voice import Voice
 from models.features.face_points import Box, Face, FacePoints
+from models.features.media.mixdown import Channel, NoSuchChannel
 from models.features.retarget import neutral_of
 from models.features.types import Points
 
@@ -70,16 +71,20 @@ def render(
     face_points: FacePoints | None = None,
     load: Callable[[str], Look] | None = None,
     load_voice: Callable[[str], Voice] | None = None,
+    channel: Channel = "auto",
+    note: Callable[[Sequence[str]], None] | None = None,
 ) -> EngineReport:
     """Renders `video` through `look` (a frozen model's path, `bypass` or `safe`) into `out`; returns the report.
 
     Its sound is converted by `voice` (a frozen model's path or a preset); None: it is kept. `size` is the movie's width
-    and height; by default the look's own, enlarged to a watchable size. Raises BadSource, LandmarkFileMissing,
-    RenderFailed, and RuntimeError with the reason when the look or the voice is refused.
+    and height; by default the look's own, enlarged to a watchable size. `channel` is which of its sound's the voice
+    hears; `note` is told what is wrong with the sound. Raises BadSource, LandmarkFileMissing, RenderFailed, and
+    RuntimeError with the reason when the look or the voice is refused.
     """
     frames = FileFrames(video)
-    sound = _sound(frames, voice, load_voice or _open_voice(settings))
+    sound = _sound(frames, voice, load_voice or voice_opener(settings), channel)
     t_s = 0.0
+    tell = note or (lambda sentences: None)
     report_progress = progress or (lambda what, done, total: None)
     settings = replace(
         settings or PictureSettings(),
@@ -118,6 +123,7 @@ def render(
                 report_progress(PERFORMING, done, frames.frame_count)
             if sound is not None:
                 sound.write(writer)
+                tell(sound.recording.notes)
         if writer.error:
             raise RenderFailed(writer.error)
         report = engine.report()
@@ -126,14 +132,19 @@ def render(
         engine.close()
 
 
-def _sound(frames: FileFrames, voice: str | Path | None, load: Callable[[str], Voice]) -> RenderedSound | None:
+def _sound(
+    frames: FileFrames, voice: str | Path | None, load: Callable[[str], Voice], channel: Channel
+) -> RenderedSound | None:
     """None when the movie has no sound."""
     converter = None if voice is None else load(str(voice))
-    track = sound_track_of(frames.path, mono=converter is not None)
-    return None if track is None else RenderedSound(frames.path, track, frames.first_s, converter)
+    try:
+        recording = sound_of(frames.path, channel)
+    except NoSuchChannel as error:
+        raise BadSource(str(error)) from error
+    return None if recording is None else RenderedSound(recording, converter, frames.first_s)
 
 
-def _open_voice(settings: PictureSettings | None) -> Callable[[str], Voice]:
+def voice_opener(settings: PictureSettings | None) -> Callable[[str], Voice]:
     def load(key: str) -> Voice:
         from export.artifact.bad_model import BadModel
         from live.sound.voices import open_voice
