@@ -26,6 +26,8 @@ MOST_DAMAGED = 1000
 _TELL_THEIR_LENGTH = frozenset({"mov", "wav", "w64", "flac", "matroska", "aiff", "caf", "avi"})
 """FFmpeg's formats whose length is written in the file; of others it is a guess."""
 _MISSING_S = 0.5
+_STREAMED = 0xFFFFFF00
+"""Sizes from here on stand in the headers of WAV files that were written without knowing their end."""
 
 
 class SoundPiece(NamedTuple):
@@ -145,9 +147,30 @@ def _picture_length_s(container: InputContainer) -> float | None:
 
 def _compare_length(container: InputContainer, stream: AudioStream, end_s: float | None, faults: SoundFaults) -> None:
     """Notes how long the sound is by what the file says of itself, where it ends long before."""
-    if not _TELL_THEIR_LENGTH & set(container.format.name.split(",")) or not stream.duration or not stream.time_base:
-        return
-    begin_s, said_s = float((stream.start_time or 0) * stream.time_base), float(stream.duration * stream.time_base)
-    read_s = 0.0 if end_s is None else end_s - begin_s
-    if said_s - read_s > max(_MISSING_S, 0.01 * said_s):
+    begin_s = float((stream.start_time or 0) * (stream.time_base or 0))
+    said_s, read_s = _said_length_s(container, stream), 0.0 if end_s is None else end_s - begin_s
+    if said_s is not None and said_s - read_s > max(_MISSING_S, 0.01 * said_s):
         faults.said_s, faults.read_s = said_s, read_s
+
+
+def _said_length_s(container: InputContainer, stream: AudioStream) -> float | None:
+    """None where the file does not say, or guesses."""
+    formats = set(container.format.name.split(","))
+    if not formats & _TELL_THEIR_LENGTH:
+        return None
+    if stream.duration and stream.time_base:
+        missing_s = _wav_missing_s(container, stream) if "wav" in formats else 0.0
+        return float(stream.duration * stream.time_base) + missing_s
+    has_picture = bool(container.streams.video)  # which may be what lasts so long
+    return container.duration / 1e6 if container.duration and not has_picture else None
+
+
+def _wav_missing_s(container: InputContainer, stream: AudioStream) -> float:
+    """FFmpeg corrects a WAV file's length by its size: how much that was. A header of a stream says nothing."""
+    with open(container.name.removeprefix("file:"), "rb") as file:
+        head = file.read(8)
+    said = int.from_bytes(head[4:8], "little") + 8
+    bytes_a_second = (stream.codec_context.bit_rate or 0) / 8
+    if head[:4] != b"RIFF" or said >= _STREAMED or not bytes_a_second:
+        return 0.0
+    return max(said - container.size, 0) / bytes_a_second

@@ -30,7 +30,8 @@ def mend(samples: NDArray[np.float32], sample_rate: int) -> Mended:
     """(channels, n). Lone wild samples are interpolated from their neighbours, long runs of them are silence, or their
     limit where they are numbers; good sound is returned as it is, not copied."""
     wild = ~(np.abs(samples) <= LOUDEST)  # a comparison with NaN is false, and so counts as wild
-    leaps = np.abs(np.diff(samples, axis=1)) > _LEAP if samples.shape[1] > 2 else np.zeros((len(samples), 0), np.bool_)
+    sound = np.where(wild, 0, samples) if wild.any() else samples
+    leaps = np.abs(np.diff(sound, axis=1)) > _LEAP if sound.shape[1] > 2 else np.zeros((len(sound), 0), np.bool_)
     suspects = leaps[:, 1:] & leaps[:, :-1]
     if not wild.any() and not suspects.any():
         return Mended(samples, 0, 0)
