@@ -26,6 +26,7 @@ from live.sound.settings import BLOCK
 from live.sound.voice import Voice
 from live.sound.voices import open_voice
 from models.features.block_adapter import streamed
+from models.features.media.mixdown import Channel
 from models.features.media.picture_files import write_picture_file
 from models.features.media.sound_files import write_sound_file
 from models.features.types import Mono, Progress
@@ -46,6 +47,11 @@ class EvaluationData:
     """The speaker whom the voice is to sound like."""
     target_prdc: Prdc | None
     """Every other of the target's recordings against the rest: the best value that can be reached."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What is wrong with the recordings, and which of their channels are listened to; one line each."""
+        return [note for recording in (*self.speech, *self.targets) for note in recording.notes]
 
 
 class _Similarities(TypedDict):
@@ -69,9 +75,9 @@ class VoiceDescription:
     """Mean and standard deviation of the target's ln F0."""
 
 
-def read_evaluation_data(speech: Sequence[Path], targets: Sequence[Path]) -> EvaluationData:
-    """Decodes and analyses the recordings. Raises BadSound, BadRecording."""
-    speech_recordings, target_recordings = [Recording(path) for path in speech], [Recording(path) for path in targets]
+def read_evaluation_data(speech: Sequence[Path], targets: Sequence[Path], channel: Channel = "auto") -> EvaluationData:
+    """Decodes and analyses the recordings, of which `channel` is listened to. Raises BadSound, BadRecording."""
+    speech_recordings, target_recordings = ([Recording(path, channel) for path in paths] for paths in (speech, targets))
     best = timbre_prdc(target_recordings[::2], target_recordings[1::2])
     try:
         encoder = SpeakerEncoder()

@@ -33,6 +33,15 @@ _SHARES = {
 """Of each channel of a known layout in the mix, as in ITU-R BS.775; the bass channel is a copy."""
 
 
+def channel_of(text: str) -> Channel | None:
+    """What `--channel` asks for: auto, sum, or a number from 1 on; None where it is none of them."""
+    if text == "auto":
+        return "auto"
+    if text == "sum":
+        return "sum"
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 4 and int(text) > 0 else None
+
+
 class NoSuchChannel(ValueError):
     """The one that was asked for is not in the recording; the message is one line."""
 
