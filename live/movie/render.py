@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from live.movie.render_sound import AHEAD_S, BLOCK, RATE, RenderedSound, sound_of
+from live.movie.render_sound import AHEAD_S, RenderedSound, sound_of, voice_opener
 from live.movie.writer import MovieWriter, movie_size
 from live.picture.engine import PictureEngine
 from live.picture.look import Look
@@ -82,7 +82,9 @@ def render(
     RuntimeError with the reason when the look or the voice is refused.
     """
     frames = FileFrames(video)
-    sound = _sound(frames, voice, load_voice or voice_opener(settings), channel)
+    sound = _sound(
+        frames, voice, load_voice or voice_opener("auto" if settings is None else settings.provider), channel
+    )
     t_s = 0.0
     tell = note or (lambda sentences: None)
     report_progress = progress or (lambda what, done, total: None)
@@ -142,20 +144,6 @@ def _sound(
     except NoSuchChannel as error:
         raise BadSource(str(error)) from error
     return None if recording is None else RenderedSound(recording, converter, frames.first_s)
-
-
-def voice_opener(settings: PictureSettings | None) -> Callable[[str], Voice]:
-    def load(key: str) -> Voice:
-        from export.artifact.bad_model import BadModel
-        from live.sound.voices import open_voice
-
-        try:
-            voice: Voice = open_voice(key, RATE, BLOCK, "auto" if settings is None else settings.provider)
-        except (BadModel, ValueError) as error:
-            raise RuntimeError(str(error)) from error
-        return voice
-
-    return load
 
 
 def estimate_neutral(

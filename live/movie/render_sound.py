@@ -5,14 +5,15 @@ Runs in the caller's thread, in step with the pictures: no more than a second of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import perf_counter
+from typing import Protocol
 
 import numpy as np
 
 from live.movie.sound_timeline import SoundTimeline
-from live.movie.writer import MovieWriter, SoundTrackSpec
+from live.movie.writer import SoundTrackSpec
 from live.process.frames import Samples
 from live.process.percentiles import Durations, in_ms
 from live.process.report import EngineReport
@@ -28,6 +29,31 @@ BLOCK = 480
 """Samples per call of the voice."""
 AHEAD_S = 0.5
 """The sound is written this far ahead of the pictures, so that neither waits long for the other in the file."""
+
+
+class SoundSink(Protocol):
+    """What takes the sound: a movie, or a sound file."""
+
+    def write_sound(self, samples: Samples, at_s: float, wait: bool = False) -> bool:
+        """(n, channels), one directly after the other."""
+        ...
+
+
+def voice_opener(provider: str) -> Callable[[str], Voice]:
+    """Opens a frozen model by its path, or a preset by its name; raises RuntimeError with the reason when it is
+    refused."""
+
+    def load(key: str) -> Voice:
+        from export.artifact.bad_model import BadModel
+        from live.sound.voices import open_voice
+
+        try:
+            voice: Voice = open_voice(key, RATE, BLOCK, provider)
+        except (BadModel, ValueError) as error:
+            raise RuntimeError(str(error)) from error
+        return voice
+
+    return load
 
 
 def sound_of(path: Path | str, channel: Channel = "auto") -> SoundRecording | None:
@@ -70,16 +96,17 @@ class RenderedSound:
         self._latency_left = 0 if voice is None else voice.latency_samples
         """This many samples of the voice's output still belong before the start."""
         self._position = 0
-        self._ended = False
+        self.ended = False
+        """Whether all of it has been written."""
         self._compute = Durations()
         self._computed_s = 0.0
 
-    def write(self, writer: MovieWriter, until_s: float = np.inf) -> None:
+    def write(self, writer: SoundSink, until_s: float = np.inf) -> None:
         """Writes the sound up to the pictures' time `until_s`, or to its end."""
-        while not self._ended and self._position < until_s * self._rate:
+        while not self.ended and self._position < until_s * self._rate:
             chunk = next(self._chunks, None)
             if chunk is None:
-                self._ended = True
+                self.ended = True
                 self._finish(writer)
                 return
             samples, at_s = chunk
@@ -103,7 +130,7 @@ class RenderedSound:
             }
         }
 
-    def _finish(self, writer: MovieWriter) -> None:
+    def _finish(self, writer: SoundSink) -> None:
         """Feeds the voice silence to get its delayed output; the sound ends where the original did."""
         if self._voice is None:
             return
@@ -111,7 +138,7 @@ class RenderedSound:
         asked = -(-(missing + self._latency_left + BLOCK) // BLOCK) * BLOCK
         self._write(writer, self._convert(np.zeros(asked, np.float32))[:missing])
 
-    def _write(self, writer: MovieWriter, samples: Samples) -> None:
+    def _write(self, writer: SoundSink, samples: Samples) -> None:
         if len(samples):
             writer.write_sound(samples, self._position / self._rate, wait=True)
             self._position += len(samples)

@@ -49,7 +49,7 @@ def write_sound_file(path: Path | BinaryIO, samples: NDArray[np.floating], sampl
     """
     import soundfile
 
-    form = "FLAC" if isinstance(path, Path) and path.suffix == ".flac" else "WAV"
+    form = _form_of(path) if isinstance(path, Path) else "WAV"
     try:
         soundfile.write(
             os.fsencode(path) if isinstance(path, Path) else path, samples, sample_rate, "PCM_16", format=form
@@ -60,14 +60,19 @@ def write_sound_file(path: Path | BinaryIO, samples: NDArray[np.floating], sampl
 
 @contextmanager
 def growing_sound_file(path: Path, sample_rate: int) -> Iterator[Callable[[NDArray[np.float32]], None]]:
-    """A WAV file of one channel in 16 bits, written piece by piece: yields what takes the next samples, (n,).
+    """A FLAC or WAV file, as above, of one channel in 16 bits, written piece by piece: yields what takes the next
+    samples, (n,).
 
     Raises OSError, also from within.
     """
     import soundfile
 
     try:
-        with soundfile.SoundFile(os.fsencode(path), "w", sample_rate, 1, "PCM_16", format="WAV") as file:
+        with soundfile.SoundFile(os.fsencode(path), "w", sample_rate, 1, "PCM_16", format=_form_of(path)) as file:
             yield file.write
     except soundfile.SoundFileError as error:
         raise OSError(str(error)) from error
+
+
+def _form_of(path: Path) -> str:
+    return "FLAC" if path.suffix.lower() == ".flac" else "WAV"

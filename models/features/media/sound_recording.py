@@ -62,13 +62,14 @@ class SoundRecording:
         """Of its first piece."""
         self.sample_rate = 0
         """The lowest of its pieces."""
-        heard_s = 0.0
+        self.length_s = 0.0
+        """Of what was listened to."""
         for piece in self.pieces():
             self.channels = self.channels or len(piece.samples)
             self.sample_rate = min(self.sample_rate or piece.sample_rate, piece.sample_rate)
             statistics.setdefault(piece.layout, ChannelStatistics(len(piece.samples))).add(piece.samples)
-            heard_s += piece.samples.shape[1] / piece.sample_rate
-            if heard_s >= listen_s:
+            self.length_s += piece.samples.shape[1] / piece.sample_rate
+            if self.length_s >= listen_s:
                 break
         if not statistics:
             raise NoSound(f"{path} holds no sound: it is empty, or damaged from its beginning")
