@@ -68,7 +68,7 @@ def evaluate_voices(
         name: evaluate_one_voice(voice, data, out / name, source, progress) for name, voice in names.items()
     }
     (out / "figures.json").write_text(
-        json.dumps({"voices": metrics_by_voice}, indent=1, ensure_ascii=False) + "\n", "utf-8"
+        json.dumps({"voices": metrics_by_voice}, indent=1, ensure_ascii=False) + "\n", "utf-8", "backslashreplace"
     )
     plot(metrics_by_voice, out / "voices.png")
     return metrics_by_voice

@@ -30,6 +30,7 @@ from models.features.media.mixdown import Channel
 from models.features.media.picture_files import write_picture_file
 from models.features.media.sound_files import write_sound_file
 from models.features.types import Mono, Progress
+from models.prepare.recordings import shown_name
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def evaluate_one_voice(voice: str, data: EvaluationData, out: Path, source: int,
         player.set("source", description.target)
     reconstruction: list[float | None] = []
     for done, recording in enumerate(own_recordings, len(data.speech)):
-        progress(f"{description.name}: the target's own {recording.path.name}", done, steps)
+        progress(f"{description.name}: the target's own {shown_name(recording.path)}", done, steps)
         reconstruction.append(_distortion(recording, _convert(player, recording)))
 
     def over_clips(key: ConversionKey) -> float | None:
@@ -174,14 +175,14 @@ def _measure_clips(
     clips: dict[str, VoiceClipFigures] = {}
     all_converted: list[AnalysedSound] = []
     for done, recording in enumerate(data.speech):
-        progress(recording.path.name, done)
+        progress(shown_name(recording.path), done)
         started = now()
         converted = _convert(player, recording)
         took_s = now() - started
         all_converted.append(converted)
         write_sound_file(out / f"{recording.path.stem}.wav", converted.sound, RATE)
         _draw_spectrograms(out / f"{recording.path.stem}.png", recording.sound, converted.sound)
-        clips[recording.path.name] = {
+        clips[shown_name(recording.path)] = {
             **_similarities(data, converted),
             "stoi": _intelligibility(recording, converted),
             "f0_error_cents": None if wanted_hz is None else f0_error_cents(wanted_hz[done], converted.frames.f0),

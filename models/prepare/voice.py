@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from models.command_line import one_line
 from models.features.media.mixdown import Channel
 from models.features.media.sound_files import write_sound_file
 from models.features.room_tone import room_tone
@@ -110,7 +111,7 @@ def prepare_voice(
     if spoken_s < FEWEST_S:
         raise DataError(_too_little_message(heard.files, spoken_s, left_out))
 
-    shown = name or shown_name(out.resolve())
+    shown = one_line(name) if name else shown_name(out.resolve())
     return write_data(out, lambda work: _write(heard, work, shown, analysed, options))
 
 
