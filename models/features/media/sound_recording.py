@@ -35,7 +35,7 @@ class NoSound(Exception):
 
 
 @dataclass(frozen=True)
-class _Heard:
+class _Listening:
     """What is done with pieces of one layout."""
 
     mixdown: Mixdown
@@ -125,14 +125,14 @@ class SoundRecording:
         heard = self._heard.get(piece.layout) or self._decide_late(piece)
         return [number for number, weight in enumerate(heard.mixdown.weights) if weight]
 
-    def _decide_late(self, piece: SoundPiece) -> _Heard:
+    def _decide_late(self, piece: SoundPiece) -> _Listening:
         """Of a layout that begins later than what was listened to."""
         statistics = ChannelStatistics(len(piece.samples))
         statistics.add(piece.samples)
         heard = self._heard[piece.layout] = self._decided(piece.layout, statistics)
         return heard
 
-    def _decided(self, layout: str, statistics: ChannelStatistics) -> _Heard:
+    def _decided(self, layout: str, statistics: ChannelStatistics) -> _Listening:
         try:
             names = [channel.name for channel in AudioLayout(layout).channels]
         except ValueError:
@@ -145,7 +145,7 @@ class SoundRecording:
         offset = float(weights @ statistics.means)
         rms = float(np.sqrt(max(weights @ statistics.covariance @ weights, 0)))
         is_offset = abs(offset) > max(min(_OFFSET, _OFFSET_OF_RMS * rms), _LEAST_OFFSET)
-        return _Heard(mixdown, offset if is_offset else 0.0)
+        return _Listening(mixdown, offset if is_offset else 0.0)
 
 
 class _HighPass:
