@@ -55,10 +55,10 @@ class FileMicrophone:
             BadSound: no file with sound in it.
         """
         self.name = path.name
-        self.trouble = ""
         self.missed = 0
         """Blocks that were left out because the machine was suspended."""
         self._file = SoundFile(path, sample_rate, channel, _LISTEN_S)
+        self.trouble = self._file.trouble
         self._sample_rate = sample_rate
         self._block = block
         self._clock = clock
@@ -88,7 +88,6 @@ class FileMicrophone:
         if samples is None:
             return None
         self._index += 1
-        self.trouble = self._file.trouble
         return AudioBlock(samples, due_at - self._block / self._sample_rate)
 
     def close(self) -> None:
@@ -136,6 +135,7 @@ class FileMicrophone:
                 while not self._blocks.closed and self._index <= index + _AHEAD_BLOCKS:
                     while len(rest) < self._block:
                         rest = np.concatenate([rest, next(sound)])
+                        self.trouble = self._file.trouble
                     if self._blocks.put((index, rest[: self._block, None]), timeout_s=0.2):
                         index, rest = index + 1, rest[self._block :]
 

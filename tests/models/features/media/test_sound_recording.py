@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,48 +10,17 @@ import av
 import numpy as np
 import pytest
 import soundfile
-from numpy.typing import NDArray
 
 from models.features.media.bad_media import BadMedia
 from models.features.media.mixdown import Mixdown, NoSuchChannel
 from models.features.media.sound_recording import NoSound, SoundRecording
 from models.features.media.sound_resampling import joined_at_rate, placed_at_rate, timed_at_rate
 from models.features.media.time_stamps import TimeStamps
-
-Sound = NDArray[np.float32]
-RATE = 48_000
-YEAR_S = 365 * 86_400.0
-
-
-def _tone(seconds: float, rate: int = RATE) -> Sound:
-    return (0.3 * np.sin(2 * np.pi * 440 * np.arange(round(seconds * rate)) / rate)).astype(np.float32)
+from tests.models.features.media.sound_movies import RATE, YEAR_S, Sound, encoded_sound, tone
 
 
 def _speechlike(seconds: float, seed: int = 0, rate: int = RATE) -> Sound:
     return np.random.default_rng(seed).uniform(-0.3, 0.3, round(seconds * rate)).astype(np.float32)
-
-
-def _encoded(
-    path: Path, sound: Sound, rate: int, codec: str = "aac", layout: str = "mono", leaps: dict[int, float] | None = None
-) -> Path:
-    """`sound` is (n,); `leaps`: seconds added to the stamp of the frames from this number on."""
-    shift_s = 0.0
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate, layout=layout)
-        channels = stream.codec_context.channels
-        for number, begin in enumerate(range(0, len(sound), 1024)):
-            shift_s += (leaps or {}).get(number, 0.0)
-            samples = np.repeat(sound[None, begin : begin + 1024], channels, 0)
-            if codec == "pcm_s16le":
-                samples = (samples.T.reshape(1, -1) * 32767).astype(np.int16)
-            frame = av.AudioFrame.from_ndarray(
-                np.ascontiguousarray(samples), "s16" if codec == "pcm_s16le" else "fltp", layout
-            )
-            frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
-            frame.pts = begin + round(shift_s * rate)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
 
 
 def _mono(path: Path, rate: int = RATE) -> Sound:
@@ -64,8 +32,8 @@ def _pitch_hz(sound: Sound) -> float:
 
 
 def test_rate_and_channels_that_change_midway_are_resampled_from_there_on(tmp_path: Path) -> None:
-    one = _encoded(tmp_path / "1.ts", _tone(1.0), 48_000, layout="stereo")
-    two = _encoded(tmp_path / "2.ts", _tone(1.0, 32_000), 32_000)
+    one = encoded_sound(tmp_path / "1.ts", tone(1.0), 48_000, layout="stereo")
+    two = encoded_sound(tmp_path / "2.ts", tone(1.0, 32_000), 32_000)
     both = tmp_path / "both.ts"
     both.write_bytes(one.read_bytes() + two.read_bytes())
     sound = _mono(both)
@@ -86,7 +54,7 @@ def test_rate_and_channels_that_change_midway_are_resampled_from_there_on(tmp_pa
     "leaps", [{20: YEAR_S}, {0: YEAR_S}, {20: 600.0}], ids=["for good", "from the first", "ten minutes"]
 )
 def test_stamps_that_leap_are_closed_up(tmp_path: Path, leaps: dict[int, float]) -> None:
-    path = _encoded(tmp_path / "a.mkv", _tone(1.0), RATE, "pcm_s16le", leaps=leaps)
+    path = encoded_sound(tmp_path / "a.mkv", tone(1.0), RATE, "pcm_s16le", leaps=leaps)
     recording = SoundRecording(path)
     placed = list(placed_at_rate(recording.mono_pieces(), RATE))
     assert sum(part.shape[1] for part, _ in placed) == RATE
@@ -111,7 +79,7 @@ def test_a_hole_longer_than_the_movie_is_none() -> None:
 
 def test_sound_that_goes_back_goes_on_and_is_told(tmp_path: Path) -> None:
     both = tmp_path / "both.ts"
-    both.write_bytes(2 * _encoded(tmp_path / "1.ts", _tone(2.0), RATE).read_bytes())
+    both.write_bytes(2 * encoded_sound(tmp_path / "1.ts", tone(2.0), RATE).read_bytes())
     recording = SoundRecording(both)
     ends = [at + part.shape[1] for part, at in placed_at_rate(recording.mono_pieces(), RATE)]
     assert max(ends) == pytest.approx(4 * RATE, abs=0.1 * RATE)
@@ -119,7 +87,7 @@ def test_sound_that_goes_back_goes_on_and_is_told(tmp_path: Path) -> None:
 
 
 def test_a_hole_stays_a_hole(tmp_path: Path) -> None:
-    path = _encoded(tmp_path / "a.mkv", _tone(1.0), RATE, "pcm_s16le", leaps={20: 3.0})
+    path = encoded_sound(tmp_path / "a.mkv", tone(1.0), RATE, "pcm_s16le", leaps={20: 3.0})
     recording = SoundRecording(path)
     assert max(at + part.shape[1] for part, at in placed_at_rate(recording.mono_pieces(), RATE)) == pytest.approx(
         4 * RATE, abs=0.01 * RATE
@@ -130,7 +98,7 @@ def test_a_hole_stays_a_hole(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["take:2.wav", "http:x.wav", os.fsdecode(b"caf\xe9.wav"), "-i.wav", "%03d.wav"])
 def test_whatever_a_file_is_called_it_is_a_file(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    soundfile.write(os.fsencode(name), _tone(0.5), RATE)
+    soundfile.write(os.fsencode(name), tone(0.5), RATE)
     assert len(_mono(Path(name))) == RATE // 2
 
 
@@ -139,10 +107,10 @@ def test_whatever_a_file_is_called_it_is_a_file(tmp_path: Path, name: str, monke
 def test_of_a_half_copied_file_is_said_how_much_is_missing(tmp_path: Path, suffix: str, kept: float) -> None:
     whole = tmp_path / f"whole.{suffix}"
     if suffix == "m4a":
-        _encoded(tmp_path / "plain.m4a", _speechlike(8.0), RATE)
+        encoded_sound(tmp_path / "plain.m4a", _speechlike(8.0), RATE)
         _with_index_first(tmp_path / "plain.m4a", whole)
     elif suffix == "mkv":
-        _encoded(whole, _speechlike(8.0), RATE, "pcm_s16le")
+        encoded_sound(whole, _speechlike(8.0), RATE, "pcm_s16le")
     else:
         soundfile.write(whole, _speechlike(8.0), RATE)
     half = tmp_path / f"half.{suffix}"
@@ -216,7 +184,7 @@ def test_the_channel_may_be_chosen(tmp_path: Path) -> None:
 
 
 def test_an_offset_is_taken_away_without_a_thump(tmp_path: Path) -> None:
-    sound = _tone(1.0)
+    sound = tone(1.0)
     soundfile.write(tmp_path / "a.wav", sound + 0.2, RATE, "FLOAT")
     assert np.abs(_mono(tmp_path / "a.wav") - sound).max() < 0.02
     soundfile.write(tmp_path / "constant.wav", np.full(RATE, 0.3), RATE, "FLOAT")
@@ -225,7 +193,7 @@ def test_an_offset_is_taken_away_without_a_thump(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [1e5, -1e29, np.inf, np.nan])
 def test_lone_wild_samples_are_bridged(tmp_path: Path, value: float) -> None:
-    sound = _tone(1.0)
+    sound = tone(1.0)
     odd = sound.copy()
     odd[[0, 1023, 1024, 20_000, RATE - 1]] = value
     odd[30_000:30_003] = value
