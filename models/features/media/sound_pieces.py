@@ -26,6 +26,7 @@ MOST_DAMAGED = 1000
 _TELL_THEIR_LENGTH = frozenset({"mov", "wav", "w64", "flac", "matroska", "aiff", "caf", "avi"})
 """FFmpeg's formats whose length is written in the file; of others it is a guess."""
 _MISSING_S = 0.5
+_PLANES = 8
 _STREAMED = 0xFFFFFF00
 """Sizes from here on stand in the headers of WAV files that were written without knowing their end."""
 
@@ -102,14 +103,23 @@ def sound_pieces(
 
 def channels_of(frame: AudioFrame) -> NDArray[np.float32]:
     """(channels, samples), full scale 1."""
+    channels = frame.layout.nb_channels
+    if frame.format.is_planar and channels >= _PLANES:
+        frame = _packed(frame)
     values = frame.to_ndarray()
     if not frame.format.is_planar:
-        values = values.reshape(-1, frame.layout.nb_channels).T
+        values = values.reshape(-1, channels).T
     if values.dtype == np.uint8:
         return np.asarray((values.astype(np.float32) - 128) / 128, np.float32)
     if np.issubdtype(values.dtype, np.integer):
         return np.asarray(values / float(1 << (8 * values.dtype.itemsize - 1)), np.float32)
     return np.asarray(values, np.float32)
+
+
+def _packed(frame: AudioFrame) -> AudioFrame:
+    """The same samples in one plane: PyAV 18 reads beyond the last of eight planes, and dies."""
+    (packed,) = av.AudioResampler(frame.format.packed.name, frame.layout, frame.sample_rate).resample(frame)
+    return packed
 
 
 def sound_begin_s(container: InputContainer, stream: AudioStream) -> float:

@@ -21,14 +21,14 @@ class PieceResampler:
     def __init__(self, piece: SoundPiece, sample_rate: int, layout: str | None = None) -> None:
         """`layout` None: the piece's own."""
         self._format = piece.sample_rate, piece.layout
-        self._resampler = av.AudioResampler("fltp", layout, sample_rate)
+        self._resampler = av.AudioResampler("flt", layout, sample_rate)  # not planar, see sound_pieces.py `_packed`
 
     def fits(self, piece: SoundPiece) -> bool:
         return self._format == (piece.sample_rate, piece.layout)
 
     def push(self, piece: SoundPiece) -> Iterator[NDArray[np.float32]]:
         """(channels, n) each: what is complete."""
-        frame = AudioFrame.from_ndarray(np.ascontiguousarray(piece.samples), "fltp", piece.layout)
+        frame = AudioFrame.from_ndarray(np.ascontiguousarray(piece.samples.T).reshape(1, -1), "flt", piece.layout)
         frame.sample_rate = piece.sample_rate
         yield from self._drawn(frame)
 
@@ -38,7 +38,7 @@ class PieceResampler:
 
     def _drawn(self, frame: AudioFrame | None) -> Iterator[NDArray[np.float32]]:
         for part in self._resampler.resample(frame):
-            yield np.asarray(part.to_ndarray(), np.float32)
+            yield np.ascontiguousarray(part.to_ndarray().reshape(-1, part.layout.nb_channels).T, np.float32)
 
 
 def timed_at_rate(

@@ -28,12 +28,11 @@ def encoded_sound(
         channels = stream.codec_context.channels
         for number, begin in enumerate(range(0, len(sound), 1024)):
             shift_s += (leaps or {}).get(number, 0.0)
-            samples = np.repeat(sound[None, begin : begin + 1024], channels, 0)
+            samples = np.repeat(sound[begin : begin + 1024, None], channels, 1).reshape(1, -1)
             if codec == "pcm_s16le":
-                samples = (samples.T.reshape(1, -1) * 32767).astype(np.int16)
-            frame = av.AudioFrame.from_ndarray(
-                np.ascontiguousarray(samples), "s16" if codec == "pcm_s16le" else "fltp", layout
-            )
+                frame = av.AudioFrame.from_ndarray((samples * 32767).astype(np.int16), "s16", layout)
+            else:
+                frame = av.AudioFrame.from_ndarray(samples, "flt", layout)
             frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
             frame.pts = begin + round(shift_s * rate)
             container.mux(stream.encode(frame))

@@ -170,6 +170,20 @@ def test_five_one_is_mixed_by_its_layout(tmp_path: Path) -> None:
     np.testing.assert_allclose(_mono(path), shares @ sounds / 32768 / shares.sum(), atol=1e-6)
 
 
+@pytest.mark.parametrize("channels", [8, 16])
+def test_many_planes_are_read(tmp_path: Path, channels: int) -> None:
+    """PyAV reads beyond the eighth."""
+    layout = {8: "7.1", 16: "hexadecagonal"}[channels]
+    path = encoded_sound(tmp_path / "a.mkv", tone(0.5), RATE, "wavpack", layout)
+    recording = SoundRecording(path)
+    pieces = list(recording.pieces())
+    assert pieces[0].samples.shape[0] == channels
+    for piece in pieces:
+        np.testing.assert_array_equal(piece.samples, np.repeat(piece.samples[:1], channels, 0))
+    stereo = np.concatenate([part for part, _ in timed_at_rate(pieces, RATE, "stereo")], 1)
+    assert stereo.shape == (2, RATE // 2)
+
+
 def test_the_channel_may_be_chosen(tmp_path: Path) -> None:
     left, right = _speechlike(0.2, 1), _speechlike(0.2, 2)
     path = tmp_path / "a.wav"
