@@ -19,7 +19,7 @@ Channel = Literal["auto", "sum"] | int
 
 _SILENT = 1e-2
 """Of the loudest channel's power: one with less carries only what leaks from the others."""
-_CANCELS = 0.2
+_CANCELS = 0.25
 """Of the power that the mix would have, were the channels unlike: with less, they are each other's inverse."""
 _SHARES = {
     "FC": 1.0,

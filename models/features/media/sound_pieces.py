@@ -71,7 +71,7 @@ class SoundFaults:
             f"the file says {self.said_s:.1f} s, {self.read_s:.1f} s can be read": cut_off,
             f"damaged in {self.damaged} places": self.damaged > 0 and not cut_off,
             f"{self.bridged} wild samples were taken out": self.bridged > 0,
-            "there are samples in it that are no sound; they are silence": self.silenced > 0,
+            "there are samples in it that are no sound; they are silence, or limited": self.silenced > 0,
             "its time stamps leap, and are closed up": self.broken_stamps > 0,
         }
         return [f"{one_line(path.name)}: {sentence}" for sentence, is_so in found.items() if is_so]

@@ -42,6 +42,11 @@ class _Listening:
     offset: float
     """Of the mix, to be taken away; else 0."""
 
+    def notes(self) -> list[str]:
+        """What is to be told of it."""
+        offset = f"it has a constant offset of {self.offset:.3f}, which is taken away" if self.offset else ""
+        return [note for note in (self.mixdown.note, offset) if note]
+
 
 class SoundRecording:
     """A file with sound. May be read several times."""
@@ -78,8 +83,8 @@ class SoundRecording:
     @property
     def notes(self) -> list[str]:
         """What is to be told: which channels are listened to, and what is wrong with the file as far as it is read."""
-        mixes = [heard.mixdown.note for heard in self._heard.values() if heard.mixdown.note]
-        return [f"{one_line(self.path.name)}: {note}" for note in mixes] + self.faults.sentences(self.path)
+        listening = [note for each in self._heard.values() for note in each.notes()]
+        return [f"{one_line(self.path.name)}: {note}" for note in listening] + self.faults.sentences(self.path)
 
     def pieces(self, from_s: float = 0.0) -> Iterator[SoundPiece]:
         """As it is stored, wild samples mended. `from_s` seconds after the movie's first picture, or a little before;

@@ -13,13 +13,16 @@ LOUDEST = 4.0
 """12 dB above full scale: nothing recorded goes beyond it, whatever the file can hold."""
 LONGEST_S = 0.001
 """Wild samples in a row that are bridged; a longer run is a hole in the sound."""
+_LONE, _LONE_SHARE = 16, 0.02
+"""More wild samples among those of one channel, which are a fiftieth of a second or so, are a recording that is too
+loud."""
 _LEAP, _NEAR_S, _TIMES, _HUSH = 0.4, 0.002, 10, 1e-4
 """A sample also is wild when it leaps by so much and back, and is so many times louder than all others within so long,
 unless they are utter silence: speech does not, for its loudest moments have neighbours that are loud, too."""
 
 
 class Mended(NamedTuple):
-    """Sound with finite samples alone; how many were bridged, and how many became silence."""
+    """Sound with finite samples alone; how many were bridged, and how many became silence or the loudest there is."""
 
     samples: NDArray[np.float32]
     bridged: int
@@ -39,7 +42,8 @@ def mend(samples: NDArray[np.float32], sample_rate: int) -> Mended:
     bridged = silenced = 0
     for channel, bad, suspect in zip(output, wild, suspects, strict=True):
         _mark_clicks(channel, bad, np.flatnonzero(suspect) + 1, round(_NEAR_S * sample_rate))
-        holes = bad & ~_short_runs(bad, max(round(LONGEST_S * sample_rate), 2))
+        is_lone = bad.sum() <= max(_LONE_SHARE * len(bad), _LONE)
+        holes = bad & ~(_short_runs(bad, max(round(LONGEST_S * sample_rate), 2)) & is_lone)
         clicks = bad & ~holes
         channel[holes] = np.clip(np.nan_to_num(channel[holes], nan=0.0, posinf=0.0, neginf=0.0), -LOUDEST, LOUDEST)
         _bridge(channel, clicks)

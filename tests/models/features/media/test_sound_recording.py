@@ -216,6 +216,15 @@ def test_lone_wild_samples_are_bridged(tmp_path: Path, value: float) -> None:
     assert "8 wild samples were taken out" in SoundRecording(tmp_path / "a.wav").notes[0]
 
 
+def test_what_is_far_too_loud_is_limited_and_said(tmp_path: Path) -> None:
+    """As a file of floats that were written in the scale of integers."""
+    soundfile.write(tmp_path / "a.wav", 32768 * tone(1.0), RATE, "FLOAT")
+    assert np.abs(_mono(tmp_path / "a.wav")).max() <= 4.0
+    assert SoundRecording(tmp_path / "a.wav").notes == [
+        "a.wav: there are samples in it that are no sound; they are silence, or limited"
+    ]
+
+
 def test_what_holds_no_sound_is_refused(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "empty.wav", np.zeros(0), RATE)
     with pytest.raises(NoSound, match=r"empty\.wav holds no sound"):
