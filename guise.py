@@ -9,7 +9,7 @@ from typing import Any
 
 VERBS = {
     "live": ("live.cli:live", "Perform: the operator's window and the stage"),
-    "render": ("live.cli:render", "Perform offline: every frame of a movie, by the same engines"),
+    "render": ("live.cli:render", "Perform offline: every frame of a movie, or a recording, by the same engines"),
     "prepare": ("models.cli:prepare", "Footage or recordings -> a data set"),
     "train": ("models.cli:train", "A data set -> a training run"),
     "export": ("export.cli:export", "A training run -> a frozen model"),
