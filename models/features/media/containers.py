@@ -69,7 +69,17 @@ def open_sound(path: Path | str) -> tuple[InputContainer, AudioStream]:
     if not isinstance(stream, AudioStream):
         container.close()
         raise NoStream(f"{path}: there is no sound in it")
+    _forget_order(stream)
     return container, stream
+
+
+def _forget_order(stream: AudioStream) -> None:
+    """Of channels in an order of their own, as Apple has it, keeps the number alone: PyAV 18 frees the list of such
+    an order twice, and dies. To have looked at it once is freeing it once; the context is then given another."""
+    context = stream.codec_context
+    layout = context.layout
+    if "(" in layout.name:
+        context.layout = f"{layout.nb_channels} channels"
 
 
 def _reason(error: Exception) -> str:
