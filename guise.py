@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any
 
 VERBS = {
     "live": ("live.cli:live", "Perform: the operator's window and the stage"),
-    "render": ("live.cli:render", "Perform offline: every frame of a movie, by the same engines"),
+    "render": ("live.cli:render", "Perform offline: every frame of a movie, or a recording, by the same engines"),
     "prepare": ("models.cli:prepare", "Footage or recordings -> a data set"),
     "train": ("models.cli:train", "A data set -> a training run"),
     "export": ("export.cli:export", "A training run -> a frozen model"),
@@ -33,6 +34,8 @@ starts it; verbs where nobody waits for a frame, because a slow model is none of
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one verb. Returns 0 on success, 2 for bad input (with one line on standard error), 130 for Ctrl-C."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that is not UTF-8 ends no verb
     try:
         return _run(arguments)
     except KeyboardInterrupt:
@@ -74,11 +77,12 @@ def _call(verb: str, command: Any, arguments: list[str]) -> int:
         app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
         app.command()(command)
         command = app
+    from models.verb_arguments import call_verb
+
     try:
-        command(arguments, prog_name=f"guise {verb}", standalone_mode=True)
+        return call_verb(command, arguments, f"guise {verb}")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    return 0
 
 
 def _load(target: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         VoiceFigures,
     )
     from models.features.types import Progress
+    from models.prepare.recordings import MediaKind
 
 
 calibrate = typer.Typer(
@@ -94,15 +95,15 @@ evaluate = typer.Typer(
 @evaluate.command("face")
 def evaluate_face(
     look: Annotated[Path, typer.Option(metavar="FILE", help="The frozen look")],
-    footage: Annotated[list[Path], typer.Option(metavar="VIDEO", help="Who drives it; give it again for more")],
+    footage: Annotated[list[Path], typer.Option(metavar="VIDEO...", help="Who drives it: films, or folders of them")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where figures.json, movies and contact sheets go")],
     target: Annotated[
-        list[Path] | None, typer.Option(metavar="VIDEO", help="Footage of whom it is to show, for identity")
+        list[Path] | None, typer.Option(metavar="VIDEO...", help="Footage of whom it is to show, for identity")
     ] = None,
 ) -> None:
     """Drives a look by footage, and measures whose face it shows and how well it follows.
 
-    Example: guise evaluate face --look anna.onnx --footage ben.mp4 --footage carla.mp4 --target anna.mp4 --out seen
+    Example: guise evaluate face --look anna.onnx --footage ben.mp4 carla.mp4 --target anna.mp4 --out seen
     """
     from rich.console import Console
 
@@ -112,12 +113,10 @@ def evaluate_face(
     from live.picture.sources.movie_frames import BadSource
     from models.features.face_points import LandmarkFileMissing
 
-    for path in [*footage, *(target or [])]:
-        if not path.is_file():
-            refuse(f"{path}: there is no such file")
+    drivers, persons = _recordings(footage, "pictures"), _recordings(target or [], "pictures")
     try:
         with Console(stderr=True).status("opening the look ...") as status:
-            metrics = evaluate(look, footage, target or [], out, _progress(status))
+            metrics = evaluate(look, drivers, persons, out, _progress(status))
     except (BadModel, BadSource, BadFootage, LandmarkFileMissing) as error:
         refuse(error)
     except OSError as error:
@@ -128,22 +127,25 @@ def evaluate_face(
 @evaluate.command("voice")
 def evaluate_voice(
     voice: Annotated[
-        list[str], typer.Option(metavar="FILE", help="The frozen voice, or a preset's name; again to compare")
+        list[str], typer.Option(metavar="FILE...", help="The frozen voice, or a preset's name; several to compare")
     ],
-    speech: Annotated[list[Path], typer.Option(metavar="AUDIO", help="Who speaks; give it again for more")],
+    speech: Annotated[list[Path], typer.Option(metavar="AUDIO...", help="Who speaks: recordings, or folders of them")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where figures.json, sounds and spectrograms go")],
     target: Annotated[
-        list[Path] | None, typer.Option(metavar="AUDIO", help="Recordings of whom it is to sound like")
+        list[Path] | None, typer.Option(metavar="AUDIO...", help="Recordings of whom it is to sound like")
     ] = None,
     source: Annotated[
         int, typer.Option(help="Who speaks, for voices that know several: 0 whoever, 1 the first", min=0)
     ] = 0,
+    channel: Annotated[
+        str, typer.Option(metavar="auto|sum|N", help="Of the recordings: those that carry sound, all, or one")
+    ] = "auto",
 ) -> None:
     """Plays speech through a voice, block by block as on stage, and measures whose it sounds like and the words kept.
 
     Several voices, such as one frozen from each checkpoint, are also drawn side by side, by their training steps.
 
-    Example: guise evaluate voice --voice anna.onnx --speech ben.wav --target anna1.wav --target anna2.wav --out heard
+    Example: guise evaluate voice --voice anna.onnx --speech ben.wav --target anna1.wav anna2.wav --out heard
     """
     from rich.console import Console
 
@@ -151,19 +153,42 @@ def evaluate_voice(
     from calibration.measure.recordings import BadRecording
     from export.artifact.bad_model import BadModel
     from live.sound.sound_file import BadSound
+    from models.features.media.mixdown import channel_of
 
-    for path in [*speech, *(target or [])]:
-        if not path.is_file():
-            refuse(f"{path}: there is no such file")
+    chosen = channel_of(channel)
+    if chosen is None:
+        refuse(f"--channel {channel}: expected auto, sum, or a channel's number from 1 on")
+    speakers, persons = _recordings(speech, "sound"), _recordings(target or [], "sound")
     try:
         with Console(stderr=True).status("opening the voice ...") as status:
-            metrics_by_voice = evaluate(voice, speech, target or [], out, source, _progress(status))
+            metrics_by_voice = evaluate(voice, speakers, persons, out, source, _progress(status), chosen, _print_notes)
     except (BadModel, BadSound, BadRecording, ValueError) as error:
         refuse(error)
     except OSError as error:
         refuse(f"{out} cannot be written: {error.strerror or error}")
     for name, metrics in metrics_by_voice.items():
         _print_voice(metrics, out if len(metrics_by_voice) == 1 else out / name)
+
+
+def _recordings(paths: list[Path], kind: MediaKind) -> Sequence[Path]:
+    """Those of files and folders; what is left out is said. Ends the verb where there is none."""
+    from models.prepare.data_error import DataError
+    from models.prepare.recordings import recordings_in
+
+    if not paths:
+        return ()
+    try:
+        found = recordings_in(paths, kind)
+    except DataError as error:
+        refuse(error)
+    if found.left_out:
+        print(found.report())
+    return found.files
+
+
+def _print_notes(notes: Sequence[str]) -> None:
+    for note in notes:
+        print(note)
 
 
 def _progress(status: Status) -> Progress:

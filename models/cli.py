@@ -61,7 +61,7 @@ def prepare_face(
 
 @prepare.command("voice")
 def prepare_voice(
-    recordings: Annotated[list[Path], typer.Argument(metavar="AUDIO...", help="Recordings or movies of one speaker")],
+    recordings: Annotated[list[Path], typer.Argument(metavar="AUDIO...", help="Recordings of one speaker, or folders")],
     out: Annotated[Path, typer.Option(help="Folder to write; it must not be there yet")],
     name: Annotated[str | None, typer.Option(help="What the speaker is called; else as the folder")] = None,
     rate: Annotated[int, typer.Option(help="Hz that the voice is learned at: 16000 or 24000")] = 16000,
@@ -70,24 +70,31 @@ def prepare_voice(
     learn_all: Annotated[
         bool, typer.Option("--learn-all", help="Hold no sentence out: where there is hardly a minute")
     ] = False,
+    channel: Annotated[
+        str, typer.Option(metavar="auto|sum|N", help="Of the recordings: those that carry sound, all, or one")
+    ] = "auto",
 ) -> None:
     """About a minute of speech -> sentences, each with its WORLD features; and the speaker's statistics.
 
     Example: guise prepare voice me.wav --out data/my-voice
     """
+    from models.features.media.mixdown import channel_of
     from models.prepare.data_error import DataError
     from models.prepare.voice import VoiceOptions, report
     from models.prepare.voice import prepare_voice as run
 
     if rate not in (16000, 24000):
         refuse(f"--rate {rate} is not one that voices are learned at: choose 16000 or 24000")
+    chosen = channel_of(channel)
+    if chosen is None:
+        refuse(f"--channel {channel}: expected auto, sum, or a channel's number from 1 on")
     try:
         with _ProgressBar() as (bar, task):
 
             def show(what: str, done: int, of: int) -> None:
                 bar.update(task, description=what, completed=done, total=of)
 
-            options = VoiceOptions(sample_rate=rate, minutes=minutes, denoise=denoise, learn_all=learn_all)
+            options = VoiceOptions(rate, chosen, minutes, denoise, learn_all)
             facts = run(recordings, out, name, options, show)
     except DataError as error:
         refuse(error)

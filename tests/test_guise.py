@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import typer
+from typer.main import get_command
 
 import guise
+from models.verb_arguments import several_values
 
 
 @pytest.fixture
@@ -60,3 +64,44 @@ def test_ctrl_c_while_importing_is_130(
 def test_an_unknown_verb_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
     assert guise.main(["lvie"]) == 2
     assert "did you mean `guise live`?" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("evaluate voice --foo", "guise evaluate voice: no such option: --foo"),
+        ("evaluate voice --voice", "option '--voice' requires an argument"),
+        ("evaluate voice --voice bypass", "missing option '--speech'"),
+        ("evaluate vioce", "no such command 'vioce'"),
+        ("live --secnds 3", "--seconds"),
+        ("live --seconds abc", "invalid value for '--seconds'"),
+        ("prepare voice", "missing argument 'AUDIO...'"),
+        ("doctor x", "unexpected extra argument"),
+    ],
+)
+def test_words_that_a_verb_does_not_know_are_one_line(
+    words: str, said: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guise, "FIRST", {})  # no fork server for a misspelt word
+    assert guise.main(words.split()) == 2
+    printed = capfd.readouterr().err
+    assert said in printed
+    assert printed.count("\n") == 1
+    assert "--help)" in printed
+
+
+def test_an_option_takes_several_values() -> None:
+    evaluate = get_command(importlib.import_module("calibration.cli").evaluate)
+    words = ["voice", "--speech", "a", "b", "--out", "o", "--target=c", "d", "--voice", "v"]
+    assert several_values(evaluate, words) == [
+        *["voice", "--speech", "a", "--speech", "b", "--out", "o"],
+        *["--target=c", "--target", "d", "--voice", "v"],
+    ]
+    assert several_values(evaluate, ["voice", "--speech"]) == ["voice", "--speech"]
+
+
+def test_words_without_a_name_are_no_further_values() -> None:
+    app = typer.Typer()
+    app.command()(importlib.import_module("models.cli").train)
+    words = ["--set", "ngf=32", "pix2pix", "data/me", "--out", "runs/me"]
+    assert several_values(get_command(app), words) == words

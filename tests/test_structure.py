@@ -24,7 +24,7 @@ TO_BE_CUT: set[str] = set()
 DRAWINGS = ("live/demo/portrait.py", "live/demo_training/characters/")
 """A drawing is one long description of one thing."""
 
-AT_THE_TOP = {"__init__", "app", "cli", "command_line", "doctor"}
+AT_THE_TOP = {"__init__", "app", "cli", "command_line", "doctor", "verb_arguments"}
 """Modules that may lie in a top-level package itself: its verbs, what they share, and what wires its packages
 together."""
 

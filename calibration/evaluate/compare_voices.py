@@ -4,13 +4,14 @@ a picture of them over the training steps. Runs in the calling thread; offline."
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from calibration.evaluate.evaluate_voice import describe_voice, evaluate_one_voice, read_evaluation_data
 from calibration.evaluate.figures import PrdcFigures, VoiceFigures
 from calibration.measure.recordings import BadRecording
+from models.features.media.mixdown import Channel
 from models.features.types import Progress
 from models.prepare.plotting import INK, KEPT, MARK, PAPER, QUIET, save_figure
 
@@ -35,12 +36,20 @@ PANELS: dict[_PanelKey, tuple[str, str]] = {
 
 
 def evaluate_voices(
-    voices: Sequence[str], speech: Sequence[Path], targets: Sequence[Path], out: Path, source: int, progress: Progress
+    voices: Sequence[str],
+    speech: Sequence[Path],
+    targets: Sequence[Path],
+    out: Path,
+    source: int,
+    progress: Progress,
+    channel: Channel = "auto",
+    note: Callable[[Sequence[str]], None] | None = None,
 ) -> dict[str, VoiceFigures]:
     """The metrics of each voice by its name, in the order of their training steps where these are all different.
 
     One voice writes into OUT. Of several each writes into OUT/NAME, beside OUT/figures.json, which holds {"voices":
-    {NAME: metrics}}, and OUT/voices.png. Raises BadModel, BadSound, ValueError, BadRecording, OSError.
+    {NAME: metrics}}, and OUT/voices.png. Of the recordings `channel` is listened to; `note` is told what is wrong with
+    them. Raises BadModel, BadSound, ValueError, BadRecording, OSError.
     """
     names = {Path(voice).stem if voice.lower().endswith(".onnx") else voice: voice for voice in voices}
     if len(names) < len(voices):
@@ -49,7 +58,9 @@ def evaluate_voices(
     steps = {name: describe_voice(voice).steps for name, voice in names.items()}
     if _steps_differ(steps):
         names = dict(sorted(names.items(), key=lambda item: steps[item[0]] or 0))
-    data = read_evaluation_data(speech, targets)
+    data = read_evaluation_data(speech, targets, channel)
+    if note is not None:
+        note(data.notes)
     if len(names) == 1:
         ((name, voice),) = names.items()
         return {name: evaluate_one_voice(voice, data, out, source, progress)}
@@ -57,7 +68,7 @@ def evaluate_voices(
         name: evaluate_one_voice(voice, data, out / name, source, progress) for name, voice in names.items()
     }
     (out / "figures.json").write_text(
-        json.dumps({"voices": metrics_by_voice}, indent=1, ensure_ascii=False) + "\n", "utf-8"
+        json.dumps({"voices": metrics_by_voice}, indent=1, ensure_ascii=False) + "\n", "utf-8", "backslashreplace"
     )
     plot(metrics_by_voice, out / "voices.png")
     return metrics_by_voice

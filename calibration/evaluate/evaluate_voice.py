@@ -26,9 +26,11 @@ from live.sound.settings import BLOCK
 from live.sound.voice import Voice
 from live.sound.voices import open_voice
 from models.features.block_adapter import streamed
+from models.features.media.mixdown import Channel
 from models.features.media.picture_files import write_picture_file
 from models.features.media.sound_files import write_sound_file
 from models.features.types import Mono, Progress
+from models.prepare.recordings import shown_name
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,11 @@ class EvaluationData:
     """The speaker whom the voice is to sound like."""
     target_prdc: Prdc | None
     """Every other of the target's recordings against the rest: the best value that can be reached."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What is wrong with the recordings, and which of their channels are listened to; one line each."""
+        return [note for recording in (*self.speech, *self.targets) for note in recording.notes]
 
 
 class _Similarities(TypedDict):
@@ -69,9 +76,9 @@ class VoiceDescription:
     """Mean and standard deviation of the target's ln F0."""
 
 
-def read_evaluation_data(speech: Sequence[Path], targets: Sequence[Path]) -> EvaluationData:
-    """Decodes and analyses the recordings. Raises BadSound, BadRecording."""
-    speech_recordings, target_recordings = [Recording(path) for path in speech], [Recording(path) for path in targets]
+def read_evaluation_data(speech: Sequence[Path], targets: Sequence[Path], channel: Channel = "auto") -> EvaluationData:
+    """Decodes and analyses the recordings, of which `channel` is listened to. Raises BadSound, BadRecording."""
+    speech_recordings, target_recordings = ([Recording(path, channel) for path in paths] for paths in (speech, targets))
     best = timbre_prdc(target_recordings[::2], target_recordings[1::2])
     try:
         encoder = SpeakerEncoder()
@@ -125,7 +132,7 @@ def evaluate_one_voice(voice: str, data: EvaluationData, out: Path, source: int,
         player.set("source", description.target)
     reconstruction: list[float | None] = []
     for done, recording in enumerate(own_recordings, len(data.speech)):
-        progress(f"{description.name}: the target's own {recording.path.name}", done, steps)
+        progress(f"{description.name}: the target's own {shown_name(recording.path)}", done, steps)
         reconstruction.append(_distortion(recording, _convert(player, recording)))
 
     def over_clips(key: ConversionKey) -> float | None:
@@ -168,14 +175,14 @@ def _measure_clips(
     clips: dict[str, VoiceClipFigures] = {}
     all_converted: list[AnalysedSound] = []
     for done, recording in enumerate(data.speech):
-        progress(recording.path.name, done)
+        progress(shown_name(recording.path), done)
         started = now()
         converted = _convert(player, recording)
         took_s = now() - started
         all_converted.append(converted)
         write_sound_file(out / f"{recording.path.stem}.wav", converted.sound, RATE)
         _draw_spectrograms(out / f"{recording.path.stem}.png", recording.sound, converted.sound)
-        clips[recording.path.name] = {
+        clips[shown_name(recording.path)] = {
             **_similarities(data, converted),
             "stoi": _intelligibility(recording, converted),
             "f0_error_cents": None if wanted_hz is None else f0_error_cents(wanted_hz[done], converted.frames.f0),

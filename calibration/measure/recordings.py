@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from export.metrics.prdc import NEIGHBOURS, Prdc, prdc
 from live.sound.sound_file import SoundFile
+from models.features.media.mixdown import Channel
 from models.features.speech import WorldFrames, analyse, encode_envelope
 from models.features.types import Mono
 from models.prepare.voice_data import LOUD_NEPERS, LOUDEST_PERCENT
@@ -66,14 +67,18 @@ class AnalysedSound:
 class Recording(AnalysedSound):
     """A file of speech, of any rate and number of channels."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises BadSound; BadRecording when it is too short, or silent."""
+    def __init__(self, path: Path, channel: Channel = "auto") -> None:
+        """`channel`: which of it is listened to. Raises BadSound; BadRecording when it is too short, or nobody
+        speaks."""
         self.path = path
-        super().__init__(np.concatenate([np.zeros(0, np.float32), *SoundFile(path, RATE).passages()]))
+        file = SoundFile(path, RATE, channel)
+        super().__init__(np.concatenate([np.zeros(0, np.float32), *file.passages()]))
+        self.notes = file.notes
+        """What is wrong with it, one line each."""
         if len(self.sound) < _MIN_S * RATE:
             raise BadRecording(f"{path} holds {len(self.sound) / RATE:.1f} s, and {_MIN_S:g} s are the least")
         if float(np.abs(self.sound).max()) < _MIN_PEAK:
-            raise BadRecording(f"{path} is silent")
+            raise BadRecording(f"{path} is silent: nobody speaks in it")
 
     @property
     def words(self) -> str:

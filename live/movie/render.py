@@ -17,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-from live.movie.render_sound import AHEAD_S, BLOCK, RATE, RenderedSound, sound_track_of
+from live.movie.render_sound import AHEAD_S, RenderedSound, sound_of, voice_opener
 from live.movie.writer import MovieWriter, movie_size
 from live.picture.engine import PictureEngine
 from live.picture.look import Look
 from live.picture.preload import take_face_points
 from live.picture.settings import PictureSettings
-from live.picture.sources.movie_frames import FileFrames
+from live.picture.sources.movie_frames import BadSource, FileFrames
 from live.picture.sources.scripted import ScriptedSource
 from live.picture.tracker import SEARCH_AREA_PX, shape_is_sane
 from live.process.messages import Note
@@ -32,6 +32,7 @@ from live.process.stage_picture import StagePicture
 from live.show.profile import in_heights
 from live.sound.voice import Voice
 from models.features.face_points import Box, Face, FacePoints
+from models.features.media.mixdown import Channel, NoSuchChannel
 from models.features.retarget import neutral_of
 from models.features.types import Points
 
@@ -71,17 +72,21 @@ def render(
     face_points: FacePoints | None = None,
     load: Callable[[str], Look] | None = None,
     load_voice: Callable[[str], Voice] | None = None,
+    channel: Channel = "auto",
     note: Callable[[Sequence[str]], None] | None = None,
 ) -> EngineReport:
     """Renders `video` through `look` (a frozen model's path, `bypass` or `safe`) into `out`; returns the report.
 
     Its sound is converted by `voice` (a frozen model's path or a preset); None: it is kept. `size` is the movie's width
-    and height; by default the look's own, enlarged to a watchable size. `note` is told what is wrong with the pictures,
-    and of a provider that is not the one asked for. Raises BadSource, LandmarkFileMissing, RenderFailed, and
+    and height; by default the look's own, enlarged to a watchable size. `channel` is which of its sound's the voice
+    hears; `note` is told what is wrong with pictures and sound, and of a provider that is not the one asked for. Raises
+    BadSource, LandmarkFileMissing, RenderFailed, and
     RuntimeError with the reason when the look or the voice is refused.
     """
     frames = FileFrames(video)
-    sound = _sound(frames, voice, load_voice or _open_voice(settings))
+    sound = _sound(
+        frames, voice, load_voice or voice_opener("auto" if settings is None else settings.provider), channel
+    )
     t_s = 0.0
     tell = note or (lambda sentences: None)
     report_progress = progress or (lambda what, done, total: None)
@@ -124,6 +129,7 @@ def render(
             tell(frames.notes)
             if sound is not None:
                 sound.write(writer)
+                tell(sound.recording.notes)
         if writer.error:
             raise RenderFailed(writer.error)
         report = engine.report()
@@ -132,25 +138,16 @@ def render(
         engine.close()
 
 
-def _sound(frames: FileFrames, voice: str | Path | None, load: Callable[[str], Voice]) -> RenderedSound | None:
+def _sound(
+    frames: FileFrames, voice: str | Path | None, load: Callable[[str], Voice], channel: Channel
+) -> RenderedSound | None:
     """None when the movie has no sound."""
     converter = None if voice is None else load(str(voice))
-    track = sound_track_of(frames.path, mono=converter is not None)
-    return None if track is None else RenderedSound(frames.path, track, frames.first_s, converter)
-
-
-def _open_voice(settings: PictureSettings | None) -> Callable[[str], Voice]:
-    def load(key: str) -> Voice:
-        from export.artifact.bad_model import BadModel
-        from live.sound.voices import open_voice
-
-        try:
-            voice: Voice = open_voice(key, RATE, BLOCK, "auto" if settings is None else settings.provider)
-        except (BadModel, ValueError) as error:
-            raise RuntimeError(str(error)) from error
-        return voice
-
-    return load
+    try:
+        recording = sound_of(frames.path, channel)
+    except NoSuchChannel as error:
+        raise BadSource(str(error)) from error
+    return None if recording is None else RenderedSound(recording, converter, frames.first_s)
 
 
 def estimate_neutral(

@@ -16,9 +16,12 @@ from live.process.bounded_queue import BoundedQueue, WhenFull
 from live.process.frames import Clock, Samples, now
 from live.sound.audio_block import AudioBlock
 from live.sound.sound_file import BadSound, SoundFile
+from models.features.media.mixdown import Channel
 from models.features.types import Mono
 
 _AHEAD_BLOCKS = 200
+_LISTEN_S = 30.0
+"""After so much of a file is decided which channels carry sound: a show does not wait for the end of a long movie."""
 _BEHIND_S = 0.5
 """A loop that is later than this was suspended: the missed blocks are left out instead of being read in a burst."""
 
@@ -37,6 +40,7 @@ class FileMicrophone:
         clock: Clock = now,
         epoch: float | None = None,
         period_s: float | None = None,
+        channel: Channel = "auto",
     ) -> None:
         """
         Args:
@@ -45,15 +49,16 @@ class FileMicrophone:
                 other without a gap.
             period_s: with an epoch, the length of a round, which is that of the picture; where the sound is shorter,
                 the rest is silence. None: the sound's own.
+            channel: which of the file's is heard.
 
         Raises:
             BadSound: no file with sound in it.
         """
         self.name = path.name
-        self.trouble = ""
         self.missed = 0
         """Blocks that were left out because the machine was suspended."""
-        self._file = SoundFile(path, sample_rate)
+        self._file = SoundFile(path, sample_rate, channel, _LISTEN_S)
+        self.trouble = self._file.trouble
         self._sample_rate = sample_rate
         self._block = block
         self._clock = clock
@@ -83,7 +88,6 @@ class FileMicrophone:
         if samples is None:
             return None
         self._index += 1
-        self.trouble = self._file.trouble
         return AudioBlock(samples, due_at - self._block / self._sample_rate)
 
     def close(self) -> None:
@@ -131,6 +135,7 @@ class FileMicrophone:
                 while not self._blocks.closed and self._index <= index + _AHEAD_BLOCKS:
                     while len(rest) < self._block:
                         rest = np.concatenate([rest, next(sound)])
+                        self.trouble = self._file.trouble
                     if self._blocks.put((index, rest[: self._block, None]), timeout_s=0.2):
                         index, rest = index + 1, rest[self._block :]
 

@@ -14,13 +14,12 @@ from typing import NamedTuple
 import numpy as np
 import soxr
 from av.audio.frame import AudioFrame
-from av.audio.stream import AudioStream
-from av.container import InputContainer
 from av.filter import Graph
 from numpy.typing import NDArray
 
 from models.features.media.bad_media import BadMedia, NoStream
-from models.features.media.containers import decoded, open_sound
+from models.features.media.mixdown import Channel, NoSuchChannel
+from models.features.media.sound_recording import NoSound, SoundRecording
 from models.features.types import Mono
 from models.prepare.data_error import DataError
 
@@ -37,19 +36,18 @@ LEAST_RATE_SHARE = 0.9
 """Of the voice's rate that a recording must have: a missing top of the band would be learned as silence."""
 CLIPPED = 0.985
 CLIPPED_SHARE = 1e-3
-MOST_DAMAGED = 1000
-"""Packets; after more, what is left of a recording is not read."""
 _VAD_RATE = 16000
 _TICK_S = 0.01
 
 
 class DecodedRecording(NamedTuple):
-    """A decoded file. `clipped`: the samples where the microphone or the converter was at full scale."""
+    """A decoded file. `clipped`: the samples where the microphone or the converter was at full scale; `notes`: what was
+    found wrong with it, one line each."""
 
     sound: Mono
     sample_rate: int
     clipped: NDArray[np.bool_]
-    damaged: int
+    notes: tuple[str, ...] = ()
 
 
 class Piece(NamedTuple):
@@ -60,41 +58,54 @@ class Piece(NamedTuple):
     why_not: str
 
 
-def decode(path: Path, sample_rate: int) -> DecodedRecording:
-    """The first audio stream of a file, mixed to mono. Raises DataError with what is wrong with it."""
+def decode(path: Path, sample_rate: int, channel: Channel = "auto") -> DecodedRecording:
+    """The sound of a file, mixed to mono: of the channels that carry sound, without offset, one piece directly after
+    the other. Raises DataError with what is wrong with it."""
+    try:
+        recording = SoundRecording(path, channel)
+        if recording.sample_rate < LEAST_RATE_SHARE * sample_rate:
+            raise DataError(
+                f"{path} has {recording.sample_rate} Hz, and a voice at {sample_rate} Hz needs what lies above: record "
+                f"at {sample_rate} Hz or more"
+            )
+        sound, marks = _resampled(recording, sample_rate)
+    except NoStream as error:
+        raise DataError(f"{path} has no sound: is it a silent movie, or a picture?") from error
+    except (NoSound, NoSuchChannel) as error:
+        raise DataError(str(error)) from error
+    except (OSError, BadMedia) as error:
+        why = "there is no such file" if not path.exists() else "it is not a recording or movie that can be read"
+        raise DataError(f"{path}: {why}") from error
+    return DecodedRecording(sound, sample_rate, marks, tuple(recording.notes))
+
+
+def _resampled(recording: SoundRecording, sample_rate: int) -> tuple[Mono, NDArray[np.bool_]]:
+    """The sound, and where it is clipped."""
+    mix = recording.mixer()
     sound: list[Mono] = []
-    clipped: list[NDArray[np.int64]] = []
-    samples_read = 0
-    damaged = [0]
-    container, stream = _open(path)
-    with container:
-        resampler: soxr.ResampleStream | None = None
-        source_rate = 0
-        for mono, flat, rate in _passages(container, stream, damaged):
-            if resampler is None:
-                source_rate = rate
-                resampler = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32")
-            if source_rate < LEAST_RATE_SHARE * sample_rate:
-                raise DataError(
-                    f"{path} has {source_rate} Hz, and a voice at {sample_rate} Hz needs what lies above: record at "
-                    f"{sample_rate} Hz or more"
-                )
-            if rate != source_rate:
-                raise DataError(f"{path}: its sample rate changes from {source_rate} to {rate} Hz; convert it first")
-            sound.append(resampler.resample_chunk(mono))
-            clipped.append(np.flatnonzero(flat) + samples_read)
-            samples_read += len(flat)
-        if resampler is not None:
-            sound.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
-    if not sound or sum(map(len, sound)) == 0:
-        raise DataError(f"{path} holds no sound: it is empty, or damaged from its beginning")
-    whole = np.concatenate(sound)
+    marks: list[NDArray[np.floating]] = []
+    resampler: soxr.ResampleStream | None = None
+    source_rate, passed_s, read_s = 0, 0.0, 0.0
+    for piece in recording.pieces():
+        if resampler is None or piece.sample_rate != source_rate:
+            if resampler is not None:
+                sound.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+            source_rate = piece.sample_rate
+            resampler = soxr.ResampleStream(source_rate, sample_rate, 1, dtype="float32")
+            passed_s, count = read_s, 0
+        sound.append(resampler.resample_chunk(mix(piece)))
+        flat = _clipped(piece.samples[recording.heard_channels(piece)])
+        marks.append(passed_s * sample_rate + (np.flatnonzero(flat) + count) * (sample_rate / source_rate))
+        count += len(flat)
+        read_s = passed_s + count / source_rate
+    if resampler is not None:
+        sound.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+    whole = np.concatenate([np.zeros(0, np.float32), *sound])
     sound.clear()
-    whole[~np.isfinite(whole)] = 0
-    marks = np.zeros(len(whole), np.bool_)
-    places = np.concatenate(clipped) * (sample_rate / source_rate)
-    marks[np.minimum(places.astype(int), len(whole) - 1)] = True
-    return DecodedRecording(whole, sample_rate, marks, damaged[0])
+    clipped = np.zeros(len(whole), np.bool_)
+    if len(whole):
+        clipped[np.minimum(np.concatenate(marks).astype(int), len(whole) - 1)] = True
+    return whole, clipped
 
 
 def denoised(sound: Mono, sample_rate: int) -> Mono:
@@ -210,37 +221,6 @@ def _cut(levels: NDArray[np.float64], start: int, stop: int) -> Iterator[tuple[i
     yield start, stop
 
 
-def _passages(
-    container: InputContainer, stream: AudioStream, damaged: list[int]
-) -> Iterator[tuple[Mono, NDArray[np.bool_], int]]:
-    """(mono, clipped samples, Hz), decoded; damaged packets are counted and skipped."""
-    try:
-        for frame in decoded(container, stream):
-            if frame is not None:
-                channels = _channels(frame)
-                yield channels.mean(0), _clipped(channels), int(frame.sample_rate)
-                continue
-            damaged[0] += 1
-            if damaged[0] > MOST_DAMAGED:
-                return
-    except EOFError:
-        return
-    except (OSError, ValueError):  # the file ends in the middle of a packet
-        damaged[0] += 1
-
-
-def _channels(frame: AudioFrame) -> Mono:
-    """(channels, samples), full scale 1."""
-    values = frame.to_ndarray()
-    if not frame.format.is_planar:
-        values = values.reshape(-1, len(frame.layout.channels)).T
-    if values.dtype == np.uint8:
-        return np.asarray((values.astype(np.float32) - 128) / 128, np.float32)
-    if np.issubdtype(values.dtype, np.integer):
-        return np.asarray(values / float(1 << (8 * values.dtype.itemsize - 1)), np.float32)
-    return np.asarray(values, np.float32)
-
-
 def _clipped(channels: Mono) -> NDArray[np.bool_]:
     """Three samples in a row at full scale: one alone may be a peak that just fits."""
     full = np.asarray((np.abs(channels) >= CLIPPED).any(0))
@@ -248,16 +228,6 @@ def _clipped(channels: Mono) -> NDArray[np.bool_]:
     output[1:] &= full[:-1]
     output[:-1] &= full[1:]
     return output
-
-
-def _open(path: Path) -> tuple[InputContainer, AudioStream]:
-    try:
-        return open_sound(path)
-    except NoStream as error:
-        raise DataError(f"{path} has no sound: is it a silent movie, or a picture?") from error
-    except (OSError, BadMedia) as error:
-        why = "there is no such file" if not path.exists() else "it is not a recording or movie that can be read"
-        raise DataError(f"{path}: {why}") from error
 
 
 def _pull_all(graph: Graph) -> list[Mono]:

@@ -20,6 +20,7 @@ import pyworld
 import soxr
 from numpy.typing import NDArray
 
+from models.command_line import one_line
 from models.features.media.bad_media import BadMedia
 from models.features.media.sound_files import read_sound_file
 from models.features.speech import F0_CEILING_HZ, F0_FLOOR_HZ, FRAME_S, encode_envelope, fft_size, frame_samples
@@ -31,6 +32,7 @@ from models.prepare.data_folder import refuse_taken, write_data
 from models.prepare.espeak import ACCENTS, RHOTIC, VARIANTS, Espeak, Manner
 from models.prepare.phoneme_facts import PreparedPhonemeFacts
 from models.prepare.phonemes import ESPEAK, LENGTHENS, PHONEMES, SILENCE, TIMIT, TIMIT_UNLABELLED, UNLABELLED, number_of
+from models.prepare.recordings import shown_name
 from models.prepare.word_list import drawn_sentence
 
 RATE = 16000
@@ -147,7 +149,11 @@ def _from_corpus(folder: Path) -> tuple[str, Iterator[LabelledRecording], int]:
             labels.setdefault(path.parent, []).append(path)
     if not labels:
         raise DataError(f"{folder} has no labels: beside each NAME.wav there must be NAME.PHN, as TIMIT has it")
-    return f"the corpus {folder.name}", (_joined(speaker, paths) for speaker, paths in labels.items()), len(labels)
+    return (
+        f"the corpus {shown_name(folder)}",
+        (_joined(speaker, paths) for speaker, paths in labels.items()),
+        len(labels),
+    )
 
 
 def _joined(speaker: Path, paths: list[Path]) -> LabelledRecording:
@@ -158,7 +164,7 @@ def _joined(speaker: Path, paths: list[Path]) -> LabelledRecording:
         sounds.append(sound)
         begins += [(length + begin, phoneme) for begin, phoneme in sentence_begins]
         length += len(sound)
-    return LabelledRecording(str(speaker), np.concatenate(sounds), begins)
+    return LabelledRecording(one_line(speaker), np.concatenate(sounds), begins)
 
 
 def read_labelled(path: Path) -> tuple[NDArray[np.float32], list[tuple[int, int]]]:

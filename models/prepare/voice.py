@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from models.command_line import one_line
+from models.features.media.mixdown import Channel
 from models.features.media.sound_files import write_sound_file
 from models.features.room_tone import room_tone
 from models.features.speech import FRAME_S, analyse, encode_aperiodicity, encode_envelope
@@ -22,6 +24,7 @@ from models.features.types import Mono, Progress
 from models.prepare.data_error import DataError
 from models.prepare.data_facts import write_facts
 from models.prepare.data_folder import refuse_taken, write_data
+from models.prepare.recordings import LeftOutFile, recordings_in, shown_name, summary_of_files
 from models.prepare.segmentation import (
     DecodedRecording,
     decode,
@@ -52,6 +55,8 @@ class VoiceOptions:
     """Options of `guise prepare voice`."""
 
     sample_rate: int = 16000
+    channel: Channel = "auto"
+    """Which of the recordings' channels are listened to."""
     minutes: float = 15.0
     """Of speech kept at most, spread evenly over the recordings."""
     denoise: bool = False
@@ -66,23 +71,34 @@ class LeftOut(NamedTuple):
     reason: str
 
 
+@dataclass
+class _Heard:
+    """What was found in the recordings."""
+
+    files: list[Path] = field(default_factory=list)
+    """Those that are used; sentences and what is left out name them by their number."""
+    seconds: list[float] = field(default_factory=list)
+    """How long each of them is."""
+    sentences: list[Sentence] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    files_left_out: list[LeftOutFile] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
 def prepare_voice(
     recordings: Sequence[Path], out: Path, name: str | None, options: VoiceOptions, progress: Progress | None = None
 ) -> PreparedVoiceFacts:
-    """Writes the data set that models.prepare.voice_data describes and returns its facts.
+    """Writes the data set that models.prepare.voice_data describes and returns its facts. A folder stands for the
+    recordings in it; what is no recording is left out, and named in the facts.
 
-    Raises DataError, with nothing left behind, when a recording cannot be read or too little of it is speech.
+    Raises DataError, with nothing left behind, when there is none that can be read or too little of it is speech.
     """
     notify = progress or (lambda what, done, of: None)
     _require_packages()
     refuse_taken(out)
-    left_out: list[LeftOut] = []
-    all_sentences: list[Sentence] = []
-    seconds: list[float] = []
-    for number, path in enumerate(recordings):
-        notify(f"listening to {path.name}", number, len(recordings))
-        seconds.append(_segment(number, path, options, all_sentences, left_out))
-    kept = _thinned(all_sentences, options, left_out)
+    heard = _listen(recordings, options, notify)
+    left_out = heard.left_out
+    kept = _thinned(heard.sentences, options, left_out)
     analysed: list[tuple[Sentence, Features]] = []
     for count, sentence in enumerate(kept):
         notify("analysing", count, len(kept))
@@ -93,11 +109,10 @@ def prepare_voice(
             analysed.append((sentence, features))
     spoken_s = sum(len(s.sound) for s, _ in analysed) / options.sample_rate
     if spoken_s < FEWEST_S:
-        raise DataError(_too_little_message(recordings, spoken_s, left_out))
+        raise DataError(_too_little_message(heard.files, spoken_s, left_out))
 
-    return write_data(
-        out, lambda work: _write(recordings, seconds, work, name or out.resolve().name, analysed, left_out, options)
-    )
+    shown = one_line(name) if name else shown_name(out.resolve())
+    return write_data(out, lambda work: _write(heard, work, shown, analysed, options))
 
 
 def features_of(sound: Mono, sample_rate: int) -> Features:
@@ -125,6 +140,9 @@ def report(facts: PreparedVoiceFacts) -> str:
     for reason, count in counts.most_common():
         seconds = sum(length for _, _, length, why in facts.left_out if why == reason)
         lines.append(f"left out: {count} x {reason} ({seconds:.1f} s)")
+    if facts.files_left_out:
+        lines.append(f"left out: {summary_of_files(facts.files_left_out)}")
+    lines += facts.notes[:MAX_LISTED]
     if kept_s < LITTLE_S:
         lines.append("warning: this is little; a minute or more of clear speech gives a better voice")
     if unlike := facts.unlike_the_others:
@@ -148,24 +166,40 @@ def _require_packages() -> None:
         raise DataError(f"preparing a voice needs {error.name}: {what}") from error
 
 
-def _segment(
-    number: int, path: Path, options: VoiceOptions, all_sentences: list[Sentence], left_out: list[LeftOut]
-) -> float:
-    """Cuts one recording; returns its length in seconds."""
-    recording = decode(path, options.sample_rate)
+def _listen(paths: Sequence[Path], options: VoiceOptions, notify: Progress) -> _Heard:
+    """Cuts all recordings into sentences. Raises DataError when there is none that can be used."""
+    found = recordings_in(paths, "sound")
+    heard = _Heard(files_left_out=list(found.left_out))
+    errors: list[DataError] = []
+    for done, path in enumerate(found.files):
+        notify(f"listening to {shown_name(path)}", done, len(found.files))
+        try:
+            recording = decode(path, options.sample_rate, options.channel)
+        except DataError as error:
+            errors.append(error)
+            heard.files_left_out.append(LeftOutFile(path, str(error).removeprefix(str(path)).lstrip(": ")))
+        else:
+            _segment(path, recording, options, heard)
+    if not heard.files:
+        raise errors[0]
+    return heard
+
+
+def _segment(path: Path, recording: DecodedRecording, options: VoiceOptions, heard: _Heard) -> None:
+    """Cuts one recording."""
+    number, rate = len(heard.files), options.sample_rate
     if options.denoise and _seconds(recording) > FEWEST_S:
-        recording = recording._replace(sound=denoised(recording.sound, options.sample_rate))
-    rate = options.sample_rate
+        recording = recording._replace(sound=denoised(recording.sound, rate))
     for piece in sentences(recording):
         start_s, seconds = piece.start / rate, (piece.stop - piece.start) / rate
         if piece.why_not:
-            left_out.append(LeftOut(number, start_s, seconds, piece.why_not))
+            heard.left_out.append(LeftOut(number, start_s, seconds, piece.why_not))
             continue
         sound = recording.sound[piece.start : piece.stop]
-        all_sentences.append(Sentence(number, start_s, *_levelled(sound, rate)))
-    if recording.damaged:
-        left_out.append(LeftOut(number, 0.0, 0.0, f"damaged in {recording.damaged} places"))
-    return _seconds(recording)
+        heard.sentences.append(Sentence(number, start_s, *_levelled(sound, rate)))
+    heard.files.append(path)
+    heard.seconds.append(_seconds(recording))
+    heard.notes += recording.notes
 
 
 def _seconds(recording: DecodedRecording) -> float:
@@ -219,7 +253,7 @@ def _as_left_out(sentence: Sentence, sample_rate: int, reason: str) -> LeftOut:
 def _too_little_message(recordings: Sequence[Path], spoken_s: float, left_out: list[LeftOut]) -> str:
     counts = Counter(reason for *_, reason in left_out)
     why = ", ".join(f"{count} x {reason}" for reason, count in counts.most_common(3)) or "nobody speaks"
-    names = ", ".join(path.name for path in recordings[:3]) + (", ..." if len(recordings) > 3 else "")
+    names = ", ".join(shown_name(path) for path in recordings[:3]) + (", ..." if len(recordings) > 3 else "")
     return (
         f"{names}: only {spoken_s:.1f} s of usable speech, {FEWEST_S:g} are needed ({why}). "
         "Record one person alone for about a minute, near the microphone, in a quiet room"
@@ -227,17 +261,13 @@ def _too_little_message(recordings: Sequence[Path], spoken_s: float, left_out: l
 
 
 def _write(
-    recordings: Sequence[Path],
-    seconds: list[float],
-    work: Path,
-    name: str,
-    analysed: list[tuple[Sentence, Features]],
-    left_out: list[LeftOut],
-    options: VoiceOptions,
+    heard: _Heard, work: Path, name: str, analysed: list[tuple[Sentence, Features]], options: VoiceOptions
 ) -> PreparedVoiceFacts:
     from models.prepare.voice_plots import draw
 
-    held_out = set() if options.learn_all else _held_out([s for s, _ in analysed], len(recordings))
+    names = [shown_name(path) for path in heard.files]
+
+    held_out = set() if options.learn_all else _held_out([s for s, _ in analysed])
     digest = hashlib.sha256(str(options.sample_rate).encode())
     counts, lengths = {"train": 0, "held_out": 0}, {"train": 0.0, "held_out": 0.0}
     for part in counts:
@@ -259,17 +289,17 @@ def _write(
         name=name,
         sample_rate=options.sample_rate,
         sources=tuple(
-            SourceFacts(file=path.name, seconds=round(whole_s, 2), sentences=sum(s.recording == i for s, _ in analysed))
-            for i, (path, whole_s) in enumerate(zip(recordings, seconds, strict=True))
+            SourceFacts(file=file, seconds=round(whole_s, 2), sentences=sum(s.recording == i for s, _ in analysed))
+            for i, (file, whole_s) in enumerate(zip(names, heard.seconds, strict=True))
         ),
         sentences=counts,
         seconds={part: round(length, 2) for part, length in lengths.items()},
         left_out=tuple(
-            (recordings[part.recording].name, round(part.start_s, 2), round(part.seconds, 2), part.reason)
-            for part in left_out
+            (names[part.recording], round(part.start_s, 2), round(part.seconds, 2), part.reason)
+            for part in heard.left_out
         ),
         unlike_the_others=tuple(
-            (recordings[s.recording].name, round(s.start_s, 2), round(len(s.sound) / options.sample_rate, 2))
+            (names[s.recording], round(s.start_s, 2), round(len(s.sound) / options.sample_rate, 2))
             for s in (analysed[number][0] for number in other_speaker_sentences([features for _, features in analysed]))
         ),
         level_dbfs=round(float(np.median([s.level_dbfs for s, _ in analysed])), 1),
@@ -283,10 +313,18 @@ def _write(
         room=tuple(room_tone((_as_recorded(s, options.sample_rate) for s, _ in training), options.sample_rate)),
         digest=digest.hexdigest(),
     )
+    facts = facts.model_copy(update=_of_files(heard))
     write_facts(work, facts)
     (work / "report.txt").write_text(report(facts) + _listing(facts), "utf-8")
     draw(work / "plots.png", facts, analysed)
     return facts
+
+
+def _of_files(heard: _Heard) -> dict[str, object]:
+    """Facts that are written where there are any."""
+    files = tuple((shown_name(path), reason) for path, reason in heard.files_left_out)
+    notes = tuple(heard.notes)
+    return ({"files_left_out": files} if files else {}) | ({"notes": notes} if notes else {})
 
 
 def _listing(facts: PreparedVoiceFacts) -> str:
@@ -305,7 +343,7 @@ def _as_recorded(sentence: Sentence, sample_rate: int) -> Mono:
     return np.asarray(sentence.sound * np.float32(10 ** (gain_db / 20)))
 
 
-def _held_out(kept: list[Sentence], recordings: int) -> set[int]:
+def _held_out(kept: list[Sentence]) -> set[int]:
     """Indices of the held-out sentences: those of some recordings, or the last ones of each."""
     if len(kept) < 4:
         return set()

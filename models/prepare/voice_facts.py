@@ -53,6 +53,10 @@ class PreparedVoiceFacts(VoiceFacts):
     """Of speech, by the part."""
     left_out: tuple[tuple[str, float, float, str], ...]
     """(file, second it begins, seconds, reason)"""
+    files_left_out: tuple[tuple[str, str], ...] = ()
+    """(file, reason) of what was named, or lay in a folder that was, and is no recording that can be used."""
+    notes: tuple[str, ...] = ()
+    """What was found wrong with recordings that are used, and which of their channels were."""
     unlike_the_others: tuple[tuple[str, float, float], ...]
     """(file, second it begins, seconds) of what may be another speaker's."""
     level_dbfs: float

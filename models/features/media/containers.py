@@ -100,20 +100,37 @@ def _shown_stream(container: InputContainer, name: Path | str) -> VideoStream:
 
 
 def open_sound(path: Path | str) -> tuple[InputContainer, AudioStream]:
-    """Opens a file; returns it and its first sound stream. The caller closes it.
+    """Opens a file, whatever its name looks like; returns it and the sound stream that a player would take. The caller
+    closes it.
 
     Raises BadMedia, or OSError when it is missing or may not be read.
     """
     try:
-        container = av.open(str(path))
+        container = av.open(f"file:{path}")  # `take:2.wav` is no protocol
     except (av.FFmpegError, ValueError) as error:
         if isinstance(error, OSError):
             raise
-        raise BadMedia(f"{path}: not a sound file that can be read ({error})") from error
-    if not container.streams.audio:
+        raise BadMedia(f"{path}: not a sound file that can be read ({_reason(error)})") from error
+    stream = container.streams.best("audio")
+    if not isinstance(stream, AudioStream):
         container.close()
         raise NoStream(f"{path}: there is no sound in it")
-    return container, container.streams.audio[0]
+    _forget_order(stream)
+    return container, stream
+
+
+def _forget_order(stream: AudioStream) -> None:
+    """Of channels in an order of their own, as Apple has it, keeps the number alone: PyAV 18 frees the list of such
+    an order twice, and dies. To have looked at it once is freeing it once; the context is then given another."""
+    context = stream.codec_context
+    layout = context.layout
+    if "(" in layout.name:
+        context.layout = f"{layout.nb_channels} channels"
+
+
+def _reason(error: Exception) -> str:
+    """FFmpeg's own words, without the name that they repeat."""
+    return getattr(error, "strerror", None) or str(error)
 
 
 @overload

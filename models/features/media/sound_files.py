@@ -1,10 +1,12 @@
 """WAV and FLAC files as arrays, and arrays as such files; what else holds sound is read by `containers.py`.
 
-Runs in the calling thread and waits for the disk. soundfile is loaded by the functions: it costs every start a moment.
+Runs in the calling thread and waits for the disk. Names go to soundfile as bytes: it refuses those that are not UTF-8.
+soundfile is loaded by the functions: it costs every start a moment.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +26,7 @@ def read_sound_file(path: Path, first: int = 0, count: int = -1) -> tuple[NDArra
     import soundfile
 
     try:
-        samples, sample_rate = soundfile.read(path, count, first, dtype="float32", always_2d=True)
+        samples, sample_rate = soundfile.read(os.fsencode(path), count, first, dtype="float32", always_2d=True)
     except (OSError, soundfile.SoundFileError) as error:
         raise BadMedia(str(error).splitlines()[0]) from error
     return samples, int(sample_rate)
@@ -35,7 +37,7 @@ def sound_file_length(path: Path) -> int:
     import soundfile
 
     try:
-        return int(soundfile.info(path).frames)
+        return int(soundfile.info(os.fsencode(path)).frames)
     except (OSError, soundfile.SoundFileError) as error:
         raise BadMedia(str(error).splitlines()[0]) from error
 
@@ -47,23 +49,30 @@ def write_sound_file(path: Path | BinaryIO, samples: NDArray[np.floating], sampl
     """
     import soundfile
 
-    form = "FLAC" if isinstance(path, Path) and path.suffix == ".flac" else "WAV"
+    form = _form_of(path) if isinstance(path, Path) else "WAV"
     try:
-        soundfile.write(path, samples, sample_rate, "PCM_16", format=form)
+        soundfile.write(
+            os.fsencode(path) if isinstance(path, Path) else path, samples, sample_rate, "PCM_16", format=form
+        )
     except soundfile.SoundFileError as error:
         raise OSError(str(error)) from error
 
 
 @contextmanager
 def growing_sound_file(path: Path, sample_rate: int) -> Iterator[Callable[[NDArray[np.float32]], None]]:
-    """A WAV file of one channel in 16 bits, written piece by piece: yields what takes the next samples, (n,).
+    """A FLAC or WAV file, as above, of one channel in 16 bits, written piece by piece: yields what takes the next
+    samples, (n,).
 
     Raises OSError, also from within.
     """
     import soundfile
 
     try:
-        with soundfile.SoundFile(path, "w", sample_rate, 1, "PCM_16", format="WAV") as file:
+        with soundfile.SoundFile(os.fsencode(path), "w", sample_rate, 1, "PCM_16", format=_form_of(path)) as file:
             yield file.write
     except soundfile.SoundFileError as error:
         raise OSError(str(error)) from error
+
+
+def _form_of(path: Path) -> str:
+    return "FLAC" if path.suffix.lower() == ".flac" else "WAV"

@@ -207,12 +207,17 @@ def test_nothing_is_overwritten(data: Path, tmp_path: Path, capsys: pytest.Captu
     twin = cut(good, tmp_path / "twin" / "mine.wav", 1)
     silent = tmp_path / "silent.wav"
     soundfile.write(silent, np.zeros(32_000), 16_000)
+    constant = tmp_path / "constant.wav"
+    soundfile.write(constant, np.full(80_000, 0.3), 16_000)
     before = Path(mine).read_bytes()
     for arguments, told in (
         (["--voice", "bypass", "--speech", mine, "--out", str(tmp_path)], "written over"),
         (["--voice", "bypass", "--speech", mine, "--speech", twin, "--out", str(tmp_path / "x")], "two recordings"),
         (["--voice", "bypass", "--voice", "bypass", "--speech", mine, "--out", str(tmp_path / "x")], "two voices"),
         (["--voice", "bypass", "--speech", str(silent), "--out", str(tmp_path / "x")], "silent.wav is silent"),
+        (["--voice", "bypass", "--speech", str(constant), "--out", str(tmp_path / "x")], "nobody speaks in it"),
+        (["--voice", "bypass", "--speech", mine, "--channel", "3", "--out", str(tmp_path / "x")], "channel 3 is none"),
+        (["--voice", "bypass", "--speech", mine, "--channel", "left", "--out", str(tmp_path / "x")], "auto, sum, or"),
     ):
         assert guise.main(["evaluate", "voice", *arguments]) == 2
         said = capsys.readouterr().err.strip()

@@ -22,6 +22,7 @@ from live.picture.sources.movie_frames import BadSource, FileFrames
 from live.process.frames import Samples
 from live.show.profile import in_heights, in_pixels
 from models.features.face_points import FacePoints
+from models.features.media.sound_recording import SoundRecording
 from models.features.retarget import pose_and_residual
 from models.features.types import Picture, Points
 
@@ -187,8 +188,9 @@ def heard(movie: Path, channels: int = 1) -> Samples:
     track = SoundTrackSpec(channels=channels)
     first_s = FileFrames(movie).first_s
     whole = np.zeros((round(8 * track.sample_rate), channels), np.float32)
-    for samples, at_s in decode_sound(movie, track):
-        first = round((at_s - first_s) * track.sample_rate)
+    recording = SoundRecording(movie)
+    for samples, at_s in decode_sound(recording, track):
+        first = round((at_s + recording.zero_s - first_s) * track.sample_rate)
         samples = samples[max(-first, 0) :]
         whole[max(first, 0) :][: len(samples)] = samples
     return whole
