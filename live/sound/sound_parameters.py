@@ -21,6 +21,8 @@ class SoundParameters:
     def __init__(self, strip: ChannelStrip, runner: VoiceRunner, clock: Clock) -> None:
         self._strip, self._runner, self._clock = strip, runner, clock
         self._eased = Parameters()
+        self._voice_values: dict[str, float] = {}
+        """What was last asked of the voices."""
 
     def start_cue(self, values: Mapping[str, float], over_s: float) -> None:
         """Set a cue's parameters, and put back those that it does not name."""
@@ -43,6 +45,11 @@ class SoundParameters:
         for name, value in self._eased.move(self._clock()).items():
             self._set_voice(name, value)
 
+    def set_again(self) -> None:
+        """Ask a new mixer for all that was asked of the old one."""
+        for name, value in self._voice_values.items():
+            self._set_voice(name, value)
+
     def _reset(self, name: str, over_s: float) -> None:
         """Back to 0. No note where the voice has no such parameter: the cue does not name it."""
         if name in EASED_PARAMETERS:
@@ -51,6 +58,8 @@ class SoundParameters:
             self._set_voice(name, 0.0)
 
     def _set_voice(self, name: str, value: float, note_if_unknown: str = "") -> None:
+        self._voice_values[name] = value
+
         def set_or_note(mixer: VoiceMixer) -> str:
             return "" if mixer.set(_short(name), value) else note_if_unknown
 
