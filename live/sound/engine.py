@@ -19,6 +19,7 @@ from functools import partial
 import numpy as np
 
 from live.process.engine_link import EngineLink
+from live.process.error_text import error_text
 from live.process.frames import Clock, now
 from live.process.load_limit import load_limit_s
 from live.process.messages import (
@@ -49,7 +50,7 @@ from live.sound.miss_counter import MissCounter
 from live.sound.mixer import MAX_CONTEXT_S, Dry, Silence, VoiceMixer
 from live.sound.null_devices import NullMicrophone
 from live.sound.playback import Playback
-from live.sound.priority import Priority, raise_priority
+from live.sound.priority import Priority, prepare_process, raise_priority
 from live.sound.recording_tap import RecordingTap
 from live.sound.settings import SoundSettings
 from live.sound.sound_file import BadSound
@@ -61,6 +62,7 @@ from live.sound.voice_runner import InlineVoiceRunner, ThreadedVoiceRunner, Voic
 from live.sound.watched_voice_runner import WatchedVoiceRunner
 
 HEARTBEAT_S = 0.25
+_NO_ANSWER = "it does not answer, and is given up"
 
 
 class SoundEngine:
@@ -76,12 +78,14 @@ class SoundEngine:
         clock: Clock = now,
         wake: Callable[[], None] | None = None,
         load: Callable[[str], Voice] | None = None,
+        begin_voice: Callable[[], object] = lambda: None,
     ) -> None:
         """
         Args:
             wake: ends the loop's waiting, from the voice thread; None: there is no thread, and each step converts
                 inline.
             load: opens a voice by its key; None: live.sound.voices.open_voice does.
+            begin_voice: called first in the voice's thread.
         """
         self._settings = settings
         self._microphone, self._speaker = microphone, speaker
@@ -90,7 +94,7 @@ class SoundEngine:
         self._slot: Slot[Voice] = Slot(self._loader.open, "voice", load_limit_s=load_limit_s(settings.provider))
         latency_samples = self._loader.latency_samples
         self._real_time = wake is not None
-        start = InlineVoiceRunner if wake is None else partial(ThreadedVoiceRunner, wake=wake)
+        start = InlineVoiceRunner if wake is None else partial(ThreadedVoiceRunner, wake=wake, begin=begin_voice)
         self._runner = WatchedVoiceRunner(self._make_mixer, start, clock)
         self._strip = ChannelStrip(settings.sample_rate)
         self._dry = Delay(latency_samples, round(MAX_CONTEXT_S * settings.sample_rate))
@@ -169,6 +173,13 @@ class SoundEngine:
     # ---- cues and other commands
 
     def handle(self, command: Command) -> None:
+        """A command that cannot be done is told, and ends nothing."""
+        try:
+            self._handle(command)
+        except Exception as error:  # whatever a show or a hand asks for, the sound goes on
+            self._note(f"{type(command).__name__} could not be done: {error_text(error)}")
+
+    def _handle(self, command: Command) -> None:
         if isinstance(command, Prepare):
             self._slot.prepare(command.model)
         elif isinstance(command, Forget):
@@ -236,7 +247,7 @@ class SoundEngine:
             self._slot.forget(key)
             self._hung.add(key)
             instead = f"; {self._subject} played until the next cue" if voice is self._slot.current else ""
-            self._note(f"voice {file_name(key)}: it does not answer, and is given up{instead}")
+            self._note(f"voice {file_name(key)}: {_NO_ANSWER}{instead}")
         if voice is self._slot.current:
             self._put_substitute()
         self._runner.replace()
@@ -404,7 +415,8 @@ def main(link: EngineLink, settings: SoundSettings) -> None:
     except BadSound as error:
         link.send(Finished(f"bad source: {error}", {}))
         return
-    engine = SoundEngine(settings, microphone, speaker, link.send, wake=link.wake)
+    engine = SoundEngine(settings, microphone, speaker, link.send, wake=link.wake, begin_voice=raise_priority)
+    prepare_process()
     engine.priority = raise_priority()
     why = "parent gone"
     beat_at = 0.0

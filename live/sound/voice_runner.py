@@ -93,12 +93,14 @@ class InlineVoiceRunner:
 class ThreadedVoiceRunner:
     """The mixer belongs to a thread of its own. A call overtakes the blocks that wait."""
 
-    def __init__(self, mixer: VoiceMixer, wake: Callable[[], None]) -> None:
+    def __init__(self, mixer: VoiceMixer, wake: Callable[[], None], begin: Callable[[], object] = lambda: None) -> None:
         """
         Args:
             wake: called in the thread when there is a result.
+            begin: called in the thread when it begins.
         """
         self._mixer = mixer
+        self._begin = begin
         self._wake = wake
         self._blocks: BoundedQueue[tuple[int, Mono]] = BoundedQueue(MAX_BACKLOG, WhenFull.DROP_ALL)
         self._calls: BoundedQueue[MixerCall] = BoundedQueue(_MAX_CALLS, WhenFull.DROP_OLDEST)
@@ -124,6 +126,7 @@ class ThreadedVoiceRunner:
         self._thread.join(2.0)
 
     def _run(self) -> None:
+        self._begin()
         while not self._blocks.closed:
             next_block = self._blocks.take(timeout_s=None)
             if self._blocks.closed:

@@ -50,6 +50,12 @@ class RingPair:
         return self._speaker_latency_s
 
     @property
+    def mic_note(self) -> str:
+        """What the operator should know of the microphone's channels."""
+        reader = self._reader
+        return reader.note if reader else ""
+
+    @property
     def mic_xruns(self) -> int:
         reader = self._reader
         return self._past_xruns["input"] + (reader.end.stream.xruns if reader else 0)
