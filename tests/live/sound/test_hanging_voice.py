@@ -137,8 +137,8 @@ def test_a_voice_that_hangs_is_given_up_and_later_cues_perform(hall: Hall) -> No
     assert hall.heard(0.1) == pytest.approx(DRY, rel=0.3), "its thread is still in it: not used until loaded anew"
     hall.engine.handle(Go(3, "silence"))
     hall.until(lambda: 3 in hall.arrived)
-    hall.run(0.2)
-    assert hall.heard(0.1) == 0.0
+    hall.run(0.5)
+    assert hall.heard(0.1) < 0.005
 
 
 @pytest.mark.parametrize(("key", "level"), [("silence", 0.0), ("other.onnx", OTHER)])
@@ -147,11 +147,11 @@ def test_a_cue_that_comes_while_a_voice_hangs_performs(hall: Hall, key: str, lev
     hall.run(0.1)
     hall.engine.handle(Go(1, key))
     if key == "silence":
-        hall.run(0.2)
-        assert hall.heard(0.1) == 0.0, "silent at once, whoever hangs"
+        hall.run(0.5)
+        assert hall.heard(0.1) < 0.005, "silent at once, whoever hangs"
     hall.until(lambda: 1 in hall.arrived)
     hall.run(0.3)
-    assert hall.heard(0.1) == pytest.approx(level, rel=0.3)
+    assert hall.heard(0.1) == pytest.approx(level, rel=0.3, abs=0.005)
     hall.go_on.set()
     hall.run(0.3)
-    assert hall.heard(0.1) == pytest.approx(level, rel=0.3), "what comes late is read by nobody"
+    assert hall.heard(0.1) == pytest.approx(level, rel=0.3, abs=0.005), "what comes late is read by nobody"
