@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from live.process.frames import Samples, now
 from live.process.messages import Event, Fault, Note, Recovered
+from live.process.unused_path import unused_path
 from live.sound.audio_block import AudioBlock
 from live.sound.devices.portaudio import NoPortAudio, has_host_api
 from live.sound.file_microphone import FileMicrophone
 from live.sound.file_speaker import FileSpeaker
 from live.sound.null_devices import NullMicrophone, NullSpeaker
 from live.sound.settings import SoundSettings
+from live.sound.sound_file import BadSound
 
 if TYPE_CHECKING:
     from live.sound.devices.devices import Devices
@@ -29,8 +31,10 @@ class AudioInput(Protocol):
     """A microphone: blocks of the settings' size at the settings' rate."""
 
     name: str
-    trouble: str
-    """What the operator should know about it, in one line; "" when all is well."""
+
+    @property
+    def trouble(self) -> str:
+        """What the operator should know about it, in one line; "" when all is well."""
 
     @property
     def latency_s(self) -> float:
@@ -116,8 +120,19 @@ class AudioIO:
         if not to_file:
             return NullSpeaker(settings.sample_rate, settings.set_point_s, drifts=drifts)
         lead_s = settings.block_s + settings.set_point_s
-        path = Path(settings.speaker)
+        path = self._unused(Path(settings.speaker))
         return FileSpeaker(path, settings.sample_rate, settings.set_point_s, lead_s, drifts=drifts)
+
+    def _unused(self, path: Path) -> Path:
+        """The file's name, or where it is there already the next one: after a restart of the engine, and in a show that
+        is played again, nothing is written over. Raises BadSound."""
+        try:
+            unused = unused_path(path)
+        except OSError as error:
+            raise BadSound(str(error)) from None
+        if unused != path:
+            self._send(Note(f"{path.name} is there already: the sound goes on in {unused.name}"))
+        return unused
 
     def _open_devices(self, mic: str, speaker: str) -> None:
         from live.sound.devices.devices import Devices

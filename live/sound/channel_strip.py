@@ -101,7 +101,8 @@ class ChannelStrip:
         monitor."""
         if self._monitor.gain > 0 or self._monitor.gliding:
             voiced = voiced + self._monitor.process(dry)
-        output = self._limiter.process(self._out_gain.process(self._wait.process(np.asarray(voiced, np.float32))))
+        voiced = sanitise(np.asarray(voiced, np.float32))[0]
+        output = self._limiter.process(self._out_gain.process(self._wait.process(voiced)))
         self.limited = min(self.limited, self._limiter.gain)
         self.output_meter.measure(output)
         return output

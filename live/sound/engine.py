@@ -14,10 +14,12 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from live.process.engine_link import EngineLink
+from live.process.error_text import error_text
 from live.process.frames import Clock, now
 from live.process.load_limit import load_limit_s
 from live.process.messages import (
@@ -31,6 +33,7 @@ from live.process.messages import (
     OnStage,
     Panic,
     Prepare,
+    Ready,
     Reload,
     SetParameter,
     Stop,
@@ -47,7 +50,7 @@ from live.sound.miss_counter import MissCounter
 from live.sound.mixer import MAX_CONTEXT_S, Dry, Silence, VoiceMixer
 from live.sound.null_devices import NullMicrophone
 from live.sound.playback import Playback
-from live.sound.priority import Priority, raise_priority
+from live.sound.priority import Priority, prepare_process, raise_priority
 from live.sound.recording_tap import RecordingTap
 from live.sound.settings import SoundSettings
 from live.sound.sound_file import BadSound
@@ -55,9 +58,11 @@ from live.sound.sound_parameters import SoundParameters
 from live.sound.substitute import SubstituteSound
 from live.sound.voice import Voice
 from live.sound.voice_loader import VoiceLoader, file_name
-from live.sound.voice_runner import InlineVoiceRunner, ThreadedVoiceRunner, VoiceResult, VoiceRunner
+from live.sound.voice_runner import InlineVoiceRunner, ThreadedVoiceRunner, VoiceResult
+from live.sound.watched_voice_runner import WatchedVoiceRunner
 
 HEARTBEAT_S = 0.25
+_NO_ANSWER = "it does not answer, and is given up"
 
 
 class SoundEngine:
@@ -73,12 +78,14 @@ class SoundEngine:
         clock: Clock = now,
         wake: Callable[[], None] | None = None,
         load: Callable[[str], Voice] | None = None,
+        begin_voice: Callable[[], object] = lambda: None,
     ) -> None:
         """
         Args:
             wake: ends the loop's waiting, from the voice thread; None: there is no thread, and each step converts
                 inline.
             load: opens a voice by its key; None: live.sound.voices.open_voice does.
+            begin_voice: called first in the voice's thread.
         """
         self._settings = settings
         self._microphone, self._speaker = microphone, speaker
@@ -86,8 +93,9 @@ class SoundEngine:
         self._loader = VoiceLoader(settings, self._note, load)
         self._slot: Slot[Voice] = Slot(self._loader.open, "voice", load_limit_s=load_limit_s(settings.provider))
         latency_samples = self._loader.latency_samples
-        mixer = VoiceMixer(settings.sample_rate, settings.block, latency_samples, real_time=wake is not None)
-        self._runner: VoiceRunner = InlineVoiceRunner(mixer) if wake is None else ThreadedVoiceRunner(mixer, wake)
+        self._real_time = wake is not None
+        start = InlineVoiceRunner if wake is None else partial(ThreadedVoiceRunner, wake=wake, begin=begin_voice)
+        self._runner = WatchedVoiceRunner(self._make_mixer, start, clock)
         self._strip = ChannelStrip(settings.sample_rate)
         self._dry = Delay(latency_samples, round(MAX_CONTEXT_S * settings.sample_rate))
         self._parameters = SoundParameters(self._strip, self._runner, clock)
@@ -98,6 +106,12 @@ class SoundEngine:
         self._blocks = 0
         self._started = False
         self._missed_before = 0
+        self._failed: list[Voice] = []
+        """The voices that have failed since the newest cue: each is told once."""
+        self._arriving: int | None = None
+        """The newest cue, until its voice is heard."""
+        self._hung: set[str] = set()
+        """Voices that hung: their threads may still be in them, so they are only used again once loaded anew."""
         self._compute = Durations()
         self._computed_s = 0.0
         self._last_trouble = ""
@@ -116,7 +130,9 @@ class SoundEngine:
         for result in self._playback.take_results():
             self._handle_result(result)
         if self._misses.take_too_slow():
-            self._replace_voice("it is too slow for this machine")
+            self._voice_failed(self._runner.at_fault, "it is too slow for this machine")
+        if self._runner.hangs:
+            self._replace_thread()
         return captured is not None or played
 
     def due_in_s(self) -> float:
@@ -146,16 +162,24 @@ class SoundEngine:
         if result.compute_s is not None:
             self._compute.add(result.compute_s)
             self._computed_s += result.compute_s
-        if result.error:
-            self._replace_voice(result.error)
+        for failure in result.failures:
+            self._voice_failed(failure.voice, failure.why)
         if result.note:
             self._note(result.note)
         for cue_index in result.arrived:
+            self._arriving = None if cue_index == self._arriving else self._arriving
             self._send_on_stage(cue_index)
 
     # ---- cues and other commands
 
     def handle(self, command: Command) -> None:
+        """A command that cannot be done is told, and ends nothing."""
+        try:
+            self._handle(command)
+        except Exception as error:  # whatever a show or a hand asks for, the sound goes on
+            self._note(f"{type(command).__name__} could not be done: {error_text(error)}")
+
+    def _handle(self, command: Command) -> None:
         if isinstance(command, Prepare):
             self._slot.prepare(command.model)
         elif isinstance(command, Forget):
@@ -173,12 +197,16 @@ class SoundEngine:
         try:
             self._slot.go(go.model)
         except NotReady as error:
-            self._note(str(error))
-            return
-        voice = self._slot.current
-        assert voice is not None
+            if go.model not in self._hung:
+                self._note(str(error))
+                return
+            self._put_substitute()
+            self._note(f"voice {file_name(go.model)}: it did not answer; {self._subject} played until the next cue")
+        self._failed, self._arriving = [], go.cue_index
         self._missed_before = self._misses.total
-        self._runner.call_soon(lambda mixer: mixer.change(voice, go.transition_s, go.cue_index))
+        self._misses.restart()
+        self._substitute.silent_cue = go.model == "silence"
+        self._change_voice(go.transition_s)
         self._parameters.start_cue(go.set, go.transition_s)
         if not self._started:
             self._started = True
@@ -186,19 +214,75 @@ class SoundEngine:
         if isinstance(self._microphone, NullMicrophone):
             self._send_on_stage(go.cue_index)  # there is no block to wait for
 
-    def _replace_voice(self, why: str) -> None:
-        """The voice on stage has failed: the show's substitute is played until the next cue."""
-        key = self._slot.current_key
-        if key in (None, "bypass", "silence"):
+    def _change_voice(self, fade_s: float) -> None:
+        """Let the slot's voice come on, for the cue that has not arrived yet."""
+        voice, cue_index = self._slot.current, self._arriving
+        assert voice is not None
+        self._runner.call_soon(lambda mixer: mixer.change(voice, fade_s, cue_index))
+
+    # ---- voices that fail
+
+    def _voice_failed(self, voice: Voice | None, why: str) -> None:
+        """A voice that raised, gave no sound, or is too slow. Where it is the cue's own, the show's substitute is
+        played until the next cue; one that was fading out is gone a little sooner."""
+        voice = voice or self._slot.current
+        key = self._key_of(voice)
+        if voice is None or key in ("bypass", "silence") or any(voice is failed for failed in self._failed):
             return
-        dry = self._substitute.sound_miss == "dry"
+        self._failed.append(voice)
+        if voice is not self._slot.current:
+            self._runner.call_soon(lambda mixer: mixer.drop(voice))
+            self._note(f"voice {file_name(key)}: {why}; it was fading out")
+            return
+        substitute = self._put_substitute()
+        self._runner.call_soon(lambda mixer: mixer.cut(substitute))
+        self._note(f"voice {file_name(key)}: {why}; {self._subject} played until the next cue")
+
+    def _replace_thread(self) -> None:
+        """The voice's thread hangs: go on with another. The newest cue performs, with the show's substitute where it is
+        its own voice that hangs."""
+        voice = self._runner.at_fault
+        key = self._key_of(voice)
+        if key not in ("bypass", "silence"):
+            self._slot.forget(key)
+            self._hung.add(key)
+            instead = f"; {self._subject} played until the next cue" if voice is self._slot.current else ""
+            self._note(f"voice {file_name(key)}: {_NO_ANSWER}{instead}")
+        if voice is self._slot.current:
+            self._put_substitute()
+        self._runner.replace()
+        self._playback.give_up()
+        self._play_ready()
+        self._misses.restart()  # those were the old one's
+        if self._slot.current is not None:
+            self._change_voice(0.0)
+            self._parameters.set_again()
+
+    def _put_substitute(self) -> Voice:
+        """Into the slot, as the voice that performs."""
+        dry = self._substitute.sound_miss == "dry" and not self._substitute.silent_cue
         voice = Dry() if dry else Silence("silence")
         self._slot.put(voice.name, voice)
         self._slot.go(voice.name)
-        self._runner.call_soon(lambda mixer: mixer.cut(voice))
         self._substitute.change_source()
-        subject = "the performer's own voice is" if dry else "silence is"
-        self._note(f"voice {file_name(key)}: {why}; {subject} played until the next cue")
+        return voice
+
+    @property
+    def _subject(self) -> str:
+        """Of the note that says what is played."""
+        return "the performer's own voice is" if self._substitute.sound_miss == "dry" else "silence is"
+
+    def _key_of(self, voice: Voice | None) -> str:
+        """As the operator knows it."""
+        if voice is self._slot.current:
+            return self._slot.current_key or "silence"
+        known = (key for key in self._slot.loaded if self._slot.model(key) is voice)
+        return next(known, "silence" if voice is None else voice.name)
+
+    def _make_mixer(self) -> VoiceMixer:
+        settings = self._settings
+        latency_samples = self._loader.latency_samples
+        return VoiceMixer(settings.sample_rate, settings.block, latency_samples, real_time=self._real_time)
 
     def _reload(self, show: Reload) -> None:
         """A reloaded show may name slower voices: then everything changes to the new latency at once."""
@@ -213,6 +297,7 @@ class SoundEngine:
     def send_events(self) -> None:
         """Send what the loader has finished, and the newest trouble of a device or file."""
         for event in self._slot.answers():
+            self._hung -= {event.model} if isinstance(event, Ready) else set()
             self._send(event)
         trouble = self._microphone.trouble or self._speaker.trouble
         if trouble and trouble != self._last_trouble:
@@ -330,7 +415,8 @@ def main(link: EngineLink, settings: SoundSettings) -> None:
     except BadSound as error:
         link.send(Finished(f"bad source: {error}", {}))
         return
-    engine = SoundEngine(settings, microphone, speaker, link.send, wake=link.wake)
+    engine = SoundEngine(settings, microphone, speaker, link.send, wake=link.wake, begin_voice=raise_priority)
+    prepare_process()
     engine.priority = raise_priority()
     why = "parent gone"
     beat_at = 0.0

@@ -26,6 +26,11 @@ class MissCounter:
             self._times.clear()
             self._too_slow = True
 
+    def restart(self) -> None:
+        """Another voice comes on: what was late before says nothing of it."""
+        self._times.clear()
+        self._too_slow = False
+
     def take_too_slow(self) -> bool:
         """Whether the voice was found too slow since the last call."""
         too_slow, self._too_slow = self._too_slow, False

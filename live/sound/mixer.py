@@ -15,8 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from live.process.error_text import error_text
 from live.process.frames import now
 from live.sound.delay import Delay
+from live.sound.level import MAX_SAMPLE
 from live.sound.voice import Voice
 from models.features.types import Mono
 
@@ -56,6 +58,14 @@ class Silence(Dry):
         return np.zeros_like(samples)
 
 
+class VoiceFailure(NamedTuple):
+    """A voice that raised, or gave what is no sound: it is off the stage, and the others go on."""
+
+    voice: Voice
+    why: str
+    """In one line."""
+
+
 class MixedBlock(NamedTuple):
     """What became of one block."""
 
@@ -63,6 +73,9 @@ class MixedBlock(NamedTuple):
     """(block,): all voices on stage, aligned and crossfaded."""
     arrived: tuple[int, ...] = ()
     """The cues whose voices began to be audible in it."""
+    failures: tuple[VoiceFailure, ...] = ()
+    lost: bool = False
+    """The voice that should have been heard is one of those that failed: something else should be played."""
 
 
 class _Request(NamedTuple):
@@ -85,11 +98,23 @@ class _ActiveVoice:
     """The change of the level with each sample."""
     backlog: deque[Mono] = field(default_factory=deque)
     """The blocks that it is still to be fed before it has caught up."""
+    catching_up: bool = False
+    """Its fade has not begun."""
     cue: int | None = None
     """Told in MixedBlock.arrived when its fade begins."""
 
     def process(self, block: Mono) -> Mono:
-        return self.delay.process(self.voice.process(block))
+        """Raises what the voice raises, and ValueError for what is no sound."""
+        return self.delay.process(_checked(self.voice.process(block)))
+
+
+def _checked(samples: Mono) -> Mono:
+    """Raises ValueError for what is not finite, or far beyond full scale."""
+    if not np.isfinite(samples).all():
+        raise ValueError("it gave numbers that are no sound")
+    if samples.size and np.abs(samples).max() > MAX_SAMPLE:
+        raise ValueError("it gave sound far beyond full scale")
+    return samples
 
 
 class VoiceMixer:
@@ -110,7 +135,13 @@ class VoiceMixer:
         self._active: list[_ActiveVoice] = [self._make_active(Silence("silence"), 1.0)]
         self._requested: _Request | None = None
         self._arrived: list[int] = []
-        """Since the last block that was returned: a voice that raises takes no cue with it."""
+        self._failures: list[VoiceFailure] = []
+        self._lost = False
+        """Since the last block that was returned, as are the two before."""
+        self.at_work: Voice | None = None
+        """The voice that computes just now; any thread may read it, to tell which one hangs."""
+        self.slowest: Voice | None = None
+        """The voice that took longest in the newest block; any thread may read it."""
 
     @property
     def latency_samples(self) -> int:
@@ -135,6 +166,9 @@ class VoiceMixer:
 
     def cut(self, voice: Voice) -> None:
         """Let `voice` alone be on stage, now, and drop what the others had still to play: for when they failed."""
+        waiting = [self._requested.cue] if self._requested else []
+        for cue in [*(active.cue for active in self._active if active.catching_up), *waiting]:
+            self._arrive(cue)
         self._requested = None
         self._active = [self._make_active(voice, 1.0)]
 
@@ -148,27 +182,78 @@ class VoiceMixer:
     def set(self, name: str, value: float) -> bool:
         """Set a parameter of all voices on stage, or coming on; False when none of them has it."""
         voices = [active.voice for active in self._active] + ([self._requested.voice] if self._requested else [])
-        known = [voice.set(name, value) for voice in voices]
+        known = [self._set(voice, name, value) for voice in voices]
         return any(known)
+
+    def drop(self, voice: Voice) -> None:
+        """Take a voice that fades out off the stage, now: it is too slow for the one that comes on."""
+        for active in [active for active in self._active if active.voice is voice and active.step < 0]:
+            self._remove(active)
 
     def process(self, block: Mono) -> MixedBlock:
         """The next block, (block,)."""
         self._past.append(block)
         if self._requested is not None and len(self._active) == 1:
-            self._bring_on(self._requested)
+            self._bring_on_or_fail(self._requested)
             self._requested = None
         elif self._requested is not None:
             self._speed_up_fades()
         mixed = np.zeros(len(block), np.float32)
+        longest_s = -1.0
         for active in list(self._active):
-            if active.backlog:
-                self._catch_up(active, block)
-                continue
-            voiced = active.process(block)
-            mixed += voiced * self._gains(active, len(block))
+            self.at_work, began = active.voice, now()
+            voiced = self._voiced(active, block)
+            if voiced is not None:
+                mixed += voiced * self._gains(active, len(block))
+            if (took_s := now() - began) > longest_s:
+                longest_s, self.slowest = took_s, self.at_work
+        self.at_work = None
         self._active = [active for active in self._active if active.level > 0 or active.step >= 0]
-        arrived, self._arrived = tuple(self._arrived), []
-        return MixedBlock(mixed, arrived)
+        mixed_block = MixedBlock(mixed, tuple(self._arrived), tuple(self._failures), self._lost)
+        self._arrived, self._failures, self._lost = [], [], False
+        return mixed_block
+
+    def _voiced(self, active: _ActiveVoice, block: Mono) -> Mono | None:
+        """The voice's next sound; None while it catches up, and when it fails."""
+        try:
+            if not active.backlog:
+                return active.process(block)
+            self._catch_up(active, block)
+        except Exception as error:  # what a voice raises must end nothing but that voice
+            self._fail(active, error)
+        return None
+
+    def _set(self, voice: Voice, name: str, value: float) -> bool:
+        try:
+            return voice.set(name, value)
+        except Exception as error:  # as above
+            self._failures.append(VoiceFailure(voice, error_text(error)))
+            return True
+
+    # ---- failures
+
+    def _fail(self, active: _ActiveVoice, error: Exception) -> None:
+        self._failures.append(VoiceFailure(active.voice, error_text(error)))
+        if active.catching_up:
+            self._active.remove(active)  # the old one goes on
+            self._arrive(active.cue)
+        elif active.step < 0:
+            self._remove(active)
+        else:
+            active.voice, active.delay = Silence("silence"), Delay(self._latency_samples, self._latency_samples)
+            self._lost = True
+
+    def _remove(self, old: _ActiveVoice) -> None:
+        """Of two, the one that fades out."""
+        self._active.remove(old)
+        self._speed_up_fades()
+
+    def _bring_on_or_fail(self, request: _Request) -> None:
+        try:
+            self._bring_on(request)
+        except Exception as error:  # as above
+            self._failures.append(VoiceFailure(request.voice, error_text(error)))
+            self._arrive(request.cue)
 
     # ---- changes
 
@@ -185,7 +270,7 @@ class VoiceMixer:
             return
         voice.reset()
         new = self._make_active(voice, 0.0)
-        new.cue = request.cue
+        new.cue, new.catching_up = request.cue, True
         settle = round(_SETTLE_S * self._sample_rate) if voice.latency_samples else 0
         wanted = voice.context + self._latency_samples - voice.latency_samples + settle
         count = min(-(-wanted // self._block), len(self._past))
@@ -211,6 +296,7 @@ class VoiceMixer:
 
     def _start_fade(self) -> None:
         new = self._active[-1]
+        new.catching_up = False
         for old in self._active[:-1]:
             old.step = -new.step
         self._arrive(new.cue)

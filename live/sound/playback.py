@@ -18,6 +18,8 @@ from models.features.types import Mono
 
 LAST_MOMENT_S = 0.003
 """A block that is not ready is late when the loudspeaker has less than this buffered."""
+MAX_PENDING = 100
+"""A block that so many others follow is late, whatever the loudspeaker says of itself."""
 
 
 class DueBlock(NamedTuple):
@@ -59,6 +61,8 @@ class Playback:
         self._pending: deque[_Pending] = deque()
         self._ready: dict[int, Mono] = {}
         self._next_index = 0
+        self._answered_index = -1
+        """Of the newest block that came back: they come in order, so one before it that did not was dropped."""
         self._results: list[VoiceResult] = []
 
     def submit(self, index: int, block: Mono, dry: Mono, captured_at: float) -> None:
@@ -74,7 +78,7 @@ class Playback:
         voiced = self._take(pending.index)
         if voiced is not None:
             samples = self._substitute.voiced(voiced, pending.dry)
-        elif self._buffered_s() > LAST_MOMENT_S:
+        elif not self._is_late(pending.index):
             return None
         else:
             self._misses.count(self._clock())
@@ -82,6 +86,11 @@ class Playback:
         self._pending.popleft()
         self._next_index = pending.index + 1
         return DueBlock(samples, pending.dry, pending.captured_at)
+
+    def give_up(self) -> None:
+        """What the voice's thread still has will never come."""
+        if self._pending:
+            self._answered_index = self._pending[-1].index
 
     def due_in_s(self) -> float | None:
         """How long until the last moment to play a block; None while none waits."""
@@ -93,6 +102,10 @@ class Playback:
         results, self._results = self._results, []
         return results
 
+    def _is_late(self, index: int) -> bool:
+        dropped = index <= self._answered_index
+        return dropped or len(self._pending) > MAX_PENDING or self._buffered_s() <= LAST_MOMENT_S
+
     def _take(self, index: int) -> Mono | None:
         self._collect()
         return self._ready.pop(index, None)
@@ -100,6 +113,8 @@ class Playback:
     def _collect(self) -> None:
         for result in self._runner.results():
             self._results.append(result)
+            if result.index is not None:
+                self._answered_index = max(self._answered_index, result.index)
             # A block whose substitute was played is discarded.
             if result.samples is not None and result.index is not None and result.index >= self._next_index:
                 self._ready[result.index] = result.samples

@@ -11,6 +11,7 @@ from time import sleep
 import numpy as np
 
 from live.process.frames import now
+from live.sound.mixer import MAX_CONTEXT_S
 from live.sound.settings import SoundSettings
 from live.sound.voice import Voice
 from live.sound.voices import open_voice, voice_latency_samples
@@ -87,7 +88,8 @@ class VoiceLoader:
                 latencies.append(voice_latency_samples(key, self._settings.sample_rate, self._settings.block))
             except (ValueError, OSError, ModuleNotFoundError) as error:
                 self._note(f"voice {file_name(key)}: {error}")
-        return max(latencies)
+        most = round(MAX_CONTEXT_S * self._settings.sample_rate)
+        return max(latency for latency in latencies if latency <= most)  # `open` refuses a slower one
 
     def _ms(self, samples: int) -> float:
         return 1e3 * samples / self._settings.sample_rate

@@ -1,7 +1,8 @@
 """Runs the mixer, in a thread or in the caller: takes blocks in order and returns what came of each, as soon as it can.
 
 The engine's loop only submits blocks and asks for results, so it can still play the dry signal when a voice is late. A
-thread that has fallen far behind drops its backlog, which the loop counts as missed blocks.
+thread that has fallen far behind drops its backlog: results come in order, so a block was dropped when a later one has
+its result (`live.sound.playback`).
 """
 
 from __future__ import annotations
@@ -11,18 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
 from live.process.bounded_queue import BoundedQueue, WhenFull
 from live.process.error_text import error_text
 from live.process.frames import now
-from live.sound.mixer import VoiceMixer
+from live.sound.mixer import VoiceFailure, VoiceMixer
 from models.features.types import Mono
 
 MAX_BACKLOG = 40
 """Blocks that may wait. With more the machine cannot keep up with the voice, and would not catch up."""
 _MAX_CALLS = 10_000
-"""More than commands and eased parameters can make while a voice hangs."""
+"""More than commands and eased parameters can make until a voice that hangs is given up."""
 _MAX_RESULTS = 1000
 
 MixerCall = Callable[[VoiceMixer], str | None]
@@ -38,11 +37,11 @@ class VoiceResult:
     samples: Mono | None = None
     """The converted block, (block,); None when the voice failed, and for a call."""
     compute_s: float | None = None
-    """None when it raised, and for a call."""
+    """None for a call."""
     arrived: tuple[int, ...] = ()
     """The cues whose voices began to be audible in it."""
-    error: str = ""
-    """What made the voice fail, in one line."""
+    failures: tuple[VoiceFailure, ...] = ()
+    """The voices that failed in it."""
     note: str = ""
     """For the operator."""
 
@@ -58,6 +57,9 @@ class VoiceRunner(Protocol):
 
     def results(self) -> list[VoiceResult]:
         """Those since the last call, in order. A call has a result only when there is something to tell."""
+
+    def abandon(self) -> None:
+        """Let go of a thread that hangs: it ends should it ever go on. Never waits."""
 
     def close(self) -> None: ...
 
@@ -81,6 +83,9 @@ class InlineVoiceRunner:
         results, self._results = self._results, []
         return results
 
+    def abandon(self) -> None:
+        return
+
     def close(self) -> None:
         return
 
@@ -88,12 +93,14 @@ class InlineVoiceRunner:
 class ThreadedVoiceRunner:
     """The mixer belongs to a thread of its own. A call overtakes the blocks that wait."""
 
-    def __init__(self, mixer: VoiceMixer, wake: Callable[[], None]) -> None:
+    def __init__(self, mixer: VoiceMixer, wake: Callable[[], None], begin: Callable[[], object] = lambda: None) -> None:
         """
         Args:
             wake: called in the thread when there is a result.
+            begin: called in the thread when it begins.
         """
         self._mixer = mixer
+        self._begin = begin
         self._wake = wake
         self._blocks: BoundedQueue[tuple[int, Mono]] = BoundedQueue(MAX_BACKLOG, WhenFull.DROP_ALL)
         self._calls: BoundedQueue[MixerCall] = BoundedQueue(_MAX_CALLS, WhenFull.DROP_OLDEST)
@@ -111,13 +118,19 @@ class ThreadedVoiceRunner:
     def results(self) -> list[VoiceResult]:
         return self._results.take_all()
 
+    def abandon(self) -> None:
+        self._blocks.close()
+
     def close(self) -> None:
         self._blocks.close()
         self._thread.join(2.0)
 
     def _run(self) -> None:
+        self._begin()
         while not self._blocks.closed:
             next_block = self._blocks.take(timeout_s=None)
+            if self._blocks.closed:
+                return
             for call in self._calls.take_all():
                 self._publish(_call(self._mixer, call))
             if next_block is not None:
@@ -131,20 +144,15 @@ class ThreadedVoiceRunner:
 
 def _convert(mixer: VoiceMixer, index: int, block: Mono) -> VoiceResult:
     began = now()
-    try:
-        mixed = mixer.process(block)
-    except Exception as error:  # what a voice raises must end nothing but that voice
-        return VoiceResult(index, error=error_text(error))
-    compute_s = now() - began
-    if not np.isfinite(mixed.samples).all():
-        return VoiceResult(index, None, compute_s, mixed.arrived, error="it gave numbers that are no sound")
-    return VoiceResult(index, mixed.samples, compute_s, mixed.arrived)
+    mixed = mixer.process(block)
+    samples = None if mixed.lost else mixed.samples
+    return VoiceResult(index, samples, now() - began, mixed.arrived, mixed.failures)
 
 
 def _call(mixer: VoiceMixer, call: MixerCall) -> VoiceResult | None:
     """None when there is nothing to tell."""
     try:
         note = call(mixer)
-    except Exception as error:  # what a voice raises must end nothing but that voice
-        return VoiceResult(error=error_text(error))
+    except ValueError as error:  # a voice that the mixer refuses
+        return VoiceResult(note=error_text(error))
     return VoiceResult(note=note) if note else None

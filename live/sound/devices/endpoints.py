@@ -11,11 +11,15 @@ class DeviceMicrophone:
     """The microphone's side of Devices, as an AudioInput."""
 
     missed = 0
-    trouble = ""
 
     def __init__(self, devices: Devices) -> None:
         self._devices, self._rings = devices, devices.rings
         self.name = devices.name
+
+    @property
+    def trouble(self) -> str:
+        note = self._rings.mic_note
+        return f"microphone: {note}" if note else ""
 
     @property
     def latency_s(self) -> float:

@@ -50,6 +50,12 @@ class RingPair:
         return self._speaker_latency_s
 
     @property
+    def mic_note(self) -> str:
+        """What the operator should know of the microphone's channels."""
+        reader = self._reader
+        return reader.note if reader else ""
+
+    @property
     def mic_xruns(self) -> int:
         reader = self._reader
         return self._past_xruns["input"] + (reader.end.stream.xruns if reader else 0)
@@ -68,7 +74,7 @@ class RingPair:
         return feed.control.ppm if feed and feed.control else None
 
     def buffered_s(self) -> float:
-        """How long what was written will last at least; the set point while nothing plays that could run dry."""
+        """How long what was written will last at least: 0 when it ran dry, and the set point while nothing plays."""
         with self._lock:
             return self._writer.buffered_s() if self._writer else self._set_point_s
 
@@ -89,14 +95,13 @@ class RingPair:
         """Play a block, (block, 1)."""
         with self._lock:
             writer = self._writer
+            self._unwritten_samples = max(self._unwritten_samples - len(samples), 0)
             if writer is None:
                 return
             if not writer.end.runs:
                 self._past_xruns["output"] += writer.end.action is not None  # it ran dry
-                if not writer.restart(self._reader):
+                if not writer.restart(self._reader, self._unwritten_samples):
                     return
-                self._unwritten_samples = len(samples)
-            self._unwritten_samples = max(self._unwritten_samples - len(samples), 0)
             writer.write(samples, self._reader)
 
     # ---- the thread that opens and checks the streams

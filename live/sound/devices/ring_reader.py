@@ -14,6 +14,7 @@ from live.sound.audio_block import AudioBlock
 from live.sound.devices.stream_end import StreamEnd
 from live.sound.drift import DriftResampler
 from live.sound.level import sanitise
+from models.features.channel_mix import ChannelMix
 
 _MAX_JUMP_S = 0.1
 """A time stamp farther off than this is that of sound after a hole."""
@@ -26,12 +27,18 @@ class RingReader:
         self.end = end
         self._sample_rate, self._block = sample_rate, block
         self._resampler = DriftResampler(end.rate / sample_rate) if end.rate != sample_rate else None
+        self._channels = ChannelMix(end.channels, round(end.rate))
         self._pending = np.zeros(0, np.float32)
         """Samples at the engine's rate that are not a whole block yet."""
         self._next_captured_at: float | None = None
         late_samples = self._resampler.latency_samples if self._resampler else 0
         self.latency_s = end.latency_s + late_samples / end.rate
         """From the air to the ring buffer."""
+
+    @property
+    def note(self) -> str:
+        """What the operator should know of the device, in one line; "" when all is well."""
+        return self._channels.note
 
     def due_in_s(self) -> float:
         """How long until a block may be complete."""
@@ -52,7 +59,9 @@ class RingReader:
         captured_at = now() - (available - end.max_step) / end.rate - self.latency_s
         captured_at -= len(self._pending) / self._sample_rate
         raw = np.frombuffer(end.ring.read(needed), np.float32).reshape(-1, end.channels)
-        fresh = np.asarray(raw.mean(axis=1), np.float32)
+        good, bad = sanitise(raw)
+        # What a driver has spoiled says nothing of its channels, and is counted in the channel strip.
+        fresh = np.asarray(raw.mean(axis=1), np.float32) if bad else self._channels.process(good)
         if self._resampler is not None:
             fresh = self._resampler.process(sanitise(fresh)[0], end.rate / self._sample_rate)
         samples = np.concatenate([self._pending, fresh])

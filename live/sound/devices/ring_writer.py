@@ -48,13 +48,15 @@ class RingWriter:
         self.latency_s = late_s + end.latency_s + self.feed.latency_s
         """From a block written in time to the air, the set point included."""
         self._drift_updated_at = 0.0
+        self._begun = False
 
     def buffered_s(self) -> float:
-        """How long what was written will last at least; the set point while nothing plays that could run dry."""
+        """How long what was written will last at least; the set point before the first block, and 0 when it has run
+        dry."""
         if not self.end.runs:
-            return self._set_point_s
-        # A callback of another clock may come at any moment and take a whole step.
-        certain = self.end.ring.read_available - (0 if self.shared else self.end.max_step)
+            return 0.0 if self._begun else self._set_point_s
+        # A callback may come at any moment and take a whole step.
+        certain = self.end.ring.read_available - self.end.max_step
         return max(certain, 0) / self.end.rate
 
     def write(self, samples: Samples, reader: RingReader | None) -> None:
@@ -62,15 +64,21 @@ class RingWriter:
         output = self.feed.process(samples[:, 0], self._excess_s(reader))
         self.end.ring.write(np.ascontiguousarray(np.repeat(output[:, None], self.end.channels, axis=1)))
 
-    def restart(self, reader: RingReader | None) -> bool:
+    def restart(self, reader: RingReader | None, unwritten_samples: float) -> bool:
         """rtmixer drops its action when the ring runs dry: refill it to the set point with silence and start a new
-        action. False while more than that is already in flight: a later block starts it."""
+        action. False while more than that is already in flight: a later block starts it.
+
+        Args:
+            unwritten_samples: the engine's samples that are in neither ring, apart from the block that is written next.
+        """
         self.end.action = None
         self.end.drain()
-        silence_samples = self._target_samples - self._in_flight_samples(reader)
+        unwritten_samples *= self.end.rate / self._sample_rate
+        silence_samples = self._target_samples - self._in_flight_samples(reader) - unwritten_samples
         if silence_samples < 0:
             return False
         self.end.play(round(silence_samples))
+        self._begun = True
         self.feed.restart()
         self._drift_updated_at = now()
         return True

@@ -20,7 +20,7 @@ import numpy as np
 from live.process.frames import now
 from live.sound.devices.devices import Devices
 from live.sound.drift import Feed
-from live.sound.priority import raise_priority
+from live.sound.priority import prepare_process, raise_priority
 
 
 def main(mic: str, speaker: str, rate: str, block: str, folder: str) -> None:
@@ -30,6 +30,7 @@ def main(mic: str, speaker: str, rate: str, block: str, folder: str) -> None:
         statuses.append(status)
         print(json.dumps([status, text, now()]), flush=True)
 
+    prepare_process()
     raise_priority()  # as the engine does
     devices = Devices(mic, speaker, int(rate), int(block), on_status)
     rings = devices.rings

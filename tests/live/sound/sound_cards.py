@@ -35,6 +35,8 @@ class Card:
         self.busy, self.present = False, True
         self.loses = 0
         self.says: Callable[[np.ndarray], np.ndarray] = lambda at: np.zeros(len(at))
+        self.gains: tuple[float, ...] = ()
+        """Of each channel of the microphone, where they are not all alike."""
         self.heard: list[np.ndarray] = []
 
 
@@ -156,7 +158,10 @@ class Stream:
                 output_overflows=0,
             )  # fmt: skip
         if action.kind == "record":
-            return bool(action.ring.write(np.repeat(spoken[:, None], action.ring._channels, axis=1)) == step)
+            channels = np.repeat(spoken[:, None], action.ring._channels, axis=1)
+            if self._card.gains:
+                channels = channels * np.array(self._card.gains, np.float32)
+            return bool(action.ring.write(channels) == step)
         if action.kind == "play":
             raw = np.frombuffer(action.ring.read(step), np.float32).reshape(-1, action.ring._channels)
             played[: len(raw)] = raw[:, :1]

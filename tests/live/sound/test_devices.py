@@ -13,6 +13,7 @@ import pytest
 from live.sound.devices import devices, stream
 from live.sound.devices.devices import Devices
 from live.sound.devices.endpoints import DeviceMicrophone, DeviceSpeaker
+from models.features import channel_mix
 from tests.live.sound.sound_cards import Card, System
 
 RATE, BLOCK = 48_000, 480
@@ -26,6 +27,7 @@ class Stage:
         monkeypatch.setattr(devices, "probe_in_subprocess", self._look)
         for module, name, value in ((devices, "RETRY_S", 0.2), (devices, "WATCH_S", 0.05), (stream, "_SURVEYS", 3)):
             monkeypatch.setattr(module, name, value)
+        monkeypatch.setattr(channel_mix, "_OFFSET", 9.0)  # some tests number their samples by an offset
         self.system = system
         self.said: list[tuple[str, str]] = []
         self.heard: list[np.ndarray] = []
@@ -116,6 +118,21 @@ def test_a_card_of_another_rate_and_of_two_channels_only(stage: Callable[..., St
     assert np.abs(np.diff(played)).max() < 0.5 * 2 * np.pi * 200 / 44_100 * 1.01
     assert one.rings.mic_latency_s > 0.008 + 30 / 44_100, "resampling is counted"
     assert one.rings.speaker_xruns == 0
+
+
+@pytest.mark.parametrize(
+    ("gains", "said"), [((1.0, -1.0), "cancel"), ((1.0, 0.0), "only 1 has sound")], ids=["one inverted", "one silent"]
+)
+def test_a_microphone_of_two_channels_is_heard_at_its_level(
+    stage: Callable[..., Stage], gains: tuple[float, ...], said: str
+) -> None:
+    card = Card("card", ins=2)
+    card.least_channels, card.gains, card.says = 2, gains, tone(RATE)
+    one = stage(System(card), "card", "card")
+    one.until(lambda: one.devices.open)
+    one.hand_on(0.6)
+    assert np.abs(np.concatenate(one.heard[-10:])).max() == pytest.approx(0.5, abs=0.01)
+    assert said in DeviceMicrophone(one.devices).trouble
 
 
 def test_two_cards_are_steered(stage: Callable[..., Stage]) -> None:

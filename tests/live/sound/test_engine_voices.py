@@ -270,3 +270,42 @@ def test_bad_input_stays_bounded(tmp_path: Path, sound: np.ndarray, voice: str) 
     assert np.abs(speaker.sound).max() <= 10 ** (-1 / 20) + 1e-6
     if not sound.any():
         assert np.abs(speaker.sound).max() < 1e-3
+
+
+@pytest.mark.parametrize("name", ["sound/wait_s", "sound/gain", "sound/pitch", "sound/gate", "sound/colour"])
+@pytest.mark.parametrize("value", [1e306, -1e306, float("nan"), float("inf")])
+def test_a_bad_value_ends_nothing(tmp_path: Path, name: str, value: float) -> None:
+    engine, clock, speaker, _ = rig_on_stage(tmp_path, Dry())
+    engine.handle(SetParameter(name, value))
+    engine.handle(Go(1, "scripted.onnx", 0.0, {name: value}))
+    run_blocks(engine, clock, 5)
+    engine.close()
+    assert np.isfinite(speaker.sound).all()
+    assert len(speaker.blocks) == 15
+
+
+def test_an_old_voice_that_fails_is_told_and_the_new_one_goes_on(tmp_path: Path) -> None:
+    old, new = ScriptedVoice(lambda samples: samples), ScriptedVoice(lambda samples: np.float32(0.5) * samples)
+    engine, clock, speaker, sent = rig_on_stage(tmp_path, old, then=new)
+    go(engine, sent, "new.onnx", cue=1, transition_s=5.0)
+    run_blocks(engine, clock, 5)
+    old.function = fail
+    run_blocks(engine, clock, 20)
+    engine.close()
+    (note,) = [event.text for event in sent if isinstance(event, Note)]
+    assert note == "voice scripted.onnx: the network is gone; it was fading out"
+    assert engine.metrics().voice == "new.onnx"
+    assert np.abs(speaker.sound[-5 * BLOCK :]).max() == pytest.approx(0.25, abs=0.01)
+
+
+def test_a_voice_that_diverges_is_not_heard_as_numbers_that_are_no_sound(tmp_path: Path) -> None:
+    voice = ScriptedVoice(lambda samples: samples)
+    engine, clock, speaker, sent = rig_on_stage(tmp_path, voice, "silence")
+    engine.handle(SetParameter("sound/gain", 6.0))
+    voice.function = lambda samples: np.full_like(samples, 2.9e38)
+    run_blocks(engine, clock, 5)
+    engine.handle(SetParameter("sound/mute", 1.0))
+    run_blocks(engine, clock, 5)
+    engine.close()
+    assert np.isfinite(speaker.sound).all()
+    assert any(isinstance(event, Note) and "far beyond full scale" in event.text for event in sent)

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 import soundfile
 
+from live.process.messages import Event, Note
+from live.sound.audio_io import AudioIO
 from live.sound.file_microphone import FileMicrophone
 from live.sound.file_speaker import FileSpeaker
 from live.sound.null_devices import NullSpeaker
+from live.sound.settings import SoundSettings
 from live.sound.sound_file import BadSound
-from tests.live.sound.engine_rig import BLOCK, RATE, ManualClock
+from tests.live.sound.engine_rig import BLOCK, RATE, ManualClock, write_tone
 from tests.live.sound.sound_files import noise, read_blocks, wav
 
 BLOCK_S = BLOCK / RATE
@@ -110,3 +113,17 @@ def test_unwritable_path_and_full_disk(tmp_path: Path) -> None:
         time.sleep(0.001)
     speaker.close()
     assert "writing it ended" in speaker.trouble
+
+
+def test_a_restart_goes_on_in_another_file_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "out.wav"
+    write_tone(tmp_path / "tone.wav")
+    path.write_bytes(b"what was played before")
+    sent: list[Event] = []
+    settings = SoundSettings(mic=str(tmp_path / "tone.wav"), speaker=str(path))
+    microphone, speaker = AudioIO(settings, sent.append).open()
+    microphone.close()
+    speaker.close()
+    assert path.read_bytes() == b"what was played before"
+    assert (tmp_path / "out-2.wav").is_file()
+    assert sent == [Note("out.wav is there already: the sound goes on in out-2.wav")]

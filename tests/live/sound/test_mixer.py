@@ -156,17 +156,65 @@ def test_the_voice_that_is_on_stage_arrives_with_the_next_block() -> None:
     assert mixer.process(np.ones(BLOCK, np.float32)).arrived == (3,)
 
 
-def test_a_voice_that_raises_takes_no_cue_with_it() -> None:
-    class RaisingVoice(Dry):
-        def process(self, samples: np.ndarray) -> np.ndarray:
-            raise RuntimeError
+class RaisingVoice(Dry):
+    """Raises from the moment it is told to."""
 
-    mixer = VoiceMixer(RATE, BLOCK, 0)
-    mixer.change(RaisingVoice(), 0.0, 7)
-    with pytest.raises(RuntimeError):
-        mixer.process(np.ones(BLOCK, np.float32))
-    mixer.cut(Dry())
-    assert mixer.process(np.ones(BLOCK, np.float32)).arrived == (7,)
+    raises = True
+
+    def process(self, samples: np.ndarray) -> np.ndarray:
+        if self.raises:
+            raise RuntimeError("gone")
+        return samples
+
+
+ONES = np.ones(BLOCK, np.float32)
+
+
+def test_a_voice_that_raises_takes_no_cue_with_it() -> None:
+    mixer, voice = VoiceMixer(RATE, BLOCK, 0), RaisingVoice()
+    mixer.change(voice, 0.0, 7)
+    mixed = mixer.process(ONES)
+    assert mixed.arrived == (7,)
+    assert [(failure.voice, failure.why) for failure in mixed.failures] == [(voice, "gone")]
+    assert mixed.lost
+    assert not mixer.process(ONES).failures, "it is off the stage"
+
+
+def test_an_old_voice_that_raises_does_not_take_the_new_one_with_it() -> None:
+    mixer, old, new = VoiceMixer(RATE, BLOCK, 0), RaisingVoice("old"), DelayedVoice(0)
+    old.raises = False
+    mixer.change(old, 0.0)
+    run(mixer, np.ones(20 * BLOCK, np.float32))
+    mixer.change(new, 5.0, 3)
+    assert mixer.process(ONES).arrived == (3,)
+    old.raises = True
+    failed = mixer.process(ONES)
+    assert [failure.voice for failure in failed.failures] == [old]
+    assert not failed.lost
+    blocks = list(run_blocks(mixer, np.ones(10 * BLOCK, np.float32)))
+    assert blocks[-1].samples[-1] == 1.0, "the new one is there at once"
+    assert not any(block.failures or block.lost for block in blocks)
+
+
+def test_a_new_voice_that_raises_leaves_the_old_one_on_stage() -> None:
+    mixer, old, new = VoiceMixer(RATE, BLOCK, 0), DelayedVoice(0), RaisingVoice("new")
+    new.context = 100 * BLOCK
+    mixer.change(old, 0.0)
+    run(mixer, np.ones(20 * BLOCK, np.float32))
+    mixer.change(new, 0.0, 3)
+    failed = mixer.process(ONES)
+    assert [failure.voice for failure in failed.failures] == [new]
+    assert (failed.lost, failed.arrived) == (False, (3,))
+    assert np.array_equal(failed.samples, ONES)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 2.9e38, -4.1])
+def test_what_is_no_sound_gives_the_voice_up(value: float) -> None:
+    mixer, voice = VoiceMixer(RATE, BLOCK, 0), DelayedVoice(0, gain=value)
+    mixer.change(voice, 0.0)
+    mixed = mixer.process(ONES)
+    assert [failure.voice for failure in mixed.failures] == [voice]
+    assert not mixed.samples.any()
 
 
 def test_cut_removes_a_failed_voice_at_once() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from live.sound.miss_counter import TOO_SLOW_MISSES, TOO_SLOW_S, MissCounter
-from live.sound.playback import Playback
+from live.sound.playback import MAX_PENDING, Playback
 from live.sound.substitute import SubstituteSound
 from live.sound.voice_runner import MixerCall, VoiceResult
 from models.features.types import Mono
@@ -31,6 +31,9 @@ class ScriptedRunner:
     def results(self) -> list[VoiceResult]:
         converted, self.converted = self.converted, []
         return converted
+
+    def abandon(self) -> None:
+        return
 
     def close(self) -> None:
         return
@@ -60,10 +63,11 @@ def test_blocks_are_played_in_order_as_they_are_converted() -> None:
     bench.submit(0, 1, 2)
     assert bench.played() == []
     assert bench.playback.due_in_s() == pytest.approx(0.017)
-    bench.runner.converted = [VoiceResult(1, LOUD)]
-    assert bench.played() == []
     bench.runner.converted = [VoiceResult(0, LOUD)]
-    assert bench.played() == [0.0, 1.0]
+    assert bench.played() == [0.0]
+    assert bench.played() == []
+    bench.runner.converted = [VoiceResult(1, LOUD)]
+    assert bench.played() == [1.0]
     assert bench.misses.total == 0
 
 
@@ -83,6 +87,29 @@ def test_a_late_block_is_discarded_and_what_came_with_it_is_not() -> None:
     assert [(result.index, result.arrived) for result in results] == [(0, (3,)), (2, ())]
     assert bench.playback.take_results() == []
     assert not bench.playback._ready, "late blocks do not pile up"
+
+
+def test_a_block_that_was_dropped_is_not_waited_for() -> None:
+    bench = Bench()
+    bench.submit(0, 1, 2)
+    bench.runner.converted = [VoiceResult(2, LOUD)]
+    assert bench.played() == [0.0, 1.0, 2.0]
+    assert bench.misses.total == 2
+
+
+def test_blocks_that_wait_are_bounded_whatever_the_loudspeaker_says() -> None:
+    bench = Bench()
+    bench.submit(*range(MAX_PENDING + 5))
+    assert len(bench.played()) == 5
+
+
+def test_another_voice_does_not_pay_for_the_misses_before_it() -> None:
+    misses = MissCounter()
+    for number in range(TOO_SLOW_MISSES - 1):
+        misses.count(number * 0.01)
+    misses.restart()
+    misses.count(0.5)
+    assert not misses.take_too_slow()
 
 
 @pytest.mark.parametrize(("sound_miss", "level"), [("dry", 0.2), ("silence", 0.0)])

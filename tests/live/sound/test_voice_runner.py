@@ -69,7 +69,7 @@ def test_a_block_comes_back_with_the_cue_that_arrived_in_it(start: Start) -> Non
     assert [block.index for block in blocks] == [0, 1, 2]
     assert [block.arrived for block in blocks] == [(4,), (), ()]
     assert all(block.samples is not None and block.samples.shape == (BLOCK,) for block in blocks)
-    assert all(block.compute_s is not None and block.compute_s > 0 and not block.error for block in blocks)
+    assert all(block.compute_s is not None and block.compute_s > 0 and not block.failures for block in blocks)
 
 
 @both
@@ -82,7 +82,7 @@ def test_a_voice_that_fails_is_told_with_the_block_it_failed_in(start: Start) ->
             runner.submit(8, ONES)
             (block,) = results(runner, 1)
         assert (block.index, block.samples) == (8, None)
-        assert error in block.error
+        assert error in block.failures[0].why
 
 
 @both
@@ -92,8 +92,8 @@ def test_a_call_tells_only_what_is_to_be_told(start: Start) -> None:
         runner.call_soon(lambda mixer: "" if mixer.set("colour", 1.0) else "no such parameter")
         runner.call_soon(lambda mixer: mixer.change(slow, 0.0))
         note, error = results(runner, 2)
-    assert (note.note, note.index, note.error) == ("no such parameter", None, "")
-    assert "slower" in error.error
+    assert (note.note, note.index) == ("no such parameter", None)
+    assert "slower" in error.note
 
 
 slow = Dry("slow")
