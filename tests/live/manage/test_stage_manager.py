@@ -154,7 +154,7 @@ def test_parameters_reach_their_engine_and_stop_removes_the_shared_memory(make: 
     assert report["video"]["frames_presented"] > 0
     assert report["audio"]["latency"] is None
     assert report["version"] == 1
-    assert set(report) == {"version", "video", "audio", "switches", "sync", "faults", "warnings"}
+    assert set(report) == {"version", "video", "audio", "switches", "sync", "faults", "warnings", "restarts"}
     assert manager._picture.report is not None
     assert manager._sound.report is not None
     assert manager._picture.report["commands"].count("SetParameter") == 1
