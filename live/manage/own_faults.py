@@ -32,7 +32,7 @@ class OwnFaults:
         """on_add: called after each; must not wait."""
         self._on_add = on_add
         self._waiting: deque[EngineFault] = deque(maxlen=_MAX_WAITING)
-        self._told: set[str] = set()
+        self._told: set[tuple[str, str]] = set()
 
     def add(self, fault: EngineFault | None) -> None:
         if fault is None:
@@ -43,8 +43,8 @@ class OwnFaults:
     def add_error(self, where: str, error: Exception) -> None:
         """An exception that ended one turn of a thread. Each sentence once: it may come with every turn."""
         what = placed_error_text(error)
-        if what not in self._told and len(self._told) < _MAX_TOLD:
-            self._told.add(what)
+        if (where, what) not in self._told and len(self._told) < _MAX_TOLD:
+            self._told.add((where, what))
             self.add(EngineFault(now(), where, what, 0.0))
 
     def move_to(self, log: ShowLog) -> bool:

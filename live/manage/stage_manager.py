@@ -93,14 +93,11 @@ class StageManager:
         self._debouncer = Debouncer()
         self.stage_frames = SharedFrames.create(stage_bytes, readers=2)
         self.preview_frames = SharedFrames.create(preview_bytes)
-        self._loop = WatchedLoop("stage-manager", self._turn, self._turn_failed)
         self._own_faults = OwnFaults(self._wake.set)
-        self.audience = Audience(
-            self.stage_frames,
-            show.safe_picture,
-            lambda error: self._own_faults.add_error("audience", error),
-            self._watch_own_loop,
-        )
+        failed = partial(self._own_faults.add_error, "stage manager")
+        self._loop = WatchedLoop("stage-manager", self._turn, failed)
+        failed_there = partial(self._own_faults.add_error, "audience")
+        self.audience = Audience(self.stage_frames, show.safe_picture, failed_there, self._watch_own_loop)
 
         def picture() -> EngineProcess:
             handles = (self.stage_frames.new_writer(), self.preview_frames.new_writer())
@@ -116,13 +113,13 @@ class StageManager:
         self._sound = EngineSupervisor(EngineKind.SOUND, SoundMetrics(), sound, memory_budget_bytes, size_of)
         self._engines: tuple[AnySupervisor, ...] = (self._picture, self._sound)
         self._sync = SyncControl(Sync(show.sync, sync_offset_s), self._picture, self._sound)
-        self._events = EngineEvents(self._log, self._sync, self.audience, self._advance, self._turn_failed)
+        self._events = EngineEvents(self._log, self._sync, self.audience, self._advance, failed)
         self._show_reader = ShowReader(self._use_read_show, self.note)
         self._scheduler = CueScheduler(self._order, self._picture, self._sound, self._log, self._debouncer)
         self._panic = False
         self._panic_since = 0.0
         self._reload: Reload | None = None
-        self._subscribers: Subscribers[[]] = Subscribers(self._turn_failed)
+        self._subscribers: Subscribers[[]] = Subscribers(failed)
         self._changed = True
 
     # ---- start and stop
@@ -303,7 +300,9 @@ class StageManager:
 
     @property
     def state(self) -> StageState:
-        """A snapshot of the state."""
+        """A snapshot of the state. Whoever asks for it watches over the threads, which may hang both."""
+        self._own_faults.add(self.audience.watch())
+        self._watch_own_loop()
         with self._lock:
             self._log_own_faults()
             return snapshot(
@@ -395,11 +394,8 @@ class StageManager:
         if still_s > _STOOD_STILL_S:
             self.note(f"the machine stood still for {still_s:.1f} s; the show goes on")
 
-    def _turn_failed(self, error: Exception) -> None:
-        self._own_faults.add_error("stage manager", error)
-
     def _watch_own_loop(self) -> None:
-        """In the audience's thread. Never under the lock, which the thread that hangs may hold."""
+        """In another thread. Never under the lock, which the thread that hangs may hold."""
         self._own_faults.add(hung_fault("stage manager", self._loop, self._subscribers, self._events.audio))
 
     def _log_own_faults(self) -> None:

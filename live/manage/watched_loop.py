@@ -1,6 +1,7 @@
 """A thread that takes turns until it is stopped, and is replaced should a turn never end.
 
-Used in the operator's process for the audience's thread and the StageManager's, each of which watches the other.
+Used in the operator's process for the audience's thread and the StageManager's. Each watches the other, and whoever
+shows the state watches both.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class WatchedLoop:
         self._turns = self._turns_seen = 0
         self._silent = SilentTime(clock)
         self._limit_s = HUNG_S
+        self._watching = threading.Lock()
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
@@ -55,11 +57,17 @@ class WatchedLoop:
         return not thread.is_alive()
 
     def watch(self) -> float | None:
-        """Call it ten times a second in another thread. When a turn has taken too long, another thread goes on in its
+        """Call it ten times a second in other threads. When a turn has taken too long, another thread goes on in its
         place, and the result is how long it took; the old thread ends with its turn. One that hangs again has longer
         each time: whatever it is, more threads do not mend it."""
-        if self._thread is None:
+        if self._thread is None or not self._watching.acquire(blocking=False):
             return None
+        try:
+            return self._watch()
+        finally:
+            self._watching.release()
+
+    def _watch(self) -> float | None:
         if self._turns != self._turns_seen:
             self._turns_seen = self._turns
             self._silent.reset()
