@@ -153,7 +153,7 @@ def _qt(platform_name: str) -> Finding:
     environment = os.environ | ({"QT_QPA_PLATFORM": platform_name} if platform_name else {})
     try:
         ended = subprocess.run(
-            [sys.executable, "-c", program],
+            [sys.executable, "-P", "-c", program],
             capture_output=True,
             text=True,
             timeout=QT_WITHIN_S,

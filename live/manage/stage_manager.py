@@ -132,8 +132,8 @@ class StageManager:
         self._loop.start()
 
     def stop(self, timeout_s: float = 3.0) -> None:
-        """End both engines, take their reports and remove the shared memory. A second call does nothing. Whatever hangs
-        is killed or left behind: a few seconds more than `timeout_s` at most.
+        """End both engines, take their reports and remove the shared memory. A second call does nothing. Whatever
+        hangs is killed or left behind, so that this ends a few seconds after `timeout_s`.
 
         Readers of stage_frames and preview_frames must have ended before, apart from the audience, which ends here.
         """
@@ -147,9 +147,9 @@ class StageManager:
             kill_forkserver()  # it is still importing, or hangs, and the threads wait for it
             for engine in self._engines:
                 engine.join_start(_STOP_LOOP_S)
+        until = now() + timeout_s
         for engine in self._engines:
             engine.send(Stop())
-        until = now() + timeout_s
         for engine in self._engines:
             if engine.process.pid is not None and not engine.process.stop(max(until - now(), 0.1)):
                 self._note(f"the {engine.name} engine did not end and was killed")
@@ -263,8 +263,8 @@ class StageManager:
     def note(self, text: str) -> None:
         """Add a sentence for the operator and for the report's warnings."""
         with self._lock:
-            self._note(text)
-            self._wake.set()
+            self._log.add_note(text)
+            self._notify()
 
     def add_fault(self, where: str, what: str) -> None:
         """Note that something of the operator's own failed and is being recovered. Never waits for the lock."""
@@ -369,9 +369,8 @@ class StageManager:
         for engine in self._engines:
             engine.send(self._reload)
             performing = None if engine.target is None else engine.target.model
-            for model in list(engine.models):
-                if model not in (performing, engine.kind.safe_model):  # its file may have changed
-                    engine.forget(model)
+            for model in engine.models.keys() - {performing, engine.kind.safe_model}:  # its file may have changed
+                engine.forget(model)
         self._scheduler.leave_bypass_after_reload()
 
     # ---- the StageManager's thread
@@ -390,8 +389,7 @@ class StageManager:
         sleep_s, began = self._sleep_s(), now()
         self._wake.wait(sleep_s)
         self._wake.clear()
-        still_s = now() - began - sleep_s
-        if still_s > _STOOD_STILL_S:
+        if (still_s := now() - began - sleep_s) > _STOOD_STILL_S:
             self.note(f"the machine stood still for {still_s:.1f} s; the show goes on")
 
     def _watch_own_loop(self) -> None:

@@ -115,7 +115,7 @@ def test_answers_are_never_lost_and_lost_sound_is_told() -> None:
         for number in range(50):
             link.send(AudioChunk(float(number), b"", 48000))
         link.send(Heartbeat(1.0, PictureMetrics()))
-        found = read(theirs, Note("49 pieces of sound were not passed on: the operator's program stood still"))
+        found = read(theirs, Note("50 pieces of sound were not passed on: the operator's program stood still"))
         assert [message for message in found if isinstance(message, Ready)] == answers
     finally:
         theirs.close()
