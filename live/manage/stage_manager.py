@@ -134,7 +134,6 @@ class StageManager:
     def stop(self, timeout_s: float = 3.0) -> None:
         """End both engines, take their reports and remove the shared memory. A second call does nothing. Whatever
         hangs is killed or left behind, so that this ends a few seconds after `timeout_s`.
-
         Readers of stage_frames and preview_frames must have ended before, apart from the audience, which ends here.
         """
         with self._lock:

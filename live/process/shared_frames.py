@@ -182,6 +182,7 @@ class SharedFrames:
     def new_writer(self) -> SharedFramesHandle:
         """What the next engine attaches with: from now on no other's pictures count. In the operator's process."""
         self._header[_H_GENERATION] += 1
+        self._generation = int(self._header[_H_GENERATION])  # whoever made the block may write into it at any time
         return self.handle
 
     def wake_fd(self, reader: int) -> int:
