@@ -22,7 +22,7 @@ from calibration.bench.benchmark import BenchOptions, NotMeasured
 from calibration.bench.footage import FPS, webcam_movie
 from calibration.bench.table import Row, at_most, print_table
 from calibration.bench.unet import Colour, write_look
-from live.manage.engine_supervisor import loaded_size
+from live.manage.model_sizes import loaded_size
 from live.manage.stage_manager import StageManager
 from live.picture.settings import PictureSettings
 from live.process.fork_server import start_forkserver, stop_forkserver

@@ -19,16 +19,27 @@ from live.process.frames import now
 from live.process.messages import AudioChunk, Event, Fault, Finished, Heartbeat, Note, OnStage, Recovered
 from live.process.subscribers import Subscribers
 
+_REPORTED = {EngineKind.PICTURE: "frame_gap_s", EngineKind.SOUND: "audio_gap_samples"}
+"""What each engine measures of a switch."""
+
 _Progress = tuple[dict[str, ModelProgress], bool]
 
 
 class EngineEvents:
     """Takes the events of both engines. `failure` says why the show cannot go on at all, or is None."""
 
-    def __init__(self, log: ShowLog, sync: SyncControl, audience: Audience, on_progress: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        log: ShowLog,
+        sync: SyncControl,
+        audience: Audience,
+        on_progress: Callable[[], None],
+        on_error: Callable[[Exception], None],
+    ) -> None:
         """
         Args:
             on_progress: called when a model's status has changed or an engine came on stage: a cue may be ready.
+            on_error: called with what a subscriber of the sound raises.
         """
         self._log = log
         self._sync = sync
@@ -38,7 +49,14 @@ class EngineEvents:
         self.stopping = False
         """The show is over: an engine that ends has not failed, and nothing is loaded any more."""
         self.failure: str | None = None
-        self.audio: Subscribers[[AudioChunk]] = Subscribers()
+        self._sounds: list[AudioChunk] = []
+        self.audio: Subscribers[[AudioChunk]] = Subscribers(on_error)
+
+    def pass_on_sound(self) -> None:
+        """Call the subscribers of the sound with what has come. Not under the lock: one of them may hang."""
+        sounds, self._sounds = self._sounds, []
+        for chunk in sounds:
+            self.audio.call(chunk)
 
     def take(self, engine: AnySupervisor) -> bool:
         """Handle all events that have come from this engine; whether any of them changes what screens show."""
@@ -61,12 +79,13 @@ class EngineEvents:
             engine.fault = self._log.add_fault(EngineFault(now(), f"{engine.name} engine", what))
         self._log.add_note(f"the {engine.name} engine {_as_sentence(what)}; it is restarted")
         engine.failed()
+        self._log.add_reason(_REPORTED[engine.kind], f"the {engine.name} engine ended before it could say")
         return True
 
     def _handle(self, engine: AnySupervisor, event: Event) -> None:
         match event:
             case AudioChunk():
-                self.audio.call(event)
+                self._sounds.append(event)
             case Heartbeat():
                 self._sync.on_heartbeat(engine.kind, self._audience.latency_s)
             case OnStage():

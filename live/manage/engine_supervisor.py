@@ -1,22 +1,23 @@
 """Supervises one engine: its process and restarts, its loaded models, and what it performs.
 
-Runs in the operator's process under the StageManager's lock, apart from `start`, which takes time and runs in the
-StageManager's thread without the lock. Decides nothing about cues.
+Runs in the operator's process under the StageManager's lock, apart from `start`, which takes time and runs in a thread
+of its own. Decides nothing about cues.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Generic, TypeVar
 
 from live.manage.health import Health
 from live.manage.model_status import ModelProgress, ModelStatus
+from live.manage.model_strikes import ModelStrikes
 from live.process.engine_kind import EngineKind
 from live.process.engine_process import EngineProcess
-from live.process.fork_server import ForkServerKilled
+from live.process.fork_server import ForkServerKilled, expected_start_s, replace_forkserver
 from live.process.frames import now
 from live.process.messages import Command, Event, Fault, Finished, Forget, Go, Heartbeat, Prepare, Ready, Refused
 from live.process.metrics import PictureMetrics, SoundMetrics
@@ -84,12 +85,52 @@ class EngineSupervisor(Generic[MetricsT]):
         self._silent = SilentTime()
         self._restart_at = 0.0
         self._last_error = ""
+        self._strikes = ModelStrikes()
+        self._performing_since = 0.0
+        self._start_thread: threading.Thread | None = None
+        self._start_limit_at = 0.0
 
     # ---- the process
 
-    def start(self) -> None:
-        """Start the process, or restart it. Takes until the fork server has imported; runs in the StageManager's thread
-        without the lock.
+    @property
+    def starting(self) -> bool:
+        """A thread starts the process."""
+        return self._start_thread is not None
+
+    def start_soon(self, on_end: Callable[[Exception | None], None]) -> None:
+        """Start the process, or restart it, in a thread of its own; `on_end` is called there, with what went wrong."""
+
+        def run() -> None:
+            error: Exception | None = None
+            try:
+                self._start()
+            except Exception as raised:
+                error = raised
+            on_end(error)
+
+        self._start_limit_at = now() + expected_start_s()
+        self._start_thread = threading.Thread(target=run, name=f"{self.name}-start", daemon=True)
+        self._start_thread.start()
+
+    def start_ended(self) -> None:
+        """`on_end` was called."""
+        self._start_thread = None
+
+    def watch_start(self) -> None:
+        """A start that takes too long waits for a fork server that hangs: replace that, which ends the start."""
+        if self.starting and now() > self._start_limit_at:
+            self._start_limit_at = now() + expected_start_s()
+            replace_forkserver()
+
+    def join_start(self, timeout_s: float) -> bool:
+        """Wait for the thread that starts the process; False when it still runs. Not under the lock."""
+        thread = self._start_thread
+        if thread is not None:
+            thread.join(timeout_s)
+        return thread is None or not thread.is_alive()
+
+    def _start(self) -> None:
+        """Takes until the fork server has imported.
 
         Raises:
             OSError, EOFError: as EngineProcess.start.
@@ -107,7 +148,10 @@ class EngineSupervisor(Generic[MetricsT]):
     def started(self) -> None:
         """The process runs: forget the models of the one before; its target is performed without a transition."""
         self.models.clear()
+        for model in self._strikes.barred:
+            self.models[model] = ModelStatus(ModelProgress.REFUSED, f"it ended the {self.name} engine twice")
         self.performing = None
+        self.was_on_stage = False
         if self.target is not None:
             self.target = replace(self.target, transition_s=0.0)
         self._last_error = ""
@@ -116,14 +160,19 @@ class EngineSupervisor(Generic[MetricsT]):
         self.up = True
 
     def failed(self) -> None:
-        """The process is down: decide when to restart it."""
+        """The process is down: decide when to restart it, and whom to suspect."""
         self.up = False
+        self._strikes.on_end(
+            None if self.performing is None or self.performing.model == self.kind.safe_model else self.performing.model,
+            now() - self._performing_since,
+            next((model for model, status in self.models.items() if status.progress is ModelProgress.LOADING), None),
+        )
         self._restart_at = now() + self._pause.after(now() - self._started_at)
 
     @property
     def should_restart(self) -> bool:
         """The process is down, and the pause before its restart is over."""
-        return not self.up and not self.finished and now() >= self._restart_at
+        return not (self.up or self.finished or self.starting) and now() >= self._restart_at
 
     def diagnose(self) -> str | None:
         """Why the engine must be restarted now, or None. Call it ten times a second, after `events`: silence is counted
@@ -162,8 +211,9 @@ class EngineSupervisor(Generic[MetricsT]):
             self.process.send(command)
 
     def events(self) -> list[Event]:
-        """The new events, after models, metrics and the report are updated from them."""
-        events = self.process.events()
+        """The new events, after models, metrics and the report are updated from them; none while it is started, so that
+        `started` comes first."""
+        events = [] if self.starting else self.process.events()
         for event in events:
             if isinstance(event, Heartbeat):
                 self._silent.reset()
@@ -220,8 +270,24 @@ class EngineSupervisor(Generic[MetricsT]):
 
     def clear_refusal(self, model: str) -> None:
         """Let a refused model be loaded again: its file may be good by now."""
+        if model in self._strikes.barred:
+            return
         if self.status(model).progress is ModelProgress.REFUSED:
             del self.models[model]
+
+    def pardon(self, model: str) -> None:
+        """Let a model that ended the engine twice be loaded once more."""
+        self._strikes.pardon(model)
+        self.clear_refusal(model)
+
+    def is_suspect(self, model: str) -> bool:
+        """The engine ended with it before."""
+        return self._strikes.is_suspect(model)
+
+    def put_on_stage(self, go: Go) -> None:
+        """Have a model perform as soon as it is loaded."""
+        self.target = go
+        self.catch_up()
 
     def catch_up(self) -> None:
         """Send the target if it does not perform yet and its model is ready."""
@@ -231,13 +297,9 @@ class EngineSupervisor(Generic[MetricsT]):
         if self.status(target.model).progress is not ModelProgress.READY:
             return
         self.models.move_to_end(target.model)
+        self._send_target(target)
+
+    def _send_target(self, target: Go) -> None:
         self.send(target)
         self.performing = target
-
-
-def loaded_size(model: str) -> int:
-    """A rough estimate, in bytes, of a look's session on the CPU: fp16 weights of 27 MB (ngf 32) take about 125 MB."""
-    try:
-        return int(Path(model).stat().st_size * 4.6) if model.endswith(".onnx") else 0
-    except OSError:
-        return 0
+        self._performing_since = now()

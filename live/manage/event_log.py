@@ -47,6 +47,8 @@ class Switch:
     ready_after_s: float
     frame_gap_s: float | None = None
     audio_gap_samples: int | None = None
+    reason: str | None = None
+    """Why a gap was not measured."""
 
 
 class ShowLog:
@@ -68,8 +70,15 @@ class ShowLog:
     # ---- adding
 
     def add_switch(self, cue: str, index: int, ready_after_s: float) -> None:
+        for measured in ("frame_gap_s", "audio_gap_samples"):
+            self.add_reason(measured, "the next cue came before it was on stage")
         self._switches.append(Switch(cue, index, ready_after_s))
         del self._switches[:-_MAX_SWITCHES]
+
+    def add_reason(self, measured: str, why: str) -> None:
+        """The newest switch's gap of this name will not be measured, unless it has been."""
+        if self._switches and getattr(self._switches[-1], measured) is None and self._switches[-1].reason is None:
+            self._switches[-1].reason = why
 
     def latest_switch_to(self, index: int) -> Switch | None:
         """The newest switch to this cue, or None."""
@@ -116,7 +125,7 @@ class ShowLog:
         for engine in (picture, sound):
             if engine.restarts:
                 warnings.append(f"the {engine.name} engine was restarted: its figures count from then")
-        return build_report(
+        report = build_report(
             picture.report,
             sound.report,
             switches=[
@@ -125,6 +134,7 @@ class ShowLog:
                     "ready_after": _ms(switch.ready_after_s),
                     "frame_gap": _ms(switch.frame_gap_s),
                     "audio_gap_samples": switch.audio_gap_samples,
+                    "reason": switch.reason,
                 }
                 for switch in self._switches
             ],
@@ -145,6 +155,8 @@ class ShowLog:
                 "sound_delay": sync.sound_delay_ms,
             },
         )
+        report["restarts"] = {"picture": picture.restarts, "sound": sound.restarts}
+        return report
 
 
 def _ms(seconds: float | None) -> float | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from live.process.error_text import typed_error_text
+from live.process.messages import Reload
 from live.show.show_file import BadShow, Show, read_show
 from live.show.show_models import check_models
 
@@ -53,3 +54,15 @@ class ShowReader:
             self._refuse(f"the show was not reloaded: {typed_error_text(error)}")
         else:
             self._use(show)
+
+
+def reload_of(show: Show) -> Reload:
+    """What the engines are told of a show that was read again."""
+    return Reload(
+        show.lost_face.hold_s,
+        show.lost_face.fade_s,
+        None if show.safe_picture is None else str(show.safe_picture),
+        show.sound_miss,
+        show.sync,
+        show.voices,
+    )

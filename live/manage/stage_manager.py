@@ -1,8 +1,9 @@
 """Runs the show: starts and watches both engines, fires cues, and keeps the log.
 
 Runs in the operator's process and knows no Qt. Its methods may be called from any thread and never wait for an engine
-or a file, but for `start` and `stop`. One thread of its own handles the engines' events, restarts them,
-and fires the cues that follow automatically. Subscribers are called in that thread.
+or a file, but for `start` and `stop`. One thread of its own handles the engines' events, has them restarted,
+and fires the cues that follow automatically. Subscribers are called in that thread. It and the audience's thread watch
+each other: one that hangs is replaced, and what either raises is a fault in the report.
 
 Its parts are in files of their own, all under its one lock: RunningOrder (which cue is where), CueScheduler (brings a
 cue onto the stage), EngineEvents (what the engines send), ShowLog (what happened), Debouncer (which presses count as
@@ -14,21 +15,26 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from live.manage.audience import Audience
 from live.manage.cue_scheduler import AnySupervisor, CueScheduler
 from live.manage.debounce import PANIC_DEBOUNCE_S, Debouncer
 from live.manage.engine_events import EngineEvents
-from live.manage.engine_supervisor import EngineFault, EngineSupervisor, loaded_size
+from live.manage.engine_supervisor import EngineFault, EngineSupervisor
 from live.manage.event_log import ShowLog
-from live.manage.show_reader import ShowReader
+from live.manage.model_sizes import ModelSizes
+from live.manage.own_faults import OwnFaults, hung_fault
+from live.manage.show_reader import ShowReader, reload_of
 from live.manage.snapshot import StageState, snapshot
 from live.manage.sync import Sync
 from live.manage.sync_control import SyncControl
+from live.manage.watched_loop import WatchedLoop
 from live.process.engine_kind import EngineKind
 from live.process.engine_process import EngineProcess
-from live.process.fork_server import kill_forkserver
+from live.process.error_text import error_text
+from live.process.fork_server import ForkServerKilled, kill_forkserver
 from live.process.frames import now
 from live.process.messages import AudioChunk, Lock, Panic, Reload, Stop
 from live.process.metrics import PictureMetrics, SoundMetrics
@@ -47,6 +53,9 @@ SOUND_ENGINE = "live.sound.engine:main"
 
 _TICK_S = 0.1
 _START_GRACE_S = 0.5
+_STOP_LOOP_S = 3.0
+_STOOD_STILL_S = 1.0
+"""A tenth of a second's sleep that took so much longer: nothing ran on this machine."""
 
 
 class StageManager:
@@ -84,30 +93,34 @@ class StageManager:
         self._debouncer = Debouncer()
         self.stage_frames = SharedFrames.create(stage_bytes, readers=2)
         self.preview_frames = SharedFrames.create(preview_bytes)
-        self.audience = Audience(self.stage_frames, show.safe_picture)
-        handles = (self.stage_frames.handle, self.preview_frames.handle)
+        self._own_faults = OwnFaults(self._wake.set)
+        failed = partial(self._own_faults.add_error, "stage manager")
+        self._loop = WatchedLoop("stage-manager", self._turn, failed)
+        failed_there = partial(self._own_faults.add_error, "audience")
+        self.audience = Audience(self.stage_frames, show.safe_picture, failed_there, self._watch_own_loop)
 
         def picture() -> EngineProcess:
+            handles = (self.stage_frames.new_writer(), self.preview_frames.new_writer())
             return EngineProcess(EngineKind.PICTURE, picture_engine, (picture_settings, *handles), self._wake.set)
 
         def sound() -> EngineProcess:
             return EngineProcess(EngineKind.SOUND, sound_engine, (sound_settings,), self._wake.set)
 
-        self._picture = EngineSupervisor(
-            EngineKind.PICTURE, PictureMetrics(), picture, memory_budget_bytes, loaded_size
-        )
-        self._sound = EngineSupervisor(EngineKind.SOUND, SoundMetrics(), sound, memory_budget_bytes, loaded_size)
+        self._sizes = ModelSizes()
+        self._sizes.read(show.cues)
+        size_of = self._sizes.of
+        self._picture = EngineSupervisor(EngineKind.PICTURE, PictureMetrics(), picture, memory_budget_bytes, size_of)
+        self._sound = EngineSupervisor(EngineKind.SOUND, SoundMetrics(), sound, memory_budget_bytes, size_of)
         self._engines: tuple[AnySupervisor, ...] = (self._picture, self._sound)
         self._sync = SyncControl(Sync(show.sync, sync_offset_s), self._picture, self._sound)
-        self._events = EngineEvents(self._log, self._sync, self.audience, self._advance)
+        self._events = EngineEvents(self._log, self._sync, self.audience, self._advance, failed)
         self._show_reader = ShowReader(self._use_read_show, self.note)
         self._scheduler = CueScheduler(self._order, self._picture, self._sound, self._log, self._debouncer)
         self._panic = False
         self._panic_since = 0.0
         self._reload: Reload | None = None
-        self._subscribers: Subscribers[[]] = Subscribers()
+        self._subscribers: Subscribers[[]] = Subscribers(failed)
         self._changed = True
-        self._thread = threading.Thread(target=self._run, name="stage-manager", daemon=True)
 
     # ---- start and stop
 
@@ -116,11 +129,11 @@ class StageManager:
         self._log.start()
         self._order.request(self._first_cue, now())
         self.audience.start()
-        self._thread.start()
+        self._loop.start()
 
     def stop(self, timeout_s: float = 3.0) -> None:
-        """End both engines, take their reports and remove the shared memory. A second call does nothing.
-
+        """End both engines, take their reports and remove the shared memory. A second call does nothing. Whatever
+        hangs is killed or left behind, so that this ends a few seconds after `timeout_s`.
         Readers of stage_frames and preview_frames must have ended before, apart from the audience, which ends here.
         """
         with self._lock:
@@ -128,18 +141,19 @@ class StageManager:
                 return
             self._stopping = self._events.stopping = True
         self._wake.set()
-        if self._thread.ident is not None:
-            self._thread.join(_START_GRACE_S)
-            if self._thread.is_alive():
-                kill_forkserver()  # it is still importing, and the thread waits for it
-                self._thread.join()
+        self._loop.stop(_STOP_LOOP_S)
+        if not all(engine.join_start(_START_GRACE_S) for engine in self._engines):
+            kill_forkserver()  # it is still importing, or hangs, and the threads wait for it
+            for engine in self._engines:
+                engine.join_start(_STOP_LOOP_S)
+        until = now() + timeout_s
         for engine in self._engines:
             engine.send(Stop())
-        until = now() + timeout_s
         for engine in self._engines:
             if engine.process.pid is not None and not engine.process.stop(max(until - now(), 0.1)):
                 self._note(f"the {engine.name} engine did not end and was killed")
             self._events.take(engine)
+        self._events.pass_on_sound()
         self._show_reader.join()
         self.audience.stop()
         for frames in (self.stage_frames, self.preview_frames):
@@ -191,6 +205,7 @@ class StageManager:
 
         The name gets a number if it is taken. Returns the cue's index.
         """
+        self._sizes.read_soon(cue)
         with self._lock:
             index = self._order.add(cue)
             name = self._order.cue(index).name
@@ -200,6 +215,7 @@ class StageManager:
 
     def panic(self) -> None:
         """Show the safe picture and play silence, at once, until `release`."""
+        self.audience.panic(True)  # whoever holds the lock
         with self._lock:
             self._debouncer.record("panic")
             self._set_panic(True)
@@ -211,6 +227,8 @@ class StageManager:
     def toggle_panic(self) -> bool:
         """Panic or release, for a control with one button. Panic is never refused. Release is refused, and the result
         is False, until the button has not been pressed for PANIC_DEBOUNCE_S."""
+        if not self._panic:
+            self.audience.panic(True)  # whoever holds the lock
         with self._lock:
             repeated = self._debouncer.is_double("panic", PANIC_DEBOUNCE_S)
             if not self._panic:
@@ -244,19 +262,17 @@ class StageManager:
     def note(self, text: str) -> None:
         """Add a sentence for the operator and for the report's warnings."""
         with self._lock:
-            self._note(text)
-            self._wake.set()
+            self._log.add_note(text)
+            self._notify()
 
     def add_fault(self, where: str, what: str) -> None:
-        """Note that something of the operator's own failed and is being recovered."""
-        with self._lock:
-            self._log.add_fault(EngineFault(now(), where, what))
-            self._note(f"{where}: {what}")
-            self._wake.set()
+        """Note that something of the operator's own failed and is being recovered. Never waits for the lock."""
+        self._own_faults.add(EngineFault(now(), where, what))
 
     def end_fault(self, where: str) -> None:
         """The newest lasting fault at `where` is over."""
         with self._lock:
+            self._log_own_faults()
             self._log.mark_recovered(where)
             self._notify()
 
@@ -268,9 +284,8 @@ class StageManager:
         return self._subscribers.add(callback)
 
     def subscribe_audio(self, callback: Callable[[AudioChunk], None]) -> Callable[[], None]:
-        """Call `callback` with all sound that the loudspeaker plays, in the StageManager's thread and under its lock;
-        it must not wait. It is called only if the sound's settings say `recorded`. Returns a function that ends the
-        subscription."""
+        """Call `callback` with all sound that the loudspeaker plays, in the StageManager's thread; it must not wait. It
+        is called only if the sound's settings say `recorded`. Returns a function that ends the subscription."""
         return self._events.audio.add(callback)
 
     @property
@@ -284,8 +299,11 @@ class StageManager:
 
     @property
     def state(self) -> StageState:
-        """A snapshot of the state."""
+        """A snapshot of the state. Whoever asks for it watches over the threads, which may hang both."""
+        self._own_faults.add(self.audience.watch())
+        self._watch_own_loop()
         with self._lock:
+            self._log_own_faults()
             return snapshot(
                 self._order,
                 self._log,
@@ -299,6 +317,7 @@ class StageManager:
     def report(self) -> Report:
         """The report of the performance. It has the engines' parts after `stop`."""
         with self._lock:
+            self._log_own_faults()
             return self._log.report(self._picture, self._sound, self.audience.metrics(), self._sync.report())
 
     # ---- under the lock
@@ -331,7 +350,8 @@ class StageManager:
             self._notify()
 
     def _use_read_show(self, show: Show) -> None:
-        """Use a show that was read, unless the old one has ended meanwhile."""
+        """Use a show that was read, unless the old one has ended meanwhile. In the thread that read it."""
+        self._sizes.read(show.cues)
         with self._lock:
             if self._stopping:
                 return
@@ -340,39 +360,43 @@ class StageManager:
             self._advance()
 
     def _use_show(self, show: Show) -> None:
-        """Replace the show. What performs goes on until the next cue."""
+        """Replace the show. What performs goes on until the next cue, but for bypass that the cue does not say now."""
         self._order.replace_show(show)
         self.audience.set_safe_picture(show.safe_picture)
         self._sync.set_enabled(show.sync)
-        self._reload = Reload(
-            show.lost_face.hold_s,
-            show.lost_face.fade_s,
-            None if show.safe_picture is None else str(show.safe_picture),
-            show.sound_miss,
-            show.sync,
-            show.voices,
-        )
+        self._reload = reload_of(show)
         for engine in self._engines:
             engine.send(self._reload)
             performing = None if engine.target is None else engine.target.model
-            for model in list(engine.models):
-                if model != performing:  # its file may have changed
-                    engine.forget(model)
+            for model in engine.models.keys() - {performing, engine.kind.safe_model}:  # its file may have changed
+                engine.forget(model)
+        self._scheduler.leave_bypass_after_reload()
 
     # ---- the StageManager's thread
 
-    def _run(self) -> None:
-        while not self._stopping:
-            for engine in self._engines:
-                if engine.should_restart and not self._stopping:
-                    self._start_engine(engine)
-            with self._lock:
-                self._tick()
-                changed, self._changed = self._changed, False
-            if changed:
-                self._subscribers.call()
-            self._wake.wait(self._sleep_s())
-            self._wake.clear()
+    def _turn(self) -> None:
+        self._own_faults.add(self.audience.watch())
+        with self._lock:
+            self._tick()
+            changed, self._changed = self._changed, False
+        self._events.pass_on_sound()
+        if changed:
+            self._subscribers.call()
+        self._sleep()
+
+    def _sleep(self) -> None:
+        sleep_s, began = self._sleep_s(), now()
+        self._wake.wait(sleep_s)
+        self._wake.clear()
+        if (still_s := now() - began - sleep_s) > _STOOD_STILL_S:
+            self.note(f"the machine stood still for {still_s:.1f} s; the show goes on")
+
+    def _watch_own_loop(self) -> None:
+        """In another thread. Never under the lock, which the thread that hangs may hold."""
+        self._own_faults.add(hung_fault("stage manager", self._loop, self._subscribers, self._events.audio))
+
+    def _log_own_faults(self) -> None:
+        self._changed = self._own_faults.move_to(self._log) or self._changed
 
     def _sleep_s(self) -> float:
         follow_at = self._order.follow_at
@@ -380,14 +404,15 @@ class StageManager:
             return _TICK_S
         return min(max(follow_at - now(), 0.0), _TICK_S)
 
-    def _start_engine(self, engine: AnySupervisor) -> None:
-        try:
-            engine.start()
-        except (OSError, EOFError) as error:
-            with self._lock:
-                self._engine_failed(engine, f"cannot be started: {error}")
-            return
+    def _start_ended(self, engine: AnySupervisor, error: Exception | None) -> None:
+        """In the thread that has started the engine's process, or has tried to."""
         with self._lock:
+            engine.start_ended()
+            if self._stopping or isinstance(error, ForkServerKilled):
+                return
+            if error is not None:
+                self._engine_failed(engine, f"cannot be started: {error_text(error)}")
+                return
             engine.started()
             if self._reload is not None:
                 engine.send(self._reload)
@@ -398,12 +423,17 @@ class StageManager:
             self._advance()
 
     def _tick(self) -> None:
+        self._log_own_faults()
         for engine in self._engines:
+            if engine.should_restart and not self._stopping:
+                engine.start_soon(partial(self._start_ended, engine))
+            engine.watch_start()
             self._take_events(engine)
             problem = engine.diagnose()
             if problem is not None:
                 self._take_events(engine)
                 self._engine_failed(engine, problem)
+        self._scheduler.leave_bypass_in_time()
         if not self._panic and self._order.take_due_follow(now()) and self._order.standby is not None:
             self._request(self._order.standby, automatic=True)
 

@@ -100,7 +100,7 @@ class ThumbnailMaker(QObject):
         process.setStandardErrorFile(QProcess.nullDevice())
         process.readyReadStandardOutput.connect(self._read)
         process.finished.connect(self._finished)
-        process.start(sys.executable, ["-m", "live.operator.thumbnails", str(self._cache), *map(str, files)])
+        process.start(sys.executable, ["-P", "-m", "live.operator.thumbnails", str(self._cache), *map(str, files)])
         self._process = process
 
     def _read(self) -> None:

@@ -14,6 +14,9 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+MUST_NOT_BE_LOST = 20
+"""See DROP_EXPENDABLE."""
+
 
 class WhenFull(Enum):
     """What `put` does when the queue holds `capacity` items."""
@@ -22,6 +25,9 @@ class WhenFull(Enum):
     """The new item is not taken: `put` returns False."""
     DROP_OLDEST = auto()
     """The oldest item makes room; the oldest expendable one where there is one."""
+    DROP_EXPENDABLE = auto()
+    """The oldest expendable item makes room. Where there is none, more than `capacity` wait; only beyond
+    `MUST_NOT_BE_LOST` times as many the oldest of all makes room."""
     DROP_ALL = auto()
     """Everything that waits makes room: the taker has fallen far behind, and goes on with the newest."""
 
@@ -29,16 +35,24 @@ class WhenFull(Enum):
 class BoundedQueue(Generic[T]):
     """Any thread may call any method. Items are never None: that is what `take` returns for none."""
 
-    def __init__(self, capacity: int, when_full: WhenFull, expendable: Callable[[T], bool] | None = None) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        when_full: WhenFull,
+        expendable: Callable[[T], bool] | None = None,
+        on_drop: Callable[[T], None] | None = None,
+    ) -> None:
         """
         Args:
             capacity: how many items may wait, at least 1.
-            expendable: for DROP_OLDEST: items that are dropped before any other. Called with the queue locked; must be
-                short.
+            expendable: for DROP_OLDEST and DROP_EXPENDABLE: items that are dropped before any other. Called with the
+                queue locked; must be short.
+            on_drop: with these two: called with the item that was dropped, likewise.
         """
         self._capacity = capacity
         self._when_full = when_full
         self._expendable = expendable
+        self._on_drop = on_drop
         self._items: deque[T] = deque()
         self._changed = Condition()
         self._dropped = 0
@@ -120,11 +134,18 @@ class BoundedQueue(Generic[T]):
             self._dropped += len(self._items)
             self._items.clear()
             return True
+        at = self._first_expendable()
+        grows = self._when_full is WhenFull.DROP_EXPENDABLE and len(self._items) < self._capacity * MUST_NOT_BE_LOST
+        if at is None and grows:
+            return True
         self._dropped += 1
-        del self._items[self._first_expendable()]
+        dropped = self._items[at or 0]
+        del self._items[at or 0]
+        if self._on_drop is not None:
+            self._on_drop(dropped)
         return True
 
-    def _first_expendable(self) -> int:
+    def _first_expendable(self) -> int | None:
         if self._expendable is None:
-            return 0
-        return next((at for at, item in enumerate(self._items) if self._expendable(item)), 0)
+            return None
+        return next((at for at, item in enumerate(self._items) if self._expendable(item)), None)

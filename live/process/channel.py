@@ -6,6 +6,9 @@ Because threads of their own read and write, neither the StageManager nor an eng
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +20,7 @@ from live.process.messages import AudioChunk, Heartbeat, SetParameter
 
 _MAX_OUTBOX = 512
 """Messages that wait to be written; beyond that the oldest of those goes that a newer one replaces, or that is sound of
-a recording; only then the oldest of all."""
+a recording. All others are kept: an answer or a cue that is lost would be waited for without end."""
 _MAX_INBOX = 10_000
 """Messages that wait to be taken: minutes of them."""
 
@@ -44,9 +47,13 @@ class Channel(Generic[SentT, ReceivedT]):
         self._connection = connection
         self._on_message = on_message
         self._on_end = on_end
-        self._inbox: BoundedQueue[ReceivedT] = BoundedQueue(_MAX_INBOX, WhenFull.DROP_OLDEST, _is_expendable)
+        self._inbox: BoundedQueue[ReceivedT] = BoundedQueue(
+            _MAX_INBOX, WhenFull.DROP_EXPENDABLE, _is_expendable, self._on_drop
+        )
+        self.lost_sound = 0
+        """How many AudioChunks were dropped, at this end."""
         self._outbox: BoundedQueue[SentT | threading.Event] = BoundedQueue(
-            _MAX_OUTBOX, WhenFull.DROP_OLDEST, _is_expendable
+            _MAX_OUTBOX, WhenFull.DROP_EXPENDABLE, _is_expendable, self._on_drop
         )
         """An Event among the messages is set, and not sent, when its turn comes."""
         self.ended = threading.Event()
@@ -84,17 +91,31 @@ class Channel(Generic[SentT, ReceivedT]):
         self._outbox.close()
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for both threads and close the pipe; call it after the other side has closed. False when a thread
-        still runs."""
+        """Wait for both threads and close the pipe; call it after the other side has closed. Should it not have, the
+        pipe is shut down after half of the time, so that the other side ends, too. False when a thread still runs."""
         self.close()
-        until = time.monotonic() + timeout_s
-        for thread in (self._reader, self._writer):
-            if thread.ident is not None and thread is not threading.current_thread():
-                thread.join(max(until - time.monotonic(), 0.0))
-        if self._reader.is_alive() or self._writer.is_alive():
-            return False
+        if not self._threads_end(timeout_s / 2):
+            self._shut_down()
+            if not self._threads_end(timeout_s / 2):
+                return False
         self._connection.close()
         return True
+
+    def _threads_end(self, timeout_s: float) -> bool:
+        until = time.monotonic() + timeout_s
+        threads = [
+            thread
+            for thread in (self._reader, self._writer)
+            if thread.ident is not None and thread is not threading.current_thread()
+        ]
+        for thread in threads:
+            thread.join(max(until - time.monotonic(), 0.0))
+        return not any(thread.is_alive() for thread in threads)
+
+    def _shut_down(self) -> None:
+        """End whoever reads from or writes to either end, which closing this end's file would not."""
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self._connection.fileno())) as pipe:
+            pipe.shutdown(socket.SHUT_RDWR)
 
     def _read(self) -> None:
         while True:
@@ -124,6 +145,10 @@ class Channel(Generic[SentT, ReceivedT]):
                 # OSError: the other side is gone, which the reading thread reports. Any other: the message cannot be
                 # pickled or is too large for the pipe, and only this one is lost.
                 continue
+
+    def _on_drop(self, message: object) -> None:
+        if isinstance(message, AudioChunk):
+            self.lost_sound += 1
 
 
 def _is_expendable(message: object) -> bool:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
+RAW = "bypass"
+"""The model that performs what the camera and the microphone take: only in a cue that says so."""
+
 ModelKind = Literal["look", "voice"]
 
 
@@ -18,6 +21,11 @@ class EngineKind(StrEnum):
     def model_kind(self) -> ModelKind:
         """The kind of frozen model that it performs."""
         return "look" if self is EngineKind.PICTURE else "voice"
+
+    @property
+    def safe_model(self) -> str:
+        """What it performs when there is nothing right to perform."""
+        return "safe" if self is EngineKind.PICTURE else "silence"
 
     @classmethod
     def of_parameter(cls, name: str) -> EngineKind:

@@ -21,12 +21,14 @@ from export.runtime.memory_limit import limit_memory_of_runs
 from live.process.channel import Channel
 from live.process.error_text import placed_error_text
 from live.process.fork_server import remove_orphaned_files
-from live.process.messages import Command, Event, Fault
+from live.process.messages import Command, Event, Fault, Heartbeat, Note
 
 _EXIT_GRACE_S = 1.0
 """How long a loop has to end by itself after the pipe has closed."""
-_MAX_HELD_LOCK_S = 20.0
-"""Longest time Python's lock may be held in an engine; the StageManager has declared it hanging long before."""
+_MAX_HELD_LOCK_S = 60.0
+"""Longest time Python's lock may be held in an engine; the StageManager has killed it long before, and only a killed
+operator's process leaves it to this. The watchdog counts time in which all processes were stopped (Ctrl-Z), too: hence
+no less."""
 
 
 class EngineLink:
@@ -35,6 +37,7 @@ class EngineLink:
     def __init__(self, connection: Connection[Event, Command], *, guarded: bool = False) -> None:
         """guarded: end the whole process soon after the pipe has closed. Only in a process of the engine's own."""
         self._channel: Channel[Event, Command] = Channel(connection, "link", on_end=_exit_process if guarded else None)
+        self._told_lost_sound = 0
         self._channel.start()
 
     def poll(self) -> list[Command]:
@@ -51,6 +54,14 @@ class EngineLink:
 
     def send(self, event: Event) -> None:
         self._channel.send(event)
+        if isinstance(event, Heartbeat):
+            self._tell_lost_sound()
+
+    def _tell_lost_sound(self) -> None:
+        lost = self._channel.lost_sound - self._told_lost_sound
+        if lost:
+            self._told_lost_sound += lost
+            self._channel.send(Note(f"{lost} pieces of sound were not passed on: the operator's program stood still"))
 
     @property
     def closed(self) -> bool:

@@ -6,6 +6,7 @@ Runs in the operator's process. An engine is a multiprocessing child; commands a
 from __future__ import annotations
 
 import os
+import select
 import signal
 import time
 from collections.abc import Callable
@@ -19,8 +20,10 @@ from live.process.fork_server import (
     engine_context,
     ensure_forkserver,
     killed,
+    note_served,
     processes_lock,
     sigint_blocked,
+    starting_python,
 )
 from live.process.messages import Command, Event, Heartbeat, Stop
 
@@ -48,6 +51,7 @@ class EngineProcess:
         self._arguments = arguments
         self._on_change = on_change
         self._process: Any = None
+        self._pidfd: int | None = None
         self._channel: Channel[Command, Event] | None = None
         self._last_heartbeat: float | None = None
 
@@ -68,7 +72,7 @@ class EngineProcess:
             daemon=True,
         )
         try:
-            with processes_lock, sigint_blocked():
+            with starting_python(), sigint_blocked():
                 process.start()
         except (OSError, EOFError) as error:
             ours.close()
@@ -77,7 +81,9 @@ class EngineProcess:
             raise
         finally:
             theirs.close()
+        note_served()
         self._process = process
+        self._pidfd = _open_pidfd(process.pid)
         self._channel = Channel(ours, self.name, on_message=self._on_message, on_end=self._on_change)
         self._channel.start()
 
@@ -127,27 +133,50 @@ class EngineProcess:
         """Kill the process and wait for its end."""
         if self._process is None:
             return
-        with processes_lock:
-            if self._process.is_alive():
-                self._process.kill()
-        if self.alive and self.pid is not None:
-            # multiprocessing takes its children for dead once the fork server is; an open pipe says that it lives.
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+        self._signal_kill()
         self._reap()
 
-    def _reap(self) -> None:
-        """Wait for the process to end, at most 3 s, then for the channel's threads."""
-        until = time.monotonic() + 3.0
-        while time.monotonic() < until:
-            with processes_lock:
-                if not self._process.is_alive():
-                    break
-            time.sleep(0.005)
-        else:
-            with processes_lock:
+    def _signal_kill(self) -> None:
+        """Whatever multiprocessing says: it takes its children for dead once the fork server is. By the pidfd, so that
+        nobody else is killed who was given the number since."""
+        with suppress(OSError):  # it has ended
+            if self._pidfd is not None:
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            elif not _HAS_PIDFD:
                 self._process.kill()
-        with processes_lock:
-            self._process.join(1.0)
+
+    def _reap(self) -> None:
+        """Wait for the process to end, at most 3 s, kill it if it does not; then end the channel, at most 2 s."""
+        if not self._wait_for_end(3.0):
+            self._signal_kill()
+        if processes_lock.acquire(timeout=1.0):  # a start that hangs holds it
+            try:
+                self._process.join(0.2)
+            finally:
+                processes_lock.release()
         if self._channel is not None:
             self._channel.join(2.0)
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
+
+    def _wait_for_end(self, timeout_s: float) -> bool:
+        if self._pidfd is not None:
+            return bool(select.select([self._pidfd], [], [], timeout_s)[0])
+        if not _HAS_PIDFD:
+            self._process.join(timeout_s)
+            return not self._process.is_alive()
+        return True
+
+
+_HAS_PIDFD = hasattr(os, "pidfd_open") and hasattr(signal, "pidfd_send_signal")
+
+
+def _open_pidfd(pid: int) -> int | None:
+    """A file descriptor of this process, whoever has its number later; None: it has ended, or the system has none."""
+    if not _HAS_PIDFD:
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return None

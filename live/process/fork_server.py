@@ -18,6 +18,7 @@ import shutil
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.context import BaseContext
@@ -31,6 +32,11 @@ processes_lock = threading.RLock()
 several threads use it here."""
 killed = threading.Event()
 """Set while the fork server is ended on purpose; a thread that still waits for it raises ForkServerKilled."""
+
+
+_FIRST_START_S = 30.0
+"""How long the first engine of a fork server may take to start: the server imports heavy libraries before."""
+_LATER_START_S = 8.0
 
 
 class ForkServerKilled(EOFError):
@@ -58,9 +64,9 @@ def start_forkserver(preload: list[str] | None = None) -> None:
 
     killed.clear()
     atexit.register(kill_forkserver)  # the program may end before it performs: bad input, --help, Ctrl-C
-    with processes_lock:
+    with starting_python():
         resource_tracker.ensure_running()  # now: its start lifts the signal mask that the fork server is to inherit
-    with processes_lock, sigint_blocked(), _importable():
+    with starting_python(), sigint_blocked():
         multiprocessing.set_forkserver_preload(PRELOAD if preload is None else preload)
         forkserver.ensure_running()
 
@@ -69,8 +75,13 @@ def kill_forkserver() -> None:
     """Kill the fork server at once, even while it is importing; an EngineProcess.start that waits for it raises
     ForkServerKilled."""
     killed.set()
-    server = _forkserver()
-    pid = getattr(server, "_forkserver_pid", None)
+    replace_forkserver()
+
+
+def replace_forkserver() -> None:
+    """Kill a fork server that hangs: an EngineProcess.start that waits for it raises EOFError, the next starts another.
+    The engines that it has forked go on."""
+    pid = getattr(_forkserver(), "_forkserver_pid", None)
     if pid is not None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -84,6 +95,21 @@ def stop_forkserver() -> None:
     if stop is not None:
         with processes_lock:
             stop()
+
+
+def expected_start_s() -> float:
+    """How long a process may take to start before the fork server is taken to hang."""
+    served = getattr(_forkserver(), "_forkserver_pid", None) in _served
+    return _LATER_START_S if served else _FIRST_START_S
+
+
+def note_served() -> None:
+    """The fork server has started a process."""
+    _served[:] = [getattr(_forkserver(), "_forkserver_pid", None)]
+
+
+_served: list[int | None] = []
+"""The fork server that has started a process, by its pid."""
 
 
 def _forkserver() -> object:
@@ -120,21 +146,42 @@ def sigint_blocked() -> Iterator[None]:
 
 
 @contextmanager
-def _importable() -> Iterator[None]:
-    """Put the project's root on PYTHONPATH: the fork server imports before it receives this process's sys.path."""
-    root = str(Path(__file__).resolve().parents[2])
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = root if not before else os.pathsep.join([root, before])
+def starting_python() -> Iterator[None]:
+    """While multiprocessing may start a Python: hold `processes_lock`; put the project's root on PYTHONPATH, because
+    the fork server imports before it receives this process's sys.path; and keep the current folder out of it, else a
+    file `av.py` beside the show is run."""
+    root, known = str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH")
+    # A helper of multiprocessing's that somebody killed is started again, and nobody needs to be told.
+    warnings.filterwarnings("ignore", message="resource_tracker: process died unexpectedly")
+    with (
+        processes_lock,
+        _environment("PYTHONPATH", os.pathsep.join(filter(None, [root, known]))),
+        _environment("PYTHONSAFEPATH", "1"),
+    ):
+        yield
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
     try:
         yield
     finally:
         if before is None:
-            del os.environ["PYTHONPATH"]
+            del os.environ[name]
         else:
-            os.environ["PYTHONPATH"] = before
+            os.environ[name] = before
 
 
 def ensure_forkserver() -> None:
     """Start the fork server unless it runs already, perhaps with another choice of modules."""
+    if sys.platform != "linux":
+        return
     if getattr(_forkserver(), "_forkserver_pid", None) is None:
         start_forkserver()
+    else:
+        from multiprocessing import forkserver
+
+        with starting_python(), sigint_blocked():
+            forkserver.ensure_running()

@@ -50,6 +50,7 @@ class SwitchReport(TypedDict):
     ready_after: float | None
     frame_gap: float | None
     audio_gap_samples: int | None
+    reason: NotRequired[str | None]
 
 
 class FaultReport(TypedDict):
@@ -73,6 +74,13 @@ class StartReport(TypedDict):
     """first_frame: from the command to the first generated picture on stage."""
 
     first_frame: float | None
+
+
+class RestartsReport(TypedDict):
+    """How often each engine was started again."""
+
+    picture: int
+    sound: int
 
 
 class EngineReport(TypedDict, total=False):
@@ -104,3 +112,4 @@ class Report(TypedDict):
     faults: list[FaultReport]
     warnings: list[str]
     start: NotRequired[StartReport]
+    restarts: NotRequired[RestartsReport]

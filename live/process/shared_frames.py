@@ -5,23 +5,31 @@ ring of a few slots. Each slot has a sequence lock: it is odd while the slot is 
 notices and reads the newest slot instead. A pipe wakes each reader (wake_up.py). A writer that was killed in the middle
 of a picture leaves one odd slot, which the next writer repairs; a reader never returns it.
 
-The parent's resource tracker removes the block should the parent be killed. Whoever attaches is not noted there: the
-stage window outlives its parent, and reads the frames of another one later.
+Each engine that is started is a generation of writers. Only the newest gets in: a writer that stood still, and goes on
+after it was replaced, publishes nothing, and readers pass over whatever an earlier one left behind.
+
+The parent's resource tracker removes the block should the parent be killed, or else the next parent does. Whoever
+attaches is not noted there: the stage window outlives its parent, and reads the frames of another one later.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
+import secrets
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from live.process.fork_server import starting_python
 from live.process.stage_picture import FrameKind, StagePicture
 from live.process.wake_up import WakeReceiver, WakeSender, wake_up_pipe
 
@@ -34,9 +42,15 @@ _TRIES = 64
 rare."""
 
 _MAGIC = 0x4755495345
-_H_MAGIC, _H_NEWEST = 0, 1
-_LOCK, _SEQUENCE, _INDEX, _KIND, _HEIGHT, _WIDTH, _HAS_POINTS = range(7)
+_PREFIX = "guise-"
+"""Of a block's name; the process that made it follows."""
+_H_MAGIC, _H_NEWEST, _H_GENERATION = range(3)
+_LOCK, _SEQUENCE, _INDEX, _KIND, _HEIGHT, _WIDTH, _HAS_POINTS, _GENERATION = range(8)
 _CAPTURED, _READY = 0, 1
+
+
+class Superseded(RuntimeError):
+    """Another engine writes in this one's place."""
 
 
 class PictureTooLarge(ValueError):
@@ -65,6 +79,7 @@ class SharedFramesHandle:
 
     layout: FramesLayout
     wake: tuple[WakeSender, ...]
+    generation: int = 0
 
 
 _barrier = threading.Lock()
@@ -96,6 +111,7 @@ class SharedFrames:
         self._slots = layout.slots
         self._closing = threading.Lock()
         self._closed = False
+        self._generation = 0
         self._heads: list[NDArray[np.int64]] = []
         self._times: list[NDArray[np.float64]] = []
         self._points: list[NDArray[np.float32]] = []
@@ -123,7 +139,9 @@ class SharedFrames:
         if max_bytes < 3 or slots < 3:
             raise ValueError(f"a picture of {max_bytes} bytes in {slots} slots: at least 3 and 3 are needed")
         size = _HEADER_BYTES + slots * (_SLOT_HEAD_BYTES + _aligned(max_bytes))
-        memory = SharedMemory(create=True, size=size)
+        _remove_orphans()
+        with starting_python():  # the first block starts the resource tracker
+            memory = SharedMemory(f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}", create=True, size=size)
         pipes = [wake_up_pipe() for _ in range(readers)]
         layout = FramesLayout(memory.name, max_bytes, slots)
         frames = cls(memory, layout, [sender for _, sender in pipes], [receiver for receiver, _ in pipes])
@@ -134,7 +152,9 @@ class SharedFrames:
     def attach(cls, handle: SharedFramesHandle) -> SharedFrames:
         """Open the block, in an engine. Raises FileNotFoundError when the operator's process has unlinked it,
         ValueError when it is no block of shared frames."""
-        return cls._open(handle.layout, handle.wake, ())
+        frames = cls._open(handle.layout, handle.wake, ())
+        frames._generation = handle.generation
+        return frames
 
     @classmethod
     def read_from(cls, layout: FramesLayout, wake_fd: int) -> SharedFrames:
@@ -157,7 +177,13 @@ class SharedFrames:
 
     @property
     def handle(self) -> SharedFramesHandle:
-        return SharedFramesHandle(self.layout, self._wake)
+        return SharedFramesHandle(self.layout, self._wake, int(self._header[_H_GENERATION]))
+
+    def new_writer(self) -> SharedFramesHandle:
+        """What the next engine attaches with: from now on no other's pictures count. In the operator's process."""
+        self._header[_H_GENERATION] += 1
+        self._generation = int(self._header[_H_GENERATION])  # whoever made the block may write into it at any time
+        return self.handle
 
     def wake_fd(self, reader: int) -> int:
         """The file descriptor that becomes readable when this reader is woken. It stays this object's."""
@@ -168,6 +194,7 @@ class SharedFrames:
 
         Raises:
             PictureTooLarge: it does not fit; nothing is published.
+            Superseded: another engine writes now; nothing is published.
             ValueError: the picture is not (height, width, 3) uint8, or the points are not (68, 2).
         """
         picture, points = shown.picture, shown.points
@@ -180,6 +207,7 @@ class SharedFrames:
             raise PictureTooLarge(
                 f"a picture of {width}x{height} needs {picture.size} bytes, the shared block takes {self._slot_bytes}"
             )
+        self._check_generation()
         sequence = int(self._header[_H_NEWEST]) + 1
         slot = sequence % self._slots
         head, times = self._heads[slot], self._times[slot]
@@ -191,6 +219,7 @@ class SharedFrames:
         head[_HEIGHT] = height
         head[_WIDTH] = width
         head[_HAS_POINTS] = points is not None
+        head[_GENERATION] = self._generation
         times[_CAPTURED] = shown.captured_at
         times[_READY] = shown.ready_at
         if points is not None:
@@ -199,8 +228,13 @@ class SharedFrames:
         _fence()
         head[_LOCK] += 1
         _fence()
+        self._check_generation()
         self._header[_H_NEWEST] = sequence
         self.wake()
+
+    def _check_generation(self) -> None:
+        if self._generation != int(self._header[_H_GENERATION]):
+            raise Superseded("another engine writes the pictures now")
 
     def wake(self) -> None:
         """Wake every reader without a new picture. Never waits itself."""
@@ -213,7 +247,7 @@ class SharedFrames:
         return 0 if self._closed else int(self._header[_H_NEWEST])
 
     def newest(self, after: int = 0) -> SharedPicture | None:
-        """A copy of the newest picture, or None when none beyond sequence number `after` was written.
+        """A copy of the newest picture, or None when the present engine has written none beyond number `after`.
 
         May be called from any thread of any process; a copy that the writer overtook is made again.
         """
@@ -239,6 +273,8 @@ class SharedFrames:
         height, width = int(head[_HEIGHT]), int(head[_WIDTH])
         size = height * width * 3
         if int(head[_SEQUENCE]) != sequence or not 0 < size <= self._slot_bytes:
+            return None
+        if head[_GENERATION] != self._header[_H_GENERATION]:
             return None
         picture = self._pixels[slot][:size].reshape(height, width, 3).copy()
         points = self._points[slot].reshape(_POINTS, 2).copy() if head[_HAS_POINTS] else None
@@ -280,11 +316,37 @@ class SharedFrames:
 
     def unlink(self) -> None:
         """Remove the block, in the process that created it. Attached processes keep their mapping until they close."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError), _tracker_left_alone():
             self._memory.unlink()
 
 
+def _remove_orphans() -> None:
+    """Remove the blocks of shows that were killed together with their resource trackers."""
+    for block in Path("/dev/shm").glob(f"{_PREFIX}*"):
+        pid = block.name.removeprefix(_PREFIX).partition("-")[0]
+        if pid.isdecimal() and not Path("/proc", pid).exists():
+            with contextlib.suppress(OSError):  # another user's
+                block.unlink()
+
+
 _registering = threading.Lock()
+
+
+@contextlib.contextmanager
+def _tracker_left_alone() -> Iterator[None]:
+    """Tell a resource tracker that was killed nothing: Python would start another, which has never heard of the block
+    and says so."""
+    tracker: Any = resource_tracker._resource_tracker
+    if tracker._fd is None or tracker._check_alive():
+        yield
+        return
+    with _registering:
+        unregister = resource_tracker.unregister
+        resource_tracker.unregister = _do_not_register
+        try:
+            yield
+        finally:
+            resource_tracker.unregister = unregister
 
 
 def _open_untracked(name: str) -> SharedMemory:

@@ -91,10 +91,12 @@ class RunningOrder:
             self.follow_at += by_s
 
     def replace_show(self, show: Show) -> None:
-        """Use another show, or this one reloaded. The cues on stage and on standby are found again by name."""
+        """Use another show, or this one reloaded. The cues on stage, on standby and waiting are found again by name."""
         playing, next_name = self.name_of(self.on_stage), self.name_of(self.standby)
+        waiting, awaited = self.waiting, None if self.waiting is None else self.name_of(self.waiting.index)
         self.show = show
-        self.waiting = None
+        index = self.index_of(awaited)
+        self.waiting = None if waiting is None or index is None else WaitingCue(index, waiting.requested_at)
         self.on_stage = self.index_of(playing)
         standby = self.index_of(next_name)
         if standby is None:

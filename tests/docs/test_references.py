@@ -40,6 +40,7 @@ PARTS = {
     "switches": report.SwitchReport,
     "sync": report.SyncReport,
     "faults": report.FaultReport,
+    "restarts": report.RestartsReport,
     "start": report.StartReport,
     "percentiles": Percentiles,
 }

@@ -96,7 +96,7 @@ def test_a_preloaded_cue_is_on_stage_at_once(make: Make) -> None:
 
 
 def test_a_refused_model_says_why_and_the_old_one_plays_on(make: Make) -> None:
-    manager = make("one", Cue("two", "refuse", "refuse"), Cue("three", "refuse", "other"))
+    manager = make(Cue("one", "one", "any"), Cue("two", "refuse", "refuse"), Cue("three", "refuse", "other"))
     assert until(lambda: all_settled(manager))
     assert statuses(manager) == ["ready", "refused", "refused"]
     assert manager.state.cues[1].why == "it is not ours"
@@ -111,9 +111,9 @@ def test_a_refused_model_says_why_and_the_old_one_plays_on(make: Make) -> None:
 
 def test_cues_follow_automatically_and_loop(make: Make) -> None:
     cues = [
-        Cue("a", "one", follow_s=0.4),
+        Cue("a", "one", "any", follow_s=0.4),
         Cue("b", "refuse", "refuse", follow_s=0.1),
-        Cue("c", "three", follow_s=0.4),
+        Cue("c", "three", "any", follow_s=0.4),
     ]
     manager = make(*cues, loop=True)
     seen: list[int] = []

@@ -1,8 +1,8 @@
 """An engine for the StageManager's tests: a process that answers like the real engines and misbehaves on command.
 
 The model's name says what it does: "refuse...", "slow..." (loads for 0.4 s; "slowest..." for 1.5 s), "crash..." (dies
-when it performs), "hang..." (its loop stops when it performs), "hold..." (stops while it holds Python's lock),
-"camera..." (reports a fault and its recovery).
+when it performs), "ends..." (dies each time it performs), "hang..." (its loop stops when it performs), "hold..." (stops
+while it holds Python's lock), "camera..." (reports a fault and its recovery).
 """
 
 from __future__ import annotations
@@ -106,6 +106,9 @@ def misbehave(name: str, link: EngineLink, once: Path) -> None:
     if name.startswith("camera"):
         link.send(Fault(now(), "camera", "it is gone"))
         link.send(Recovered(now(), "camera", 1.5))
+    if name.startswith("ends"):
+        link.flush(1.0)
+        os._exit(9)
     if not name.startswith(("crash", "hang", "hold")) or once.exists():
         return
     once.touch()

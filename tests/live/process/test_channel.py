@@ -10,7 +10,8 @@ from multiprocessing.connection import Connection
 import pytest
 
 from live.process.channel import Channel
-from live.process.messages import Command, Event, Go, Heartbeat, Note, Panic, SetParameter
+from live.process.engine_link import EngineLink
+from live.process.messages import AudioChunk, Command, Event, Go, Heartbeat, Note, Panic, Ready, SetParameter
 from live.process.metrics import PictureMetrics
 
 Ends = tuple[Channel[Command, Event], "Connection[Event, Command]"]
@@ -101,3 +102,21 @@ def test_the_newest_heartbeats_are_kept_while_nobody_takes_them(monkeypatch: pyt
         assert [event.at for event in events if isinstance(event, Heartbeat)] == [16.0, 17.0, 18.0, 19.0]
     finally:
         assert channel.join(10.0)
+
+
+def test_answers_are_never_lost_and_lost_sound_is_told() -> None:
+    ours, theirs = multiprocessing.Pipe()
+    link = EngineLink(ours)
+    try:
+        link.send(Note("x" * 300_000))  # more than a pipe holds: the operator's process stands still
+        answers = [Ready(str(number), 0.0) for number in range(700)]
+        for answer in answers:
+            link.send(answer)
+        for number in range(50):
+            link.send(AudioChunk(float(number), b"", 48000))
+        link.send(Heartbeat(1.0, PictureMetrics()))
+        found = read(theirs, Note("50 pieces of sound were not passed on: the operator's program stood still"))
+        assert [message for message in found if isinstance(message, Ready)] == answers
+    finally:
+        theirs.close()
+        link.close()

@@ -16,7 +16,7 @@ import pytest
 from live.process.engine_process import EngineProcess
 from live.process.fork_server import start_forkserver
 from live.process.frames import now
-from live.process.shared_frames import FramesLayout, PictureTooLarge, SharedFrames
+from live.process.shared_frames import FramesLayout, PictureTooLarge, SharedFrames, Superseded
 from live.process.stage_picture import FrameKind, StagePicture
 from models.features.types import Picture
 
@@ -250,3 +250,54 @@ def test_closing_twice_and_reading_after_it_is_no_error() -> None:
     assert frames.newest() is None
     frames.unlink()
     frames.unlink()
+
+
+def test_a_writer_that_was_replaced_never_gets_in(frames: SharedFrames) -> None:
+    old, new = SharedFrames.attach(frames.new_writer()), None
+    try:
+        write(old, np.full((4, 4, 3), 1, np.uint8))
+        assert frames.newest() is not None
+        new = SharedFrames.attach(frames.new_writer())
+        assert frames.newest() is None, "what the old one left behind does not count any more"
+        with pytest.raises(Superseded):
+            write(old, np.full((4, 4, 3), 1, np.uint8))
+        write(new, np.full((4, 4, 3), 2, np.uint8))
+        read = frames.newest()
+        assert read is not None
+        assert read.picture[0, 0, 0] == 2
+    finally:
+        old.close()
+        if new is not None:
+            new.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/shm exists on Linux alone")
+def test_blocks_of_a_show_that_was_killed_are_removed_by_the_next() -> None:
+    left = Path("/dev/shm/guise-99999999-cafe")  # beyond the largest pid
+    left.write_bytes(b"x")
+    frames = SharedFrames.create(12)
+    try:
+        assert not left.exists()
+        assert Path("/dev/shm", frames.layout.name.lstrip("/")).exists()
+    finally:
+        frames.close()
+        frames.unlink()
+
+
+KILL_THE_TRACKER = """
+import os, signal, time
+from multiprocessing import resource_tracker
+from live.process.shared_frames import SharedFrames
+frames = SharedFrames.create(12)
+os.kill(resource_tracker._resource_tracker._pid, signal.SIGKILL)
+time.sleep(0.2)
+frames.close()
+frames.unlink()
+print(os.path.exists("/dev/shm/" + frames.layout.name.lstrip("/")))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/shm exists on Linux alone")
+def test_a_block_is_removed_though_the_resource_tracker_was_killed() -> None:
+    done = subprocess.run([sys.executable, "-c", KILL_THE_TRACKER], capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == ("False", "")

@@ -134,7 +134,7 @@ def test_guise_live_itself_leaves_nothing(tmp_path: Path) -> None:
         try:
             ours = psutil.Process(live.pid)
             assert until(lambda: len(ours.children(recursive=True)) == 5), "tracker, fork server, engines, stage window"
-            memory = {Path(mapped.path) for mapped in ours.memory_maps() if "/psm_" in mapped.path}
+            memory = {Path(mapped.path) for mapped in ours.memory_maps() if "/guise-" in mapped.path}
             assert len(memory) == 2
             family = ours.children(recursive=True)
         finally:

@@ -1,0 +1,44 @@
+"""A model that ends its engine twice is refused until the operator asks for it again."""
+
+from __future__ import annotations
+
+from live.manage.model_strikes import ModelStrikes
+from tests.live.manage.conditions import pause, performs, until
+from tests.live.manage.conftest import Make
+
+
+def test_two_ends_within_a_minute_bar_what_performed() -> None:
+    at = [0.0]
+    strikes = ModelStrikes(lambda: at[0])
+    strikes.on_end("look", 1.0, None)
+    at[0] = 61.0
+    strikes.on_end("look", 1.0, None)
+    assert not strikes.barred
+    at[0] = 90.0
+    strikes.on_end("look", 1.0, None)
+    assert strikes.barred == {"look"}
+    strikes.pardon("look")
+    assert not strikes.barred
+    strikes.on_end("look", 1.0, None)
+    assert strikes.barred == {"look"}, "it may be tried once more"
+
+
+def test_a_look_that_has_performed_for_long_is_not_blamed_for_one_that_loads() -> None:
+    strikes = ModelStrikes()
+    for _ in range(2):
+        strikes.on_end("proven", 100.0, "new")
+    assert strikes.barred == {"new"}
+    assert not strikes.is_suspect("proven")
+
+
+def test_a_model_that_ends_its_engine_twice_is_refused_and_the_next_performs(make: Make) -> None:
+    manager = make("one", "ends", "three")
+    manager.go()
+    assert until(lambda: manager.state.cues[1].why == "it ended the picture engine twice")
+    assert until(lambda: getattr(manager.state.picture.metrics, "model", None) == "safe")
+    assert manager.state.picture.restarts == 2
+    assert manager.report()["restarts"] == {"picture": 2, "sound": 0}
+    pause()
+    manager.go()
+    assert until(lambda: performs(manager, 2))
+    assert manager.state.picture.restarts == 2
