@@ -19,6 +19,7 @@ from PyQt5.QtWidgets import QWidget
 from live.process.frames import now
 from live.process.shared_frames import SharedPicture
 from live.show.safe_picture import STALE_S, read_safe_picture
+from live.stage_window.held_keys import HeldKeys
 from live.stage_window.painting import paint_image, to_image
 from live.stage_window.presentation import Presentation
 from models.features.types import Picture
@@ -61,6 +62,7 @@ class StageWindow(QWidget):
         self._screen_name: str | None = None
         self._unplugged = False
         self._may_close = False
+        self._held_keys = HeldKeys()
         self._staleness_timer = QTimer(self)
         self._staleness_timer.setInterval(_CHECK_EVERY_MS)
         self._staleness_timer.timeout.connect(self._check_staleness)
@@ -227,8 +229,16 @@ class StageWindow(QWidget):
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         # The operator's keys work whichever of our windows has the focus.
         assert event is not None
-        if not event.isAutoRepeat():
+        if self._held_keys.is_press(event.key(), self._time_ms(event), marked=event.isAutoRepeat()):
             self.key_pressed.emit(event.key(), int(event.modifiers()))
+
+    def keyReleaseEvent(self, event: QKeyEvent | None) -> None:
+        assert event is not None
+        self._held_keys.release(event.key(), self._time_ms(event))
+
+    def _time_ms(self, event: QKeyEvent) -> float:
+        """When it happened, by the platform where it says so."""
+        return event.timestamp() or self._clock() * 1000
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         assert event is not None
