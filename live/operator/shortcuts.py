@@ -28,6 +28,8 @@ class ShortcutKeyboard(QObject):
         self._held = HeldKeys()
         self._repeating = False
         """The press that is being handled is a repeat."""
+        self._seen = 0, 0
+        """The key and the time of the newest press."""
 
     def listen(self, keys: Iterable[str], pressed: Callable[[str], None]) -> Callable[[], None]:
         """Calls `pressed` with each of these keys, apart from the menus', when it is pressed. Returns what ends it."""
@@ -59,11 +61,18 @@ class ShortcutKeyboard(QObject):
             return False
         if event.type() == QEvent.Type.KeyRelease:
             self._held.release(event.key(), _time_ms(event))
-        elif event.type() == QEvent.Type.ShortcutOverride and watched is QGuiApplication.focusObject():
-            # Comes before each press; taken here, it is no shortcut's. Those that go on are sent to the parents, too.
-            self._repeating = self._is_repeat(event)
+        elif event.type() == QEvent.Type.ShortcutOverride:
+            # Comes before each press; taken here, the press is no shortcut's.
+            if self._is_first(watched, event):
+                self._repeating = self._is_repeat(event)
             event.setAccepted(self._repeating)
         return self._repeating and event.type() in (QEvent.Type.ShortcutOverride, QEvent.Type.KeyPress)
+
+    def _is_first(self, watched: QObject | None, event: QKeyEvent) -> bool:
+        """One event is sent to the window, to the widget with the focus and to each of its parents; a synthetic one,
+        which has no time, to the widget first."""
+        seen, self._seen = self._seen, (event.key(), event.timestamp())
+        return self._seen != seen if event.timestamp() else watched is QGuiApplication.focusObject()
 
     def _is_repeat(self, event: QKeyEvent) -> bool:
         if self._bound(event.key(), int(event.modifiers())) is None:
