@@ -75,7 +75,7 @@ class CueModel(QAbstractListModel):
         if role == Qt.ItemDataRole.DecorationRole:
             return self._pictures.get(row.look)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"{row.number} {row.name}\n{row.summary}\n{row.why or STATUS_TEXTS[row.status]}"
+            return theme.plain_tip(f"{row.number} {row.name}\n{row.summary}\n{row.why or STATUS_TEXTS[row.status]}")
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             return f"{row.number} {row.name}, {STATUS_TEXTS[row.status]}"
         return None

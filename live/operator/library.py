@@ -141,7 +141,7 @@ class _LookModel(QAbstractListModel):
         if role == Qt.ItemDataRole.DecorationRole:
             return self.pictures.get(file)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"{file}\n{self.refusals.get(file, '')}".strip()
+            return theme.plain_tip(f"{file}\n{self.refusals.get(file, '')}".strip())
         if role == Qt.ItemDataRole.UserRole:
             return self.refusals.get(file, "")
         return None

@@ -102,6 +102,7 @@ class Menus(QMenuBar):
     def _list_screens(self) -> None:
         self._screens.clear()
         for name, text in self._stage.screens():
+            text = text.replace("&", "&&")  # else it would underline a letter
             self._screens.addAction(self._entry(text, "stage_on_screen", name, parent=self._screens))
 
     def _entry(self, text: str, name: str, *arguments: Argument, parent: QMenu | None = None) -> QAction:

@@ -18,11 +18,11 @@ from PyQt5.QtWidgets import QWidget
 
 from live.process.frames import now
 from live.process.shared_frames import SharedPicture
-from live.show.safe_picture import STALE_S, read_safe_picture
+from live.show.safe_picture import STALE_S
 from live.stage_window.held_keys import HeldKeys
 from live.stage_window.painting import paint_image, to_image
 from live.stage_window.presentation import Presentation
-from models.features.types import Picture
+from live.stage_window.safe_picture_reader import SafePictureReader
 
 _CHECK_EVERY_MS = 50
 WINDOW_SIZE = QSize(640, 480)
@@ -57,7 +57,8 @@ class StageWindow(QWidget):
         self._stale = True
         self._panic = False
         self._unattended = False
-        self._safe: Picture | None = None
+        self._safe = SafePictureReader()
+        self._safe.ready.connect(self._take_safe_picture)
         self._safe_image: QImage | None = None
         self._screen_name: str | None = None
         self._unplugged = False
@@ -108,10 +109,12 @@ class StageWindow(QWidget):
         self.update()
 
     def set_safe_picture(self, path: Path | None) -> None:
-        """Sets the picture to show in a panic and without pictures; None is black."""
-        self._safe = read_safe_picture(path)
+        """Sets the picture to show in a panic and without pictures, as soon as it is read; None is black."""
+        self._safe.read(path)
+
+    def _take_safe_picture(self, path: Path | None) -> None:
         self._safe_image = None
-        if path is not None and self._safe is None:
+        if path is not None and self._safe.picture is None:
             self.notice.emit(f"The safe picture {path.name} cannot be read: black is shown instead.")
         self.update()
 
@@ -151,8 +154,8 @@ class StageWindow(QWidget):
         return self._image
 
     def _current_safe_image(self) -> QImage | None:
-        if self._safe_image is None and self._safe is not None:
-            self._safe_image = to_image(self._safe, self._presentation)
+        if self._safe_image is None and self._safe.picture is not None:
+            self._safe_image = to_image(self._safe.picture, self._presentation)
         return self._safe_image
 
     # -- where it is shown --------------------------------------------------------------------------------------
