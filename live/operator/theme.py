@@ -74,7 +74,8 @@ def label(text: str = "", name: str = "") -> QLabel:
 
 def plain_tip(text: str) -> str:
     """Text for a tool tip, which Qt takes for HTML where it looks like it."""
-    return str(Qt.convertFromPlainText(text)) if Qt.mightBeRichText(text) else text
+    rich = Qt.mightBeRichText(text)  # type: ignore[attr-defined]  # the stubs lack both
+    return str(Qt.convertFromPlainText(text)) if rich else text  # type: ignore[attr-defined]
 
 
 def set_colour(label: QLabel, colour: QColor) -> None:

@@ -313,7 +313,7 @@ class OperatorWindow(QMainWindow):
         if state.show_path is not None:
             folders.insert(0, state.show_path.parent)
         named = [entry.look for entry in state.cues if isinstance(entry.look, Path)]
-        self.library.show_looks(find_looks(folders, named))
+        self.library.show_looks(find_looks(folders, named), named)
         named = [entry.voice for entry in state.cues if isinstance(entry.voice, Path)]
         self.voices.show_learned(find_voices(folders, named))
 
