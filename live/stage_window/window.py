@@ -192,6 +192,19 @@ class StageWindow(QWidget):
         self._staleness_timer.stop()
         self.close()
 
+    def come_back(self) -> None:
+        """The platform's window was destroyed by somebody else: makes it anew where it was."""
+        place = self.geometry()
+        self.destroy()
+        self.create()
+        if self._screen_name is None:
+            self.setGeometry(place)
+            self.show_as_window()
+        elif not self._unplugged:
+            self.hide()
+            self.fill_screen(self._screen_name)
+        self.notice.emit("The stage window was destroyed from outside: it is back.")
+
     def _show_on(self, screen: QScreen) -> None:
         self.setCursor(Qt.CursorShape.BlankCursor)
         self.winId()  # creates the native window, which can then be moved to a screen
