@@ -69,6 +69,8 @@ _.thread_type
 # Qt calls these.
 _.closeEvent
 _.eventFilter
+_.keyReleaseEvent
+_.nativeEventFilter
 _.minimumSizeHint
 _.mouseDoubleClickEvent
 _.mouseMoveEvent

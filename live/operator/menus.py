@@ -30,7 +30,7 @@ class Menus(QMenuBar):
         """The entries that take their action's keys, by the action's name."""
         self._build_show()
         self._build_stage()
-        self._add_entries(self._add_menu("&Performer"), "lock_middle", "lock_left", "lock_right")
+        self._add_entries(self._add_menu("&Performer"), "lock_middle", "lock_left", "lock_right", "measure_neutral")
         self._add_entries(self._add_menu("S&ound"), "mute")
         self._add_entries(self._add_menu("&Help"), "help")
 
