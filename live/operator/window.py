@@ -55,6 +55,8 @@ from live.stage_window.safe_picture_reader import SafePictureReader
 
 REFRESH_MS = 250
 PREVIEW_MS = 33
+LOW_WINDOW_PX = 800
+"""A lower window says the show's name in its title bar alone: the line is the cues'."""
 _MAX_OWN_NOTES = 100
 _STAGE_WINDOW = "stage window"
 
@@ -393,6 +395,7 @@ class OperatorWindow(QMainWindow):
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         self.go_panel.fit_into(self.height())
+        self.title.setVisible(self.height() >= LOW_WINDOW_PX)
         super().resizeEvent(event)
         self.banner.setGeometry(0, 0, self.width(), HEADER_PX + 2 * theme.SMALL_GAP)
 
