@@ -51,7 +51,7 @@ from live.process.frames import now
 from live.process.shared_frames import SharedPicture
 from live.process.stage_picture import FrameKind
 from live.stage_window.painting import to_image
-from live.stage_window.safe_picture_reader import SafePictureReader
+from live.stage_window.safe_picture_reader import WindowSafePicture
 
 REFRESH_MS = 250
 PREVIEW_MS = 33
@@ -92,7 +92,7 @@ class OperatorWindow(QMainWindow):
         self._shown_show: object = None
         self._shown_cue: object = None
         self._started_at = -1e9
-        self._safe_picture = SafePictureReader()
+        self._safe_picture = WindowSafePicture()
         self._safe_picture.ready.connect(self._show_stage)
         self._safe_image: QImage | None = None
         self._stage_kind: FrameKind | None = None

@@ -15,7 +15,7 @@ from live.show.safe_picture import read_safe_picture
 from models.features.types import Picture
 
 
-class SafePictureReader(QObject):
+class WindowSafePicture(QObject):
     """The picture of the newest `read`; the one before stays until that is decoded."""
 
     ready = pyqtSignal(object)

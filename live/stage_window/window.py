@@ -22,7 +22,7 @@ from live.show.safe_picture import STALE_S
 from live.stage_window.held_keys import HeldKeys
 from live.stage_window.painting import paint_image, to_image
 from live.stage_window.presentation import Presentation
-from live.stage_window.safe_picture_reader import SafePictureReader
+from live.stage_window.safe_picture_reader import WindowSafePicture
 
 _CHECK_EVERY_MS = 50
 WINDOW_SIZE = QSize(640, 480)
@@ -57,7 +57,7 @@ class StageWindow(QWidget):
         self._stale = True
         self._panic = False
         self._unattended = False
-        self._safe = SafePictureReader()
+        self._safe = WindowSafePicture()
         self._safe.ready.connect(self._take_safe_picture)
         self._safe_image: QImage | None = None
         self._screen_name: str | None = None

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
-from live.stage_window.safe_picture_reader import SafePictureReader
+from live.stage_window.safe_picture_reader import WindowSafePicture
 from models.features.types import Picture
 
 
@@ -21,7 +21,7 @@ def test_the_one_before_stays_until_the_newest_is_decoded(qtbot: QtBot, monkeypa
         return np.full((2, 2, 3), ord(path.name), np.uint8)
 
     monkeypatch.setattr("live.stage_window.safe_picture_reader.read_safe_picture", decode)
-    reader = SafePictureReader()
+    reader = WindowSafePicture()
     reader.read(Path("a"))
     assert reader.picture is None
     with qtbot.waitSignal(reader.ready):
@@ -38,7 +38,7 @@ def test_the_one_before_stays_until_the_newest_is_decoded(qtbot: QtBot, monkeypa
 
 
 def test_what_cannot_be_read_is_black(qtbot: QtBot, tmp_path: Path) -> None:
-    reader = SafePictureReader()
+    reader = WindowSafePicture()
     with qtbot.waitSignal(reader.ready):
         reader.read(tmp_path / "missing.png")
     assert reader.picture is None
