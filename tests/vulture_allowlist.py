@@ -70,6 +70,8 @@ _.thread_type
 # Qt calls these.
 _.closeEvent
 _.eventFilter
+_.keyReleaseEvent
+_.nativeEventFilter
 _.minimumSizeHint
 _.mouseDoubleClickEvent
 _.mouseMoveEvent
@@ -184,3 +186,10 @@ _.ready_after
 _.recovered_after
 _.skew
 _.sound_delay
+
+# Attributes of FFmpeg's codec contexts, which the encoder reads.
+_.color_primaries
+_.color_range
+_.color_trc
+_.colorspace
+_.sample_aspect_ratio

@@ -28,6 +28,7 @@ class ShowControls(Protocol):
     def standby(self, index: int) -> bool: ...
     def begin_reload(self) -> bool: ...
     def lock_performer(self, x: float, y: float) -> None: ...
+    def measure_neutral(self) -> None: ...
     def set_parameter(self, name: str, value: float) -> None: ...
     def toggle_mute(self) -> None: ...
 
@@ -120,6 +121,13 @@ ACTIONS: tuple[Action, ...] = (
     _lock("lock_middle", "Follow the face in the middle"),
     _lock("lock_left", "Follow the leftmost face"),
     _lock("lock_right", "Follow the rightmost face"),
+    Action(
+        "measure_neutral",
+        "performer",
+        "Measure the face at rest anew",
+        "Measure the performer's face at rest anew",
+        call=lambda show: show.measure_neutral(),
+    ),
     Action(
         "lock_performer",
         "performer",

@@ -32,6 +32,7 @@ BINDINGS: tuple[Binding, ...] = (
     Binding("L", "lock_middle"),
     Binding("Ctrl+Left", "lock_left"),
     Binding("Ctrl+Right", "lock_right"),
+    Binding("N", "measure_neutral"),
     Binding("S", "mute"),
     Binding("F11", "stage_full_screen"),
     Binding("Shift+F11", "stage_window"),

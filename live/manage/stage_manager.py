@@ -36,7 +36,7 @@ from live.process.engine_process import EngineProcess
 from live.process.error_text import error_text
 from live.process.fork_server import ForkServerKilled, kill_forkserver
 from live.process.frames import now
-from live.process.messages import AudioChunk, Lock, Panic, Reload, Stop
+from live.process.messages import AudioChunk, Lock, MeasureNeutral, Panic, Reload, Stop
 from live.process.metrics import PictureMetrics, SoundMetrics
 from live.process.report import Report
 from live.process.shared_frames import SharedFrames
@@ -252,6 +252,10 @@ class StageManager:
     def lock_performer(self, x: float, y: float) -> None:
         """Follow the face nearest to this point of the preview, in fractions of its width and height."""
         self._picture.send(Lock(x, y))
+
+    def measure_neutral(self) -> None:
+        """Measure the performer's neutral face anew."""
+        self._picture.send(MeasureNeutral())
 
     def begin_reload(self, path: str | Path | None = None) -> bool:
         """Have the show read again, or another one. A note tells the result; a bad file leaves the old show on. False

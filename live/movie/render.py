@@ -114,6 +114,7 @@ def render(
         try:
             track = None if sound is None else sound.track
             writer = MovieWriter(out, None, shown, sound=track, preset="fast", crf=17)
+            writer.wait_until_open()
         except OSError as error:
             raise RenderFailed(f"{out} cannot be written: {error.strerror or error}") from error
         with writer:

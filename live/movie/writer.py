@@ -11,29 +11,37 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.video.frame import PictureType, VideoFrame
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
 from av.video.stream import VideoStream
 
+from live.movie.fragmented_file import FragmentedFile, check_room
 from live.movie.sound_timeline import SoundTimeline
 from live.process.frames import Samples
 from models.features.geometry import letterbox
 from models.features.media.containers import create_movie
 from models.features.types import Picture
 
-MIN_HEIGHT_PX = 480
-"""The least height of a movie."""
+WATCHABLE_PX = 480
+"""Smaller looks are enlarged to at least this height."""
+MIN_PX, MAX_PX = 64, 4096
+"""The least and the greatest width and height of a movie: what encoders and players take."""
 
 
 def movie_size(width: int, height: int) -> tuple[int, int]:
-    """Width and height of a movie of such pictures: small looks are enlarged to a watchable size."""
-    times = max(-(-MIN_HEIGHT_PX // height), 1)
-    return width * times, height * times
+    """Width and height of a movie of such pictures.
+
+    Small looks are enlarged to a watchable size, as far as the greatest size allows; larger ones are reduced to it.
+    What is narrower than the least size gets borders.
+    """
+    times = max(min(-(-WATCHABLE_PX // height), MAX_PX // max(width, height)), 1)
+    scale = times * min(1.0, MAX_PX / max(width, height))
+    return max(round(width * scale), MIN_PX), max(round(height * scale), MIN_PX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +124,19 @@ class MovieWriter:
     With `fps` the movie has a constant frame rate: each frame is the newest picture at its time, and a picture that
     stays is repeated. With fps None each picture keeps its own time. Time starts with the first picture; earlier sound
     is cut. Pictures of another size are fitted into the movie's, enlarged cubically: Lanczos would ring at a look's
-    hard edges. A full disk ends the recording only: `error` gives the reason, and further writes do nothing.
+    hard edges.
+
+    The encoder's thread opens the file, too: a disk that does not answer holds up nobody. Whatever fails ends the
+    recording only: `error` gives the reason, and further writes do nothing.
+
+    Colours are those of BT.709, as screens and players take them, and the file says so.
     """
 
     TICKS = 90_000
     KEY_INTERVAL_S = 1.0
     """A fragment begins at every key frame: this much is lost at a power failure."""
+    OPEN_S = 2.0
+    """How long `close` waits for a disk that has not opened the file."""
     MAX_QUEUED_SOUND_S = 30.0
     """At most this much sound waits for the encoder; further sound is dropped."""
 
@@ -135,12 +150,14 @@ class MovieWriter:
         queue_size: int = 60,
         preset: str = "veryfast",
         crf: int = 20,
+        keep: bool = False,
+        resumed: bool = False,
     ) -> None:
         """`size` is width and height; H.264 needs them even, so odd ones grow by one. `sound` None: no sound track.
-
-        Raises OSError when the file cannot be created.
-        """
+        `keep`: a file that is there already is kept, and another name taken. `resumed`: only where the disk has room
+        again."""
         self.path = Path(path)
+        """The name that is written, once the file is open."""
         self.size = size[0] + size[0] % 2, size[1] + size[1] % 2
         self.fps = fps
         self.sound = sound
@@ -163,9 +180,25 @@ class MovieWriter:
         self._newest: Picture | None = None
         self._last_pts = -1
         self._key_pts = 0
-        self._container, self._stream, self._track = self._open(preset, crf)
+        self._encoder = {"preset": preset, "crf": str(crf), "bf": "0"}
+        self._keep, self._resumed = keep, resumed
+        self._reformatter = VideoReformatter()
+        self._opened = threading.Event()
+        """Set once the file is open, or cannot be opened."""
+        self._open_error: OSError | None = None
         self._thread = threading.Thread(target=self._run, name=f"movie {self.path.name}", daemon=True)
         self._thread.start()
+
+    @property
+    def opened(self) -> bool:
+        """The disk has answered: the file is open, or cannot be opened, which `error` says then."""
+        return self._opened.is_set()
+
+    def wait_until_open(self) -> None:
+        """Waits for the disk. Raises OSError when the file cannot be created."""
+        self._opened.wait()
+        if self._open_error is not None:
+            raise self._open_error
 
     def write(self, picture: Picture, at_s: float, wait: bool = False) -> bool:
         """Adds a picture shown from `at_s` on; copies it. Returns False when it was dropped.
@@ -214,11 +247,14 @@ class MovieWriter:
             return True
 
     def close(self, timeout_s: float = 30.0) -> None:
-        """Writes what is queued and ends the file. An error is in `error`."""
+        """Writes what is queued and ends the file. An error is in `error`. A disk that has not answered yet is waited
+        for OPEN_S at most."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._thread.join(timeout_s)
+        self._opened.wait(min(self.OPEN_S, timeout_s))
+        if self.opened:
+            self._thread.join(timeout_s)
         self._aborting = True
 
     def __enter__(self) -> MovieWriter:
@@ -227,12 +263,50 @@ class MovieWriter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _open(self, preset: str, crf: int) -> tuple[OutputContainer, VideoStream, _SoundTrack | None]:
+    # ---- in the encoder's thread
+
+    def _run(self) -> None:
+        try:
+            file = self._open_file()
+            try:
+                self._write_movie(file)
+            finally:
+                file.close(remove=self.frames == 0)
+        except Exception as error:  # Whatever it is, it ends the recording and nothing else, and is said.
+            self._fail(error)
+        finally:
+            self._opened.set()
+
+    def _open_file(self) -> FragmentedFile:
+        try:
+            if self._resumed:
+                check_room(self.path)
+            file = FragmentedFile(self.path, keep=self._keep)
+        except OSError as error:
+            self._open_error = error
+            raise
+        self.path = file.path
+        self._opened.set()
+        return file
+
+    def _write_movie(self, file: FragmentedFile) -> None:
+        container, self._stream = self._begin(file)
+        self._container = container
+        try:
+            self._track = None if self.sound is None else _SoundTrack(container, self.sound)
+            container.start_encoding()
+            while not self._aborting and self._step():
+                pass
+            self._finish()
+        finally:
+            container.close()
+
+    def _begin(self, file: FragmentedFile) -> tuple[OutputContainer, VideoStream]:
         container, stream = create_movie(
-            self.path,
+            file,
             self.size,
             Fraction(self.fps or 30).limit_denominator(1001),
-            {"preset": preset, "crf": str(crf), "bf": "0"},
+            self._encoder,
             {
                 "movflags": "frag_keyframe+empty_moov+default_base_moof",
                 "flush_packets": "1",
@@ -244,31 +318,20 @@ class MovieWriter:
         context.thread_count = 1
         context.time_base = Fraction(1, self.TICKS)
         context.gop_size = 600  # key frames are set by time
-        track = None if self.sound is None else _SoundTrack(container, self.sound)
-        try:
-            container.start_encoding()  # Opens the file, so that errors are raised now.
-        except BaseException:
-            container.close()
-            raise
-        return container, stream, track
+        context.sample_aspect_ratio = Fraction(1, 1)
+        context.colorspace = Colorspace.ITU709
+        context.color_primaries = ColorPrimaries.BT709
+        context.color_trc = ColorTrc.BT709
+        context.color_range = ColorRange.MPEG
+        return container, stream
 
-    # ---- in the encoder's thread
-
-    def _run(self) -> None:
-        try:
-            try:
-                while not self._aborting and self._step():
-                    pass
-                self._finish()
-            finally:
-                self._container.close()
-        except (OSError, av.FFmpegError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            with self._changed:
-                self.error = f"recording to {self.path} ended: {reason}"
-                self._pictures.clear()
-                self._sounds.clear()
-                self._changed.notify_all()  # No writer must go on waiting for a place in the queue.
+    def _fail(self, error: Exception) -> None:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        with self._changed:
+            self.error = f"recording to {self.path} ended: {' '.join(reason.split())}"
+            self._pictures.clear()
+            self._sounds.clear()
+            self._changed.notify_all()  # No writer must go on waiting for a place in the queue.
 
     def _step(self) -> bool:
         """Writes all queued sound and one picture. Returns False when closing and nothing is left."""
@@ -317,7 +380,15 @@ class MovieWriter:
             self._canvas[:] = 0
             letterbox(picture, self._canvas, cv2.INTER_CUBIC)
             picture = self._canvas
-        frame = VideoFrame.from_ndarray(picture, format="rgb24")
+        frame = self._reformatter.reformat(
+            VideoFrame.from_ndarray(picture, format="rgb24"),
+            format="yuv420p",
+            dst_colorspace=Colorspace.ITU709,
+            dst_color_range=ColorRange.MPEG,
+            dst_color_primaries=ColorPrimaries.BT709,
+            dst_color_trc=ColorTrc.BT709,
+            threads=1,
+        )
         frame.pts = tick = max(tick, self._last_pts + 1)
         frame.time_base = Fraction(1, self.TICKS)
         if tick - self._key_pts >= self.KEY_INTERVAL_S * self.TICKS:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from PyQt5.QtCore import Qt
 from PyQt5.QtWidgets import QMessageBox, QWidget
 
 
 def confirm(parent: QWidget, text: str, yes: str) -> bool:
     """True when the operator pressed the button labelled `yes`. Waits for the answer; pictures go on meanwhile."""
-    box = QMessageBox(QMessageBox.Icon.Warning, "Guise", text, parent=parent)
+    box = QMessageBox(QMessageBox.Icon.Warning, "Guise", "", parent=parent)
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setText(text)
     yes_button = box.addButton(yes, QMessageBox.ButtonRole.AcceptRole)
     no_button = box.addButton("Keep performing", QMessageBox.ButtonRole.RejectRole)
     box.setDefaultButton(no_button)

@@ -10,14 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PyQt5.QtCore import QAbstractListModel, QModelIndex, QObject, QPoint, QRect, QSize, Qt, pyqtSignal
-from PyQt5.QtGui import QColor, QFont, QKeyEvent, QPainter, QPainterPath, QPen, QPixmap
+from PyQt5.QtGui import QColor, QFont, QKeyEvent, QPainter, QPainterPath, QPen, QPixmap, QResizeEvent
 from PyQt5.QtWidgets import QAbstractItemView, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from live.manage.model_status import ModelProgress
 from live.operator import theme
 
 ROW_PX = 78
-_PICTURE_PX = 58
+LOW_ROW_PX = 52
+"""In a list that is low: name and state alone, so that several cues are seen."""
+_LOW_LIST_PX = 4 * ROW_PX
 _NUMBER_PX = 46
 _BAR_PX = 8
 
@@ -75,7 +77,7 @@ class CueModel(QAbstractListModel):
         if role == Qt.ItemDataRole.DecorationRole:
             return self._pictures.get(row.look)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"{row.number} {row.name}\n{row.summary}\n{row.why or STATUS_TEXTS[row.status]}"
+            return theme.plain_tip(f"{row.number} {row.name}\n{row.summary}\n{row.why or STATUS_TEXTS[row.status]}")
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             return f"{row.number} {row.name}, {STATUS_TEXTS[row.status]}"
         return None
@@ -111,8 +113,10 @@ class CueModel(QAbstractListModel):
 class _CueDelegate(QStyledItemDelegate):
     """Draws one row."""
 
+    row_px = ROW_PX
+
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
-        return QSize(200, ROW_PX)
+        return QSize(200, self.row_px)
 
     def paint(self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex) -> None:
         assert painter is not None
@@ -129,12 +133,14 @@ class _CueDelegate(QStyledItemDelegate):
         painter.setFont(theme.font(theme.CUE_PX, bold=True))
         painter.setPen(theme.TEXT if row.on_stage or row.standby else theme.QUIET)
         painter.drawText(number, Qt.AlignmentFlag.AlignCenter, str(row.number))
-        picture = QRect(
-            number.right() + 1 + theme.SMALL_GAP, box.center().y() - _PICTURE_PX // 2 + 1, _PICTURE_PX, _PICTURE_PX
-        )
+        side = self.row_px - 20 if self.row_px == ROW_PX else self.row_px - 12
+        picture = QRect(number.right() + 1 + theme.SMALL_GAP, box.center().y() - side // 2 + 1, side, side)
         paint_thumbnail(painter, picture, index.data(Qt.ItemDataRole.DecorationRole), row.look)
-        text = inner.adjusted(_NUMBER_PX + _PICTURE_PX + 3 * theme.SMALL_GAP, 0, 0, 0)
-        self._paint_text(painter, text, row)
+        text = inner.adjusted(_NUMBER_PX + side + 3 * theme.SMALL_GAP, 0, 0, 0)
+        if self.row_px == ROW_PX:
+            self._paint_text(painter, text, row)
+        else:
+            self._paint_low(painter, text, row)
         painter.restore()
 
     def _paint_box(self, painter: QPainter, box: QRect, row: CueRow, selected: bool, focused: bool) -> None:
@@ -159,6 +165,13 @@ class _CueDelegate(QStyledItemDelegate):
             painter.setPen(QPen(colour, 2))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(box.adjusted(1, 1, -1, -1), theme.RADIUS, theme.RADIUS)
+
+    def _paint_low(self, painter: QPainter, area: QRect, row: CueRow) -> None:
+        line = area.adjusted(0, 8, 0, -8)
+        line.setRight(self._paint_marks(painter, line, row) - theme.SMALL_GAP)
+        if not (row.on_stage or row.standby) or row.status is not ModelProgress.READY:
+            line.setRight(self._paint_status(painter, line, row.status) - theme.SMALL_GAP)
+        self._paint_line(painter, line, row.name, theme.font(theme.CUE_PX, bold=True), theme.TEXT)
 
     def _paint_text(self, painter: QPainter, area: QRect, row: CueRow) -> None:
         upper = area.adjusted(0, 7, 0, -area.height() // 2 + 3)
@@ -241,13 +254,15 @@ class CueList(QListView):
         super().__init__(parent)
         self.cues = CueModel(self)
         self.setModel(self.cues)
-        self.setItemDelegate(_CueDelegate(self))
+        self._delegate = _CueDelegate(self)
+        self.setItemDelegate(self._delegate)
+        self._kept_in_sight = 0
         self.setUniformItemSizes(True)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setMinimumSize(420, ROW_PX * 2)
+        self.setMinimumSize(420, LOW_ROW_PX * 3)
         self.doubleClicked.connect(lambda index: self.chosen.emit(index.row()))
         self.setAccessibleName("Cues")
 
@@ -262,10 +277,18 @@ class CueList(QListView):
         self.setCurrentIndex(self.cues.index(row))
 
     def scroll_to(self, row: int) -> None:
-        """Scrolls so that the row and the next one are visible; the selection stays."""
-        last = min(row + 1, self.cues.rowCount() - 1)
-        self.scrollTo(self.cues.index(last))
-        self.scrollTo(self.cues.index(row))
+        """Scrolls so that the row, the one before and the next one are visible; the selection stays."""
+        self._kept_in_sight = row
+        for each in (min(row + 1, self.cues.rowCount() - 1), max(row - 1, 0), row):
+            self.scrollTo(self.cues.index(each))
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        row_px = ROW_PX if self.height() >= _LOW_LIST_PX else LOW_ROW_PX
+        if row_px != self._delegate.row_px:
+            self._delegate.row_px = row_px
+            self.doItemsLayout()
+        super().resizeEvent(event)
+        self.scroll_to(self._kept_in_sight)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         assert event is not None

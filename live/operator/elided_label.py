@@ -6,6 +6,8 @@ from PyQt5.QtCore import Qt
 from PyQt5.QtGui import QResizeEvent
 from PyQt5.QtWidgets import QLabel, QSizePolicy
 
+from live.operator import theme
+
 
 class ElidedLabel(QLabel):
     """Never asks for more width than it is given."""
@@ -13,6 +15,7 @@ class ElidedLabel(QLabel):
     def __init__(self, name: str = "") -> None:
         """name: the object name that the stylesheet selects it by."""
         super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
         self.setObjectName(name)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self._full_text = ""
@@ -20,7 +23,7 @@ class ElidedLabel(QLabel):
     def set_full_text(self, text: str) -> None:
         """Shows this text, cut to fit, and sets the tool tip."""
         self._full_text = text
-        self.setToolTip(text)
+        self.setToolTip(theme.plain_tip(text))
         self._elide()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:

@@ -57,7 +57,7 @@ class FaultLog(QListWidget):
         self.clear()
         for entry in newest_first:
             item = QListWidgetItem(f"{clock_time(entry.at)}   {entry.text}")
-            item.setToolTip(entry.text)
+            item.setToolTip(theme.plain_tip(entry.text))
             colour = theme.TEXT
             if entry.fault:
                 colour = theme.QUIET if entry.recovered else theme.FAULT

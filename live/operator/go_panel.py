@@ -12,7 +12,7 @@ from live.operator import theme
 from live.operator.cue_list import STATUS_COLOURS, STATUS_TEXTS, CueRow
 from live.operator.elided_label import ElidedLabel
 
-GO_HEIGHTS = (126, 230)
+GO_HEIGHTS = (112, 230)
 BUTTON_HEIGHT = 46
 
 

@@ -31,6 +31,10 @@ from live.operator.cue_list import paint_thumbnail
 from live.operator.thumbnails import Thumbnail
 
 TILE = QSize(132, 146)
+PORTRAIT_S = 10
+"""A look that computes for longer than this has no thumbnail."""
+SILENT_MS = 60_000
+"""Nor has one, that the process says nothing about for so long: a pipe is never read, whatever its name."""
 THUMBNAILS_AFTER_MS = 2000
 """Long enough that the first picture on stage is not delayed."""
 _ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +49,8 @@ def find_looks(folders: Iterable[Path], named: Iterable[Path]) -> list[Path]:
         for searched in (folder / "looks", folder):
             try:
                 for file in sorted(searched.glob("*.onnx")):
-                    found[file.resolve()] = None
+                    if file.is_file():  # a pipe has a name, too
+                        found[file.resolve()] = None
             except OSError:
                 continue
     for file in named:
@@ -73,17 +78,27 @@ class ThumbnailMaker(QObject):
         super().__init__(parent)
         self._cache = cache
         self._process: QProcess | None = None
-        self._waiting: list[Path] = []
+        self._waiting: dict[Path, bool] = {}
+        """Whether each of these may be performed."""
+        self._asked: dict[Path, bool] = {}
+        """Those that the process has not answered."""
+        self.seconds = PORTRAIT_S
+        self._silence = QTimer(self)
+        self._silence.setSingleShot(True)
+        self._silence.setInterval(SILENT_MS)
+        self._silence.timeout.connect(self._kill)
 
-    def request(self, files: Iterable[Path]) -> None:
-        """Emits `ready` for each of them later."""
-        self._waiting += [file for file in files if file not in self._waiting]
+    def request(self, files: Iterable[Path], *, perform: bool = True) -> None:
+        """Emits `ready` for each of them later. Not `perform`: the look is read, and not run."""
+        for file in files:
+            self._waiting[file] = perform or self._waiting.get(file, False)
         if self._process is None and self._waiting:
             self._start()
 
     def stop(self) -> None:
         """Ends the process, if one runs."""
         self._waiting.clear()
+        self._silence.stop()
         process, self._process = self._process, None
         if process is not None:
             process.disconnect()
@@ -91,7 +106,7 @@ class ThumbnailMaker(QObject):
             process.waitForFinished(1000)
 
     def _start(self) -> None:
-        files, self._waiting = self._waiting, []
+        self._asked, self._waiting = self._waiting, {}
         environment = QProcessEnvironment.systemEnvironment()
         paths = [str(_ROOT), environment.value("PYTHONPATH")]
         environment.insert("PYTHONPATH", os.pathsep.join(filter(None, paths)))
@@ -100,8 +115,15 @@ class ThumbnailMaker(QObject):
         process.setStandardErrorFile(QProcess.nullDevice())
         process.readyReadStandardOutput.connect(self._read)
         process.finished.connect(self._finished)
-        process.start(sys.executable, ["-P", "-m", "live.operator.thumbnails", str(self._cache), *map(str, files)])
+        looks = [f"{'+' if perform else '-'}{file}" for file, perform in self._asked.items()]
+        program = ["-P", "-m", "live.operator.thumbnails", str(self._cache), str(self.seconds)]
+        process.start(sys.executable, [*program, *looks])
         self._process = process
+        self._silence.start()
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
 
     def _read(self) -> None:
         while self._process is not None and self._process.canReadLine():
@@ -110,6 +132,8 @@ class ThumbnailMaker(QObject):
                 thumbnail: Thumbnail = json.loads(line)
             except ValueError:  # output of a library, not ours
                 continue
+            self._asked.pop(Path(thumbnail["file"]), None)
+            self._silence.start()
             self.ready.emit(thumbnail)
 
     def _finished(self) -> None:
@@ -117,8 +141,20 @@ class ThumbnailMaker(QObject):
             self._read()
             self._process.deleteLater()
             self._process = None
+            self._silence.stop()
+            self._give_up_first()
         if self._waiting:
             self._start()
+
+    def _give_up_first(self) -> None:
+        """The process ended before it had answered all: the first of the rest ended it, and the others go on."""
+        if not self._asked:
+            return
+        file, *rest = self._asked
+        self._waiting = {other: self._asked[other] for other in rest} | self._waiting
+        self._asked = {}
+        why = f"has no thumbnail: it computes for more than {self.seconds} s, takes too much memory, or cannot be read"
+        self.ready.emit(Thumbnail(file=str(file), kind=None, name=file.stem, thumbnail=None, why=why))
 
 
 class _LookModel(QAbstractListModel):
@@ -141,7 +177,7 @@ class _LookModel(QAbstractListModel):
         if role == Qt.ItemDataRole.DecorationRole:
             return self.pictures.get(file)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"{file}\n{self.refusals.get(file, '')}".strip()
+            return theme.plain_tip(f"{file}\n{self.refusals.get(file, '')}".strip())
         if role == Qt.ItemDataRole.UserRole:
             return self.refusals.get(file, "")
         return None
@@ -235,14 +271,29 @@ class Library(QListView):
         self._thumbnail_delay = QTimer(self)
         self._thumbnail_delay.setSingleShot(True)
         self._thumbnail_delay.setInterval(THUMBNAILS_AFTER_MS)
-        self._thumbnail_delay.timeout.connect(lambda: self._thumbnails.request(self.looks.files))
+        self._thumbnail_delay.timeout.connect(self._request_thumbnails)
+        self._named: frozenset[Path] = frozenset()
         self.doubleClicked.connect(lambda index: self._choose(index.row()))
 
-    def show_looks(self, files: list[Path]) -> None:
-        """Lists these, and has their thumbnails made once the start is over."""
-        if files != self.looks.files:
+    def show_looks(self, files: list[Path], named: Iterable[Path]) -> None:
+        """Lists these. Once the start is over, those that the show names are performed for their thumbnails; the others
+        only when they are selected: what lies beside a show is not to be run because the show is opened."""
+        named = frozenset(file.resolve() for file in named)
+        if (files, named) != (self.looks.files, self._named):
             self.looks.show(files)
+            self._named = named
             self._thumbnail_delay.start()
+
+    def _request_thumbnails(self) -> None:
+        self._thumbnails.request([file for file in self.looks.files if file in self._named])
+        self._thumbnails.request([file for file in self.looks.files if file not in self._named], perform=False)
+
+    def currentChanged(self, current: QModelIndex, previous: QModelIndex) -> None:
+        super().currentChanged(current, previous)
+        if 0 <= current.row() < len(self.looks.files):
+            file = self.looks.files[current.row()]
+            if file not in self.looks.pictures and file not in self.looks.refusals:
+                self._thumbnails.request([file])
 
     def stop(self) -> None:
         """Ends the timer and the process."""

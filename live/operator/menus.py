@@ -30,7 +30,7 @@ class Menus(QMenuBar):
         """The entries that take their action's keys, by the action's name."""
         self._build_show()
         self._build_stage()
-        self._add_entries(self._add_menu("&Performer"), "lock_middle", "lock_left", "lock_right")
+        self._add_entries(self._add_menu("&Performer"), "lock_middle", "lock_left", "lock_right", "measure_neutral")
         self._add_entries(self._add_menu("S&ound"), "mute")
         self._add_entries(self._add_menu("&Help"), "help")
 
@@ -102,6 +102,7 @@ class Menus(QMenuBar):
     def _list_screens(self) -> None:
         self._screens.clear()
         for name, text in self._stage.screens():
+            text = text.replace("&", "&&")  # else it would underline a letter
             self._screens.addAction(self._entry(text, "stage_on_screen", name, parent=self._screens))
 
     def _entry(self, text: str, name: str, *arguments: Argument, parent: QMenu | None = None) -> QAction:

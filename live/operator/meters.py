@@ -124,9 +124,8 @@ class Meters(QWidget):
 
     def _show_sound(self, reading: MeterReading) -> None:
         self._sound.show_value(_whole(reading.sound_latency_ms))
-        self._sound.setToolTip(
-            "\n".join(["From the microphone to the loudspeaker", *_part_lines(reading.latency_parts_ms)])
-        )
+        parts = "\n".join(["From the microphone to the loudspeaker", *_part_lines(reading.latency_parts_ms)])
+        self._sound.setToolTip(theme.plain_tip(parts))
         apart = reading.skew_ms is not None and abs(reading.skew_ms) > SKEW_MS
         self._skew.show_value(_signed(reading.skew_ms), theme.STANDBY if apart else theme.TEXT)
         waits = f"the picture waits {_ms(reading.picture_waits_ms)}, the sound {_ms(reading.sound_waits_ms)}"
@@ -136,7 +135,7 @@ class Meters(QWidget):
         self._misses.show_value(_count(reading.misses), theme.FAULT if reading.misses else theme.TEXT)
         work = "" if reading.rtf is None else f"\nA second of sound takes {reading.rtf:.2f} s to compute"
         place = f"; the sound's thread runs {reading.priority}" if reading.priority else ""
-        self._misses.setToolTip(f"Blocks of the voice that came too late{work}{place}")
+        self._misses.setToolTip(theme.plain_tip(f"Blocks of the voice that came too late{work}{place}"))
 
 
 def _part_lines(parts: Mapping[str, float]) -> list[str]:

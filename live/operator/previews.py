@@ -37,7 +37,7 @@ class _Preview(QWidget):
         self._clock = clock
         self._image: QImage | None = None
         self._shown_at = -1e9
-        self.setMinimumSize(240, 180)
+        self.setMinimumSize(240, 150)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
 
     def sizeHint(self) -> QSize:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from PyQt5.QtCore import Qt
 from PyQt5.QtGui import QColor, QFont, QPalette
 from PyQt5.QtWidgets import QApplication, QLabel
 
@@ -66,8 +67,15 @@ def apply(application: QApplication) -> None:
 def label(text: str = "", name: str = "") -> QLabel:
     """A label; the stylesheet selects it by its name."""
     new = QLabel(text)
+    new.setTextFormat(Qt.TextFormat.PlainText)  # a name of a show may look like HTML, which could name any file
     new.setObjectName(name)
     return new
+
+
+def plain_tip(text: str) -> str:
+    """Text for a tool tip, which Qt takes for HTML where it looks like it."""
+    rich = Qt.mightBeRichText(text)  # type: ignore[attr-defined]  # the stubs lack both
+    return str(Qt.convertFromPlainText(text)) if rich else text  # type: ignore[attr-defined]
 
 
 def set_colour(label: QLabel, colour: QColor) -> None:

@@ -2,7 +2,11 @@
 
 Runs in a process of its own at the lowest priority, started by the operator's window, and ends by itself:
 
-    python -m live.operator.thumbnails CACHE_FOLDER LOOK.onnx ...
+    python -P -m live.operator.thumbnails CACHE_FOLDER SECONDS +LOOK.onnx -LOOK.onnx ...
+
+A look after + is performed, one after - is only read, and has the thumbnail that the cache has: whoever copies a file
+into a show's folder is not to have it run. The system ends the process with a look that computes for longer than
+SECONDS, and gives it no more than MAX_MEMORY_BYTES.
 
 It prints one JSON object a line, in the order of the files: file, kind, name, thumbnail (a PNG in the cache, named by
 the file's digest, or null), why (it is refused, or has no thumbnail). Imports no Qt, so that it does not slow down the
@@ -22,10 +26,16 @@ from export.artifact.manifest import Manifest
 from export.artifact.model_file import check_model, file_digest
 from export.runtime.memory_limit import limit_memory_of_runs
 
+try:
+    import resource
+except ModuleNotFoundError:  # Windows has none; whoever started the process ends it when it says nothing
+    resource = None  # type: ignore[assignment]
+
 if TYPE_CHECKING:
     from models.features.types import Picture
 
 THUMBNAIL_PX = 160
+MAX_MEMORY_BYTES = 3 << 30
 
 
 class Thumbnail(TypedDict):
@@ -38,17 +48,18 @@ class Thumbnail(TypedDict):
     why: str
 
 
-def make_thumbnail(path: Path, cache: Path) -> Thumbnail:
-    """The look's thumbnail, from the cache or rendered now (about a second on one core), or why there is none."""
+def make_thumbnail(path: Path, cache: Path, *, perform: bool = True) -> Thumbnail:
+    """The look's thumbnail, from the cache or rendered now (about a second on one core), or why there is none. Not
+    `perform`: from the cache alone."""
     thumbnail = Thumbnail(file=str(path), kind=None, name=path.stem, thumbnail=None, why="")
     try:
         manifest = check_model(path)
         thumbnail["kind"], thumbnail["name"] = manifest.kind, manifest.name
         if manifest.kind == "look":
             stored = cache / f"{file_digest(path)}.png"
-            if not stored.is_file():
+            if perform and not stored.is_file():
                 _save(_render_neutral(path, manifest), stored)
-            thumbnail["thumbnail"] = str(stored)
+            thumbnail["thumbnail"] = str(stored) if stored.is_file() else None
     except BadModel as error:
         thumbnail["why"] = error.what
     except Exception as error:  # No graph, whatever it raises, may keep the other looks from their thumbnails.
@@ -102,12 +113,27 @@ def main(arguments: list[str]) -> int:
     limit_memory_of_runs()
     os.environ["OMP_NUM_THREADS"] = "1"
     parent = os.getppid()
-    cache, *files = map(Path, arguments)
-    for file in files:
+    cache, seconds, *looks = arguments
+    _limit_memory()
+    for look in looks:
         if os.getppid() != parent:
             break
-        print(json.dumps(make_thumbnail(file, cache)), flush=True)
+        _limit_time(int(seconds))
+        print(json.dumps(make_thumbnail(Path(look[1:]), Path(cache), perform=look[0] == "+")), flush=True)
     return 0
+
+
+def _limit_memory() -> None:
+    if resource is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
+
+
+def _limit_time(seconds: int) -> None:
+    """The process's own computing time from now on, which does not run while others have the machine."""
+    if resource is not None:
+        spent = resource.getrusage(resource.RUSAGE_SELF)
+        end = int(spent.ru_utime + spent.ru_stime) + 1 + seconds
+        resource.setrlimit(resource.RLIMIT_CPU, (end, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
 if __name__ == "__main__":

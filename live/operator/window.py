@@ -50,11 +50,13 @@ from live.operator.voice_choice import VoiceChoice, find_voices
 from live.process.frames import now
 from live.process.shared_frames import SharedPicture
 from live.process.stage_picture import FrameKind
-from live.show.safe_picture import read_safe_picture
 from live.stage_window.painting import to_image
+from live.stage_window.safe_picture_reader import WindowSafePicture
 
 REFRESH_MS = 250
 PREVIEW_MS = 33
+LOW_WINDOW_PX = 800
+"""A lower window says the show's name in its title bar alone: the line is the cues'."""
 _MAX_OWN_NOTES = 100
 _STAGE_WINDOW = "stage window"
 
@@ -90,8 +92,9 @@ class OperatorWindow(QMainWindow):
         self._shown_show: object = None
         self._shown_cue: object = None
         self._started_at = -1e9
+        self._safe_picture = WindowSafePicture()
+        self._safe_picture.ready.connect(self._show_stage)
         self._safe_image: QImage | None = None
-        self._safe_path: Path | None = None
         self._stage_kind: FrameKind | None = None
         self._preview_sequence = 0
         self._own_notes: list[LogEntry] = []
@@ -306,13 +309,13 @@ class OperatorWindow(QMainWindow):
     def _show_show(self, state: StageState) -> None:
         self.title.setText(state.show_name)
         self.setWindowTitle(f"{state.show_name} - Guise")
-        self._safe_path, self._safe_image = state.safe_picture, None
-        self._stage.set_safe_picture(self._safe_path)
+        self._safe_picture.read(state.safe_picture)
+        self._stage.set_safe_picture(state.safe_picture)
         folders = [*self._look_folders]
         if state.show_path is not None:
             folders.insert(0, state.show_path.parent)
         named = [entry.look for entry in state.cues if isinstance(entry.look, Path)]
-        self.library.show_looks(find_looks(folders, named))
+        self.library.show_looks(find_looks(folders, named), named)
         named = [entry.voice for entry in state.cues if isinstance(entry.voice, Path)]
         self.voices.show_learned(find_voices(folders, named))
 
@@ -346,7 +349,7 @@ class OperatorWindow(QMainWindow):
             self.output.show_still(self._current_safe_image())
         self.menu_bar.show_stage(self.stage_controls.describe())
 
-    def _show_stage(self) -> None:
+    def _show_stage(self, _safe_picture: Path | None = None) -> None:
         self.menus.show_presentation(self.stage_controls.presentation)
         self._safe_image = None
         self._show_output()
@@ -364,9 +367,9 @@ class OperatorWindow(QMainWindow):
             self._manager.end_fault(_STAGE_WINDOW)
 
     def _current_safe_image(self) -> QImage | None:
-        if self._safe_image is None:
-            picture = read_safe_picture(self._safe_path)
-            self._safe_image = None if picture is None else to_image(picture, self._stage.presentation)
+        picture = self._safe_picture.picture
+        if self._safe_image is None and picture is not None:
+            self._safe_image = to_image(picture, self._stage.presentation)
         return self._safe_image
 
     def _poll_preview(self) -> None:
@@ -392,6 +395,7 @@ class OperatorWindow(QMainWindow):
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         self.go_panel.fit_into(self.height())
+        self.title.setVisible(self.height() >= LOW_WINDOW_PX)
         super().resizeEvent(event)
         self.banner.setGeometry(0, 0, self.width(), HEADER_PX + 2 * theme.SMALL_GAP)
 

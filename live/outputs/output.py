@@ -47,6 +47,8 @@ def check_writable(path: Path) -> None:
     """Raises BadOutput where no file can be written to."""
     if path.is_dir():
         raise BadOutput("is a folder; expected a file's name")
+    if path.exists() and not path.is_file():
+        raise BadOutput("is a pipe or a device; expected a file's name")
     folder = path.resolve().parent
     if not folder.is_dir():
         raise BadOutput(f"there is no folder {folder}")

@@ -48,6 +48,7 @@ from live.process.messages import (
     Go,
     Heartbeat,
     Lock,
+    MeasureNeutral,
     Note,
     Panic,
     Prepare,
@@ -150,6 +151,8 @@ class PictureEngine:
                 self._composer.panic = command.on
             case SetParameter():
                 self._parameters.set(command.name, command.value)
+            case MeasureNeutral():
+                self._tracking.measure_neutral()
             case Lock():
                 self._tracking.lock(command.x, command.y)
             case Forget():

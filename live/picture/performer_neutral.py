@@ -20,6 +20,11 @@ class PerformerNeutral:
         self._running = RunningNeutral()
         self._performer = 0
 
+    def forget(self) -> None:
+        """Measures it anew, in place of the profile's, too: the operator sees that it is wrong."""
+        self._profile = None
+        self._running.forget()
+
     def update(self, frame: Frame, points: Points, performer: int) -> Points:
         """The neutral for `points`, float32 (68, 2); the estimate restarts when `performer` changes."""
         if self._profile is not None:

@@ -54,7 +54,7 @@ class Tracked:
 
 
 class TrackingStage:
-    """The tracker with what comes before and after it. `lock` may be called from any thread."""
+    """The tracker with what comes before and after it. `lock` and `measure_neutral` may be called from any thread."""
 
     def __init__(self, tracker: Tracker, neutral: PerformerNeutral, mirror: bool) -> None:
         self.neutral = neutral
@@ -63,6 +63,7 @@ class TrackingStage:
         self._tracker = tracker
         self._mirror = mirror
         self._locks: BoundedQueue[tuple[float, float]] = BoundedQueue(100, WhenFull.DROP_OLDEST)
+        self._measure_neutral = Event()
         self._stopping = Event()
         self._thread: Thread | None = None
         self._begun = self._tracked = 0
@@ -84,13 +85,17 @@ class TrackingStage:
         """Moves the performer lock to the face nearest to (x, y), fractions of the picture, in the next frame."""
         self._locks.put((x, y))
 
+    def measure_neutral(self) -> None:
+        """Has the performer's neutral measured anew, from the next frame on."""
+        self._measure_neutral.set()
+
     def track(self, frame: Frame) -> Tracked:
         """Tracks `frame`. An error is returned in the result, and the tracker restarts with the next frame."""
         started_at = perf_counter()
         try:
             if self._mirror:
                 frame = Frame(np.ascontiguousarray(frame.picture[:, ::-1]), frame.captured_at, frame.index)
-            self._apply_locks()
+            self._apply_requests()
             landmarks = self._tracker.update(frame)
             neutral = None
             if landmarks is not None:
@@ -134,6 +139,9 @@ class TrackingStage:
                 self.mailbox.put(self.track(frame))
                 self._tracked += 1
 
-    def _apply_locks(self) -> None:
+    def _apply_requests(self) -> None:
+        if self._measure_neutral.is_set():
+            self._measure_neutral.clear()
+            self.neutral.forget()
         for x, y in self._locks.take_all():
             self._tracker.lock(x, y)

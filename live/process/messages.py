@@ -63,6 +63,11 @@ class Lock:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasureNeutral:
+    """Forget the performer's neutral face, the profile's, too, and measure it anew from the next frame on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Forget:
     """Free the model's memory as soon as it does not perform."""
 
@@ -87,7 +92,7 @@ class Stop:
     """End the loop and send Finished."""
 
 
-Command = Prepare | Go | Panic | SetParameter | Lock | Forget | Reload | Stop
+Command = Prepare | Go | Panic | SetParameter | Lock | MeasureNeutral | Forget | Reload | Stop
 
 # ---- events (from an engine)
 

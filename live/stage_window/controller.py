@@ -7,16 +7,16 @@ it over (waiting.py). It goes on when a sign comes again, and ends itself after 
 
 from __future__ import annotations
 
-import faulthandler
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from PyQt5.QtCore import QObject, QSocketNotifier, QTimer, pyqtSignal
 
+from live.process.error_text import error_text
 from live.process.frames import now
 from live.process.shared_frames import FramesLayout, SharedFrames, SharedPicture
 from live.process.silent_time import SilentTime
+from live.stage_window.hang_watchdog import HangWatchdog
 from live.stage_window.link import MessageLink
 from live.stage_window.messages import (
     BecomeWindow,
@@ -47,8 +47,6 @@ _DRAWN_EVERY_S = 0.25
 _MAX_DRAWN = 200
 _MAX_VISITOR_S = 2.0
 """How long whoever connects has to take the window over."""
-_MAX_HUNG_S = 40.0
-"""A window whose thread stands still for so long is ended by a watchdog outside of Python."""
 
 
 class WindowController(QObject):
@@ -71,8 +69,7 @@ class WindowController(QObject):
         self._place: WaitingPlace | None = None
         self._visitor: MessageLink | None = None
         self._visitor_silent = SilentTime()
-        self._watchdog_fed_at = 0.0
-        self._nowhere = open(os.devnull, "w")  # noqa: SIM115  # as long as the watchdog
+        self._watchdog = HangWatchdog()
         self._connect_window()
         self._use_link(link)
         self._timer = QTimer(self)
@@ -89,8 +86,7 @@ class WindowController(QObject):
     def close(self) -> None:
         """Ends what runs, and tells the operator what is still to be told."""
         self._timer.stop()
-        faulthandler.cancel_dump_traceback_later()
-        self._nowhere.close()
+        self._watchdog.stop()
         self._send_drawn()
         self._stop_waiting()
         self._drop_frames()
@@ -147,6 +143,8 @@ class WindowController(QObject):
                 self.ended.emit()
 
     def _hear(self) -> None:
+        if not self._signed:
+            self._try_to_wait()
         self._signed = True
         self._silent.reset()
         self._judge()
@@ -222,7 +220,7 @@ class WindowController(QObject):
         self._read()
         self._silent.tick()
         self._judge()
-        self._feed_watchdog()
+        self._watchdog.feed()
         if self._silent.seconds > self._end_after_s:
             self.ended.emit()
             return
@@ -231,12 +229,15 @@ class WindowController(QObject):
         if now() - self._drawn_sent_at >= _DRAWN_EVERY_S:
             self._send_drawn()
 
-    def _feed_watchdog(self) -> None:
-        if now() - self._watchdog_fed_at > 2.0:
-            self._watchdog_fed_at = now()
-            faulthandler.dump_traceback_later(_MAX_HUNG_S, exit=True, file=self._nowhere)
-
     # ---- being taken over
+
+    def _try_to_wait(self) -> None:
+        """While there is an operator to tell it."""
+        try:
+            WaitingPlace(self._folder).close()
+        except OSError as error:
+            text = f"Should Guise die, the next could not take the stage window over: {error_text(error)}"
+            self._send(StageNotice(text))
 
     def _wait_for_successor(self) -> None:
         """Waits for a process to take the window over, while nobody attends to it."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 
 from live.stage_window.controller import WindowController
+from live.stage_window.destroyed_window import DestroyedWindow
 from live.stage_window.link import MessageLink
 from live.stage_window.qt_application import exceptions_to_log, messages_to_log, open_application
 from live.stage_window.window import StageWindow
@@ -33,8 +34,11 @@ def main(
         window = StageWindow()
         controller = WindowController(window, MessageLink(connection), end_after_s, folder)
         controller.ended.connect(application.quit)
+        destroyed = DestroyedWindow(window)
+        application.installNativeEventFilter(destroyed)
         watched = None if watch is None else watch(window)
         application.exec_()
+        application.removeNativeEventFilter(destroyed)
         del watched
         controller.close()
         window.close_for_good()

@@ -38,7 +38,7 @@ from live.stage_window.signs_of_life import END_AFTER_S
 from live.stage_window.waiting import find_waiting, runtime_folder
 
 ENTRY = "live.stage_window.process:main"
-HUNG_S = 1.5
+HUNG_S = 1.0
 """A window that says nothing for so long is taken to hang."""
 STARTING_S = 20.0
 """How long a window has until it first says something: a display may be slow."""

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from live.process.frames import now
 from live.stage_window.link import MessageLink
-from live.stage_window.messages import Waiting
+from live.stage_window.messages import StageMessage, Waiting
 
 VERSION = 1
 """Of the messages: a window of another version is not taken over."""
@@ -85,44 +85,51 @@ def display_name() -> str:
 
 
 def find_waiting(folder: Path) -> WaitingWindow | None:
-    """The first window that waits in this folder for this display; takes no time where none does."""
+    """The first window that answers in this folder for this display; takes no time where none waits, and _GREETING_S
+    at most, however many are silent."""
     with suppress(OSError):
         if not _is_private(folder):
             return None
-        for path in sorted(folder.glob("stage-*.sock")):
-            if (found := _greeted(path)) is not None:
-                return found
+        links = [link for path in sorted(folder.glob("stage-*.sock")) if (link := _connect(path)) is not None]
+        found = _first_greeting(links)
+        for link in links:
+            if found is None or link is not found.link:
+                link.close()
+        return found
     return None
 
 
-def _greeted(path: Path) -> WaitingWindow | None:
+def _connect(path: Path) -> MessageLink | None:
     connection = socket.socket(socket.AF_UNIX)
+    connection.setblocking(False)  # one whose queue is full would make us wait
     try:
-        connection.settimeout(_GREETING_S)
         connection.connect(str(path))
     except OSError as error:
         connection.close()
         if isinstance(error, ConnectionRefusedError):
             path.unlink(missing_ok=True)  # of a window that was killed
         return None
-    link = _trusted(connection)
-    if link is None:
-        return None
-    greeting = _wait_for_greeting(link)
-    if greeting is None or (greeting.version, greeting.display) != (VERSION, display_name()):
-        link.close()
+    return _trusted(connection)
+
+
+def _first_greeting(links: list[MessageLink]) -> WaitingWindow | None:
+    until = now() + _GREETING_S
+    silent = list(links)
+    while silent and now() < until:
+        for link in select.select(silent, [], [], max(until - now(), 0.0))[0]:
+            messages = link.receive()
+            if messages and (found := _greeted(link, messages[0])) is not None:
+                return found
+            if messages or link.closed:
+                silent.remove(link)
+    return None
+
+
+def _greeted(link: MessageLink, greeting: StageMessage) -> WaitingWindow | None:
+    if not isinstance(greeting, Waiting) or (greeting.version, greeting.display) != (VERSION, display_name()):
         return None
     peer = link.peer()
     return WaitingWindow(link, greeting.on_screen, None if peer is None else peer[0])
-
-
-def _wait_for_greeting(link: MessageLink) -> Waiting | None:
-    until = now() + _GREETING_S
-    while not link.closed and now() < until:
-        select.select([link], [], [], max(until - now(), 0.0))
-        for message in link.receive():
-            return message if isinstance(message, Waiting) else None
-    return None
 
 
 def _trusted(connection: socket.socket) -> MessageLink | None:

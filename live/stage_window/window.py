@@ -18,10 +18,11 @@ from PyQt5.QtWidgets import QWidget
 
 from live.process.frames import now
 from live.process.shared_frames import SharedPicture
-from live.show.safe_picture import STALE_S, read_safe_picture
+from live.show.safe_picture import STALE_S
+from live.stage_window.held_keys import HeldKeys
 from live.stage_window.painting import paint_image, to_image
 from live.stage_window.presentation import Presentation
-from models.features.types import Picture
+from live.stage_window.safe_picture_reader import WindowSafePicture
 
 _CHECK_EVERY_MS = 50
 WINDOW_SIZE = QSize(640, 480)
@@ -56,11 +57,13 @@ class StageWindow(QWidget):
         self._stale = True
         self._panic = False
         self._unattended = False
-        self._safe: Picture | None = None
+        self._safe = WindowSafePicture()
+        self._safe.ready.connect(self._take_safe_picture)
         self._safe_image: QImage | None = None
         self._screen_name: str | None = None
         self._unplugged = False
         self._may_close = False
+        self._held_keys = HeldKeys()
         self._staleness_timer = QTimer(self)
         self._staleness_timer.setInterval(_CHECK_EVERY_MS)
         self._staleness_timer.timeout.connect(self._check_staleness)
@@ -106,10 +109,12 @@ class StageWindow(QWidget):
         self.update()
 
     def set_safe_picture(self, path: Path | None) -> None:
-        """Sets the picture to show in a panic and without pictures; None is black."""
-        self._safe = read_safe_picture(path)
+        """Sets the picture to show in a panic and without pictures, as soon as it is read; None is black."""
+        self._safe.read(path)
+
+    def _take_safe_picture(self, path: Path | None) -> None:
         self._safe_image = None
-        if path is not None and self._safe is None:
+        if path is not None and self._safe.picture is None:
             self.notice.emit(f"The safe picture {path.name} cannot be read: black is shown instead.")
         self.update()
 
@@ -149,8 +154,8 @@ class StageWindow(QWidget):
         return self._image
 
     def _current_safe_image(self) -> QImage | None:
-        if self._safe_image is None and self._safe is not None:
-            self._safe_image = to_image(self._safe, self._presentation)
+        if self._safe_image is None and self._safe.picture is not None:
+            self._safe_image = to_image(self._safe.picture, self._presentation)
         return self._safe_image
 
     # -- where it is shown --------------------------------------------------------------------------------------
@@ -186,6 +191,19 @@ class StageWindow(QWidget):
         self._may_close = True
         self._staleness_timer.stop()
         self.close()
+
+    def come_back(self) -> None:
+        """The platform's window was destroyed by somebody else: makes it anew where it was."""
+        place = self.geometry()
+        self.destroy()
+        self.create()
+        if self._screen_name is None:
+            self.setGeometry(place)
+            self.show_as_window()
+        elif not self._unplugged:
+            self.hide()
+            self.fill_screen(self._screen_name)
+        self.notice.emit("The stage window was destroyed from outside: it is back.")
 
     def _show_on(self, screen: QScreen) -> None:
         self.setCursor(Qt.CursorShape.BlankCursor)
@@ -227,8 +245,16 @@ class StageWindow(QWidget):
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         # The operator's keys work whichever of our windows has the focus.
         assert event is not None
-        if not event.isAutoRepeat():
+        if self._held_keys.is_press(event.key(), self._time_ms(event), marked=event.isAutoRepeat()):
             self.key_pressed.emit(event.key(), int(event.modifiers()))
+
+    def keyReleaseEvent(self, event: QKeyEvent | None) -> None:
+        assert event is not None
+        self._held_keys.release(event.key(), self._time_ms(event))
+
+    def _time_ms(self, event: QKeyEvent) -> float:
+        """When it happened, by the platform where it says so."""
+        return event.timestamp() or self._clock() * 1000
 
     def closeEvent(self, event: QCloseEvent | None) -> None:
         assert event is not None

@@ -84,11 +84,14 @@ def to_square(points: Points, square: NDArray[np.float64], size: int) -> Points:
 
 
 def letterbox(picture: Picture, canvas: Picture, interpolation: int = cv2.INTER_LINEAR) -> None:
-    """Copies `picture` into the middle of `canvas`, as large as it fits, keeping its proportions; the border is not
-    changed. `interpolation` is OpenCV's, used for enlarging."""
+    """Copies `picture` into the middle of `canvas`, as large as it fits, keeping its proportions, and at least one
+    pixel wide and high; the border is not changed. `interpolation` is OpenCV's, used for enlarging."""
     height, width = canvas.shape[:2]
     scale = min(height / picture.shape[0], width / picture.shape[1])
-    size = min(round(picture.shape[1] * scale), width), min(round(picture.shape[0] * scale), height)
+    size = (
+        min(max(round(picture.shape[1] * scale), 1), width),
+        min(max(round(picture.shape[0] * scale), 1), height),
+    )
     left, top = (width - size[0]) // 2, (height - size[1]) // 2
     part = canvas[top : top + size[1], left : left + size[0]]
     if size == (picture.shape[1], picture.shape[0]):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import overload
+from typing import Protocol, overload
 
 import av
 from av.audio.frame import AudioFrame
@@ -155,19 +155,29 @@ def decoded(container: InputContainer, stream: VideoStream | AudioStream) -> Ite
                 yield frame
 
 
+class WritableFile(Protocol):
+    """What FFmpeg needs of a file that is open already."""
+
+    def write(self, data: bytes) -> int: ...
+    def seek(self, offset: int, whence: int = 0) -> int: ...
+    def tell(self) -> int: ...
+
+
 def create_movie(
-    path: Path,
+    file: Path | WritableFile,
     size: tuple[int, int],
     fps: Fraction,
     encoder: Mapping[str, str],
     options: Mapping[str, str] | None = None,
 ) -> tuple[OutputContainer, VideoStream]:
-    """Begins an MP4 file with an H.264 track; returns both. `size` is width and height, even numbers; `encoder` are the
+    """Begins an MP4 file with an H.264 track; returns both. `file`: its name, or a file that is open already and stays
+    the caller's to close. `size` is width and height, even numbers; `encoder` are the
     options of libx264, `options` those of the container. The caller adds what else it needs, and closes it.
 
     Raises OSError or av.FFmpegError when the file cannot be created, at the latest with the first packet.
     """
-    container = av.open(str(path), "w", format="mp4", options=dict(options or {}))
+    target = f"file:{file}" if isinstance(file, Path) else file
+    container = av.open(target, "w", format="mp4", options=dict(options or {}))
     stream = container.add_stream("libx264", rate=fps, options=dict(encoder))
     stream.width, stream.height = size
     stream.pix_fmt = "yuv420p"

@@ -45,6 +45,9 @@ class ShowRecorder:
     def lock_performer(self, x: float, y: float) -> None:
         self.calls.append(("lock_performer", x, y))
 
+    def measure_neutral(self) -> None:
+        self.calls.append(("measure_neutral",))
+
     def set_parameter(self, name: str, value: float) -> None:
         self.calls.append(("set_parameter", name, value))
         if name == "nonsense":
@@ -80,6 +83,7 @@ def test_every_action_of_the_show_calls_the_show() -> None:
         ("standby", 2),
         ("begin_reload",),
         *(("lock_performer", *place) for place in LOCK_PLACES.values()),
+        ("measure_neutral",),
         ("lock_performer", 0.5, 0.5),
         ("toggle_mute",),
         ("set_parameter", "sound/gain", 0.5),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import av
@@ -19,6 +22,17 @@ from models.features.types import Picture
 
 def shade(value: int, size: tuple[int, int] = (64, 48)) -> Picture:
     return np.full((size[1], size[0], 3), value, np.uint8)
+
+
+@contextmanager
+def little_room(room_bytes: int) -> Iterator[None]:
+    """No file may become larger than this, as on a disk that is full then."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def played(path: Path) -> list[tuple[float, int]]:
@@ -71,25 +85,123 @@ def test_a_slow_encoder_drops_and_never_waits(tmp_path: Path, monkeypatch: pytes
     assert len(played(tmp_path / "m.mp4")) == 20 - writer.dropped
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
 def test_a_full_disk_ends_the_recording_and_nothing_else(tmp_path: Path) -> None:
-    path = tmp_path / "full.mp4"
-    path.symlink_to("/dev/full")
     random = np.random.default_rng(1)
-    try:
-        writer = MovieWriter(path, 30, (64, 48))
-    except OSError:
-        return  # Said at once, which is as well.
-    for i in range(400):
-        writer.write(random.integers(0, 255, (48, 64, 3), np.uint8), i / 30, wait=True)
-    writer.close()
-    assert "No space left" in writer.error
+    with little_room(200_000):
+        writer = MovieWriter(tmp_path / "full.mp4", 30, (64, 48))
+        for i in range(400):
+            writer.write(random.integers(0, 255, (48, 64, 3), np.uint8), i / 30, wait=True)
+        writer.close()
+    assert writer.error == f"recording to {tmp_path}/full.mp4 ended: File too large"
     assert writer.write(shade(1), 99.0) is False
+    assert len(played(tmp_path / "full.mp4")) > 10, "it is playable up to there"
 
 
-def test_a_folder_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_is_an_error_of_the_recording_alone(tmp_path: Path) -> None:
+    writer = MovieWriter(tmp_path / "nowhere" / "m.mp4", 30, (64, 48))
     with pytest.raises(OSError, match="No such file"):
-        MovieWriter(tmp_path / "nowhere" / "m.mp4", 30, (64, 48))
+        writer.wait_until_open()
+    writer.close()
+    assert writer.error == f"recording to {tmp_path}/nowhere/m.mp4 ended: No such file or directory"
+
+
+def test_a_pipe_is_no_file_and_holds_up_nobody(tmp_path: Path) -> None:
+    """To open a pipe that nobody reads never ends, and FFmpeg would hold Python's lock meanwhile."""
+    os.mkfifo(tmp_path / "m.mp4")
+    writer = MovieWriter(tmp_path / "m.mp4", 30, (64, 48))
+    writer.write(shade(1), 0.0)
+    writer.close()
+    assert writer.error.startswith(f"recording to {tmp_path}/m.mp4 ended: ")
+
+
+def test_a_disk_that_does_not_answer_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = threading.Event()
+    opened = os.open
+    monkeypatch.setattr("live.movie.fragmented_file.os.open", lambda *a: (answers.wait(30), opened(*a))[1])
+    monkeypatch.setattr(MovieWriter, "OPEN_S", 0.1)
+    writer = MovieWriter(tmp_path / "m.mp4", None, (64, 48))
+    for i in range(100):
+        writer.write(shade(i), i / 30)
+    assert not writer.opened
+    assert writer.dropped == 40
+    writer.close()
+    assert not writer.opened
+    answers.set()
+    writer.wait_until_open()
+    writer._thread.join(30)
+    assert writer.error == ""
+
+
+def test_a_name_with_a_colon_is_a_file_s_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with MovieWriter("take:2.mp4", None, (64, 48)) as writer:
+        writer.write(shade(1), 0.0, wait=True)
+    assert writer.error == ""
+    assert played(tmp_path / "take:2.mp4")[0][0] == 0.0
+
+
+def test_what_is_there_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "m.mp4").write_bytes(b"the show before")
+    with MovieWriter(tmp_path / "m.mp4", None, (64, 48), keep=True) as writer:
+        writer.write(shade(1), 0.0, wait=True)
+    assert (tmp_path / "m.mp4").read_bytes() == b"the show before"
+    assert writer.path == tmp_path / "m-2.mp4"
+    assert len(played(writer.path)) == 1
+
+
+def test_whatever_fails_in_the_encoder_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("no such thing")
+
+    monkeypatch.setattr(MovieWriter, "_encode", fail)
+    with MovieWriter(tmp_path / "m.mp4", None, (64, 48)) as writer:
+        writer.write(shade(1), 0.0)
+    assert writer.error.endswith("ended: 'no such thing'")
+    assert not (tmp_path / "m.mp4").exists(), "an empty movie is left"
+
+
+@pytest.mark.parametrize("size", [(2560, 64), (1000, 3), (3, 1000), (1280, 1), (1, 1), (5000, 200)])
+def test_pictures_of_any_shape_make_a_movie_that_plays(tmp_path: Path, size: tuple[int, int]) -> None:
+    picture = np.zeros((size[1], size[0], 3), np.uint8)
+    picture[...] = 200
+    with MovieWriter(tmp_path / "m.mp4", None, movie_size(*size), preset="ultrafast") as writer:
+        writer.write(picture, 0.0, wait=True)
+        writer.write(shade(90, (1280, 1)), 0.1, wait=True)
+    assert writer.error == ""
+    with av.open(str(tmp_path / "m.mp4")) as container:
+        first, _ = container.decode(video=0)
+    middle = first.to_ndarray(format="rgb24")[first.height // 2, first.width // 2]
+    assert middle == pytest.approx([200] * 3, abs=12)
+    assert max(first.width, first.height) <= 4096
+
+
+BARS = [
+    (191, 191, 191),
+    (191, 191, 0),
+    (0, 191, 191),
+    (0, 191, 0),
+    (191, 0, 191),
+    (191, 0, 0),
+    (0, 0, 191),
+    (20, 30, 40),
+]
+
+
+def test_colours_are_those_of_bt_709_and_the_file_says_so(tmp_path: Path) -> None:
+    picture = np.repeat(np.array([BARS], np.uint8), 64, axis=1).repeat(64, axis=0)
+    with MovieWriter(tmp_path / "m.mp4", None, (512, 64), crf=10) as writer:
+        writer.write(picture, 0.0, wait=True)
+    with av.open(str(tmp_path / "m.mp4")) as container:
+        context = container.streams.video[0].codec_context
+        said = context.colorspace, context.color_primaries, context.color_trc, context.color_range
+        shape = context.sample_aspect_ratio
+        planes = next(container.decode(video=0)).to_ndarray().astype(float)
+    assert said == (1, 1, 1, 1), "BT.709 thrice, and the range of television"
+    assert shape == 1
+    y, u, v = planes[32, 32::64], *planes[64:].reshape(2, 32, 256)[:, 16, 16::32]
+    luma, blue, red = (y - 16) / 219, (u - 128) / 224, (v - 128) / 224
+    seen = np.stack([luma + 1.5748 * red, luma - 0.1873 * blue - 0.4681 * red, luma + 1.8556 * blue], 1) * 255
+    assert np.abs(seen - BARS).max() <= 3
 
 
 def _record(path: str) -> None:

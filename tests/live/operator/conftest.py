@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ from tests.live.operator.ui import Ui
 
 
 @pytest.fixture
-def ui(qtbot: QtBot, qapp: QApplication, tmp_path: Path) -> Iterator[Ui]:
+def ui(qtbot: QtBot, qapp: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ui]:
+    # Half a second passes from one key event to the next, so that a test's presses are not taken for a held key's.
+    monkeypatch.setattr("live.operator.shortcuts.now", count(0.0, 0.5).__next__)
     theme.apply(qapp)
     made = Ui(FakeStageManager(), tmp_path)
     made.window.resize(1280, 720)

@@ -180,6 +180,9 @@ class FakeStageManager:
     def lock_performer(self, x: float, y: float) -> None:
         self.calls.append(("lock_performer", round(x, 2), round(y, 2)))
 
+    def measure_neutral(self) -> None:
+        self.calls.append(("measure_neutral",))
+
     def set_parameter(self, name: str, value: float) -> None:
         self.calls.append(("set_parameter", name, value))
 

@@ -121,6 +121,50 @@ def test_a_held_key_fires_once(qtbot: QtBot, ui: Ui) -> None:
     assert ui.manager.calls == [("go",)]
 
 
+@pytest.mark.parametrize(
+    ("key", "calls"),
+    [
+        (Qt.Key.Key_Space, [("go",)]),
+        (Qt.Key.Key_Backspace, []),
+        (Qt.Key.Key_Escape, [("toggle_panic",)]),
+        (Qt.Key.Key_3, [("go_to", 2)]),
+        (Qt.Key.Key_F5, [("begin_reload", None)]),
+    ],
+)
+def test_a_key_whose_repeats_nobody_marks_fires_once(
+    qtbot: QtBot, ui: Ui, monkeypatch: pytest.MonkeyPatch, key: Qt.Key, calls: list[object]
+) -> None:
+    """As X11 sends it where Qt is busy: releases and presses back to back, none of them marked."""
+    clock = [0.0]
+    monkeypatch.setattr("live.operator.shortcuts.now", lambda: clock[0])
+
+    def hold() -> None:
+        for _ in range(30):
+            press(qtbot, key)
+            clock[0] += 0.033
+        clock[0] += 0.5
+
+    monkeypatch.setattr("live.operator.shortcuts.now", lambda: clock[0])
+    ui.manager.become(on_stage=0, standby=1)
+    hold()
+    assert ui.manager.calls == (calls or [("back",)])
+    hold()
+    assert len(ui.manager.calls) == 2, "pressed again it fires again"
+
+
+def test_a_held_key_of_a_menu_acts_once_and_arrows_repeat(
+    qtbot: QtBot, ui: Ui, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("live.operator.shortcuts.now", lambda: 1.0)
+    for _ in range(6):
+        press(qtbot, Qt.Key.Key_M)
+    assert ui.stage.presentation.mirror
+    ui.window.cue_list.select(0)
+    for _ in range(2):
+        press(qtbot, Qt.Key.Key_Down)
+    assert ui.window.cue_list.selected == 2
+
+
 def test_f5_reads_the_show_again_and_so_does_the_menu(qtbot: QtBot, ui: Ui) -> None:
     press(qtbot, Qt.Key.Key_F5)
     assert ui.manager.calls == [("begin_reload", None)]

@@ -12,8 +12,9 @@ from pytestqt.qtbot import QtBot
 from export.artifact.manifest import Manifest
 from export.artifact.model_file import write_model
 from live.operator.library import Library, ThumbnailMaker, find_looks
-from live.operator.thumbnails import THUMBNAIL_PX, make_thumbnail
+from live.operator.thumbnails import THUMBNAIL_PX, Thumbnail, make_thumbnail
 from tests.export import bad_models
+from tests.export.bad_models import endless_look
 from tests.export.tiny_look import look_fields, look_model
 from tests.machine import Machine
 
@@ -64,6 +65,42 @@ def test_the_process_tells_about_each_file_and_ends(qtbot: QtBot, look: Path, tm
     assert [thumbnail["file"] for thumbnail in made] == [str(look), str(bad)]
 
 
+def test_a_look_that_never_ends_has_no_thumbnail_and_the_next_goes_on(qtbot: QtBot, look: Path, tmp_path: Path) -> None:
+    endless = look.with_name("endless.onnx")
+    endless_look(endless)
+    thumbnails = ThumbnailMaker(tmp_path / "cache")
+    thumbnails.seconds = 1
+    made: list[Thumbnail] = []
+    thumbnails.ready.connect(made.append)
+    thumbnails.request([endless, look])
+    try:
+        qtbot.waitUntil(lambda: len(made) == 2, timeout=120_000)
+    finally:
+        thumbnails.stop()
+    assert [bool(thumbnail["thumbnail"]) for thumbnail in made] == [False, True]
+    assert made[0]["why"].startswith("has no thumbnail: it computes for more than 1 s")
+
+
+def test_only_what_the_show_names_is_performed_until_it_is_selected(qtbot: QtBot, look: Path, tmp_path: Path) -> None:
+    beside = look.with_name("beside.onnx")
+    write_model(beside, look_model(), Manifest.model_validate(look_fields() | {"name": "another"}))
+    library = Library(tmp_path / "cache")
+    qtbot.addWidget(library)
+    library._thumbnail_delay.setInterval(0)
+    answers: list[Thumbnail] = []
+    library._thumbnails.ready.connect(answers.append)
+    library.show_looks([look, beside], [look])
+    try:
+        qtbot.waitUntil(lambda: len(answers) == 2, timeout=120_000)
+        assert set(library.looks.pictures) == {look}
+        assert library.looks.refusals == {}
+        library.setCurrentIndex(library.looks.index(1))
+        qtbot.waitUntil(lambda: len(answers) == 3, timeout=120_000)
+        assert set(library.looks.pictures) == {look, beside}
+    finally:
+        library.stop()
+
+
 def test_stopping_ends_a_process_at_work(qtbot: QtBot, look: Path, tmp_path: Path) -> None:
     thumbnails = ThumbnailMaker(tmp_path / "cache")
     thumbnails.request([look])
@@ -75,7 +112,7 @@ def test_the_library_lists_each_look_once_and_no_voices(qtbot: QtBot, look: Path
     library = Library(tmp_path / "cache")
     qtbot.addWidget(library)
     voice = tmp_path / "voice.onnx"
-    library.show_looks([look, voice])
+    library.show_looks([look, voice], [look])
     library._show_thumbnail({"file": str(voice), "kind": "voice", "name": "v", "thumbnail": None, "why": ""})
     assert library.looks.files == [look]
     library.stop()

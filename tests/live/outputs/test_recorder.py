@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +23,8 @@ from live.process.metrics import PictureMetrics
 from live.process.shared_frames import SharedPicture
 from live.process.stage_picture import FrameKind
 from live.show.show_file import Cue, Show
+from tests.live.manage.conditions import until
+from tests.live.movie.test_writer import little_room
 
 RATE = 48_000
 
@@ -151,32 +155,62 @@ def test_it_begins_with_the_first_picture_of_a_look(
     assert len(heard_in(tmp_path / "out.mp4")) / RATE == pytest.approx(2.0, abs=0.05)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full")
-def test_a_full_disk_is_one_fault_and_the_show_goes_on(manager: StageManager, tmp_path: Path) -> None:
-    (tmp_path / "out.mp4").symlink_to("/dev/full")
-    running = RunningOutput("recorder", Recorder(str(tmp_path / "out.mp4")), manager)
-    running.open(None)
-    for _ in range(3):
-        manager.audience._publish(picture(100), made_here=False)
-    running.close()
-    (fault,) = manager.state.faults
-    assert fault.where == "output recorder"
-    assert fault.what.startswith(("recording to", "nothing is recorded"))
-    assert "No space left" in fault.what
-    assert [note.text for note in manager.state.notes] == [f"output recorder: {fault.what}"]
+def test_after_a_full_disk_it_goes_on_in_the_next_movie(
+    manager: StageManager, tmp_path: Path, clock: Callable[[float], None]
+) -> None:
+    recorder = opened(tmp_path / "out.mp4", manager, None)
+    random = np.random.default_rng(1)
+
+    def record(at: float) -> None:
+        clock(at)
+        noise = random.integers(0, 255, (480, 64, 3), np.uint8)
+        recorder.put_picture(SharedPicture(noise, FrameKind.GENERATED, 0.0, 0.0, 1, None, 1))
+        time.sleep(0.01)
+
+    with little_room(2_500_000):
+        for step in range(300):
+            record(step / 30)
+            if manager.state.notes:
+                break
+        recorder.put_picture(picture(1))
+    (note,) = manager.state.notes
+    assert note.text == f"recording to {tmp_path}/out.mp4 ended: File too large; it goes on as soon as it can"
+    for step in range(240):
+        record(20.0 + step / 30)
+    recorder.close()
+    said = [note.text for note in manager.state.notes]
+    assert f"the recording goes on in {tmp_path}/out-2.mp4" in said
+    assert len(seen_in(tmp_path / "out.mp4")) > 10
+    assert len(seen_in(tmp_path / "out-2.mp4")) > 30
 
 
-def test_a_movie_that_cannot_be_begun_is_one_fault(manager: StageManager, tmp_path: Path) -> None:
+def test_a_movie_that_cannot_be_begun_is_said_and_one_fault_at_the_end(manager: StageManager, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     running = RunningOutput("recorder", Recorder(str(tmp_path / "folder" / "out.mp4")), manager)
     running.open(None)
     (tmp_path / "folder").rmdir()
-    for _ in range(3):
-        manager.audience._publish(picture(100), made_here=False)
+    assert until(lambda: manager.audience._publish(picture(100), made_here=False) or manager.state.notes)
+    assert manager.state.faults == (), "the recorder's thread tries again"
     running.close()
     (fault,) = manager.state.faults
-    assert fault.what.startswith(f"nothing is recorded: {tmp_path}/folder/out.mp4: ")
-    assert len(manager.state.notes) == 1
+    assert fault.what == f"recording to {tmp_path}/folder/out.mp4 ended: No such file or directory"
+
+
+def test_a_disk_that_does_not_answer_is_said(
+    manager: StageManager, tmp_path: Path, clock: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers, opened_file = threading.Event(), os.open
+    monkeypatch.setattr("live.movie.fragmented_file.os.open", lambda *a: (answers.wait(30), opened_file(*a))[1])
+    recorder = opened(tmp_path / "out.mp4", manager, None)
+    for at in (0.0, 3.0, 6.0, 7.0):
+        clock(at)
+        recorder.put_picture(picture(1))
+    silent = f"nothing is recorded: the disk of {tmp_path}/out.mp4 does not answer"
+    assert [note.text for note in manager.state.notes] == [silent]
+    answers.set()
+    assert until(lambda: recorder.put_picture(picture(1)) or len(manager.state.notes) > 1)
+    assert manager.state.notes[-1].text == f"the recording goes on in {tmp_path}/out.mp4"
+    recorder.close()
 
 
 def engine_that_plays(link: EngineLink, settings: Any, *_: Any) -> None:

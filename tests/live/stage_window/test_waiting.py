@@ -85,6 +85,25 @@ def test_nothing_is_found_where_nothing_waits_and_the_dead_are_removed(folder: P
     assert not dead.exists()
 
 
+def test_silent_windows_cost_one_second_all_together(
+    folder: Path, window: Callable[[StageMessage], list[MessageLink]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "_GREETING_S", 60.0)
+    folder.mkdir(mode=0o700)
+    silent = []
+    for number in range(5):
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(folder / f"stage-0{number}.sock"))
+        listener.listen(1)
+        silent.append(listener)
+    window(Waiting(VERSION, display_name(), "HDMI-1"))
+    found = find_waiting(folder)
+    assert found is not None, "the silent ones, which come first, kept the one that answers from being found"
+    found.link.close()
+    for listener in silent:
+        listener.close()
+
+
 def test_a_folder_that_others_may_enter_is_not_used(folder: Path) -> None:
     folder.mkdir(mode=0o755)
     folder.chmod(0o755)

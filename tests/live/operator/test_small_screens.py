@@ -1,0 +1,27 @@
+"""The window on small screens: nothing is cut, and the cues that matter are seen."""
+
+from __future__ import annotations
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from tests.live.operator.fake_stage_manager import cue, sound
+from tests.live.operator.ui import Ui
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (1280, 640), (1366, 768), (1920, 1080)])
+def test_the_cue_on_stage_and_those_to_come_are_whole(qtbot: QtBot, ui: Ui, size: tuple[int, int]) -> None:
+    ui.window.resize(*size)
+    cues = tuple(cue(at, f"cue {at}") for at in range(12))
+    ui.manager.become(cues=cues, on_stage=4, standby=5, sound=sound())
+    ui.window.refresh()
+    qtbot.wait(20)
+    assert ui.window.height() == size[1], "it does not fit below a title bar and above a panel"
+    shown = ui.window.cue_list.viewport()
+    assert shown is not None
+    model = ui.window.cue_list.cues
+    for row in (4, 5, 6):
+        assert shown.rect().contains(ui.window.cue_list.visualRect(model.index(row))), f"cue {row} is cut"
+    bottom = ui.window.meters.mapTo(ui.window, ui.window.meters.rect().bottomLeft()).y()
+    assert bottom < ui.window.height(), "the lowest line is cut"
+    ui.window.grab()
