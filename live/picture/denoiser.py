@@ -40,8 +40,8 @@ class Denoiser:
 
     def __init__(self) -> None:
         self._region: Box | None = None
-        self._average: NDArray[np.float32] = np.zeros((0, 0), np.float32)
-        self._before: NDArray[np.float32] = np.zeros((0, 0), np.float32)
+        self._average: NDArray[np.float32] | None = None
+        self._before: Picture = np.zeros((0, 0), np.uint8)
         self._noise: deque[float] = deque(maxlen=NOISE_MEMORY)
 
     def forget(self) -> None:
@@ -54,20 +54,26 @@ class Denoiser:
         region = _around(box, picture)
         if region.width <= 0 or region.height <= 0:
             return picture
-        new = _intensity(_part(picture, region)).astype(np.float32)
-        average, before = new.copy(), new.copy()
+        new = _intensity(_part(picture, region))
+        before = new.copy()
         if self._region is not None:
-            _copy_common(self._average, self._region, average, region)
             _copy_common(self._before, self._region, before, region)
-            self._noise.append(_noise_of(new - before))
+            self._noise.append(_noise_of(new, before))
         noise = min(self._noise, default=0.0)
-        _blend(average, new, noise)
+        average = None if noise < LEAST_NOISE else self._averaged(new, before, region, noise)
         self._region, self._average, self._before = region, average, new
-        if noise < LEAST_NOISE:
+        if average is None:
             return picture
         grey = _intensity(picture)
         np.rint(average, out=_part(grey, region), casting="unsafe")
         return grey
+
+    def _averaged(self, new: Picture, before: Picture, region: Box, noise: float) -> NDArray[np.float32]:
+        average = before.astype(np.float32)
+        if self._average is not None and self._region is not None:
+            _copy_common(self._average, self._region, average, region)
+        _blend(average, new.astype(np.float32), noise)
+        return average
 
 
 def _around(box: Box, picture: Picture) -> Box:
@@ -85,7 +91,7 @@ def _intensity(picture: Picture) -> Picture:
     return np.asarray(cv2.transform(np.ascontiguousarray(picture), _INTENSITY), np.uint8)
 
 
-def _copy_common(source: NDArray[np.float32], source_at: Box, target: NDArray[np.float32], target_at: Box) -> None:
+def _copy_common(source: NDArray[_Pixel], source_at: Box, target: NDArray[_Pixel], target_at: Box) -> None:
     """Copies into `target` what `source` has of its region."""
     left, top = max(source_at.left, target_at.left), max(source_at.top, target_at.top)
     right, bottom = min(source_at.right, target_at.right), min(source_at.bottom, target_at.bottom)
@@ -99,21 +105,18 @@ def _moved(box: Box, origin: Box) -> Box:
     return Box(box.left - origin.left, box.top - origin.top, box.right - origin.left, box.bottom - origin.top)
 
 
-def _noise_of(change: NDArray[np.float32]) -> float:
-    """The standard deviation of the noise of one picture, of the change between two.
+def _noise_of(new: Picture, before: Picture) -> float:
+    """The standard deviation of the noise of one picture, from two.
 
     What moves changes neighbouring pixels alike, so their difference tells noise from it: four pixels' noise. Of
     Gaussian noise the median size is 0.67 standard deviations.
     """
-    sample = change[::4]
-    return float(np.median(np.abs(sample[:, 1::3] - sample[:, :-1:3][:, : sample[:, 1::3].shape[1]]))) / (0.67 * 2)
+    change = new[::6].astype(np.int16) - before[::6]
+    return float(np.median(np.abs(np.diff(change, axis=1)[:, ::2]))) / (0.67 * 2)
 
 
 def _blend(average: NDArray[np.float32], new: NDArray[np.float32], noise: float) -> None:
     """Moves `average` towards `new`: at once where more than noise differs."""
-    if noise < LEAST_NOISE:
-        average[:] = new
-        return
     change = cv2.subtract(new, average)
     moved = np.abs(cv2.blur(change, (WINDOW_PX, WINDOW_PX)))
     low, high = (k * noise / WINDOW_PX for k in (STILL_UP_TO, MOVES_FROM))

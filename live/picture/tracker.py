@@ -113,7 +113,8 @@ class Tracker:
         self._mouth = CoveredMouth()
         self._life: Life | None = None
         """Of a face that has yet to prove that it is no picture."""
-        self._taken_at = float("-inf")
+        self._descriptor: Descriptor | None = None
+        self._taken_at = self._described_at = float("-inf")
         self._anchor: _Anchor | None = None
         self._box: Box | None = None
         self._last_box: Box | None = None
@@ -178,7 +179,11 @@ class Tracker:
                 box = moved = face.box
                 points = self._dlib.fine_points(picture, box)
                 self._set_anchor(box, points)
-        descriptor = describe(picture, points)
+        # A frame that the detector confirms takes long enough, and says itself that a face is there.
+        if face is None or t_s - self._described_at >= CONFIRM_INTERVAL_S:
+            self._descriptor, self._described_at = describe(picture, points), t_s
+        descriptor = self._descriptor
+        assert descriptor is not None
         if not sane or not self._may_continue(descriptor, face is None and check_now, t_s):
             self._drop()
             return None
@@ -280,6 +285,7 @@ class Tracker:
         must_prove = not self._lock.wary and self._lock_target is None
         self._life, self._taken_at = Life() if must_prove else None, t_s
         self._lock.take(chosen, another)
+        self._descriptor, self._described_at = chosen.descriptor, t_s
         self._failed_searches = 0
         self._lock_target = self._candidate = None
         self._denoiser.forget()
