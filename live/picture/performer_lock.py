@@ -78,6 +78,10 @@ class PerformerLock:
         self._newcomers.clear()
         self._restart()
 
+    @property
+    def has_performer(self) -> bool:
+        return self._appearance is not None
+
     def likeness(self, face: Seen) -> float:
         """To the performer; 0 when there is none."""
         return self._appearance.likeness(face.descriptor) if self._appearance is not None else 0.0

@@ -32,6 +32,7 @@ from models.features.types import Picture, Points
 
 REGION_FACE_PX = 90
 """The width a face is scaled to before the detector confirms it: 80 is the least it detects."""
+DETECTED_PX = 80
 REGION_MARGIN = 0.38
 """Margin around the face, in widths of the face."""
 SEARCH_AREA_PX = 640 * 480
@@ -69,6 +70,8 @@ detector's."""
 
 
 STRANGER = "the face in the picture is not the performer's"
+CUT = "the face is cut by the picture's edge"
+SMALL = "the face is too small: come nearer to the camera"
 PICTURE = "the face in the picture does not move: it is taken for a photograph"
 
 
@@ -185,6 +188,7 @@ class Tracker:
         descriptor = self._descriptor
         assert descriptor is not None
         if not sane or not self._may_continue(descriptor, face is None and check_now, t_s):
+            self.trouble = self.trouble or _trouble_with(box, picture)
             self._drop()
             return None
         self._box = self._last_box = moved
@@ -309,7 +313,7 @@ class Tracker:
         best = max(seen, key=self._lock.likeness, default=None)
         if best is not None and self._lock.likeness(best) >= self._least_likeness(best, t_s):
             return best
-        if seen:
+        if seen and self._lock.has_performer:
             self.trouble = STRANGER
         return self._lock.newcomer(seen, t_s - self._last_seen_at, t_s)
 
@@ -383,3 +387,11 @@ def _deviation(detected: Box, box: Box) -> float:
         abs(detected.centre[1] - box.centre[1]) / box.width,
         abs(detected.width / box.width - 1) / 1.5,
     )
+
+
+def _trouble_with(box: Box, picture: Picture) -> str:
+    """Why the face in `box` may have been lost; empty when nothing is wrong with the box."""
+    height, width = picture.shape[:2]
+    if box.left < 0 or box.top < 0 or box.right >= width or box.bottom >= height:
+        return CUT
+    return SMALL if box.width * min(sqrt(SEARCH_AREA_PX / (width * height)), 2.0) < DETECTED_PX else ""
