@@ -34,7 +34,7 @@ def run(talkers: str) -> None:
     for talker in talkers:
         video = next((DATA / "video").glob(f"talker{talker}_*.mp4"))
         for (noise, dimmed), (mean_limit, p95_limit) in LIMITS.items():
-            moved, lost = _moved(finder, video, noise, dimmed)
+            moved, lost = moved_in_noise(finder, video, noise, dimmed)
             title = f"{talker}, alls={noise}{', dimmed' if dimmed else ''}"
             if not moved.size:
                 rows.append(Row(title, f"no face in {lost} frames", "or no face", True))
@@ -46,7 +46,8 @@ def run(talkers: str) -> None:
     print_table("steadiness: px of 256 from frame to frame, 4 s", rows)
 
 
-def _moved(finder: FacePoints, video: Path, noise: int, dimmed: bool) -> tuple[NDArray[np.float32], int]:
+def moved_in_noise(finder: FacePoints, video: Path, noise: int, dimmed: bool) -> tuple[NDArray[np.float32], int]:
+    """How far each point moved from frame to frame, px of 256, and the frames without a face."""
     manifest = read_manifest(LOOK)
     assert manifest.target is not None
     retarget, neutral, tracker = Retarget(manifest.target.model_dump()), RunningNeutral(), Tracker(finder)

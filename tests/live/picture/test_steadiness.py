@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
+from export.artifact.model_file import read_manifest
+from live import demo
 from live.picture.sources.movie_frames import FileFrames
 from live.picture.tracker import PICTURE, PROOF_S, Tracker
 from live.process.frames import Frame, Landmarks
@@ -16,6 +18,7 @@ from models.features.face_points import FacePoints, openings
 from models.features.media.picture_files import read_picture_file
 from models.features.retarget import Retarget, RunningNeutral
 from models.features.types import Picture
+from tests.bench.steadiness import LIMITS, moved_in_noise
 
 from .conftest import target_of
 
@@ -45,11 +48,12 @@ def track(tracker: Tracker, pictures: list[Picture], fps: float = FPS) -> list[L
     return [tracker.update(Frame(picture, i / fps, i)) for i, picture in enumerate(pictures)]
 
 
-@pytest.mark.parametrize("name", ["talkerC_woman_expressions_33s.mp4", "talkerF_man_glasses_8s.mp4"])
-def test_a_still_face_in_noise_is_still(footage: Path, face_points: FacePoints, name: str) -> None:
-    still = next(islice(FileFrames(footage / name), 60, None)).picture
+def test_a_still_face_in_noise_is_still(footage: Path, face_points: FacePoints) -> None:
+    still = next(islice(FileFrames(footage / "talkerC_woman_expressions_33s.mp4"), 60, None)).picture
     random = np.random.default_rng(1)
-    tracker, neutral, retarget = Tracker(face_points), RunningNeutral(), Retarget(target_of(256).model_dump())
+    target = read_manifest(Path(demo.__file__).parent / "looks" / "porcelain.onnx").target
+    assert target is not None
+    tracker, neutral, retarget = Tracker(face_points), RunningNeutral(), Retarget(target.model_dump())
     shown = []
     for i in range(45):
         noisy = np.clip(still + random.normal(0, 8, still.shape[:2])[..., None], 0, 255).astype(np.uint8)
@@ -59,6 +63,21 @@ def test_a_still_face_in_noise_is_still(footage: Path, face_points: FacePoints, 
     moved = np.linalg.norm(np.diff(np.array(shown[15:]), axis=0), axis=2)
     assert moved.mean() <= 0.2
     assert np.percentile(moved, 95) <= 0.6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["talkerC_woman_expressions_33s.mp4", "talkerF_man_glasses_8s.mp4"])
+@pytest.mark.parametrize(("noise", "dimmed"), LIMITS)
+def test_a_still_face_in_ffmpeg_s_noise(
+    footage: Path, face_points: FacePoints, name: str, noise: int, dimmed: bool
+) -> None:
+    moved, lost = moved_in_noise(face_points, footage / name, noise, dimmed)
+    mean_limit, p95_limit = LIMITS[noise, dimmed]
+    if moved.size:
+        assert moved.mean() <= mean_limit
+        assert p95_limit is None or np.percentile(moved, 95) <= p95_limit
+    else:
+        assert lost == 120, "where no face is found, that is counted"
 
 
 def test_a_picture_on_the_wall_never_performs(
