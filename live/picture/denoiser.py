@@ -24,6 +24,8 @@ STEADY_SHARE = 1 / 10
 tenth."""
 WINDOW_PX = 9
 """Motion is what moves a window of this many pixels squared by more than noise does."""
+CLEAN_INTERVAL = 3
+"""While there is no noise to speak of, every so many frames it is measured whether that has changed."""
 STILL_UP_TO, MOVES_FROM = 3.0, 6.0
 """In standard deviations of a window's mean by noise alone: below nothing moves, above all of the new picture is
 taken."""
@@ -43,6 +45,7 @@ class Denoiser:
         self._average: NDArray[np.float32] | None = None
         self._before: Picture = np.zeros((0, 0), np.uint8)
         self._noise: deque[float] = deque(maxlen=NOISE_MEMORY)
+        self._unmeasured = 0
 
     def forget(self) -> None:
         """The next picture is another scene's."""
@@ -51,6 +54,10 @@ class Denoiser:
     def steady(self, picture: Picture, box: Box) -> Picture:
         """`picture` itself where it has no noise to speak of; else as dlib's intensity, uint8 (height, width), steady
         around `box`."""
+        if self._average is None and 0 < self._unmeasured < CLEAN_INTERVAL:
+            self._unmeasured += 1
+            return picture
+        self._unmeasured = 0
         region = _around(box, picture)
         if region.width <= 0 or region.height <= 0:
             return picture
@@ -63,6 +70,7 @@ class Denoiser:
         average = None if noise < LEAST_NOISE else self._averaged(new, before, region, noise)
         self._region, self._average, self._before = region, average, new
         if average is None:
+            self._unmeasured = 1 if self._noise else 0
             return picture
         grey = _intensity(picture)
         np.rint(average, out=_part(grey, region), casting="unsafe")
