@@ -20,10 +20,11 @@ UPPER_KNOWN = 0.8
 LOWER_DIFFERS = 0.2
 LOWER_KNOWN = 0.7
 """Likenesses: hands and a microphone before the mouth give an upper half of 0.86 to 0.99 and a lower one lower by 0.3
-to 0.75; ten people's own faces differ by 0.2 in at most 3 of 100 frames."""
+to 0.75; the own faces of nine of ten people differ by 0.15 in at most 4 of 100 frames, those of the tenth, who turns
+a lot, in 20."""
 UNSURE_MOUTH = 0.01
-"""In eye distances, the mean deviation of the mouth's points when the box is moved: a covered mouth 0.014 to 0.07, an
-open one 0.004 to 0.01."""
+"""In eye distances, the mean deviation of the mouth's points when the box is moved: a covered mouth mostly 0.014
+to 0.07; an uncovered one, in the median of a clip, 0.004 to 0.012."""
 HELD = np.r_[0:17, 48:68]
 """Jaw and mouth."""
 LOOK_AGAIN_S = 0.5
