@@ -5,7 +5,12 @@ no face to follow. While there is one, its box moves with its points, and every 
 small region around it. A face that does not move keeps exactly the box the detector gave, so a still picture gives the
 points of a direct dlib call on that box.
 
-Of several faces the locked one stays: no face elsewhere is taken before `GRACE_S` have passed without it.
+In camera noise the picture is averaged where nothing moves (see denoiser). Of several faces the locked one stays, and
+who that is tells their appearance (see performer_lock); a covered mouth is held (see covered_mouth).
+
+The first face of all is taken at once: the audience must not wait. If it then neither moves nor blinks for
+`PROOF_S`, it is a picture's, and from then on a face must live before it is taken. One that the operator locks on is
+believed.
 """
 
 from __future__ import annotations
@@ -15,13 +20,19 @@ from math import sqrt
 
 import numpy as np
 
+from live.picture.appearance import Descriptor, describe
+from live.picture.covered_mouth import CoveredMouth, mouth_deviation
+from live.picture.denoiser import Denoiser
+from live.picture.life import Life
 from live.picture.one_euro import OneEuroFilter
+from live.picture.performer_lock import SAME, STRANGE, PerformerLock, Seen, distance, near
 from live.process.frames import Frame, Landmarks
 from models.features.face_points import LEFT_EYE, RIGHT_EYE, Box, Face, FacePoints, eye_distance
 from models.features.types import Picture, Points
 
 REGION_FACE_PX = 90
 """The width a face is scaled to before the detector confirms it: 80 is the least it detects."""
+DETECTED_PX = 80
 REGION_MARGIN = 0.38
 """Margin around the face, in widths of the face."""
 SEARCH_AREA_PX = 640 * 480
@@ -40,17 +51,28 @@ SCENE_CHANGE = 12.0
 """A mean change of the picture (of 255, from one frame to the next) above this is a cut to another scene."""
 COAST_S = 0.2
 """How long points are accepted without the detector's confirmation."""
-GRACE_S = 1.5
-"""How long a lost performer's place is kept before another face may take it."""
-NEW_PERFORMER_AFTER_S = 6.0
-"""A face that appears where the performer was after more than this time may be another person's."""
+RETURN_S = 1.0
+"""For so long after a loss a face in the same place need only not be a stranger's, as a head that turns changes."""
+PROOF_S = 5.0
+SETTLING_S = 1.0
+"""A new face's points move this long while their noise is averaged; not counted as a sign of life."""
+COMPARED_FACES = 4
+"""So many of the faces found, the largest, are compared with the performer's."""
+SHIFTS = ((0.05, 0.0), (-0.05, 0.0), (0.0, 0.05), (0.0, -0.05))
+"""In widths of the box: how it is moved to see whether the mouth stays."""
 BOX_DEADBAND = 0.02
 """In widths of the box: while the face is closer than this to its box, the box does not move."""
 REFIT_SHARE = 0.08
 """In widths of the box: if the points show that the box was off by more, they are predicted again."""
 REANCHOR_SHARE = 0.16
-"""In widths of the box: if the detector's box and the moved box differ by more, the box is eased to the detector's."""
-REANCHOR_RATE = 0.25
+"""In widths of the box: if the detector's box and the moved box differ by more, the points are predicted again in the
+detector's."""
+
+
+STRANGER = "the face in the picture is not the performer's"
+CUT = "the face is cut by the picture's edge"
+SMALL = "the face is too small: come nearer to the camera"
+PICTURE = "the face in the picture does not move: it is taken for a photograph"
 
 
 @dataclass(slots=True)
@@ -71,8 +93,8 @@ def shape_is_sane(points: Points, box: Box) -> bool:
     eyes = eye_distance(points) / box.width
     if not 0.2 < eyes < 0.75:
         return False
-    distance = np.abs(points.mean(0) - box.centre) / box.width
-    if distance.max() > 0.3:
+    away = np.abs(points.mean(0) - box.centre) / box.width
+    if away.max() > 0.3:
         return False
     right, left = points[LEFT_EYE].mean(0), points[RIGHT_EYE].mean(0)
     across = (left - right) / np.linalg.norm(left - right)
@@ -89,6 +111,13 @@ class Tracker:
     def __init__(self, face_points: FacePoints, point_filter: OneEuroFilter | None = None) -> None:
         self._dlib = face_points
         self._filter = point_filter if point_filter is not None else OneEuroFilter()
+        self._denoiser = Denoiser()
+        self._lock = PerformerLock()
+        self._mouth = CoveredMouth()
+        self._life: Life | None = None
+        """Of a face that has yet to prove that it is no picture."""
+        self._descriptor: Descriptor | None = None
+        self._taken_at = self._described_at = float("-inf")
         self._anchor: _Anchor | None = None
         self._box: Box | None = None
         self._last_box: Box | None = None
@@ -101,7 +130,9 @@ class Tracker:
         self._lock_target: tuple[float, float] | None = None
         self.lost_frames = 0
         self.performer = 0
-        """Changes when another face took the lock, or a face returned after so long that it may be another person's."""
+        """Changes when another person took the lock."""
+        self.trouble = ""
+        """Why no face is given, in the words of the screen; empty while one is, and where none is found at all."""
 
     def lock(self, x: float, y: float) -> None:
         """Moves the performer lock to the face nearest to (x, y), fractions 0..1 of the picture, in the next frame."""
@@ -110,6 +141,7 @@ class Tracker:
     def forget(self) -> None:
         """Releases the lock: the next face may be anyone's."""
         self._drop()
+        self._lock, self._life = PerformerLock(), None
         self._last_box = None
         self._candidate = None
 
@@ -120,6 +152,8 @@ class Tracker:
             landmarks = self._search(frame)
         if landmarks is None:
             self.lost_frames += 1
+        else:
+            self.trouble = ""
         return landmarks
 
     # ---- following
@@ -127,32 +161,68 @@ class Tracker:
     def _follow(self, frame: Frame) -> Landmarks | None:
         box = self._box
         assert box is not None
-        picture, t_s = frame.picture, frame.captured_at
+        t_s = frame.captured_at
+        check_now = (
+            self._picture_change(frame.picture) > SCENE_CHANGE or t_s - self._confirm_tried_at >= CONFIRM_INTERVAL_S
+        )
+        picture = self._denoiser.steady(frame.picture, box)
         points = self._dlib.fine_points(picture, box)
         moved = self._moved_box(points)
-        shift = max(abs(moved.centre[0] - box.centre[0]), abs(moved.centre[1] - box.centre[1])) / box.width
-        if shift > REFIT_SHARE:
+        if _deviation(moved, box) > REFIT_SHARE:
             box = moved
             points = self._dlib.fine_points(picture, box)
             moved = self._moved_box(points)
-        check_now = self._picture_change(picture) > SCENE_CHANGE or t_s - self._confirm_tried_at >= CONFIRM_INTERVAL_S
         face = self._confirm(picture, box) if check_now else None
         if check_now:
             self._confirm_tried_at = t_s
         sane = shape_is_sane(points, box)
         if face is not None and sane:
             self._confirmed_at, self._score = t_s, face.score
-            moved = self._reanchored(moved, face.box, points)
-        elif not check_now and sane:
-            pass  # between two confirmations the points suffice
-        elif t_s - self._confirmed_at > COAST_S or not sane:
+            if _deviation(face.box, moved) >= REANCHOR_SHARE:
+                box = moved = face.box
+                points = self._dlib.fine_points(picture, box)
+                self._set_anchor(box, points)
+        # A frame that the detector confirms takes long enough, and says itself that a face is there.
+        if face is None or t_s - self._described_at >= CONFIRM_INTERVAL_S:
+            self._descriptor, self._described_at = describe(picture, points), t_s
+        descriptor = self._descriptor
+        assert descriptor is not None
+        if not sane or not self._may_continue(descriptor, face is None and check_now, t_s):
+            self.trouble = self.trouble or _trouble_with(box, picture)
             self._drop()
             return None
-        else:
-            self._score = 0.0
         self._box = self._last_box = moved
         self._last_seen_at = t_s
-        return self._landmarks(points, box, t_s)
+        return self._landmarks(self._with_mouth(picture, box, points, descriptor, t_s), box, t_s)
+
+    def _may_continue(self, descriptor: Descriptor, unconfirmed: bool, t_s: float) -> bool:
+        """Whether the face that is followed is still there, still the performer's, and no picture."""
+        if unconfirmed:
+            self._score = 0.0
+            if t_s - self._confirmed_at > COAST_S or max(self._lock.halves(descriptor)) < STRANGE:
+                return False
+        if self._lock.is_stranger(descriptor, t_s):
+            self.trouble = STRANGER
+            return False
+        if self._life is not None and t_s - self._taken_at > PROOF_S:
+            self._lock.forget()
+            self._life, self.trouble = None, PICTURE
+            return False
+        return True
+
+    def _with_mouth(self, picture: Picture, box: Box, points: Points, descriptor: Descriptor, t_s: float) -> Points:
+        """`points`, the mouth as it was while something covers it."""
+
+        def deviation() -> float:
+            moved = [_box(box.centre[0] + x * box.width, box.centre[1] + y * box.width, box.width) for x, y in SHIFTS]
+            return mouth_deviation([points, *(self._dlib.fine_points(picture, other) for other in moved)])
+
+        held = self._mouth.update(points, self._lock.halves(descriptor), t_s, deviation)
+        if self._mouth.covered:
+            self._lock.covered()
+        else:
+            self._lock.learn(descriptor, t_s, at_once=self._mouth.new_expression)
+        return held
 
     def _picture_change(self, picture: Picture) -> float:
         """Mean change of a coarse sampling of the picture since the last call."""
@@ -193,20 +263,6 @@ class Tracker:
         found = [face for face in found if _overlap(face.box, box) > 0.35]
         return max(found, key=lambda face: _overlap(face.box, box), default=None)
 
-    def _reanchored(self, box: Box, detected: Box, points: Points) -> Box:
-        """`box`, or a box eased towards the detected one when the two disagree."""
-        deviation = max(
-            abs(detected.centre[0] - box.centre[0]) / box.width,
-            abs(detected.centre[1] - box.centre[1]) / box.width,
-            abs(detected.width / box.width - 1) / 1.5,
-        )
-        if deviation < REANCHOR_SHARE:
-            return box
-        x, y = (b + (s - b) * REANCHOR_RATE for b, s in zip(box.centre, detected.centre, strict=True))
-        eased = _box(x, y, box.width + (detected.width - box.width) * REANCHOR_RATE)
-        self._set_anchor(eased, points)
-        return eased
-
     # ---- searching
 
     def _search(self, frame: Frame) -> Landmarks | None:
@@ -215,50 +271,80 @@ class Tracker:
         scale = min(sqrt(SEARCH_AREA_PX / area), 2.0)
         if self._failed_searches % FINE_SEARCH_INTERVAL == FINE_SEARCH_INTERVAL - 1 and scale < 1:
             scale = min(sqrt(FINE_SEARCH_AREA_PX / area), 1.0)
-        face = self._choose(self._dlib.detect(picture, scale), picture, t_s)
         self._failed_searches += 1
-        if face is None:
-            return None
-        points = self._dlib.fine_points(picture, face.box)
-        if not shape_is_sane(points, face.box):
-            return None
-        near = self._last_box is not None and _near(face.box, self._last_box)
-        if not near or t_s - self._last_seen_at > COAST_S:
+        chosen = self._choose(self._dlib.detect(picture, scale), picture, t_s)
+        return None if chosen is None else self._take(chosen, frame)
+
+    def _take(self, chosen: Seen, frame: Frame) -> Landmarks:
+        """Follows `chosen` from now on."""
+        box, t_s = chosen.face.box, frame.captured_at
+        near_last = self._last_box is not None and near(box, self._last_box)
+        if not near_last or t_s - self._last_seen_at > COAST_S:
             self._filter.reset()
-        if not near or t_s - self._last_seen_at > NEW_PERFORMER_AFTER_S:
+        likeness = self._lock.likeness(chosen)
+        another = likeness < (STRANGE if near_last and t_s - self._last_seen_at < RETURN_S else SAME)
+        if another:
             self.performer += 1
+            self._mouth = CoveredMouth()
+        must_prove = not self._lock.wary and self._lock_target is None
+        self._life, self._taken_at = Life() if must_prove else None, t_s
+        self._lock.take(chosen, another)
+        self._descriptor, self._described_at = chosen.descriptor, t_s
         self._failed_searches = 0
         self._lock_target = self._candidate = None
-        self._set_anchor(face.box, points)
-        self._box = self._last_box = face.box
-        self._score = face.score
+        self._denoiser.forget()
+        self._set_anchor(box, chosen.points)
+        self._box = self._last_box = box
+        self._score = chosen.face.score
         self._confirmed_at = self._confirm_tried_at = self._last_seen_at = t_s
-        self._picture_change(picture)
-        return self._landmarks(points, face.box, t_s)
+        self._picture_change(frame.picture)
+        return self._landmarks(chosen.points, box, t_s)
 
-    def _choose(self, faces: list[Face], picture: Picture, t_s: float) -> Face | None:
+    def _choose(self, faces: list[Face], picture: Picture, t_s: float) -> Seen | None:
         """The face to lock on among those the search found, or None."""
         if self._lock_target is not None:
             height, width = picture.shape[:2]
             spot = self._lock_target[0] * width, self._lock_target[1] * height
-            return min(faces, key=lambda face: _distance(face.box.centre, spot), default=None)
-        if self._last_box is not None:
-            last = self._last_box
-            near = [face for face in faces if _near(face.box, last)]
-            if near:
-                return min(near, key=lambda face: _distance(face.box.centre, last.centre))
-            if t_s - self._last_seen_at < GRACE_S:
-                return None
+            faces = sorted(faces, key=lambda face: distance(face.box.centre, spot))[:1]
+            return next(iter(self._seen(faces, picture)), None)
+        if not self._lock.wary:
+            return next(iter(self._seen(self._first(faces), picture)), None)
+        seen = self._seen(sorted(faces, key=lambda face: -face.box.width)[:COMPARED_FACES], picture)
+        best = max(seen, key=self._lock.likeness, default=None)
+        if best is not None and self._lock.likeness(best) >= self._least_likeness(best, t_s):
+            return best
+        if seen and self._lock.has_performer:
+            self.trouble = STRANGER
+        return self._lock.newcomer(seen, t_s - self._last_seen_at, t_s)
+
+    def _least_likeness(self, face: Seen, t_s: float) -> float:
+        last = self._last_box
+        recent = last is not None and near(face.face.box, last) and t_s - self._last_seen_at < RETURN_S
+        return STRANGE if recent else SAME
+
+    def _first(self, faces: list[Face]) -> list[Face]:
+        """The first face of all, if one is found surely enough."""
         face = max(faces, key=lambda face: face.box.width, default=None)
         if face is None or face.score >= ACQUIRE_SCORE:
-            return face
+            return [face] if face is not None else []
         before, self._candidate = self._candidate, face
-        return face if before is not None and _overlap(before.box, face.box) > 0.5 else None
+        return [face] if before is not None and _overlap(before.box, face.box) > 0.5 else []
+
+    def _seen(self, faces: list[Face], picture: Picture) -> list[Seen]:
+        """Those of `faces` whose points are a face's."""
+        found = [(face, self._dlib.fine_points(picture, face.box)) for face in faces]
+        return [
+            Seen(face, points, describe(picture, points)) for face, points in found if shape_is_sane(points, face.box)
+        ]
 
     # ---- both
 
     def _landmarks(self, points: Points, box: Box, t_s: float) -> Landmarks:
         smoothed = self._filter(points, t_s, eye_distance(points))
+        if self._life is not None and t_s - self._taken_at > SETTLING_S:
+            self._life.add(smoothed, t_s)
+            if self._life.has_moved:
+                self._life = None
         return Landmarks(smoothed, box, t_s, self._score)
 
     def _set_anchor(self, box: Box, points: Points) -> None:
@@ -284,10 +370,6 @@ def _shifted(box: Box, x: int, y: int) -> Box:
     return Box(box.left + x, box.top + y, box.right + x, box.bottom + y)
 
 
-def _distance(a: tuple[float, float], b: tuple[float, float]) -> float:
-    return sqrt((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2)
-
-
 def _overlap(a: Box, b: Box) -> float:
     """Intersection over union."""
     across = min(a.right, b.right) - max(a.left, b.left) + 1
@@ -298,7 +380,18 @@ def _overlap(a: Box, b: Box) -> float:
     return both / (a.width * a.height + b.width * b.height - both)
 
 
-def _near(face: Box, last: Box) -> bool:
-    """Whether `face` can be the one that was at `last` a moment ago."""
-    ratio = face.width / last.width
-    return _distance(face.centre, last.centre) < last.width and 0.6 < ratio < 1.7
+def _deviation(detected: Box, box: Box) -> float:
+    """In widths of `box`: how far the two disagree in place or size."""
+    return max(
+        abs(detected.centre[0] - box.centre[0]) / box.width,
+        abs(detected.centre[1] - box.centre[1]) / box.width,
+        abs(detected.width / box.width - 1) / 1.5,
+    )
+
+
+def _trouble_with(box: Box, picture: Picture) -> str:
+    """Why the face in `box` may have been lost; empty when nothing is wrong with the box."""
+    height, width = picture.shape[:2]
+    if box.left < 0 or box.top < 0 or box.right >= width or box.bottom >= height:
+        return CUT
+    return SMALL if box.width * min(sqrt(SEARCH_AREA_PX / (width * height)), 2.0) < DETECTED_PX else ""

@@ -81,6 +81,11 @@ class TrackingStage:
     def lost_frames(self) -> int:
         return self._tracker.lost_frames
 
+    @property
+    def trouble(self) -> str:
+        """Why there is no face, for the screen; empty with one, and where the tracker cannot tell."""
+        return self._tracker.trouble
+
     def lock(self, x: float, y: float) -> None:
         """Moves the performer lock to the face nearest to (x, y), fractions of the picture, in the next frame."""
         self._locks.put((x, y))
