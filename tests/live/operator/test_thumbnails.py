@@ -14,7 +14,6 @@ from export.artifact.model_file import write_model
 from live.operator.library import Library, ThumbnailMaker, find_looks
 from live.operator.thumbnails import THUMBNAIL_PX, Thumbnail, make_thumbnail
 from tests.export import bad_models
-from tests.export.bad_models import endless_look
 from tests.export.tiny_look import look_fields, look_model
 from tests.machine import Machine
 
@@ -67,7 +66,7 @@ def test_the_process_tells_about_each_file_and_ends(qtbot: QtBot, look: Path, tm
 
 def test_a_look_that_never_ends_has_no_thumbnail_and_the_next_goes_on(qtbot: QtBot, look: Path, tmp_path: Path) -> None:
     endless = look.with_name("endless.onnx")
-    endless_look(endless)
+    bad_models.endless_look(endless)
     thumbnails = ThumbnailMaker(tmp_path / "cache")
     thumbnails.seconds = 1
     made: list[Thumbnail] = []
