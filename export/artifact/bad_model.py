@@ -1,9 +1,10 @@
-"""The error that every reader of frozen models raises, and how text from a file is made safe to print. Thread: any."""
+"""The error that every reader of frozen models raises. Thread: any."""
 
 from __future__ import annotations
 
 import os
-import unicodedata
+
+from models.command_line import one_line
 
 
 class BadModel(Exception):
@@ -13,18 +14,6 @@ class BadModel(Exception):
     def __init__(self, path: str | os.PathLike[str], what: str) -> None:
         self.what = what
         super().__init__(one_line(f"{os.fspath(path)!s} {what}"))
-
-
-def one_line(text: str) -> str:
-    """`text` without control characters and line breaks, so that a hostile name cannot draw on a terminal."""
-    return "".join(" " if c in "\n\r\t" else c if is_printable(c) else "?" for c in text)
-
-
-def is_printable(character: str) -> bool:
-    """Whether one character can be printed without moving the cursor or turning the direction of writing."""
-    # Cf are the invisible characters that turn the direction of writing; Cs the halves of surrogate pairs.
-    category = unicodedata.category(character)
-    return category not in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def shortened(thing: object) -> str:

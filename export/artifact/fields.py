@@ -23,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from export.artifact.bad_model import is_printable
+from models.command_line import is_one_line
 
 MAX_PORT_BYTES = 2**26
 """A port is allocated at its declared size: 64 MiB holds a picture of 4096 x 4096, and no manifest may declare more."""
@@ -67,7 +67,7 @@ _ITEM_BYTES: dict[DType, int] = {"uint8": 1, "bool": 1, "int32": 4, "int64": 8, 
 
 
 def _checked_printable(text: str) -> str:
-    if not all(map(is_printable, text)):
+    if not is_one_line(text):
         raise ValueError("must not hold control characters or line breaks")
     return text
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import onnxruntime as ort
 
-from export.artifact.bad_model import one_line
 from export.runtime.providers import RUNTIME_NAMES, Provider
+from models.command_line import one_line
 
 MAX_THREADS = 4
 """A picture engine shares the machine with a tracker, a sound engine and a window; more threads gain little at 256."""

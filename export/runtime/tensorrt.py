@@ -28,13 +28,14 @@ from pathlib import Path
 import onnxruntime as ort
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from export.artifact import bad_model, model_file
+from export.artifact import model_file
 from export.artifact.fields import Precision
 from export.artifact.manifest import Manifest
 from export.runtime import providers
 from export.runtime.cuda import CudaSession
 from export.runtime.frozen_session import Arithmetic
 from export.runtime.session_options import build_session, session_options
+from models.command_line import one_line
 
 CONTEXT = "context.onnx"
 FACTS = "facts.json"
@@ -290,4 +291,4 @@ def _run_builder(path: Path, folder: Path, timing: Path) -> EngineTrial:
         pass
     if process.returncode < 0:
         raise NotBuilt(f"building its engine ended with signal {-process.returncode}")
-    raise NotBuilt(bad_model.one_line(last_line) or f"building its engine ended with code {process.returncode}")
+    raise NotBuilt(one_line(last_line) or f"building its engine ended with code {process.returncode}")

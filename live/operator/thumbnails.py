@@ -21,10 +21,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-from export.artifact.bad_model import BadModel, one_line
+from export.artifact.bad_model import BadModel
 from export.artifact.manifest import Manifest
 from export.artifact.model_file import check_model, file_digest
 from export.runtime.memory_limit import limit_memory_of_runs
+from models.command_line import one_line
 
 try:
     import resource
