@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,18 +17,8 @@ from models.command_line import refuse
 
 if TYPE_CHECKING:
     from rich.status import Status
-    from rich.table import Table
 
     from calibration.doctor import Finding
-    from calibration.evaluate.figures import (
-        ConversionFigures,
-        ConversionKey,
-        FaceFigures,
-        LookFigures,
-        PrdcFigures,
-        PrdcKey,
-        VoiceFigures,
-    )
     from models.features.types import Progress
     from models.prepare.recordings import MediaKind
 
@@ -109,6 +99,7 @@ def evaluate_face(
 
     from calibration.evaluate.driven_look import BadFootage
     from calibration.evaluate.evaluate_face import evaluate_look as evaluate
+    from calibration.evaluate.figure_tables import print_face
     from export.artifact.bad_model import BadModel
     from live.picture.sources.movie_frames import BadSource
     from models.features.face_points import LandmarkFileMissing
@@ -121,7 +112,7 @@ def evaluate_face(
         refuse(error)
     except OSError as error:
         refuse(f"{out} cannot be written: {error.strerror or error}")
-    _print_face(metrics, out)
+    print_face(metrics, out)
 
 
 @evaluate.command("voice")
@@ -150,6 +141,7 @@ def evaluate_voice(
     from rich.console import Console
 
     from calibration.evaluate.compare_voices import evaluate_voices as evaluate
+    from calibration.evaluate.figure_tables import print_voice
     from calibration.measure.recordings import BadRecording
     from export.artifact.bad_model import BadModel
     from live.sound.sound_file import BadSound
@@ -167,7 +159,7 @@ def evaluate_voice(
     except OSError as error:
         refuse(f"{out} cannot be written: {error.strerror or error}")
     for name, metrics in metrics_by_voice.items():
-        _print_voice(metrics, out if len(metrics_by_voice) == 1 else out / name)
+        print_voice(metrics, out if len(metrics_by_voice) == 1 else out / name)
 
 
 def _recordings(paths: list[Path], kind: MediaKind) -> Sequence[Path]:
@@ -196,79 +188,6 @@ def _progress(status: Status) -> Progress:
         status.update(f"{what} ({done + 1} of {of}) ...")
 
     return show
-
-
-def _print_table(table: Table) -> None:
-    from rich.console import Console
-
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
-
-
-def _print_voice(metrics: VoiceFigures, out: Path) -> None:
-    from rich.table import Table
-
-    from calibration.evaluate.figures import figure_text
-
-    columns: tuple[ConversionKey, ...] = (
-        "similarity_target",
-        "similarity_source",
-        "stoi",
-        "f0_error_cents",
-        "f0_correlation",
-        "mcd_db",
-        "rtf",
-    )
-    heads = ("to the target", "to the source", "STOI", "F0 off, cents", "F0 correlation", "MCD, dB", "rtf")
-    title = f"{metrics['voice']}, {metrics['latency_ms']:.1f} ms late"
-    table = Table("spoken", *heads, title=title, title_justify="left")
-    rows: dict[str, ConversionFigures] = {**metrics["clips"], "median": metrics}
-    for name, clip in rows.items():
-        table.add_row(name, *(figure_text(clip[column]) for column in columns))
-    _print_table(table)
-    if metrics["nearer_target"] is not None:
-        print(f"nearer the target than the source: {metrics['nearer_target']} of {metrics['of']}")
-    if metrics["coverage"] is not None:
-        print(_prdc_text(metrics))
-    if metrics["reconstruction_db"] is not None:
-        print(f"lost on the target's own voice: {metrics['reconstruction_db']:.1f} dB")
-    if metrics["missing"]:
-        print(f"not measured: {metrics['missing']}")
-    print(f"figures: {out / 'figures.json'}; sounds and spectrograms beside it")
-
-
-def _prdc_text(metrics: VoiceFigures) -> str:
-    from calibration.evaluate.figures import figure_text
-
-    fields: tuple[PrdcKey, ...] = ("precision", "recall", "density", "coverage")
-
-    def values(of: PrdcFigures) -> str:
-        return ", ".join(figure_text(of[name], 2) for name in fields)
-
-    target_prdc = metrics["prdc_of_target"]
-    of_target = "" if target_prdc is None else f" (the target's own: {values(target_prdc)})"
-    return f"{', '.join(fields)}: {values(metrics)}{of_target}"
-
-
-def _print_face(metrics: FaceFigures, out: Path) -> None:
-    from rich.table import Table
-
-    from calibration.evaluate.figures import figure_text
-
-    columns: tuple[Literal["identity", "expression", "ssim", "l1", "sharpness", "flicker"], ...]
-    columns = ("identity", "expression", "ssim", "l1", "sharpness", "flicker")
-    table = Table("driven by", *columns, "mouth opens", "eyes open", title=f"{metrics['look']}", title_justify="left")
-    rows: dict[str, LookFigures] = {**metrics["clips"], "all": metrics}
-    for name, clip in rows.items():
-        gains = {part: clip["openings"][part]["gain"] for part in ("mouth", "left_eye", "right_eye")}
-        eyes = [gain for part in ("left_eye", "right_eye") if (gain := gains[part]) is not None]
-        table.add_row(
-            name,
-            *(figure_text(clip[column]) for column in columns),
-            figure_text(gains["mouth"]),
-            figure_text(sum(eyes) / len(eyes) if eyes else None),
-        )
-    _print_table(table)
-    print(f"figures: {out / 'figures.json'}; movies and contact sheets beside it (they show real people)")
 
 
 def listen(

@@ -67,7 +67,7 @@ def test_the_verb_renders_and_says_what_is_wrong(tmp_path: Path, capfd: pytest.C
     out, report = tmp_path / "out:2.wav", tmp_path / "r.json"
     words = ["render", "--audio", str(half), "--voice", "bypass", "--out", str(out), "--report", str(report)]
     assert guise.main(words) == 0
-    printed = capfd.readouterr().out
+    printed = capfd.readouterr().err
     assert "the file says 3.0 s, 1.5 s can be read" in printed
     assert "only channel 2 of 2 carries sound" in printed
     assert soundfile.info(str(out)).duration == pytest.approx(1.5, abs=0.1)
