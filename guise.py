@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
 from importlib import import_module
 from io import TextIOWrapper
@@ -34,12 +37,40 @@ starts it; verbs where nobody waits for a frame, because a slow model is none of
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one verb. Returns 0 on success, 2 for bad input (with one line on standard error), 130 for Ctrl-C."""
+    if arguments is None:
+        _prepare_process()
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that is not UTF-8 ends no verb
     try:
-        return _run(arguments)
+        code = _run(arguments)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
+    except OSError as error:  # a verb's own refusals have been told: this is the output's, or a disk's
+        return _tell_os_error(error)
+    return code
+
+
+def _prepare_process() -> None:
+    """Terminating is as orderly as Ctrl-C from the first moment on, and what opens a file gets none of the numbers that
+    standard input and output have: they may have been closed."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    sys.stdin = sys.stdin or os.fdopen(0, "r", closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
+def _tell_os_error(error: OSError) -> int:
+    """Says what the system refused, where anybody still reads it."""
+    from models.command_line import give_up_output, one_line
+
+    with contextlib.suppress(OSError, ValueError):
+        print(f"guise: {one_line(error)}", file=sys.stderr)
+    give_up_output()
+    return 2
 
 
 def _run(arguments: list[str] | None) -> int:

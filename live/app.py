@@ -51,6 +51,7 @@ from live.process.frames import now
 from live.process.unused_path import unused_path
 from live.show.show_file import BadShow, Show, read_show
 from live.show.show_models import check_models
+from models.command_line import say
 
 if TYPE_CHECKING:
     from live.manage.stage_manager import StageManager
@@ -130,7 +131,7 @@ def _without_display(options: LiveOptions, trouble: str) -> LiveOptions:
     movie = options.record or DEMO_MOVIE
     seconds = options.seconds or DEMO_SECONDS
     what = "the demo show" if options.show is None else str(options.show)
-    print(f"{trouble}: {what} is performed into ./{movie} for {seconds:g} s instead")
+    say(f"{trouble}: {what} is performed into ./{movie} for {seconds:g} s instead")
     return replace(
         options,
         headless=True,
@@ -222,7 +223,24 @@ def _with_new_files(options: LiveOptions) -> LiveOptions:
         if name == "recorder" and target:
             spec = f"{name}{equals}{_new_file('--output recorder', Path(target))}"
         outputs.append(spec)
-    return replace(options, record=record, report=report, outputs=tuple(outputs))
+    options = replace(options, record=record, report=report, outputs=tuple(outputs))
+    _check_differ(options)
+    return options
+
+
+def _check_differ(options: LiveOptions) -> None:
+    """No file of the show is written by two. Raises BadInput."""
+    asked = {"--report": options.report, "--record": options.record}
+    if options.speaker is not None and options.speaker.lower().endswith(".wav"):
+        asked["--speaker"] = Path(options.speaker)
+    written = [(f"{option} {path}", path) for option, path in asked.items() if path is not None]
+    targets = [(spec, spec.removeprefix("recorder=")) for spec in options.outputs]
+    written += [(f"--output {spec}", Path(target)) for spec, target in targets if target and spec != target]
+    paths: set[Path] = set()
+    for option, path in written:
+        if path.absolute() in paths:
+            raise BadInput(f"{option}: is asked for twice")
+        paths.add(path.absolute())
 
 
 def _new_file(option: str, path: Path) -> Path:
@@ -231,7 +249,7 @@ def _new_file(option: str, path: Path) -> Path:
     except OSError as error:
         raise BadInput(f"{option} {error}") from None
     if unused != path:
-        print(f"{option} {path}: is there already; this goes to {unused}")
+        say(f"{option} {path}: is there already; this goes to {unused}")
     return unused
 
 
@@ -399,21 +417,21 @@ def _run_headless(manager: StageManager, options: LiveOptions) -> int:
 
 
 def _write_report(manager: StageManager, options: LiveOptions) -> None:
-    """Prints the summary, and writes the report where --report asks for it."""
+    """Writes the report where --report asks for it, and prints the summary."""
     from live.manage.report import write_report
 
     report = manager.report()
     report["start"] = {"first_frame": _first_frame_ms(manager)}
-    if options.headless:
-        print(summary(report))
-        for movie in options.recordings:
-            if movie.is_file():
-                print(f"recorded: {movie}")
     if options.report is not None:
         try:
-            write_report(options.report, report)
+            write_report(unused_path(options.report), report)  # another show may have written one meanwhile
         except OSError as error:
             raise BadInput(f"--report {options.report}: cannot be written: {error.strerror}") from None
+    if options.headless:
+        say(summary(report))
+        for movie in options.recordings:
+            if movie.is_file():
+                say(f"recorded: {movie}")
 
 
 def _first_frame_ms(manager: StageManager) -> float | None:

@@ -5,6 +5,8 @@ And what one line is: names, files and addresses that others chose are shown on 
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import unicodedata
 from typing import NoReturn
@@ -25,6 +27,21 @@ def one_line(text: object) -> str:
     character: a terminal obeys none of it."""
     shown = (_shown(character) if _is_unshowable(character) else character for character in str(text))
     return " ".join("".join(shown).split())
+
+
+def say(text: str) -> None:
+    """Prints a line; where nobody can read it any more, nothing is lost but the line."""
+    try:
+        print(text, flush=True)
+    except (OSError, ValueError):
+        give_up_output()
+
+
+def give_up_output() -> None:
+    """Standard output cannot be written: a pipe without a reader, a full disk. What is still to come goes nowhere:
+    Python, and whatever starts a process, would try again with what is left, and fail again."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def refuse(why: object) -> NoReturn:

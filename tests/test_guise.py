@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
+import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +16,7 @@ from typer.main import get_command
 
 import guise
 from models.verb_arguments import several_values
+from tests.bench.structure import ROOT
 
 
 @pytest.fixture
@@ -105,3 +109,26 @@ def test_words_without_a_name_are_no_further_values() -> None:
     app.command()(importlib.import_module("models.cli").train)
     words = ["--set", "ngf=32", "pix2pix", "data/me", "--out", "runs/me"]
     assert several_values(get_command(app), words) == words
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has this device")
+def test_an_output_that_takes_nothing_is_one_line() -> None:
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-P", "-m", "guise", "--help"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("guise: ")
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a shell closes them here")
+def test_a_verb_needs_no_standard_streams(tmp_path: Path) -> None:
+    look = ROOT / "live" / "demo" / "looks" / "porcelain.onnx"
+    command = f'exec "{sys.executable}" -P -m guise inspect "{look}" 0<&- 1>&- 2>&-'
+    where = os.environ | {"PYTHONPATH": str(ROOT)}
+    assert subprocess.run(["sh", "-c", command], env=where).returncode == 0

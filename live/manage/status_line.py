@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TextIO
 
 from live.manage.health import Health
-from models.command_line import one_line
+from models.command_line import give_up_output, one_line
 
 if TYPE_CHECKING:
     from live.manage.snapshot import StageState
@@ -27,8 +27,18 @@ class StatusLine:
         self._last_note_s = 0.0
         self._width = 0
         self._written_at = -_FILE_EVERY_S
+        self._nobody_reads = False
 
     def show(self, state: StageState) -> None:
+        """Whatever becomes of the output, the show goes on: a pipe whose reader has ended, a disk that is full."""
+        if not self._nobody_reads:
+            try:
+                self._show(state)
+            except (OSError, ValueError):
+                self._nobody_reads = True
+                give_up_output()
+
+    def _show(self, state: StageState) -> None:
         for note in state.notes:
             if note.at_s > self._last_note_s:
                 self._last_note_s = note.at_s
@@ -47,6 +57,8 @@ class StatusLine:
         self._width = 0
 
     def end(self) -> None:
+        if self._nobody_reads:
+            return
         if self._terminal and self._width:
             self._out.write("\n")
         self._out.flush()
@@ -100,7 +112,7 @@ def summary(report: Report) -> str:
         f"capture to ready p50 {latency['p50']}, p95 {latency['p95']}, p99 {latency['p99']} ms",
         f"longest gap {video['longest_gap']} ms",
         f"{video['face_lost_frames']} without a face",
-        f"provider {video['provider']}",
+        f"provider {video['provider'] or None}",
         f"sound {audio['latency']} ms late, {missed}",
         f"first picture after {first_frame} ms",
         f"{len(report['switches'])} cues, {len(report['faults'])} faults",

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from export.runtime.memory_limit import limit_memory_of_runs
@@ -115,6 +116,8 @@ def engine_main(entry: str, connection: Connection[Event, Command], arguments: t
     remove_orphaned_files()
     faulthandler.cancel_dump_traceback_later()
     # Graphics drivers and sound servers may hang or crash while a process exits; everything that matters is sent.
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # it may have been closed for the whole program
+            with suppress(OSError, ValueError):
+                stream.flush()
     os._exit(code)

@@ -70,6 +70,9 @@ def show(tmp_path: Path) -> Path:
         ({"outputs": ("recorder=movie.avi",)}, "--output recorder=movie.avi: expected a name that ends in .mp4"),
         ({"outputs": ("recorder=a.mp4", "recorder=a.mp4")}, "--output recorder=a.mp4: is asked for twice"),
         ({"record": Path("a.mp4"), "outputs": ("recorder=a.mp4",)}, "is asked for twice"),
+        ({"record": Path("a.mp4"), "report": Path("a.mp4")}, "is asked for twice"),
+        ({"record": Path("a.mp4"), "report": Path.cwd() / "a.mp4"}, "is asked for twice"),
+        ({"speaker": "a.wav", "report": Path("a.wav")}, "is asked for twice"),
         ({"profile": Path("/nowhere/profile.toml")}, "there is no such file"),
         ({"show": Path("/nowhere/show.toml")}, "there is no such file"),
     ],
@@ -103,7 +106,7 @@ def test_what_a_show_before_wrote_is_not_written_over(
         show, "none", "none", "none", headless=True, seconds=0.5, report=report, outputs=(f"recorder={record}",)
     )
     assert app._with_new_files(options).recordings == [tmp_path / "tonight-2.mp4"]
-    assert app._with_new_files(replace(options, record=record)).record == tmp_path / "tonight-2.mp4"
+    assert app._with_new_files(replace(options, record=record, outputs=())).record == tmp_path / "tonight-2.mp4"
     assert run_live(replace(options, outputs=())) == 0
     assert report.read_text() == record.read_text() == "the evening before"
     assert json.loads((tmp_path / "tonight-2.json").read_text())["version"]
@@ -401,3 +404,14 @@ def test_a_terminal_obeys_nothing_that_a_note_says(manager: StageManager) -> Non
     line.show(manager.state)
     (note,) = (text for text in out.getvalue().splitlines() if "camera" in text)
     assert note.endswith("camera ]0;owned gone at once")
+
+
+def test_a_status_line_that_nobody_reads_ends_no_show(manager: StageManager) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    line = StatusLine(Closed())
+    line.show(manager.state)
+    line.show(manager.state)
+    line.end()
