@@ -12,6 +12,7 @@ from random import Random
 import numpy as np
 from onnx import NodeProto, helper
 
+from export.runtime.memory_limit import limit_memory_of_runs
 from live.picture.look import open_look
 from live.process.error_text import error_text
 from live.sound.voices import open_voice
@@ -38,6 +39,7 @@ BINARY = ("Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Mod")
 
 def load_one(random: Random, folder: Path) -> str:
     """Opens one model, and performs with it."""
+    limit_memory_of_runs()  # as an engine's process does
     path = folder / "model.onnx"
     is_look = random.random() < 0.6
     if random.random() < 1 / 6:

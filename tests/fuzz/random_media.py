@@ -83,9 +83,10 @@ def make_media(random: Random, folder: Path) -> Media:
 
 
 def _attempt(random: Random, folder: Path, attempt: int) -> Media | None:
-    has_picture = random.random() < 0.8
+    has_picture = random.random() < 0.7
     has_sound = not has_picture or random.random() < 0.7
-    video, sound = random.choice(list(VIDEO)), random.choice(list(SOUND))
+    video = random.choice((*VIDEO, "libx264", "libx264", "libx264", "libx265"))
+    sound = random.choice((*SOUND, "aac", "aac", "pcm_s16le"))
     kinds = set(VIDEO[video]) if has_picture else set(SOUND[sound])
     kinds = kinds & set(SOUND[sound]) if has_sound else kinds
     if not kinds:

@@ -48,3 +48,13 @@ VERBS_S = 600.0
 def test_media_through_every_verb(fuzz_seed: int, pytestconfig: pytest.Config, tmp_path: Path) -> None:
     count = pytestconfig.getoption("fuzz_verbs")
     _check("tests.fuzz.random_verbs:run_all", fuzz_seed, count, tmp_path, max_item_s=VERBS_S)
+
+
+MADE_S = 90.0
+"""ffmpeg makes a file in a second, or tries twenty times; the reading alone is held to ten."""
+
+
+@pytest.mark.slow
+def test_media_are_opened(fuzz_seed: int, pytestconfig: pytest.Config, tmp_path: Path) -> None:
+    count = pytestconfig.getoption("fuzz_media")
+    _check("tests.fuzz.random_openings:open_one", fuzz_seed, count, tmp_path, max_item_s=MADE_S)
