@@ -8,6 +8,7 @@ import signal
 import sys
 from importlib import import_module
 from io import TextIOWrapper
+from types import FrameType
 from typing import Any
 
 VERBS = {
@@ -46,15 +47,29 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
-    except OSError as error:  # a verb's own refusals have been told: this is the output's, or a disk's
-        return _tell_os_error(error)
+    except Exception as error:
+        if _interrupted:  # libraries in C turn Ctrl-C into errors of their own
+            return 130
+        if isinstance(error, OSError):  # a verb's own refusals have been told: this is the output's, or a disk's
+            return _tell_os_error(error)
+        raise
     return code
+
+
+_interrupted: list[int] = []
+"""The signals that asked this process to end."""
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    _interrupted.append(number)
+    raise KeyboardInterrupt
 
 
 def _prepare_process() -> None:
     """Terminating is as orderly as Ctrl-C from the first moment on, and what opens a file gets none of the numbers that
     standard input and output have: they may have been closed."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(number, True)
     os.close(number)

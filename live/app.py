@@ -154,7 +154,10 @@ def _run_show(options: LiveOptions) -> int:
     sound = SoundSettings.of_show(show, mic, speaker, provider=options.provider.lower())
     sound = replace(sound, recorded=bool(outputs))
     picture, sound = _synchronized(_picture_settings(options, show), sound)
-    manager = StageManager(show, picture, sound, first_cue=first_cue)
+    try:
+        manager = StageManager(show, picture, sound, first_cue=first_cue)
+    except OSError as error:
+        raise BadInput(f"there is no room for the pictures in shared memory: {error.strerror or error}") from None
     actions = Actions(manager)
     code = 0
     with _interruptible(), _ended_in_order(manager) as parts:

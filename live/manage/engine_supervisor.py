@@ -280,6 +280,13 @@ class EngineSupervisor(Generic[MetricsT]):
         self._strikes.pardon(model)
         self.clear_refusal(model)
 
+    def try_again(self) -> bool:
+        """Let models that were refused for long enough be loaded once more; whether there was one."""
+        served = self._strikes.take_served()
+        for model in served:
+            self.clear_refusal(model)
+        return bool(served)
+
     def is_suspect(self, model: str) -> bool:
         """The engine ended with it before."""
         return self._strikes.is_suspect(model)

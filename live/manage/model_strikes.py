@@ -1,4 +1,4 @@
-"""Which models an engine died or hung with: one that ended it twice within a minute is not tried again.
+"""Which models an engine died or hung with: one that ended it twice within a minute is not tried again for a while.
 
 Used by the EngineSupervisor, under the StageManager's lock.
 """
@@ -11,6 +11,9 @@ from live.process.frames import now
 
 MAX_STRIKES = 2
 WITHIN_S = 60.0
+BARRED_S = 300.0
+"""A model that nobody asks for is tried once more after so long: a show may run unattended, and an engine may have died
+of something else."""
 PROVEN_S = 5.0
 """A model that has performed for so long is not suspected while another is being loaded."""
 
@@ -21,7 +24,7 @@ class ModelStrikes:
     def __init__(self, clock: Callable[[], float] = now) -> None:
         self._clock = clock
         self._at: dict[str, list[float]] = {}
-        self._barred: set[str] = set()
+        self._barred_at: dict[str, float] = {}
 
     def on_end(self, performing: str | None, performed_s: float, loading: str | None) -> None:
         """The engine has died or hung. performed_s: for how long `performing` had been on stage."""
@@ -31,16 +34,18 @@ class ModelStrikes:
             self._add(performing)
 
     def _add(self, model: str) -> None:
+        if model == "bypass":  # it has no model: whatever ended the engine was something else
+            return
         at = self._clock()
         recent = [earlier for earlier in self._at.get(model, []) if at - earlier <= WITHIN_S]
         self._at[model] = [*recent, at]
         if len(self._at[model]) >= MAX_STRIKES:
-            self._barred.add(model)
+            self._barred_at[model] = at
 
     @property
     def barred(self) -> frozenset[str]:
         """The models that are refused."""
-        return frozenset(self._barred)
+        return frozenset(self._barred_at)
 
     def is_suspect(self, model: str) -> bool:
         """An engine ended with it: it is loaded when it is asked for, and not ahead."""
@@ -48,4 +53,12 @@ class ModelStrikes:
 
     def pardon(self, model: str) -> None:
         """The operator asks for it: it may be tried once more."""
-        self._barred.discard(model)
+        self._barred_at.pop(model, None)
+
+    def take_served(self) -> list[str]:
+        """The models that have been refused for BARRED_S: they may be tried once more."""
+        at = self._clock()
+        served = [model for model, barred_at in self._barred_at.items() if at - barred_at >= BARRED_S]
+        for model in served:
+            self.pardon(model)
+        return served

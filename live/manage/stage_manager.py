@@ -437,6 +437,8 @@ class StageManager:
             if problem is not None:
                 self._take_events(engine)
                 self._engine_failed(engine, problem)
+            if engine.try_again():
+                self._advance()
         self._scheduler.leave_bypass_in_time()
         if not self._panic and self._order.take_due_follow(now()) and self._order.standby is not None:
             self._request(self._order.standby, automatic=True)

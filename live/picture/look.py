@@ -35,6 +35,8 @@ they are. The chin of 91 faces of the test footage is at 0.96 of it at most: a m
 MAX_TIMED_RUNS = 5
 MAX_TIMED_S = 3.0
 """How often a look that seems too slow is timed, and for how many seconds at most."""
+RAW_CORRELATION = 0.95
+"""A picture that follows the face it was made of so closely, in all its colours, is that face."""
 FACE2FACE_SIDE_PX = 480
 """A webcam's height: face2face-demo's three-pixel lines are drawn in a picture of this size, then shrunk."""
 
@@ -214,18 +216,36 @@ def open_look(
 ) -> ModelLook:
     """Opens the look in the frozen model at `path`, warmed at its real shape. Runs in the loader thread.
 
-    Raises BadModel, ValueError (unknown provider, a picture takes longer than `slowest_s`), or RuntimeError when the
-    provider fails.
+    Raises BadModel, ValueError (unknown provider, a picture takes longer than `slowest_s`, or is the face that was
+    read), or RuntimeError when the provider fails.
     """
 
     session = open_session(path, provider, kind="look")
     try:
         session.warm()
         _check_speed(session, slowest_s)
+        _check_not_raw(session)
         return ModelLook(str(path), session, retarget)
     except BaseException:
         session.close()
         raise
+
+
+def _check_not_raw(session: FrozenSession) -> None:
+    """Raises ValueError for a look that gives back the face it reads: one that has learned nothing may do so."""
+    if "face" not in session.inputs or "mask" in session.outputs:
+        return
+    inputs = {name: np.zeros(port.shape, port.dtype) for name, port in session.inputs.items()}
+    coarse = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    face = cv2.resize(coarse, inputs["face"].shape[2:0:-1], interpolation=cv2.INTER_CUBIC)
+    inputs["face"][0] = face
+    picture = session.run(**inputs)["picture"][0]
+    if (
+        picture.shape == face.shape
+        and np.ptp(picture) > 0
+        and np.corrcoef(picture.ravel(), face.ravel())[0, 1] > RAW_CORRELATION
+    ):
+        raise ValueError(f"{session.path.name} gives back the face that it reads: nobody may see that but in bypass")
 
 
 def _check_speed(session: FrozenSession, slowest_s: float) -> None:

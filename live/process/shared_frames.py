@@ -15,6 +15,7 @@ attaches is not noted there: the stage window outlives its parent, and reads the
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import sys
@@ -43,6 +44,8 @@ rare."""
 
 _MAGIC = 0x4755495345
 _PREFIX = "guise-"
+_FOLDER = "/dev/shm"
+"""Where Linux keeps shared memory."""
 """Of a block's name; the process that made it follows."""
 _H_MAGIC, _H_NEWEST, _H_GENERATION = range(3)
 _LOCK, _SEQUENCE, _INDEX, _KIND, _HEIGHT, _WIDTH, _HAS_POINTS, _GENERATION = range(8)
@@ -135,11 +138,14 @@ class SharedFrames:
             max_bytes: of the largest picture: height x width x 3.
             slots: pictures in the ring; at least 3, so that a reader can copy one while the next is written.
             readers: how many may wait for pictures; each has a number from 0.
+
+        Raises OSError where the system has not so much shared memory: a process that fills what is not there dies.
         """
         if max_bytes < 3 or slots < 3:
             raise ValueError(f"a picture of {max_bytes} bytes in {slots} slots: at least 3 and 3 are needed")
         size = _HEADER_BYTES + slots * (_SLOT_HEAD_BYTES + _aligned(max_bytes))
         _remove_orphans()
+        _check_room(size)
         with starting_python():  # the first block starts the resource tracker
             memory = SharedMemory(f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}", create=True, size=size)
         pipes = [wake_up_pipe() for _ in range(readers)]
@@ -322,7 +328,7 @@ class SharedFrames:
 
 def _remove_orphans() -> None:
     """Remove the blocks of shows that were killed together with their resource trackers."""
-    for block in Path("/dev/shm").glob(f"{_PREFIX}*"):
+    for block in Path(_FOLDER).glob(f"{_PREFIX}*"):
         pid = block.name.removeprefix(_PREFIX).partition("-")[0]
         if pid.isdecimal() and not Path("/proc", pid).exists():
             with contextlib.suppress(OSError):  # another user's
@@ -364,3 +370,12 @@ def _open_untracked(name: str) -> SharedMemory:
 
 def _do_not_register(*_arguments: object, **_named: object) -> None:
     pass
+
+
+def _check_room(size: int) -> None:
+    """Raises OSError."""
+    if sys.platform != "linux":
+        return
+    room = os.statvfs(_FOLDER)
+    if (free := room.f_bavail * room.f_frsize) < size:
+        raise OSError(errno.ENOSPC, f"{size / 1e6:.0f} MB are needed, {free / 1e6:.0f} are free", _FOLDER)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from models.command_line import is_one_line, one_line
 
 MAX_BYTES = 1_000_000
 MAX_CUES = 1000
+SHORTEST_FOLLOW_S = 0.1
 MAX_NAME = 200
 """Characters of a name."""
 LOOK_WORDS = ("bypass", "safe")
@@ -169,7 +171,7 @@ class _ShowChecker:
 
     def _cue(self, entry: Table, place: Place) -> Cue:
         self._check_keys(entry, CUE_KEYS, place)
-        follow_s = self._seconds(entry, "follow_s", place, 0.0) if "follow_s" in entry else None
+        follow_s = self._follow_s(entry, place) if "follow_s" in entry else None
         return Cue(
             name=self._name(entry, place),
             look=self._model(entry, "look", place, LOOK_WORDS),
@@ -233,6 +235,8 @@ class _ShowChecker:
             raise self.error(
                 place, f'{key} "{value}" leaves the show\'s folder; move it there or write its absolute path'
             )
+        if not there and os.path.lexists(path):
+            raise self.error(place, f'{key} "{value}": is a folder, a pipe or a broken link; expected a file')
         if not there:
             raise self.error(place, f'{key} "{value}": there is no such file{self._did_you_mean_file(path)}')
         return path
@@ -287,6 +291,13 @@ class _ShowChecker:
         if not 0 <= value <= _LONGEST_S:
             raise self.error((*place, key), f"{key} is {value:g}; expected 0 to {_LONGEST_S:.0f} seconds")
         return float(value)
+
+    def _follow_s(self, table: Table, place: Place) -> float:
+        """Not too short either: nobody could see the cue, and the report would fill up."""
+        value = self._seconds(table, "follow_s", place, 0.0)
+        if value < SHORTEST_FOLLOW_S:
+            raise self.error((*place, "follow_s"), f"follow_s is {value:g}; expected {SHORTEST_FOLLOW_S} s or more")
+        return value
 
     def _boolean(self, table: Table, key: str, place: Place, default: bool) -> bool:
         value = table.get(key, default)

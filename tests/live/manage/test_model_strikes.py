@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from live.manage.model_strikes import ModelStrikes
+from live.manage.model_strikes import BARRED_S, ModelStrikes
 from tests.live.manage.conditions import pause, performs, until
 from tests.live.manage.conftest import Make
 
@@ -21,6 +21,23 @@ def test_two_ends_within_a_minute_bar_what_performed() -> None:
     assert not strikes.barred
     strikes.on_end("look", 1.0, None)
     assert strikes.barred == {"look"}, "it may be tried once more"
+
+
+def test_what_nobody_asks_for_is_tried_once_more_after_a_while() -> None:
+    at = [0.0]
+    strikes = ModelStrikes(lambda: at[0])
+    for _ in range(2):
+        strikes.on_end("look", 1.0, None)
+        strikes.on_end("bypass", 1.0, None)
+    assert strikes.barred == {"look"}
+    at[0] = BARRED_S - 1
+    assert strikes.take_served() == []
+    at[0] = BARRED_S
+    assert strikes.take_served() == ["look"]
+    assert not strikes.barred
+    strikes.on_end("look", 1.0, None)
+    strikes.on_end("look", 1.0, None)
+    assert strikes.barred == {"look"}, "and may fail again"
 
 
 def test_a_look_that_has_performed_for_long_is_not_blamed_for_one_that_loads() -> None:

@@ -74,6 +74,12 @@ def test_a_look_with_a_mask_is_laid_into_the_frame(make_look: Callable[..., Path
     look.close()
 
 
+def test_a_look_that_gives_back_the_face_it_reads_is_refused(make_look: Callable[..., Path]) -> None:
+    """It may be one that has learned nothing; nobody may see that face in a cue that does not say bypass."""
+    with pytest.raises(ValueError, match="gives back the face that it reads"):
+        open_look(make_look(reads="face", tint=0), "cpu")
+
+
 def test_a_look_that_reads_points_gets_those_its_lines_are_drawn_from(
     make_look: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -34,6 +34,7 @@ REFUSED = {
     "a wait beyond all sense": (CUE + "set = { 'sound/wait_s' = 1e306 }\n", "the sync of lips and voice does"),
     "the sync's delay": (CUE + "set = { 'picture/latency_s' = 0.1 }\n", "not a cue's to set"),
     "a pitch beyond its range": (CUE + "set = { 'sound/pitch' = 1e306 }\n", "expected -24 to 24 semitones"),
+    "cues that nobody could see": (CUE + "follow_s = 0.001\n", "expected 0.1 s or more"),
     "a gain beyond its range": (CUE + "set = { 'sound/gain' = 200 }\n", "expected -120 to 24 dB"),
 }
 ALLOWED = {
@@ -100,7 +101,7 @@ def test_a_path_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
         read_show(f"{tmp_path}/a\0.toml")
     (tmp_path / "round.onnx").symlink_to(tmp_path / "round.onnx")
     (tmp_path / "show.toml").write_text("[[cue]]\nname='a'\nlook='round.onnx'\n")
-    with pytest.raises(BadShow, match="there is no such file"):
+    with pytest.raises(BadShow, match="a folder, a pipe or a broken link"):
         read_show(tmp_path / "show.toml")
 
 
