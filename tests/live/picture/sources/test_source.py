@@ -14,6 +14,7 @@ import pytest
 from live.picture.sources import source as source_module
 from live.picture.sources.source import MAX_ABANDONED, Grabbed, Source, SourceGone
 from live.process.frames import now
+from models.features.media.bad_media import BadMedia
 
 from .conftest import until
 
@@ -37,6 +38,8 @@ class Flaky(Source):
         for i in count():
             if what == "stops" and i == 3:
                 raise SourceGone("flaky stopped")
+            if what == "breaks" and i == 3:
+                raise BadMedia("flaky: pictures in yuv420p cannot be converted")
             if what == "hangs" and i == 3:
                 self.let_go.wait()
             if reader.stopping.wait(0.01):
@@ -56,7 +59,7 @@ def watched(source: Source, condition: Callable[[], bool]) -> bool:
     return until(look)
 
 
-@pytest.mark.parametrize("error", ["stops", "missing"])
+@pytest.mark.parametrize("error", ["stops", "missing", "breaks"])
 def test_a_device_that_stops_or_is_missing_is_opened_again(started: Callable[[Source], Source], error: str) -> None:
     source = Flaky(error)
     began = now()
