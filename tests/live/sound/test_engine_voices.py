@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from live.process.messages import (
     Note,
     OnStage,
     Prepare,
+    Ready,
     Refused,
     Reload,
     SetParameter,
@@ -46,14 +48,20 @@ from tests.live.sound.engine_rig import (
 
 def refusal(engine: SoundEngine, sent: list[Event], voice: str) -> str:
     """The reason for which the engine refuses this voice."""
+    refused = answer(engine, sent, voice)
+    assert isinstance(refused, Refused)
+    return refused.why
+
+
+def answer(engine: SoundEngine, sent: list[Event], voice: str) -> Event:
+    """What the engine says of this voice."""
     engine.handle(Prepare(voice))
     until = time.monotonic() + 5
     while not sent and time.monotonic() < until:
         engine.send_events()
         time.sleep(0.005)
     engine.close()
-    assert isinstance(sent[0], Refused)
-    return sent[0].why
+    return sent[0]
 
 
 def fail(samples: Mono) -> Mono:
@@ -166,6 +174,17 @@ def test_voice_too_slow_for_the_machine_is_refused(tmp_path: Path) -> None:
         SETTINGS, NullMicrophone(), RecordingSpeaker(), sent.append, ManualClock(), load=lambda key: slow
     )
     assert "too slow for this machine" in refusal(engine, sent, "slow.onnx")
+
+
+def test_a_voice_is_not_refused_for_a_machine_that_was_busy_for_a_moment() -> None:
+    blocks = itertools.count()
+    held_up = ScriptedVoice(lambda samples: samples)
+    held_up.process = lambda samples: (time.sleep(0.3 * (next(blocks) == 25)), samples)[1]  # type: ignore[method-assign]
+    sent: list[Event] = []
+    engine = SoundEngine(
+        SETTINGS, NullMicrophone(), RecordingSpeaker(), sent.append, ManualClock(), load=lambda key: held_up
+    )
+    assert isinstance(answer(engine, sent, "voice.onnx"), Ready)
 
 
 def test_voice_that_became_too_slow_is_replaced(tmp_path: Path) -> None:
