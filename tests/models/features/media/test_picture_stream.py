@@ -237,6 +237,8 @@ def test_stamps_are_mended() -> None:
     assert [stamps.mend(stamp) for stamp in raw] == pytest.approx(
         [0.0, 0.04, 0.08, 0.12, 0.16, 0.20, 0.24, 0.28, 0.32], abs=0.001
     )
+    right_again = PictureStamps(0.04)
+    assert [right_again.mend(stamp) for stamp in (0.0, 0.04, year, 0.20)] == pytest.approx([0.0, 0.04, 0.08, 0.20])
     slides = PictureStamps(0.04, sound_until_s=100)
     assert [slides.mend(stamp) for stamp in (0.0, 30.0, 60.0)] == pytest.approx([0, 30, 60])
 
