@@ -40,16 +40,6 @@ def test_frozen_models_are_loaded(fuzz_seed: int, pytestconfig: pytest.Config, t
     )
 
 
-OPENING_S = 200.0
-"""For making a file, which ffmpeg may have to try often; reading is held to ten seconds by `open_one`."""
-
-
-@pytest.mark.slow
-def test_media_are_opened(fuzz_seed: int, pytestconfig: pytest.Config, tmp_path: Path) -> None:
-    count = pytestconfig.getoption("fuzz_media")
-    _check("tests.fuzz.random_openings:open_one", fuzz_seed, count, tmp_path, max_item_s=OPENING_S)
-
-
 VERBS_S = 600.0
 """All verbs on one file; each is watched by itself."""
 
