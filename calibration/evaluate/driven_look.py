@@ -35,6 +35,7 @@ from export.metrics.face import (
 from export.runtime.session import open_session
 from live.movie.writer import MovieWriter
 from live.picture.look import ModelLook
+from live.picture.mask import FaceShown
 from live.picture.sources.movie_frames import FileFrames
 from live.picture.tracker import Tracker
 from live.process.frames import Frame
@@ -183,7 +184,12 @@ def retargeted_drive(clip: Clip, look: ModelLook, *, is_target: bool) -> Drive:
 
     def drive(frame: Frame, points: Points) -> DrivenFrame:
         _, points_wanted = look.lines(frame.picture, points, clip.neutral)
-        generated = look.perform(frame.picture, points, clip.neutral).copy()
+        try:
+            generated = look.perform(frame.picture, points, clip.neutral).copy()
+        except FaceShown as error:
+            raise BadFootage(f"{clip.path}, picture {frame.index}: {error}") from None
+        if look.size is None:  # its picture lies in the frame
+            generated = aligned_crop(generated, clip.neutral, neutral, look.side)
         real = aligned_crop(frame.picture, clip.neutral, neutral, look.side)
         return DrivenFrame(generated, points_wanted, real, aligned_points(points, clip.neutral, neutral), is_target)
 

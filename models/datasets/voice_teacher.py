@@ -18,7 +18,17 @@ from models.features.speech import MCEPS
 from models.prepare.data_error import DataError
 from models.prepare.voice_data import Features
 
+MAX_BYTES = 2_000_000_000
+"""No voice of features is a hundredth of it."""
 _FEATURES = ("mcep", "lf0", "voiced")
+
+
+def _check_file(path: Path) -> None:
+    """Raises DataError for what would be waited for or take all memory; OSError."""
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}, the teacher, is not a file")
+    if path.stat().st_size > MAX_BYTES:
+        raise DataError(f"{path}, the teacher, has more than {MAX_BYTES // 1_000_000_000} GB")
 
 
 class VoiceTeacher:
@@ -31,6 +41,7 @@ class VoiceTeacher:
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
         try:
+            _check_file(path)
             with path.open("rb") as file:
                 self.digest = hashlib.file_digest(file, "sha256").hexdigest()
             self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from models.prepare.data_error import DataError
 
 FILE = "dataset.json"
+MAX_BYTES = 64_000_000
+"""Facts of a hundred thousand pictures take less."""
 
 
 class FactsPart(BaseModel):
@@ -53,7 +55,11 @@ def read_facts(folder: Path, model: type[FactsT], kind: str, make: str, wrong_ki
     """The facts of the prepared data in `folder`. `make` is the command that prepares such data, `wrong_kind` what to
     say of a folder with another kind. Raises DataError."""
     path = folder / FILE
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise DataError(f"{path} is not a file: prepare the data again")
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise DataError(f"{path} is damaged (more than {MAX_BYTES // 1_000_000} MB): prepare the data again")
         stored = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise DataError(f"{folder} is not a prepared data set: make it with `{make} --out DIR`") from error

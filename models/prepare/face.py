@@ -23,7 +23,7 @@ from models.features.geometry import to_square
 from models.features.media.bad_media import BadMedia, NoStream
 from models.features.media.picture_files import write_picture_file
 from models.features.media.picture_stream import PictureStream, TimedFrame
-from models.features.media.stamps import Stamps
+from models.features.media.stamps import PictureStamps
 from models.features.retarget import target_facts
 from models.features.types import Picture, Points, Progress
 from models.prepare.data_error import DataError
@@ -376,7 +376,7 @@ def _frame_count(stream: PictureStream) -> int:
 
 def _frames(stream: PictureStream) -> Iterator[tuple[int, float, TimedFrame]]:
     """(number, seconds since the first, frame)."""
-    stamps = Stamps(1 / stream.fps, sound_until_s=stream.sound_until_s)
+    stamps = PictureStamps(1 / stream.fps, sound_until_s=stream.sound_until_s)
     for index, frame in enumerate(stream.frames()):
         yield index, stamps.mend(frame.time_s), frame
 

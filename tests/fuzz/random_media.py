@@ -31,7 +31,7 @@ VIDEO = {
     "theora": ("ogv",),
 }
 SOUND = {
-    "aac": ("mp4", "mov", "mkv", "ts", "flv", "m4a", "aac"),
+    "aac": ("mp4", "mov", "mkv", "mka", "ts", "flv", "m4a", "aac"),
     "libmp3lame": ("mp3", "avi", "mkv", "mov"),
     "libopus": ("webm", "mkv", "opus", "ogg"),
     "libvorbis": ("ogg", "webm", "mkv", "ogv"),
@@ -44,6 +44,9 @@ SOUND = {
     "alac": ("m4a", "mov"),
     "mp2": ("mpg", "ts", "mkv"),
 }
+CONTAINERS = ("mp4", "mp4", "mp4", "mov", "mov", "mkv", "mkv", "webm", "avi", "ts", "mpg", "flv", "gif", "nut", "ogv")
+"""The commonest come oftenest."""
+SOUND_FILES = ("wav", "wav", "mp3", "m4a", "flac", "ogg", "opus", "aac", "ac3", "mka", "mp4", "avi")
 PIXELS = (
     *("yuv420p", "yuv422p", "yuv444p", "yuvj420p", "yuv420p10le", "yuv444p16le", "gray", "gray10le", "rgb24", "bgr0"),
     *("gbrp", "yuva420p", "pal8", "nv12", "rgb48le", "rgba", "uyvy422", "monow"),
@@ -85,13 +88,12 @@ def make_media(random: Random, folder: Path) -> Media:
 def _attempt(random: Random, folder: Path, attempt: int) -> Media | None:
     has_picture = random.random() < 0.7
     has_sound = not has_picture or random.random() < 0.7
-    video = random.choice((*VIDEO, "libx264", "libx264", "libx264", "libx265"))
-    sound = random.choice((*SOUND, "aac", "aac", "pcm_s16le"))
-    kinds = set(VIDEO[video]) if has_picture else set(SOUND[sound])
-    kinds = kinds & set(SOUND[sound]) if has_sound else kinds
-    if not kinds:
-        return None
-    out = folder / f"{random.choice(('a', 'a:b', 'a b', 'é', '-a'))}{attempt}.{random.choice(sorted(kinds))}"
+    container = random.choice(CONTAINERS) if has_picture else random.choice(SOUND_FILES)
+    video = random.choice([codec for codec, kinds in VIDEO.items() if container in kinds] or list(VIDEO))
+    sound = random.choice([codec for codec, kinds in SOUND.items() if container in kinds] or list(SOUND))
+    if container == "gif":
+        has_sound = False
+    out = folder / f"{random.choice(('a', 'a:b', 'a b', 'é', '-a'))}{attempt}.{container}"
     options = _source(has_picture, has_sound)
     if has_picture:
         options += _picture_options(random, video)

@@ -22,9 +22,9 @@ MOST_SOUND_S = 600.0
 def open_one(random: Random, folder: Path) -> str:
     """Makes one file, and reads its pictures and its sound. What takes too long is a finding; making it is not."""
     made = make_media(random, folder)
-    began = time.monotonic()
+    began = time.process_time()  # its own: a busy machine is no fault, and a wait is the campaign's to find
     pictures, sound = _pictures(made), _sound(made)
-    took_s = time.monotonic() - began
+    took_s = time.process_time() - began
     assert took_s < MAX_ITEM_S, f"{took_s:.1f} s for {made.command}"
     return f"{pictures}, {sound}"
 

@@ -18,7 +18,7 @@ from live.process.frames import Frame
 from models.features.media.bad_media import BadMedia
 from models.features.media.containers import open_pictures
 from models.features.media.picture_stream import SHORT_S, PictureStream, TimedFrame
-from models.features.media.stamps import Stamps
+from models.features.media.stamps import PictureStamps
 from models.features.types import Picture
 
 MAX_HEIGHT_PX = 1280
@@ -129,18 +129,18 @@ class FileFrames:
     def timed_frames(self) -> Iterator[tuple[TimedFrame, float]]:
         """Every frame with its time; a picture is made only if it is asked for."""
         with self._open() as stream:
-            yield from self._mended(stream, Stamps(1 / self.fps, None, sound_until_s=stream.sound_until_s))
+            yield from self._mended(stream, PictureStamps(1 / self.fps, None, sound_until_s=stream.sound_until_s))
 
     def frames_from(self, from_s: float) -> Iterator[tuple[TimedFrame, float]]:
         """Every frame from `from_s` on with its time, both in seconds since the first frame."""
         with self._open() as stream:
             if from_s > 0:
                 stream.seek(from_s + self.first_s)
-            stamps = Stamps(1 / self.fps, self.first_s, from_s, stream.sound_until_s)
+            stamps = PictureStamps(1 / self.fps, self.first_s, from_s, stream.sound_until_s)
             yield from self._mended(stream, stamps, from_s + self.first_s)
 
     def _mended(
-        self, stream: PictureStream, stamps: Stamps, from_stamp_s: float = -inf
+        self, stream: PictureStream, stamps: PictureStamps, from_stamp_s: float = -inf
     ) -> Iterator[tuple[TimedFrame, float]]:
         time_s = 0.0
         for frame in stream.frames(from_stamp_s):

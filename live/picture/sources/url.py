@@ -12,7 +12,7 @@ from live.picture.sources.pace import Pace
 from live.picture.sources.source import GONE_S, Grabbed, ReaderThread, Source
 from live.process.frames import Clock, now
 from models.features.media.picture_stream import PictureStream
-from models.features.media.stamps import Stamps
+from models.features.media.stamps import PictureStamps
 
 FIRST_PATIENCE_S, MOST_PATIENCE_S = 3.0, 30.0
 """How long each read may take, at the first attempt and at most: it doubles with each one that gave no picture."""
@@ -47,7 +47,7 @@ class UrlSource(Source):
                 yield picture_at
 
     def _played(self, reader: ReaderThread, stream: PictureStream) -> Grabbed:
-        stamps, pace = Stamps(1 / stream.fps), Pace(self)
+        stamps, pace = PictureStamps(1 / stream.fps), Pace(self)
         started_at: float | None = None
         for frame in stream.frames():
             if stream.duration_s is not None:  # a movie

@@ -106,7 +106,7 @@ def open_sound(path: Path | str) -> tuple[InputContainer, AudioStream]:
     Raises BadMedia, or OSError when it is missing or may not be read.
     """
     try:
-        container = av.open(f"file:{path}")  # `take:2.wav` is no protocol
+        container = av.open(ffmpeg_name(path))
     except (av.FFmpegError, ValueError) as error:
         if isinstance(error, OSError):
             raise

@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features.media.bad_media import BadMedia
+from models.features.media.picture_size import check_picture_file
 from models.features.types import Picture
 
 
 def read_picture_file(path: Path) -> Picture:
-    """RGB, uint8 (h, w, 3), from any format that OpenCV reads; upright. Raises BadMedia."""
+    """RGB, uint8 (h, w, 3), from PNG, JPEG, WebP or BMP; upright. Raises BadMedia, also for a picture that would take
+    seconds and gigabytes."""
     import cv2
 
-    if path.exists() and not path.is_file():  # a pipe would be waited for
-        raise BadMedia(f"{path} is not a file")
+    check_picture_file(path)
     try:
         raw: NDArray[np.uint8] = np.fromfile(path, np.uint8)
         picture = cv2.imdecode(raw, cv2.IMREAD_COLOR_RGB) if raw.size else None

@@ -25,6 +25,7 @@ def read_sound_file(path: Path, first: int = 0, count: int = -1) -> tuple[NDArra
     """
     import soundfile
 
+    _refuse_pipes(path)
     try:
         samples, sample_rate = soundfile.read(os.fsencode(path), count, first, dtype="float32", always_2d=True)
     except (OSError, soundfile.SoundFileError) as error:
@@ -36,10 +37,17 @@ def sound_file_length(path: Path) -> int:
     """Samples of each channel. Raises BadMedia."""
     import soundfile
 
+    _refuse_pipes(path)
     try:
         return int(soundfile.info(os.fsencode(path)).frames)
     except (OSError, soundfile.SoundFileError) as error:
         raise BadMedia(str(error).splitlines()[0]) from error
+
+
+def _refuse_pipes(path: Path) -> None:
+    """They would be waited for for ever."""
+    if path.exists() and not path.is_file():
+        raise BadMedia(f"{path} is not a file")
 
 
 def write_sound_file(path: Path | BinaryIO, samples: NDArray[np.floating], sample_rate: int) -> None:

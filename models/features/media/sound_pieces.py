@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from models.command_line import one_line
 from models.features.media.containers import decoded
-from models.features.media.time_stamps import TimeStamps
+from models.features.media.stamps import SoundStamps
 from models.features.media.wild_samples import mend
 
 MOST_DAMAGED = 1000
@@ -83,7 +83,7 @@ def sound_pieces(
     """All the sound from where the stream is now. `begin_s`: the time at which sound is expected there; None: wherever
     the first stamp says. `faults` is filled on the way: nothing is raised for damaged packets, which are left out, nor
     for an end within one."""
-    stamps = TimeStamps(begin_s, _picture_length_s(container))
+    stamps = SoundStamps(begin_s, _picture_length_s(container))
     frames = _frames(container, stream, faults)
     frame = next(frames, None)
     while frame is not None:

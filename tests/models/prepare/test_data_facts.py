@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from models.datasets.voice_teacher import VoiceTeacher
+from models.prepare import data_facts
 from models.prepare.data_error import DataError
 from models.prepare.face_facts import FaceFacts, read_face_facts
 from models.prepare.phoneme_facts import read_phoneme_facts
@@ -90,3 +93,20 @@ def test_facts_nested_without_end_are_refused(tmp_path: Path) -> None:
     (tmp_path / "dataset.json").write_text("[" * 100_000)
     with pytest.raises(DataError, match="is damaged"):
         read_face_facts(tmp_path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "dataset.json")
+    with pytest.raises(DataError, match=r"dataset\.json is not a file"):
+        read_face_facts(tmp_path)
+    with pytest.raises(DataError, match="the teacher, is not a file"):
+        VoiceTeacher(tmp_path / "dataset.json")
+
+
+def test_facts_without_bounds_are_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "dataset.json").open("wb") as file:
+        file.truncate(data_facts.MAX_BYTES + 1)
+    with pytest.raises(DataError, match="is damaged \\(more than 64 MB\\)"):
+        read_face_facts(tmp_path)
+    with pytest.raises(DataError, match="no voice that can teach"):
+        VoiceTeacher(tmp_path / "dataset.json")

@@ -16,10 +16,13 @@ from live.app import _synchronized
 from live.picture.settings import PictureSettings
 from live.picture.sources.demo import DemoSource
 from live.picture.sources.movie_file import MovieFile
-from live.picture.sources.movie_frames import playing_time
+from live.picture.sources.movie_frames import FileFrames, playing_time
 from live.process.frames import Frame, now
 from live.sound.settings import SoundSettings
+from live.sound.sound_file import SoundFile
 from models.features.types import Picture
+
+from .conftest import half_copied
 
 PERIOD_S = 0.6
 TIMES_S = [0.04 * n for n in range(10)]
@@ -118,6 +121,17 @@ def test_the_period_is_the_longer_of_picture_and_sound(tmp_path: Path) -> None:
     assert playing_time(shifted) == pytest.approx(0.4, abs=0.05)
     assert playing_time(movie(tmp_path / "d.mp4", TIMES_S)) is None
     assert playing_time(tmp_path / "none.mp4") is None
+
+
+def test_half_a_movie_begins_anew_at_once_in_picture_and_sound(tmp_path: Path) -> None:
+    """By its own word it lasts three seconds; nobody waits for what is not there."""
+    path = half_copied(tmp_path, with_sound=True)
+    picture, sound = _synchronized(PictureSettings(camera=str(path)), SoundSettings(mic=str(path)))
+    assert picture.period_s == sound.period_s
+    assert picture.period_s is not None
+    read_s = [time_s for _, time_s in FileFrames(path).timed_frames()][-1]
+    heard_s = SoundFile(path, 48_000).length_s(None)
+    assert picture.period_s == pytest.approx(max(read_s, heard_s), abs=0.15)
 
 
 def test_only_one_and_the_same_movie_is_kept_together(tmp_path: Path) -> None:

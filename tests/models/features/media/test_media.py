@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 from av.video.frame import VideoFrame
+from PIL import Image
 
 from models.features.media.bad_media import BadMedia, NoStream
 from models.features.media.containers import create_movie, decoded, open_pictures, open_sound
@@ -97,6 +99,25 @@ def test_what_is_no_medium_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "empty.png").touch()
     with pytest.raises(BadMedia, match="cannot be read as a picture"):
         read_picture_file(tmp_path / "empty.png")
+
+
+def test_a_pipe_is_waited_for_by_nobody(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.mp4"
+    os.mkfifo(pipe)
+    for read in (open_pictures, open_sound, read_picture_file, read_sound_file, sound_file_length):
+        with pytest.raises(BadMedia, match=r"pipe\.mp4 is not a file"):
+            read(pipe)
+
+
+def test_a_picture_is_bounded_by_its_header(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    Image.new("1", (12_000, 12_000)).save(path)
+    with pytest.raises(BadMedia, match="more than 64 megapixels"):
+        read_picture_file(path)
+    with path.open("r+b") as file:
+        file.truncate(100_000_001)
+    with pytest.raises(BadMedia, match="more than 100 MB"):
+        read_picture_file(path)
 
 
 def test_picture_is_written_and_read_in_rgb(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from models.features.media.bad_media import BadMedia, NoStream
 from models.features.media.containers import create_movie, open_pictures
 from models.features.media.picture_files import encode_picture
 from models.features.media.picture_stream import PictureStream
-from models.features.media.stamps import Stamps
+from models.features.media.stamps import PictureStamps
 from models.features.types import Picture
 
 from .films import FRAMES, HEIGHT, WIDTH, as_hdr, scene, set_display_matrix, write_film
@@ -232,12 +232,14 @@ def _notes(path: Path) -> tuple[str, ...]:
 
 def test_stamps_are_mended() -> None:
     year = 3.2e7
-    stamps = Stamps(0.04)
+    stamps = PictureStamps(0.04)
     raw = [5.0, 5.04, year, year + 0.04, 5.16, None, 5.24, 5.23, 5.32]
     assert [stamps.mend(stamp) for stamp in raw] == pytest.approx(
         [0.0, 0.04, 0.08, 0.12, 0.16, 0.20, 0.24, 0.28, 0.32], abs=0.001
     )
-    slides = Stamps(0.04, sound_until_s=100)
+    right_again = PictureStamps(0.04)
+    assert [right_again.mend(stamp) for stamp in (0.0, 0.04, year, 0.20)] == pytest.approx([0.0, 0.04, 0.08, 0.20])
+    slides = PictureStamps(0.04, sound_until_s=100)
     assert [slides.mend(stamp) for stamp in (0.0, 30.0, 60.0)] == pytest.approx([0, 30, 60])
 
 

@@ -15,7 +15,7 @@ from models.features.media.bad_media import BadMedia
 from models.features.media.mixdown import Mixdown, NoSuchChannel
 from models.features.media.sound_recording import NoSound, SoundRecording
 from models.features.media.sound_resampling import joined_at_rate, placed_at_rate, timed_at_rate
-from models.features.media.time_stamps import TimeStamps
+from models.features.media.stamps import SoundStamps
 from tests.models.features.media.sound_movies import RATE, YEAR_S, Sound, encoded_sound, tone
 
 
@@ -64,7 +64,7 @@ def test_stamps_that_leap_are_closed_up(tmp_path: Path, leaps: dict[int, float])
 
 @pytest.mark.parametrize("leap_s", [YEAR_S, 10.0, -10.0, -YEAR_S])
 def test_a_stamp_that_differs_alone_is_passed_over(leap_s: float) -> None:
-    stamps = TimeStamps(0.0, None)
+    stamps = SoundStamps(0.0, None)
     given = [0.02 * number + (leap_s if number == 20 else 0.0) for number in range(40)]
     placed = [stamps.place(at_s, 0.02, following) for at_s, following in pairwise([*given, 0.8])]
     assert placed == pytest.approx([0.02 * number for number in range(40)])
@@ -72,7 +72,7 @@ def test_a_stamp_that_differs_alone_is_passed_over(leap_s: float) -> None:
 
 
 def test_a_hole_longer_than_the_movie_is_none() -> None:
-    stamps = TimeStamps(0.0, 5.0)
+    stamps = SoundStamps(0.0, 5.0)
     assert [stamps.place(at_s, 1.0) for at_s in (0.0, 4.0, 20.0, 21.0)] == [0.0, 4.0, 5.0, 6.0]
     assert stamps.broken == 1
 
