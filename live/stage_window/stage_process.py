@@ -34,7 +34,7 @@ from live.stage_window.messages import (
     StageMessage,
     TakenOver,
 )
-from live.stage_window.signs_of_life import END_AFTER_S
+from live.stage_window.signs_of_life import END_AFTER_S, Steadiness
 from live.stage_window.waiting import find_waiting, runtime_folder
 
 ENTRY = "live.stage_window.process:main"
@@ -73,6 +73,7 @@ class StageWindowProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None
         self._link: MessageLink | None = None
+        self._steadiness = Steadiness()
         self._silent = SilentTime()
         self._answered = False
         self._began_at = now()
@@ -200,7 +201,7 @@ class StageWindowProcess:
         if link is None or self.lost or self._stopped:
             return
         self._silent.tick()
-        if not link.closed and link.clear:
+        if self._steadiness.tick() and not link.closed and link.clear:
             link.send(SignOfLife())
         limit_s = HUNG_S if self._answered else STARTING_S
         if link.closed and self._restart_at is None:
