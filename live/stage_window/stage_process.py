@@ -19,7 +19,7 @@ from dataclasses import astuple
 from pathlib import Path
 
 from live.process.frames import now
-from live.process.restart_pause import RestartPause
+from live.process.restart_pause import SHORT_LIFE_S, RestartPause
 from live.process.shared_frames import SharedFrames
 from live.process.silent_time import SilentTime
 from live.stage_window.link import MessageLink
@@ -40,6 +40,9 @@ from live.stage_window.waiting import find_waiting, runtime_folder
 ENTRY = "live.stage_window.process:main"
 HUNG_S = 1.0
 """A window that says nothing for so long is taken to hang."""
+YOUNG_HUNG_S = 3.0
+"""One that has just started: it fills its screen and reads the safe picture, and on a busy machine to kill it and start
+another would make it only busier."""
 STARTING_S = 20.0
 """How long a window has until it first says something: a display may be slow."""
 _ROOT = Path(__file__).resolve().parents[2]
@@ -203,15 +206,20 @@ class StageWindowProcess:
         self._silent.tick()
         if self._steadiness.tick() and not link.closed and link.clear:
             link.send(SignOfLife())
-        limit_s = HUNG_S if self._answered else STARTING_S
         if link.closed and self._restart_at is None:
             self._fail("died")
-        elif self._silent.seconds > limit_s and not link.closed:
+        elif self._silent.seconds > self._patience_s and not link.closed:
             self._kill()
             self._fail(f"gives no sign of life for {self._silent.seconds:.1f} s")
         if self._restart_at is not None and now() >= self._restart_at:
             self._restart_at = None
             self._begin()
+
+    @property
+    def _patience_s(self) -> float:
+        if not self._answered:
+            return STARTING_S
+        return YOUNG_HUNG_S if now() - self._began_at < SHORT_LIFE_S else HUNG_S
 
     def _fail(self, what: str) -> None:
         self.trouble = self.trouble or what
