@@ -36,7 +36,7 @@ from live.process.engine_process import EngineProcess
 from live.process.error_text import error_text
 from live.process.fork_server import ForkServerKilled, kill_forkserver
 from live.process.frames import now
-from live.process.messages import AudioChunk, Lock, MeasureNeutral, Panic, Reload, Stop
+from live.process.messages import AudioChunk, Lock, MeasureNeutral, Panic, Stop
 from live.process.metrics import PictureMetrics, SoundMetrics
 from live.process.report import Report
 from live.process.shared_frames import SharedFrames
@@ -118,7 +118,6 @@ class StageManager:
         self._scheduler = CueScheduler(self._order, self._picture, self._sound, self._log, self._debouncer)
         self._panic = False
         self._panic_since = 0.0
-        self._reload: Reload | None = None
         self._subscribers: Subscribers[[]] = Subscribers(failed)
         self._changed = True
 
@@ -254,8 +253,8 @@ class StageManager:
         self._picture.send(Lock(x, y))
 
     def measure_neutral(self) -> None:
-        """Measure the performer's neutral face anew."""
-        self._picture.send(MeasureNeutral())
+        """Measure the performer's neutral face anew; a profile that was wrong is not used again, whatever restarts."""
+        self._picture.send_lasting(MeasureNeutral())
 
     def begin_reload(self, path: str | Path | None = None) -> bool:
         """Have the show read again, or another one. A note tells the result; a bad file leaves the old show on. False
@@ -350,7 +349,7 @@ class StageManager:
             else:
                 self._order.postpone_follow(now() - self._panic_since)
             for engine in self._engines:
-                engine.send(Panic(on))
+                engine.send_lasting(Panic(on))
             self._notify()
 
     def _use_read_show(self, show: Show) -> None:
@@ -368,9 +367,8 @@ class StageManager:
         self._order.replace_show(show)
         self.audience.set_safe_picture(show.safe_picture)
         self._sync.set_enabled(show.sync)
-        self._reload = reload_of(show)
         for engine in self._engines:
-            engine.send(self._reload)
+            engine.send_lasting(reload_of(show))
             performing = None if engine.target is None else engine.target.model
             for model in engine.models.keys() - {performing, engine.kind.safe_model}:  # its file may have changed
                 engine.forget(model)
@@ -418,10 +416,6 @@ class StageManager:
                 self._engine_failed(engine, f"cannot be started: {error_text(error)}")
                 return
             engine.started()
-            if self._reload is not None:
-                engine.send(self._reload)
-            if self._panic:
-                engine.send(Panic(True))
             self._scheduler.resend_parameters(engine)
             self._sync.on_engine_started(engine)
             self._advance()

@@ -11,7 +11,8 @@ from pytestqt.qtbot import QtBot
 
 from export.artifact.manifest import Manifest
 from export.artifact.model_file import write_model
-from live.operator.library import Library, ThumbnailMaker, find_looks
+from live.operator.library import Library, ThumbnailMaker
+from live.operator.model_finder import find_looks
 from live.operator.thumbnails import THUMBNAIL_PX, Thumbnail, make_thumbnail
 from tests.export import bad_models
 from tests.export.tiny_look import look_fields, look_model
