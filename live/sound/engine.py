@@ -399,9 +399,9 @@ class SoundEngine:
     def _total_misses(self) -> int:
         return self._misses.total + self._microphone.missed
 
-    def _rtf(self) -> float:
-        """Real-time factor: computing time over the duration of the sound."""
-        return round(self._computed_s / max(self._blocks * self._settings.block_s, 1e-9), 4)
+    def _rtf(self) -> float | None:
+        """Real-time factor: computing time over the duration of the sound; None before the first block."""
+        return round(self._computed_s / (self._blocks * self._settings.block_s), 4) if self._blocks else None
 
 
 def main(link: EngineLink, settings: SoundSettings) -> None:
