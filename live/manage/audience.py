@@ -80,6 +80,11 @@ class Audience:
         """Call it ten times a second. The fault, where the thread hung and another goes on."""
         return hung_fault("audience", self._loop, self._of_everything, self._of_the_engine)
 
+    @property
+    def hangs(self) -> bool:
+        """Its thread hands nothing on."""
+        return self._loop.hangs
+
     def subscribe(self, subscriber: Subscriber, *, safe_too: bool = True) -> Callable[[], None]:
         """Call `subscriber` with every new picture, in the audience's thread; it must not wait. Returns a function that
         ends the subscription.

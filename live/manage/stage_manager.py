@@ -98,6 +98,7 @@ class StageManager:
         self._loop = WatchedLoop("stage-manager", self._turn, failed)
         failed_there = partial(self._own_faults.add_error, "audience")
         self.audience = Audience(self.stage_frames, show.safe_picture, failed_there, self._watch_own_loop)
+        self._watched = (("audience", self.audience), ("stage manager", self._loop))
 
         def picture() -> EngineProcess:
             handles = (self.stage_frames.new_writer(), self.preview_frames.new_writer())
@@ -315,6 +316,7 @@ class StageManager:
                 panic=self._panic,
                 failure=self._events.failure,
                 sync=self._sync.state(),
+                hanging=tuple(name for name, loop in self._watched if loop.hangs),
             )
 
     def report(self) -> Report:

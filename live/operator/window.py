@@ -292,7 +292,7 @@ class OperatorWindow(QMainWindow):
         self._show_cues(state, before)
         self.banner.setVisible(state.panic)
         self.banner.raise_()
-        self.menu_bar.show_health(state.picture, state.sound)
+        self.menu_bar.show_health(state.picture, state.sound, state.hanging)
         self.meters.show_reading(meter_reading(state))
         self._show_sound(state)
         camera = state.picture.metrics
