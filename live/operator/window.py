@@ -22,6 +22,7 @@ from live.control.keys import Keys, keys_of
 from live.manage.snapshot import StageState
 from live.operator import theme
 from live.operator.cue_list import CueList
+from live.operator.elided_label import ElidedLabel
 from live.operator.fault_log import FaultLog, LogEntry
 from live.operator.go_panel import GoPanel
 from live.operator.key_help import KeyHelp
@@ -125,7 +126,7 @@ class OperatorWindow(QMainWindow):
         self.stage_controls = StageControls(self._stage, self._settings, self)
         self.menus = Menus(self.request, self.stage_controls)
         self.menu_bar = MenuBar(self.menus)
-        self.title = theme.label("", "title")
+        self.title = ElidedLabel("title")
         self.title.setFixedHeight(HEADER_PX)
         self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.banner = theme.label(f"SAFE PICTURE ON STAGE  –  {keys_of('panic')[0]} to return", "banner")
@@ -311,7 +312,7 @@ class OperatorWindow(QMainWindow):
         self.go_panel.show_panic(state.panic)
 
     def _show_show(self, state: StageState) -> None:
-        self.title.setText(state.show_name)
+        self.title.set_full_text(state.show_name)
         self.setWindowTitle(f"{state.show_name} - Guise")
         self._safe_picture.read(state.safe_picture)
         self._stage.set_safe_picture(state.safe_picture)

@@ -18,6 +18,8 @@ from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
 
+import psutil
+
 from live.process.frames import now
 from live.process.restart_pause import SHORT_LIFE_S, RestartPause
 from live.process.shared_frames import SharedFrames
@@ -40,9 +42,9 @@ from live.stage_window.waiting import find_waiting, runtime_folder
 ENTRY = "live.stage_window.process:main"
 HUNG_S = 1.0
 """A window that says nothing for so long is taken to hang."""
-YOUNG_HUNG_S = 3.0
-"""One that has just started: it fills its screen and reads the safe picture, and on a busy machine to kill it and start
-another would make it only busier."""
+BUSY_HUNG_S = 3.0
+"""One that has just started, which fills its screen and reads the safe picture, or that is running: it may wait for a
+processor, and to kill it and start another makes a busy machine only busier."""
 STARTING_S = 20.0
 """How long a window has until it first says something: a display may be slow."""
 _ROOT = Path(__file__).resolve().parents[2]
@@ -219,7 +221,8 @@ class StageWindowProcess:
     def _patience_s(self) -> float:
         if not self._answered:
             return STARTING_S
-        return YOUNG_HUNG_S if now() - self._began_at < SHORT_LIFE_S else HUNG_S
+        young = now() - self._began_at < SHORT_LIFE_S
+        return BUSY_HUNG_S if young or (self._silent.seconds > HUNG_S and _is_running(self._pid)) else HUNG_S
 
     def _fail(self, what: str) -> None:
         self.trouble = self.trouble or what
@@ -232,6 +235,15 @@ def _environment() -> dict[str, str]:
     """This process's own, in which the program's modules are found."""
     path = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+
+
+def _is_running(pid: int | None) -> bool:
+    """It runs, or would if it had a processor; it neither sleeps nor is it stopped."""
+    if pid is None:
+        return False
+    with suppress(psutil.Error):
+        return bool(psutil.Process(pid).status() == psutil.STATUS_RUNNING)
+    return False
 
 
 def _reap(process: subprocess.Popen[bytes] | None) -> None:
