@@ -119,7 +119,7 @@ def test_the_library_lists_each_look_once_and_no_voices(qtbot: QtBot, look: Path
 
 
 def test_a_look_that_never_ends_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("export.runtime.time_limit.PREPARE_S", 0.3)
+    monkeypatch.setattr("live.operator.thumbnails.RUN_S", 0.3)
     bad_models.endless_look(tmp_path / "endless.onnx")
     thumbnail = make_thumbnail(tmp_path / "endless.onnx", tmp_path / "cache")
     assert thumbnail["thumbnail"] is None
