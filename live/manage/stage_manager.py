@@ -1,9 +1,8 @@
 """Runs the show: starts and watches both engines, fires cues, and keeps the log.
 
 Runs in the operator's process and knows no Qt. Its methods may be called from any thread and never wait for an engine
-or a file, but for `start` and `stop`. One thread of its own handles the engines' events, has them restarted,
-and fires the cues that follow automatically. Subscribers are called in that thread. It and the audience's thread watch
-each other: one that hangs is replaced, and what either raises is a fault in the report.
+or a file, but for `start` and `stop`. One thread of its own handles the engines' events, has them restarted, fires the
+cues that follow automatically, and calls subscribers. It and the audience's thread watch each other (OwnFaults).
 
 Its parts are in files of their own, all under its one lock: RunningOrder (which cue is where), CueScheduler (brings a
 cue onto the stage), EngineEvents (what the engines send), ShowLog (what happened), Debouncer (which presses count as
@@ -25,7 +24,7 @@ from live.manage.engine_events import EngineEvents
 from live.manage.engine_supervisor import EngineFault, EngineSupervisor
 from live.manage.event_log import ShowLog
 from live.manage.model_sizes import ModelSizes
-from live.manage.own_faults import OwnFaults, hung_fault
+from live.manage.own_faults import OwnFaults, hanging_threads, hung_fault
 from live.manage.show_reader import ShowReader, reload_of
 from live.manage.snapshot import StageState, snapshot
 from live.manage.sync import Sync
@@ -96,9 +95,8 @@ class StageManager:
         self._own_faults = OwnFaults(self._wake.set)
         failed = partial(self._own_faults.add_error, "stage manager")
         self._loop = WatchedLoop("stage-manager", self._turn, failed)
-        failed_there = partial(self._own_faults.add_error, "audience")
-        self.audience = Audience(self.stage_frames, show.safe_picture, failed_there, self._watch_own_loop)
-        self._watched = (("audience", self.audience), ("stage manager", self._loop))
+        told = partial(self._own_faults.add_error, "audience")
+        self.audience = Audience(self.stage_frames, show.safe_picture, told, self._watch_own_loop)
 
         def picture() -> EngineProcess:
             handles = (self.stage_frames.new_writer(), self.preview_frames.new_writer())
@@ -316,7 +314,7 @@ class StageManager:
                 panic=self._panic,
                 failure=self._events.failure,
                 sync=self._sync.state(),
-                hanging=tuple(name for name, loop in self._watched if loop.hangs),
+                hanging=hanging_threads(audience=self.audience, stage_manager=self._loop),
             )
 
     def report(self) -> Report:
