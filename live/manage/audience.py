@@ -61,7 +61,7 @@ class Audience:
         self._latency = Durations()
         self._drawn = Durations()
         self._presented_at: float | None = None
-        self._longest_gap_s = 0.0
+        self._longest_gap_s: float | None = None
         self._count = 0
         self.first_at: float | None = None
         """When the first picture of a look was passed on, by now()."""
@@ -79,6 +79,11 @@ class Audience:
     def watch(self) -> EngineFault | None:
         """Call it ten times a second. The fault, where the thread hung and another goes on."""
         return hung_fault("audience", self._loop, self._of_everything, self._of_the_engine)
+
+    @property
+    def hangs(self) -> bool:
+        """Its thread hands nothing on."""
+        return self._loop.hangs
 
     def subscribe(self, subscriber: Subscriber, *, safe_too: bool = True) -> Callable[[], None]:
         """Call `subscriber` with every new picture, in the audience's thread; it must not wait. Returns a function that
@@ -125,10 +130,11 @@ class Audience:
         """Keys of the report's "video" part. presented_latency: capture to drawn by a window, else to passed on."""
         with self._metrics_lock:
             times = self._drawn if self._drawn.count else self._latency
+            gap_s = self._longest_gap_s
             return {
                 "frames_presented": self._count,
                 "presented_latency": times.whole(),
-                "presented_longest_gap": round(self._longest_gap_s * 1000.0, 2),
+                "presented_longest_gap": None if gap_s is None else round(gap_s * 1000.0, 2),
             }
 
     def _turn(self) -> None:
@@ -164,7 +170,7 @@ class Audience:
                 self.first_at = self.first_at or at
                 self._latency.add(at - picture.captured_at)
             if self._presented_at is not None:
-                self._longest_gap_s = max(self._longest_gap_s, at - self._presented_at)
+                self._longest_gap_s = max(self._longest_gap_s or 0.0, at - self._presented_at)
             self._presented_at = at
 
     def _publish(self, picture: SharedPicture, *, made_here: bool) -> None:

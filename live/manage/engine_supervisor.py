@@ -85,6 +85,7 @@ class EngineSupervisor(Generic[MetricsT]):
         self._silent = SilentTime()
         self._restart_at = 0.0
         self._last_error = ""
+        self._lasting: dict[type[Command], Command] = {}
         self._strikes = ModelStrikes()
         self._performing_since = 0.0
         self._start_thread: threading.Thread | None = None
@@ -158,6 +159,8 @@ class EngineSupervisor(Generic[MetricsT]):
         self._started_at = now()
         self._silent.reset()
         self.up = True
+        for command in self._lasting.values():
+            self.send(command)
 
     def failed(self) -> None:
         """The process is down: decide when to restart it, and whom to suspect."""
@@ -209,6 +212,11 @@ class EngineSupervisor(Generic[MetricsT]):
         """Send a command; does nothing while the process is down."""
         if self.up:
             self.process.send(command)
+
+    def send_lasting(self, command: Command) -> None:
+        """Send a command now, and the newest of its kind to each process that is started later."""
+        self._lasting[type(command)] = command
+        self.send(command)
 
     def events(self) -> list[Event]:
         """The new events, after models, metrics and the report are updated from them; none while it is started, so that

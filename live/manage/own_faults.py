@@ -19,6 +19,13 @@ _MAX_WAITING = 100
 _MAX_TOLD = 200
 
 
+class Watched(Protocol):
+    """What has a thread that is watched."""
+
+    @property
+    def hangs(self) -> bool: ...
+
+
 class Droppable(Protocol):
     """Subscribers of anything."""
 
@@ -65,3 +72,8 @@ def hung_fault(where: str, loop: WatchedLoop, *subscribers: Droppable) -> Engine
     dropped = [each.drop_hung() for each in subscribers]
     what = " in one of its listeners, which hears no more" if any(dropped) else ""
     return EngineFault(now(), where, f"its thread hung for {hung_s:.1f} s{what}; another goes on", 0.0)
+
+
+def hanging_threads(**threads: Watched) -> tuple[str, ...]:
+    """The names of those that hang, for screens."""
+    return tuple(name.replace("_", " ") for name, thread in threads.items() if thread.hangs)

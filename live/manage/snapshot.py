@@ -66,6 +66,8 @@ class StageState:
     failure: str | None
     uptime_s: float
     sync: SyncState = field(default_factory=SyncState)
+    hanging: tuple[str, ...] = ()
+    """The threads of the operator's process that do not go on: "audience", "stage manager"."""
 
 
 def snapshot(
@@ -77,6 +79,7 @@ def snapshot(
     panic: bool,
     failure: str | None,
     sync: SyncState,
+    hanging: tuple[str, ...],
 ) -> StageState:
     """The state now."""
     show = order.show
@@ -96,6 +99,7 @@ def snapshot(
         failure=failure,
         uptime_s=log.uptime_s,
         sync=sync,
+        hanging=hanging,
     )
 
 

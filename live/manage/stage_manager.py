@@ -1,9 +1,8 @@
 """Runs the show: starts and watches both engines, fires cues, and keeps the log.
 
 Runs in the operator's process and knows no Qt. Its methods may be called from any thread and never wait for an engine
-or a file, but for `start` and `stop`. One thread of its own handles the engines' events, has them restarted,
-and fires the cues that follow automatically. Subscribers are called in that thread. It and the audience's thread watch
-each other: one that hangs is replaced, and what either raises is a fault in the report.
+or a file, but for `start` and `stop`. One thread of its own handles the engines' events, has them restarted, fires the
+cues that follow automatically, and calls subscribers. It and the audience's thread watch each other (OwnFaults).
 
 Its parts are in files of their own, all under its one lock: RunningOrder (which cue is where), CueScheduler (brings a
 cue onto the stage), EngineEvents (what the engines send), ShowLog (what happened), Debouncer (which presses count as
@@ -25,7 +24,7 @@ from live.manage.engine_events import EngineEvents
 from live.manage.engine_supervisor import EngineFault, EngineSupervisor
 from live.manage.event_log import ShowLog
 from live.manage.model_sizes import ModelSizes
-from live.manage.own_faults import OwnFaults, hung_fault
+from live.manage.own_faults import OwnFaults, hanging_threads, hung_fault
 from live.manage.show_reader import ShowReader, reload_of
 from live.manage.snapshot import StageState, snapshot
 from live.manage.sync import Sync
@@ -36,7 +35,7 @@ from live.process.engine_process import EngineProcess
 from live.process.error_text import error_text
 from live.process.fork_server import ForkServerKilled, kill_forkserver
 from live.process.frames import now
-from live.process.messages import AudioChunk, Lock, MeasureNeutral, Panic, Reload, Stop
+from live.process.messages import AudioChunk, Lock, MeasureNeutral, Panic, Stop
 from live.process.metrics import PictureMetrics, SoundMetrics
 from live.process.report import Report
 from live.process.shared_frames import SharedFrames
@@ -96,8 +95,8 @@ class StageManager:
         self._own_faults = OwnFaults(self._wake.set)
         failed = partial(self._own_faults.add_error, "stage manager")
         self._loop = WatchedLoop("stage-manager", self._turn, failed)
-        failed_there = partial(self._own_faults.add_error, "audience")
-        self.audience = Audience(self.stage_frames, show.safe_picture, failed_there, self._watch_own_loop)
+        told = partial(self._own_faults.add_error, "audience")
+        self.audience = Audience(self.stage_frames, show.safe_picture, told, self._watch_own_loop)
 
         def picture() -> EngineProcess:
             handles = (self.stage_frames.new_writer(), self.preview_frames.new_writer())
@@ -118,7 +117,6 @@ class StageManager:
         self._scheduler = CueScheduler(self._order, self._picture, self._sound, self._log, self._debouncer)
         self._panic = False
         self._panic_since = 0.0
-        self._reload: Reload | None = None
         self._subscribers: Subscribers[[]] = Subscribers(failed)
         self._changed = True
 
@@ -254,8 +252,8 @@ class StageManager:
         self._picture.send(Lock(x, y))
 
     def measure_neutral(self) -> None:
-        """Measure the performer's neutral face anew."""
-        self._picture.send(MeasureNeutral())
+        """Measure the performer's neutral face anew; a profile that was wrong is not used again, whatever restarts."""
+        self._picture.send_lasting(MeasureNeutral())
 
     def begin_reload(self, path: str | Path | None = None) -> bool:
         """Have the show read again, or another one. A note tells the result; a bad file leaves the old show on. False
@@ -316,6 +314,7 @@ class StageManager:
                 panic=self._panic,
                 failure=self._events.failure,
                 sync=self._sync.state(),
+                hanging=hanging_threads(audience=self.audience, stage_manager=self._loop),
             )
 
     def report(self) -> Report:
@@ -350,7 +349,7 @@ class StageManager:
             else:
                 self._order.postpone_follow(now() - self._panic_since)
             for engine in self._engines:
-                engine.send(Panic(on))
+                engine.send_lasting(Panic(on))
             self._notify()
 
     def _use_read_show(self, show: Show) -> None:
@@ -368,9 +367,8 @@ class StageManager:
         self._order.replace_show(show)
         self.audience.set_safe_picture(show.safe_picture)
         self._sync.set_enabled(show.sync)
-        self._reload = reload_of(show)
         for engine in self._engines:
-            engine.send(self._reload)
+            engine.send_lasting(reload_of(show))
             performing = None if engine.target is None else engine.target.model
             for model in engine.models.keys() - {performing, engine.kind.safe_model}:  # its file may have changed
                 engine.forget(model)
@@ -418,10 +416,6 @@ class StageManager:
                 self._engine_failed(engine, f"cannot be started: {error_text(error)}")
                 return
             engine.started()
-            if self._reload is not None:
-                engine.send(self._reload)
-            if self._panic:
-                engine.send(Panic(True))
             self._scheduler.resend_parameters(engine)
             self._sync.on_engine_started(engine)
             self._advance()

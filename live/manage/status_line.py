@@ -83,6 +83,7 @@ def status_text(state: StageState) -> str:
     for engine in (state.picture, state.sound):
         if engine.health is not Health.PERFORMING:
             parts.append(f"{engine.kind} {engine.health}")
+    parts += [f"{thread} HANGS" for thread in state.hanging]
     if state.faults:
         parts.append(f"{len(state.faults)} faults")
     return "  ".join(parts)

@@ -15,6 +15,8 @@ from live.process.silent_time import SilentTime
 
 HUNG_S = 3.0
 """A turn that takes this long hangs: those of both threads take a tenth of a second, most of it asleep."""
+LATE_S = 1.0
+"""One that takes this long is told on screen."""
 _PAUSE_S = 0.1
 """After a turn that failed: one that fails always must not take all of a core."""
 
@@ -55,6 +57,11 @@ class WatchedLoop:
             return True
         thread.join(timeout_s)
         return not thread.is_alive()
+
+    @property
+    def hangs(self) -> bool:
+        """Its turn does not end, or the thread has died; as of the last `watch`."""
+        return self._silent.seconds > LATE_S
 
     def watch(self) -> float | None:
         """Call it ten times a second in other threads. When a turn has taken too long, another thread goes on in its

@@ -169,7 +169,8 @@ class _CueDelegate(QStyledItemDelegate):
     def _paint_low(self, painter: QPainter, area: QRect, row: CueRow) -> None:
         line = area.adjusted(0, 8, 0, -8)
         line.setRight(self._paint_marks(painter, line, row) - theme.SMALL_GAP)
-        if not (row.on_stage or row.standby) or row.status is not ModelProgress.READY:
+        ready = row.status is ModelProgress.READY
+        if not (row.on_stage or row.standby or row.waiting) or not (ready or row.waiting):  # one that comes is loading
             line.setRight(self._paint_status(painter, line, row.status) - theme.SMALL_GAP)
         self._paint_line(painter, line, row.name, theme.font(theme.CUE_PX, bold=True), theme.TEXT)
 

@@ -40,25 +40,6 @@ THUMBNAILS_AFTER_MS = 2000
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-def find_looks(folders: Iterable[Path], named: Iterable[Path]) -> list[Path]:
-    """The frozen models in these folders and in their `looks`, then those that `named` adds, each once. Not recursive,
-    because a show may be in a home directory.
-    """
-    found: dict[Path, None] = {}
-    for folder in folders:
-        for searched in (folder / "looks", folder):
-            try:
-                for file in sorted(searched.glob("*.onnx")):
-                    if file.is_file():  # a pipe has a name, too
-                        found[file.resolve()] = None
-            except OSError:
-                continue
-    for file in named:
-        if file.is_file():
-            found[file.resolve()] = None
-    return list(found)
-
-
 def default_cache() -> Path:
     """Where thumbnails are stored: the user's cache folder."""
     return (
@@ -276,9 +257,10 @@ class Library(QListView):
         self.doubleClicked.connect(lambda index: self._choose(index.row()))
 
     def show_looks(self, files: list[Path], named: Iterable[Path]) -> None:
-        """Lists these. Once the start is over, those that the show names are performed for their thumbnails; the others
-        only when they are selected: what lies beside a show is not to be run because the show is opened."""
-        named = frozenset(file.resolve() for file in named)
+        """Lists these files by their real paths. Once the start is over, those that the show names are performed for
+        their thumbnails; the others only when they are selected: what lies beside a show is not to be run because the
+        show is opened."""
+        named = frozenset(named)
         if (files, named) != (self.looks.files, self._named):
             self.looks.show(files)
             self._named = named

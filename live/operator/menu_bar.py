@@ -4,7 +4,10 @@ are; so that these take no line of their own. Qt thread.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PyQt5.QtCore import Qt
+from PyQt5.QtGui import QColor
 from PyQt5.QtWidgets import QHBoxLayout, QLabel, QMenuBar, QWidget
 
 from live.manage.health import Health
@@ -34,12 +37,19 @@ class MenuBar(QWidget):
         """Where the stage is, and how it is shown."""
         self._stage.setText(description)
 
-    def show_health(self, picture: EngineState[PictureMetrics], sound: EngineState[SoundMetrics]) -> None:
-        """A dot for each engine, green while it performs."""
+    def show_health(
+        self, picture: EngineState[PictureMetrics], sound: EngineState[SoundMetrics], hanging: Sequence[str] = ()
+    ) -> None:
+        """A dot for each engine, green while it performs, and a red one for each thread of this process that hangs."""
         parts = []
         for engine in (picture, sound):
             name = engine.kind.capitalize()
             text = name if engine.health is Health.PERFORMING else f"{name} {engine.health}"
             colour = _COLOURS.get(engine.health, theme.FAULT)
-            parts.append(f'<span style="color:{colour.name()}">●</span> {text}')
+            parts.append(_dot(colour, text))
+        parts += [_dot(theme.FAULT, f"{thread.capitalize()} hangs") for thread in hanging]
         self._health.setText("&nbsp;&nbsp;&nbsp;&nbsp;".join(parts))
+
+
+def _dot(colour: QColor, text: str) -> str:
+    return f'<span style="color:{colour.name()}">●</span> {text}'

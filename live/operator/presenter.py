@@ -5,7 +5,7 @@ What the window asks of a StageManager is a protocol here, so that a scripted on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -100,6 +100,15 @@ def cue_rows(state: StageState) -> list[CueRow]:
     return rows
 
 
+def find_cue(state: StageState, look: Path, voice: str | Path | None, real: Mapping[Path, Path]) -> int | None:
+    """The first cue of this look, and of this voice where one is given. real: where the paths of cues lead to."""
+    for cue in state.cues:
+        files = [real.get(model, model) if isinstance(model, Path) else model for model in (cue.look, cue.voice)]
+        if files[0] == look and voice in (None, files[1]):
+            return cue.index
+    return None
+
+
 def cue_for_look(file: Path, state: StageState, voice: str | Path | None = None) -> Cue:
     """A new cue of this look: `follow_s` is that of the cue on stage, and so is the voice unless one is given."""
     name = file.stem if voice is None else f"{file.stem}, {voice_name(voice)}"
@@ -109,11 +118,10 @@ def cue_for_look(file: Path, state: StageState, voice: str | Path | None = None)
     return Cue(name, file, voice or before.voice, _DISSOLVE_S, follow_s=before.follow_s)
 
 
-def cue_toml(cue: Cue, show_path: Path | None) -> str:
-    """A cue as text of the show's file; models below the file's folder by their relative paths."""
+def cue_toml(cue: Cue, folder: Path | None) -> str:
+    """A cue as text of the show's file; models below the show's folder, a real path, by their relative paths."""
     lines = [f"name = {quoted(cue.name)}"]
     for key, model in (("look", cue.look), ("voice", cue.voice)):
-        folder = None if show_path is None else show_path.parent.resolve()
         if isinstance(model, Path):
             model = model.relative_to(folder) if folder and model.is_relative_to(folder) else model
             model = model.as_posix()

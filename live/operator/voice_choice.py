@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from PyQt5.QtCore import Qt
@@ -15,17 +14,6 @@ from live.show.show_file import VOICE_PRESETS
 
 _QUICK_SUFFIX = "-quick"
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-
-
-def find_voices(folders: Iterable[Path], named: Iterable[Path]) -> list[Path]:
-    """The learned voices in the `voices` of these folders, then those that `named` adds, each once."""
-    found: dict[Path, None] = {}
-    for folder in folders:
-        try:
-            found |= dict.fromkeys(file.resolve() for file in sorted((folder / "voices").glob("*.onnx")))
-        except OSError:
-            continue
-    return list(found | dict.fromkeys(file.resolve() for file in named if file.is_file()))
 
 
 class VoiceChoice(QComboBox):

@@ -19,22 +19,25 @@ from PyQt5.QtWidgets import QFileDialog, QLabel, QMainWindow, QSizePolicy
 
 from live.control.actions import LOCK_PLACES, Actions, Answer, Argument, find_action
 from live.control.keys import Keys, keys_of
-from live.manage.snapshot import CueState, StageState
+from live.manage.snapshot import StageState
 from live.operator import theme
 from live.operator.cue_list import CueList
+from live.operator.elided_label import ElidedLabel
 from live.operator.fault_log import FaultLog, LogEntry
 from live.operator.go_panel import GoPanel
 from live.operator.key_help import KeyHelp
 from live.operator.layout import WindowLayout, column, row
-from live.operator.library import Library, find_looks
+from live.operator.library import Library
 from live.operator.menu_bar import MenuBar
 from live.operator.menus import Menus
 from live.operator.meters import Meters
+from live.operator.model_finder import FoundModels, ModelFinder
 from live.operator.presenter import (
     ManagerLike,
     cue_for_look,
     cue_rows,
     cue_toml,
+    find_cue,
     log_entries,
     meter_reading,
     output_status,
@@ -46,7 +49,7 @@ from live.operator.shortcuts import ShortcutKeyboard
 from live.operator.sound_strip import SoundStrip
 from live.operator.stage import Stage
 from live.operator.stage_controls import StageControls
-from live.operator.voice_choice import VoiceChoice, find_voices
+from live.operator.voice_choice import VoiceChoice
 from live.process.frames import now
 from live.process.shared_frames import SharedPicture
 from live.process.stage_picture import FrameKind
@@ -95,6 +98,8 @@ class OperatorWindow(QMainWindow):
         self._safe_picture = WindowSafePicture()
         self._safe_picture.ready.connect(self._show_stage)
         self._safe_image: QImage | None = None
+        self._models, self._found = ModelFinder(), FoundModels()
+        self._models.found.connect(self._show_models)
         self._stage_kind: FrameKind | None = None
         self._preview_sequence = 0
         self._own_notes: list[LogEntry] = []
@@ -121,7 +126,7 @@ class OperatorWindow(QMainWindow):
         self.stage_controls = StageControls(self._stage, self._settings, self)
         self.menus = Menus(self.request, self.stage_controls)
         self.menu_bar = MenuBar(self.menus)
-        self.title = theme.label("", "title")
+        self.title = ElidedLabel("title")
         self.title.setFixedHeight(HEADER_PX)
         self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.banner = theme.label(f"SAFE PICTURE ON STAGE  –  {keys_of('panic')[0]} to return", "banner")
@@ -236,13 +241,13 @@ class OperatorWindow(QMainWindow):
         one is added to the show in memory, and its text is put on the clipboard so that it can be kept.
         """
         state, voice = self._manager.state, self.voices.chosen
-        index = next((cue.index for cue in state.cues if _matches(cue, file, voice)), None)
+        index = find_cue(state, file, voice, self._found.real)
         if index is None:
             cue = cue_for_look(file, state, voice)
             index = self._manager.add_cue(cue)
             clipboard = QGuiApplication.clipboard()
             if clipboard is not None:
-                clipboard.setText(cue_toml(cue, state.show_path))
+                clipboard.setText(cue_toml(cue, self._found.folder))
             self.note(f"The cue for {file.name} is on the clipboard: paste it into the show's file to keep it.")
         self.standby(index)
         self.cue_list.select(index)
@@ -288,7 +293,7 @@ class OperatorWindow(QMainWindow):
         self._show_cues(state, before)
         self.banner.setVisible(state.panic)
         self.banner.raise_()
-        self.menu_bar.show_health(state.picture, state.sound)
+        self.menu_bar.show_health(state.picture, state.sound, state.hanging)
         self.meters.show_reading(meter_reading(state))
         self._show_sound(state)
         camera = state.picture.metrics
@@ -307,17 +312,21 @@ class OperatorWindow(QMainWindow):
         self.go_panel.show_panic(state.panic)
 
     def _show_show(self, state: StageState) -> None:
-        self.title.setText(state.show_name)
+        self.title.set_full_text(state.show_name)
         self.setWindowTitle(f"{state.show_name} - Guise")
         self._safe_picture.read(state.safe_picture)
         self._stage.set_safe_picture(state.safe_picture)
-        folders = [*self._look_folders]
-        if state.show_path is not None:
-            folders.insert(0, state.show_path.parent)
-        named = [entry.look for entry in state.cues if isinstance(entry.look, Path)]
-        self.library.show_looks(find_looks(folders, named), named)
-        named = [entry.voice for entry in state.cues if isinstance(entry.voice, Path)]
-        self.voices.show_learned(find_voices(folders, named))
+        self._models.find(
+            None if state.show_path is None else state.show_path.parent,
+            self._look_folders,
+            [entry.look for entry in state.cues if isinstance(entry.look, Path)],
+            [entry.voice for entry in state.cues if isinstance(entry.voice, Path)],
+        )
+
+    def _show_models(self, found: FoundModels) -> None:
+        self._found = found
+        self.library.show_looks(list(found.looks), found.named_looks)
+        self.voices.show_learned(list(found.voices))
 
     def _show_sound(self, state: StageState) -> None:
         self.sound.show_reading(sound_reading(state))
@@ -430,13 +439,6 @@ class OperatorWindow(QMainWindow):
         self.stop()
         event.accept()
         self.closed.emit()
-
-
-def _matches(cue: CueState, look: Path, voice: str | Path | None) -> bool:
-    """Whether it is a cue of this look, and of this voice where one is given."""
-    if voice is not None and cue.voice != voice:
-        return False
-    return isinstance(cue.look, Path) and cue.look.resolve() == look
 
 
 def _caption(text: str) -> QLabel:

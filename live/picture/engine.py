@@ -349,7 +349,7 @@ class PictureEngine:
             latency_ms=log.recent_latency(),
             longest_gap_ms=log.longest_gap_ms,
             frames_dropped=self._dropped(),
-            face_lost_frames=self._tracking.lost_frames,
+            face_lost_frames=self._lost_frames(),
             provider=self._looks.current.look.provider,
             camera=source.name,
             camera_trouble=source.error if source.gone else "",
@@ -370,10 +370,14 @@ class PictureEngine:
             "frames_presented": log.presented,
             "frames_captured": self.source.frames_captured,
             "frames_dropped": self._dropped(),
-            "face_lost_frames": self._tracking.lost_frames,
+            "face_lost_frames": self._lost_frames(),
             "provider": self._looks.current.look.provider,
         }
         return {"video": video, "switches": log.switches(), "faults": self._faults.report()}
+
+    def _lost_frames(self) -> int | None:
+        """None where there was no frame to find a performer in."""
+        return self._tracking.lost_frames if self.source.frames_captured else None
 
     def _dropped(self) -> int:
         return self.source.mailbox.dropped + self._tracking.mailbox.dropped

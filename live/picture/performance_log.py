@@ -56,7 +56,7 @@ class PerformanceLog:
         self._written_at: float | None = None
         self._last_was_frame = False
         """Whether the last picture belonged to a frame: a gap counts only between two such pictures."""
-        self._longest_gap_s = 0.0
+        self._longest_gap_s: float | None = None
         self._switch: _Switch | None = None
         self._switches: list[_Switch] = []
 
@@ -82,7 +82,7 @@ class PerformanceLog:
         """Records that a picture was written. `index` -1: the engine showed it without a frame."""
         gap_s = 0.0 if self._written_at is None else ready_at - self._written_at
         if self._last_was_frame and index >= 0:
-            self._longest_gap_s = max(self._longest_gap_s, gap_s)
+            self._longest_gap_s = max(self._longest_gap_s or 0.0, gap_s)
         self._last_was_frame = index >= 0
         self._written_at = ready_at
         self._presented += index >= 0
@@ -127,8 +127,10 @@ class PerformanceLog:
 
     # ---- results
 
-    def recent_fps(self, t_s: float) -> float:
-        """New pictures a second, in the last FPS_WINDOW_S."""
+    def recent_fps(self, t_s: float) -> float | None:
+        """New pictures a second, in the last FPS_WINDOW_S; None before the first."""
+        if not self._new_count:
+            return None
         recent = [at for at in self._new_ready_at if at > t_s - FPS_WINDOW_S]
         fps = (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 else 0.0
         return round(fps, 1)
@@ -138,18 +140,19 @@ class PerformanceLog:
         return self._latency.recent()
 
     @property
-    def longest_gap_ms(self) -> float:
-        return in_ms(self._longest_gap_s)
+    def longest_gap_ms(self) -> float | None:
+        """Between two pictures of frames; None before the second."""
+        return None if self._longest_gap_s is None else in_ms(self._longest_gap_s)
 
     @property
     def presented(self) -> int:
         """How many pictures were written."""
         return self._presented
 
-    def fps(self) -> float:
-        """New pictures a second, in the whole run."""
+    def fps(self) -> float | None:
+        """New pictures a second, in the whole run; None before the second."""
         length_s = self._new_ready_at[-1] - self._first_new_at if self._new_ready_at else 0.0
-        return round((self._new_count - 1) / length_s if length_s > 0 else 0.0, 2)
+        return round((self._new_count - 1) / length_s, 2) if length_s > 0 else None
 
     def latency(self) -> Percentiles:
         """Capture to ready, of the whole run."""

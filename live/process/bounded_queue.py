@@ -7,7 +7,7 @@ what happens when more comes.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from enum import Enum, auto
 from threading import Condition
 from typing import Generic, TypeVar
@@ -24,10 +24,10 @@ class WhenFull(Enum):
     REFUSE = auto()
     """The new item is not taken: `put` returns False."""
     DROP_OLDEST = auto()
-    """The oldest item makes room; the oldest expendable one where there is one."""
+    """The oldest item makes room."""
     DROP_EXPENDABLE = auto()
-    """The oldest expendable item makes room. Where there is none, more than `capacity` wait; only beyond
-    `MUST_NOT_BE_LOST` times as many the oldest of all makes room."""
+    """The oldest item makes room that is expendable, or that a newer one replaces. Where there is none, more than
+    `capacity` wait; only beyond `MUST_NOT_BE_LOST` times as many the oldest of all makes room."""
     DROP_ALL = auto()
     """Everything that waits makes room: the taker has fallen far behind, and goes on with the newest."""
 
@@ -39,19 +39,23 @@ class BoundedQueue(Generic[T]):
         self,
         capacity: int,
         when_full: WhenFull,
-        expendable: Callable[[T], bool] | None = None,
+        expendable: Callable[[T], bool] = lambda item: False,
+        replaces: Callable[[T], Hashable | None] = lambda item: None,
         on_drop: Callable[[T], None] | None = None,
     ) -> None:
         """
         Args:
             capacity: how many items may wait, at least 1.
-            expendable: for DROP_OLDEST and DROP_EXPENDABLE: items that are dropped before any other. Called with the
-                queue locked; must be short.
-            on_drop: with these two: called with the item that was dropped, likewise.
+            expendable: for DROP_EXPENDABLE: items that are dropped before any other. Called with the queue locked; must
+                be short.
+            replaces: likewise: what an item tells the newest of; a newer item with the same answer replaces it. None:
+                it is no such item.
+            on_drop: for DROP_OLDEST and DROP_EXPENDABLE: called with the item that was dropped, likewise.
         """
         self._capacity = capacity
         self._when_full = when_full
         self._expendable = expendable
+        self._replaces = replaces
         self._on_drop = on_drop
         self._items: deque[T] = deque()
         self._changed = Condition()
@@ -80,7 +84,7 @@ class BoundedQueue(Generic[T]):
         with self._changed:
             if timeout_s > 0:
                 self._changed.wait_for(lambda: self._closed or len(self._items) < self._capacity, timeout_s)
-            if self._closed or (len(self._items) >= self._capacity and not self._make_room()):
+            if self._closed or (len(self._items) >= self._capacity and not self._make_room(item)):
                 return False
             self._items.append(item)
             self._changed.notify_all()
@@ -125,7 +129,7 @@ class BoundedQueue(Generic[T]):
             self._closed = True
             self._changed.notify_all()
 
-    def _make_room(self) -> bool:
+    def _make_room(self, coming: T) -> bool:
         """By the policy, in the queue's lock; False when it refuses."""
         if self._when_full is WhenFull.REFUSE:
             self._dropped += 1
@@ -134,9 +138,8 @@ class BoundedQueue(Generic[T]):
             self._dropped += len(self._items)
             self._items.clear()
             return True
-        at = self._first_expendable()
-        grows = self._when_full is WhenFull.DROP_EXPENDABLE and len(self._items) < self._capacity * MUST_NOT_BE_LOST
-        if at is None and grows:
+        at = self._first_expendable(coming) if self._when_full is WhenFull.DROP_EXPENDABLE else 0
+        if at is None and len(self._items) < self._capacity * MUST_NOT_BE_LOST:
             return True
         self._dropped += 1
         dropped = self._items[at or 0]
@@ -145,7 +148,12 @@ class BoundedQueue(Generic[T]):
             self._on_drop(dropped)
         return True
 
-    def _first_expendable(self) -> int | None:
-        if self._expendable is None:
-            return None
-        return next((at for at, item in enumerate(self._items) if self._expendable(item)), None)
+    def _first_expendable(self, coming: T) -> int | None:
+        first, newer = None, {self._replaces(coming)} - {None}
+        for at, item in zip(range(len(self._items) - 1, -1, -1), reversed(self._items), strict=True):
+            told = self._replaces(item)
+            if told in newer or self._expendable(item):
+                first = at
+            if told is not None:
+                newer.add(told)
+        return first

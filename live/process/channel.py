@@ -48,12 +48,12 @@ class Channel(Generic[SentT, ReceivedT]):
         self._on_message = on_message
         self._on_end = on_end
         self._inbox: BoundedQueue[ReceivedT] = BoundedQueue(
-            _MAX_INBOX, WhenFull.DROP_EXPENDABLE, _is_expendable, self._on_drop
+            _MAX_INBOX, WhenFull.DROP_EXPENDABLE, _is_sound, _replaces, self._on_drop
         )
         self.lost_sound = 0
         """How many AudioChunks were dropped, at this end."""
         self._outbox: BoundedQueue[SentT | threading.Event] = BoundedQueue(
-            _MAX_OUTBOX, WhenFull.DROP_EXPENDABLE, _is_expendable, self._on_drop
+            _MAX_OUTBOX, WhenFull.DROP_EXPENDABLE, _is_sound, _replaces, self._on_drop
         )
         """An Event among the messages is set, and not sent, when its turn comes."""
         self.ended = threading.Event()
@@ -151,5 +151,12 @@ class Channel(Generic[SentT, ReceivedT]):
             self.lost_sound += 1
 
 
-def _is_expendable(message: object) -> bool:
-    return isinstance(message, Heartbeat | SetParameter | AudioChunk)
+def _is_sound(message: object) -> bool:
+    return isinstance(message, AudioChunk)
+
+
+def _replaces(message: object) -> str | None:
+    """The newest value of each parameter counts, and the newest heartbeat."""
+    if isinstance(message, SetParameter):
+        return message.name
+    return "heartbeat" if isinstance(message, Heartbeat) else None

@@ -28,8 +28,13 @@ _EXIT_GRACE_S = 1.0
 """How long a loop has to end by itself after the pipe has closed."""
 _MAX_HELD_LOCK_S = 60.0
 """Longest time Python's lock may be held in an engine; the StageManager has killed it long before, and only a killed
-operator's process leaves it to this. The watchdog counts time in which all processes were stopped (Ctrl-Z), too: hence
-no less."""
+operator's process leaves it to this.
+
+faulthandler's thread waits by CLOCK_MONOTONIC (Python 3.11 with glibc 2.30 and later), which does not go on while
+Linux is suspended: however long a machine slept, it ends no engine. Not covered: time in which the processes alone were
+stopped (Ctrl-Z, a frozen container, a virtual machine that is paused while its clock goes on) counts, hence no less
+than this. After more of it every engine ends as it wakes up, and is restarted. With an older glibc, or on a system
+without sem_clockwait (macOS), the wall clock counts, and with it suspension."""
 
 
 class EngineLink:

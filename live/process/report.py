@@ -26,7 +26,7 @@ class VideoReport(TypedDict):
     longest_gap: float | None
     face_lost_frames: int | None
     presented_latency: NotRequired[Percentiles]
-    presented_longest_gap: NotRequired[float]
+    presented_longest_gap: NotRequired[float | None]
 
 
 class AudioReport(TypedDict):
@@ -98,7 +98,7 @@ class PresentedReport(TypedDict):
 
     frames_presented: int
     presented_latency: Percentiles
-    presented_longest_gap: float
+    presented_longest_gap: float | None
 
 
 class Report(TypedDict):

@@ -2,6 +2,10 @@
 
 A thread counts its own ticks, so that a machine that stood still ends nothing. Where Python's lock is held it cannot
 count; then faulthandler's thread, which is none of Python's, ends the process by the clock, later.
+
+That clock does not go on while Linux is suspended (CLOCK_MONOTONIC, as live/process/engine_link.py says). It does while
+the process alone is stopped, or a virtual machine is paused whose clock goes on: after LOCK_HELD_S of that, the window
+ends as it wakes up, and its operator, should there be one, starts another.
 """
 
 from __future__ import annotations

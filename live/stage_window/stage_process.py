@@ -18,8 +18,10 @@ from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
 
+import psutil
+
 from live.process.frames import now
-from live.process.restart_pause import RestartPause
+from live.process.restart_pause import SHORT_LIFE_S, RestartPause
 from live.process.shared_frames import SharedFrames
 from live.process.silent_time import SilentTime
 from live.stage_window.link import MessageLink
@@ -34,12 +36,15 @@ from live.stage_window.messages import (
     StageMessage,
     TakenOver,
 )
-from live.stage_window.signs_of_life import END_AFTER_S
+from live.stage_window.signs_of_life import END_AFTER_S, Steadiness
 from live.stage_window.waiting import find_waiting, runtime_folder
 
 ENTRY = "live.stage_window.process:main"
 HUNG_S = 1.0
 """A window that says nothing for so long is taken to hang."""
+BUSY_HUNG_S = 3.0
+"""One that has just started, which fills its screen and reads the safe picture, or that is running: it may wait for a
+processor, and to kill it and start another makes a busy machine only busier."""
 STARTING_S = 20.0
 """How long a window has until it first says something: a display may be slow."""
 _ROOT = Path(__file__).resolve().parents[2]
@@ -73,6 +78,7 @@ class StageWindowProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None
         self._link: MessageLink | None = None
+        self._steadiness = Steadiness()
         self._silent = SilentTime()
         self._answered = False
         self._began_at = now()
@@ -200,17 +206,23 @@ class StageWindowProcess:
         if link is None or self.lost or self._stopped:
             return
         self._silent.tick()
-        if not link.closed and link.clear:
+        if self._steadiness.tick() and not link.closed and link.clear:
             link.send(SignOfLife())
-        limit_s = HUNG_S if self._answered else STARTING_S
         if link.closed and self._restart_at is None:
             self._fail("died")
-        elif self._silent.seconds > limit_s and not link.closed:
+        elif self._silent.seconds > self._patience_s and not link.closed:
             self._kill()
             self._fail(f"gives no sign of life for {self._silent.seconds:.1f} s")
         if self._restart_at is not None and now() >= self._restart_at:
             self._restart_at = None
             self._begin()
+
+    @property
+    def _patience_s(self) -> float:
+        if not self._answered:
+            return STARTING_S
+        young = now() - self._began_at < SHORT_LIFE_S
+        return BUSY_HUNG_S if young or (self._silent.seconds > HUNG_S and _is_running(self._pid)) else HUNG_S
 
     def _fail(self, what: str) -> None:
         self.trouble = self.trouble or what
@@ -223,6 +235,15 @@ def _environment() -> dict[str, str]:
     """This process's own, in which the program's modules are found."""
     path = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+
+
+def _is_running(pid: int | None) -> bool:
+    """It runs, or would if it had a processor; it neither sleeps nor is it stopped."""
+    if pid is None:
+        return False
+    with suppress(psutil.Error):
+        return bool(psutil.Process(pid).status() == psutil.STATUS_RUNNING)
+    return False
 
 
 def _reap(process: subprocess.Popen[bytes] | None) -> None:

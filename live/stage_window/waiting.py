@@ -22,7 +22,7 @@ from live.stage_window.messages import StageMessage, Waiting
 
 VERSION = 1
 """Of the messages: a window of another version is not taken over."""
-_GREETING_S = 1.0
+_GREETING_S = 2.0
 """How long a window has to answer whoever connects."""
 
 

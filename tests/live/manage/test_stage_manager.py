@@ -185,6 +185,22 @@ def test_mute_lasts_through_cues_and_restarts_and_a_voices_parameters_do_not(mak
     assert manager._sound.report["commands"].count("SetParameter") == 1
 
 
+def test_what_the_operator_has_set_lasts_through_a_restart_of_the_engine(make: Make) -> None:
+    manager = make("one")
+    assert until(lambda: all_settled(manager))
+    manager.measure_neutral()
+    manager.lock_performer(0.5, 0.5)
+    manager.panic()
+    pid = manager._picture.process.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    assert until(lambda: manager._picture.restarts == 1 and manager._picture.health == "performing")
+    manager.stop()
+    assert manager._picture.report is not None
+    commands = manager._picture.report["commands"]
+    assert [commands.count(name) for name in ("MeasureNeutral", "Panic", "Lock")] == [1, 1, 0]
+
+
 def test_muting_again_is_being_heard_whoever_muted(make: Make) -> None:
     manager = make("one")
     muted = []

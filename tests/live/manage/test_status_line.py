@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -38,6 +39,10 @@ def state(**metrics: Any) -> StageState:
 )
 def test_the_sound_is_one_short_part_of_the_line(metrics: dict[str, Any], expected: str) -> None:
     assert status_text(state(**metrics)).endswith(f"porcelain  {expected}")
+
+
+def test_a_thread_that_hangs_is_said() -> None:
+    assert status_text(replace(state(), hanging=("audience",))).endswith("porcelain  audience HANGS")
 
 
 @pytest.mark.parametrize("metrics", [{}, {"voice": "bypass", "latency_ms": None, "xruns": 0}])

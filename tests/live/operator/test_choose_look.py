@@ -36,7 +36,7 @@ def test_a_cue_for_a_look_keeps_the_voice_and_going_on_by_itself(ui: Ui, tmp_pat
     ui.manager.become(cues=(cue(0, "a", voice=voice, follow_s=8.0),), on_stage=0)
     made = cue_for_look(tmp_path / "looks" / "stone.onnx", ui.manager.state)
     assert (made.voice, made.follow_s) == (voice, 8.0)
-    (entry,) = tomllib.loads(cue_toml(made, tmp_path / "show.toml"))["cue"]
+    (entry,) = tomllib.loads(cue_toml(made, tmp_path))["cue"]
     assert entry == {
         "name": "stone",
         "look": "looks/stone.onnx",
@@ -55,6 +55,7 @@ def test_a_chosen_voice_makes_the_look_another_cue(qtbot: QtBot, ui: Ui, tmp_pat
     ui.manager.become(show_path=tmp_path / "show.toml")
     ui.window.refresh()
     voices = ui.window.voices
+    qtbot.waitUntil(lambda: voices.findText("low") >= 0)
     listed = [voices.itemText(row) for row in range(voices.count()) if voices.itemText(row)]
     assert listed[:3] == ["as on stage", "own voice", "silence"]
     assert listed[3:-1] == list(VOICE_PRESETS[2:]), "presets in the show's order, the quick ones together"

@@ -25,3 +25,13 @@ def test_the_cue_on_stage_and_those_to_come_are_whole(qtbot: QtBot, ui: Ui, size
     bottom = ui.window.meters.mapTo(ui.window, ui.window.meters.rect().bottomLeft()).y()
     assert bottom < ui.window.height(), "the lowest line is cut"
     ui.window.grab()
+
+
+def test_a_long_name_of_the_show_is_cut_with_dots_and_whole_in_its_tip(qtbot: QtBot, ui: Ui) -> None:
+    ui.window.resize(1920, 1080)
+    name = "The long winter of the clockmaker's daughter, and everything that came after it, " * 3
+    ui.manager.become(show_name=name)
+    ui.window.refresh()
+    qtbot.wait(20)
+    assert ui.window.title.text().endswith("…")
+    assert ui.window.title.toolTip() == name

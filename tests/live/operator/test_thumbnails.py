@@ -11,7 +11,8 @@ from pytestqt.qtbot import QtBot
 
 from export.artifact.manifest import Manifest
 from export.artifact.model_file import write_model
-from live.operator.library import Library, ThumbnailMaker, find_looks
+from live.operator.library import Library, ThumbnailMaker
+from live.operator.model_finder import find_looks
 from live.operator.thumbnails import THUMBNAIL_PX, Thumbnail, make_thumbnail
 from tests.export import bad_models
 from tests.export.tiny_look import look_fields, look_model
@@ -118,7 +119,7 @@ def test_the_library_lists_each_look_once_and_no_voices(qtbot: QtBot, look: Path
 
 
 def test_a_look_that_never_ends_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("export.runtime.time_limit.PREPARE_S", 0.3)
+    monkeypatch.setattr("live.operator.thumbnails.RUN_S", 0.3)
     bad_models.endless_look(tmp_path / "endless.onnx")
     thumbnail = make_thumbnail(tmp_path / "endless.onnx", tmp_path / "cache")
     assert thumbnail["thumbnail"] is None

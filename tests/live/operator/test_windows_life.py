@@ -18,7 +18,7 @@ from live.operator.window import OperatorWindow
 from live.stage_window.messages import BecomeWindow, Drawn, FillScreen, Placed, TakenOver
 from tests.live.operator.fake_stage_manager import FakeStageManager, picture
 from tests.live.operator.fake_stage_process import FakeStageProcess
-from tests.live.operator.ui import log_lines
+from tests.live.operator.ui import Ui, log_lines
 
 
 def options(folder: Path, seconds: float | None = None, fullscreen: str | None = None) -> WindowOptions:
@@ -160,3 +160,12 @@ def test_a_stage_window_that_dies_is_a_fault_and_one_that_was_taken_is_said(qtbo
     ]
     assert any("taken over by another Guise" in line for line in shown)
     assert shown[-1] == "Stage window taken over"
+
+
+def test_a_thread_of_this_process_that_hangs_is_on_screen(ui: Ui) -> None:
+    ui.manager.become(hanging=("audience",))
+    ui.window.refresh()
+    assert "Audience hangs" in ui.window.menu_bar._health.text()
+    ui.manager.become(hanging=())
+    ui.window.refresh()
+    assert "hangs" not in ui.window.menu_bar._health.text()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,9 +10,17 @@ import pytest
 from live.process.bounded_queue import BoundedQueue, WhenFull
 
 
-def filled(when_full: WhenFull, *items: int, expendable: Callable[[int], bool] | None = None) -> BoundedQueue[int]:
-    """A queue of three, into which the items were put."""
-    queue: BoundedQueue[int] = BoundedQueue(3, when_full, expendable)
+def _large(item: int) -> bool:
+    return item >= 10
+
+
+def _last_digit(item: int) -> int | None:
+    return item % 10 or None
+
+
+def filled(when_full: WhenFull, *items: int) -> BoundedQueue[int]:
+    """A queue of three, into which the items were put. Large ones are expendable; the newest of a last digit counts."""
+    queue: BoundedQueue[int] = BoundedQueue(3, when_full, _large, _last_digit)
     for item in items:
         queue.put(item)
     return queue
@@ -44,11 +51,19 @@ def test_what_is_refused_is_told_to_who_puts_it() -> None:
     assert queue.put(5)
 
 
-def test_expendable_items_are_dropped_before_others() -> None:
-    queue = filled(WhenFull.DROP_OLDEST, 1, 20, 3, 4, expendable=lambda item: item >= 10)
-    assert queue.take_all() == [1, 3, 4]
-    queue = filled(WhenFull.DROP_OLDEST, 1, 2, 3, 4, expendable=lambda item: item >= 10)
-    assert queue.take_all() == [2, 3, 4], "with none, the oldest"
+@pytest.mark.parametrize(
+    ("items", "left"),
+    [
+        ((1, 20, 3, 4), [1, 3, 4]),
+        ((1, 2, 3, 4), [1, 2, 3, 4]),
+        ((1, 2, 3, 2), [1, 3, 2]),
+        ((2, 2, 3, 4), [2, 3, 4]),
+        ((0, 0, 0, 0), [0, 0, 0, 0]),
+    ],
+    ids=["expendable", "none to spare", "replaced by the one that comes", "replaced", "replaces nothing"],
+)
+def test_what_can_be_spared_makes_room(items: tuple[int, ...], left: list[int]) -> None:
+    assert filled(WhenFull.DROP_EXPENDABLE, *items).take_all() == left
 
 
 def test_closed_it_takes_no_more_and_gives_what_it_has() -> None:

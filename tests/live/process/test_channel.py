@@ -50,6 +50,17 @@ def test_orders_reach_a_side_that_did_not_read_for_long(ends: Ends) -> None:
     assert len(found) < 600, "older values have made room for newer ones"
 
 
+def test_the_newest_value_of_each_parameter_reaches_a_side_that_did_not_read_for_long(ends: Ends) -> None:
+    channel, theirs = ends
+    channel.send(Go(1, "x" * 300_000))
+    channel.send(SetParameter("sound/mute", 1.0))
+    for value in range(2000):
+        channel.send(SetParameter("sound/gain", float(value)))
+    found = read(theirs, SetParameter("sound/gain", 1999.0))
+    assert SetParameter("sound/mute", 1.0) in found, "nothing replaces it, however old it is"
+    assert len(found) < 600
+
+
 def test_a_message_that_cannot_be_sent_is_lost_alone(ends: Ends) -> None:
     channel, theirs = ends
     channel.send(Go(1, "one", set={"picture/x": threading.Lock()}))  # type: ignore[dict-item]

@@ -85,7 +85,7 @@ def test_nothing_is_found_where_nothing_waits_and_the_dead_are_removed(folder: P
     assert not dead.exists()
 
 
-def test_silent_windows_cost_one_second_all_together(
+def test_silent_windows_cost_the_time_of_one(
     folder: Path, window: Callable[[StageMessage], list[MessageLink]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waiting, "_GREETING_S", 60.0)
