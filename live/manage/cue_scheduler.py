@@ -66,12 +66,12 @@ class CueScheduler:
         if self._order.request(index, now(), automatic=automatic):
             self.clear_refusal(index)
             if not automatic:
-                self._pardon(index)
+                self._allow_again(index)
             self.advance()
 
-    def _pardon(self, index: int) -> None:
+    def _allow_again(self, index: int) -> None:
         for engine in self._engines:
-            engine.pardon(model_of(self._order.cue(index), engine.kind))
+            engine.allow_again(model_of(self._order.cue(index), engine.kind))
 
     def clear_refusal(self, index: int) -> None:
         """Have the refused models of this cue loaded again: their files may be good by now."""

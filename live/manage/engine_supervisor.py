@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+from live.manage.fatal_models import FatalModels
 from live.manage.health import Health
 from live.manage.model_status import ModelProgress, ModelStatus
-from live.manage.model_strikes import ModelStrikes
 from live.process.engine_kind import EngineKind
 from live.process.engine_process import EngineProcess
 from live.process.fork_server import ForkServerKilled, expected_start_s, replace_forkserver
@@ -86,7 +86,7 @@ class EngineSupervisor(Generic[MetricsT]):
         self._restart_at = 0.0
         self._last_error = ""
         self._lasting: dict[type[Command], Command] = {}
-        self._strikes = ModelStrikes()
+        self._fatal_models = FatalModels()
         self._performing_since = 0.0
         self._start_thread: threading.Thread | None = None
         self._start_limit_at = 0.0
@@ -149,7 +149,7 @@ class EngineSupervisor(Generic[MetricsT]):
     def started(self) -> None:
         """The process runs: forget the models of the one before; its target is performed without a transition."""
         self.models.clear()
-        for model in self._strikes.barred:
+        for model in self._fatal_models.refused:
             self.models[model] = ModelStatus(ModelProgress.REFUSED, f"it ended the {self.name} engine twice")
         self.performing = None
         self.was_on_stage = False
@@ -165,7 +165,7 @@ class EngineSupervisor(Generic[MetricsT]):
     def failed(self) -> None:
         """The process is down: decide when to restart it, and whom to suspect."""
         self.up = False
-        self._strikes.on_end(
+        self._fatal_models.record_end(
             None if self.performing is None or self.performing.model == self.kind.safe_model else self.performing.model,
             now() - self._performing_since,
             next((model for model, status in self.models.items() if status.progress is ModelProgress.LOADING), None),
@@ -278,26 +278,26 @@ class EngineSupervisor(Generic[MetricsT]):
 
     def clear_refusal(self, model: str) -> None:
         """Let a refused model be loaded again: its file may be good by now."""
-        if model in self._strikes.barred:
+        if model in self._fatal_models.refused:
             return
         if self.status(model).progress is ModelProgress.REFUSED:
             del self.models[model]
 
-    def pardon(self, model: str) -> None:
+    def allow_again(self, model: str) -> None:
         """Let a model that ended the engine twice be loaded once more."""
-        self._strikes.pardon(model)
+        self._fatal_models.allow(model)
         self.clear_refusal(model)
 
     def try_again(self) -> bool:
         """Let models that were refused for long enough be loaded once more; whether there was one."""
-        served = self._strikes.take_served()
-        for model in served:
+        expired = self._fatal_models.take_expired()
+        for model in expired:
             self.clear_refusal(model)
-        return bool(served)
+        return bool(expired)
 
     def is_suspect(self, model: str) -> bool:
         """The engine ended with it before."""
-        return self._strikes.is_suspect(model)
+        return self._fatal_models.is_suspect(model)
 
     def put_on_stage(self, go: Go) -> None:
         """Have a model perform as soon as it is loaded."""

@@ -2,50 +2,50 @@
 
 from __future__ import annotations
 
-from live.manage.model_strikes import BARRED_S, ModelStrikes
+from live.manage.fatal_models import REFUSED_S, FatalModels
 from tests.live.manage.conditions import pause, performs, until
 from tests.live.manage.conftest import Make
 
 
 def test_two_ends_within_a_minute_bar_what_performed() -> None:
     at = [0.0]
-    strikes = ModelStrikes(lambda: at[0])
-    strikes.on_end("look", 1.0, None)
+    models = FatalModels(lambda: at[0])
+    models.record_end("look", 1.0, None)
     at[0] = 61.0
-    strikes.on_end("look", 1.0, None)
-    assert not strikes.barred
+    models.record_end("look", 1.0, None)
+    assert not models.refused
     at[0] = 90.0
-    strikes.on_end("look", 1.0, None)
-    assert strikes.barred == {"look"}
-    strikes.pardon("look")
-    assert not strikes.barred
-    strikes.on_end("look", 1.0, None)
-    assert strikes.barred == {"look"}, "it may be tried once more"
+    models.record_end("look", 1.0, None)
+    assert models.refused == {"look"}
+    models.allow("look")
+    assert not models.refused
+    models.record_end("look", 1.0, None)
+    assert models.refused == {"look"}, "it may be tried once more"
 
 
 def test_what_nobody_asks_for_is_tried_once_more_after_a_while() -> None:
     at = [0.0]
-    strikes = ModelStrikes(lambda: at[0])
+    models = FatalModels(lambda: at[0])
     for _ in range(2):
-        strikes.on_end("look", 1.0, None)
-        strikes.on_end("bypass", 1.0, None)
-    assert strikes.barred == {"look"}
-    at[0] = BARRED_S - 1
-    assert strikes.take_served() == []
-    at[0] = BARRED_S
-    assert strikes.take_served() == ["look"]
-    assert not strikes.barred
-    strikes.on_end("look", 1.0, None)
-    strikes.on_end("look", 1.0, None)
-    assert strikes.barred == {"look"}, "and may fail again"
+        models.record_end("look", 1.0, None)
+        models.record_end("bypass", 1.0, None)
+    assert models.refused == {"look"}
+    at[0] = REFUSED_S - 1
+    assert models.take_expired() == []
+    at[0] = REFUSED_S
+    assert models.take_expired() == ["look"]
+    assert not models.refused
+    models.record_end("look", 1.0, None)
+    models.record_end("look", 1.0, None)
+    assert models.refused == {"look"}, "and may fail again"
 
 
 def test_a_look_that_has_performed_for_long_is_not_blamed_for_one_that_loads() -> None:
-    strikes = ModelStrikes()
+    models = FatalModels()
     for _ in range(2):
-        strikes.on_end("proven", 100.0, "new")
-    assert strikes.barred == {"new"}
-    assert not strikes.is_suspect("proven")
+        models.record_end("proven", 100.0, "new")
+    assert models.refused == {"new"}
+    assert not models.is_suspect("proven")
 
 
 def test_a_model_that_ends_its_engine_twice_is_refused_and_the_next_performs(make: Make) -> None:
