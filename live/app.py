@@ -46,6 +46,7 @@ from live.operator.display import XCB_PACKAGES, missing_library, no_display
 from live.outputs.output import BadOutput, Output, check_writable
 from live.outputs.registry import make_output
 from live.outputs.running_output import RunningOutput
+from live.process.ending_signals import ending_signals
 from live.process.fork_server import start_forkserver, stop_forkserver
 from live.process.frames import now
 from live.process.unused_path import unused_path
@@ -321,7 +322,7 @@ def _synchronized(picture: PictureSettings, sound: SoundSettings) -> tuple[Pictu
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM raises KeyboardInterrupt as Ctrl-C does: both end the show in order."""
+    """What ends a program, a closed terminal too, raises KeyboardInterrupt as Ctrl-C does: the show ends in order."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -329,7 +330,7 @@ def _interruptible() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, interrupt) for number in ending_signals()}
     try:
         yield
     finally:
@@ -340,7 +341,7 @@ def _interruptible() -> Iterator[None]:
 def _ignore_interrupts() -> None:
     """The show is ending in order: a second Ctrl-C must not leave half of it running."""
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ending_signals():
             signal.signal(number, signal.SIG_IGN)
 
 
@@ -371,9 +372,8 @@ def _run_windows(manager: StageManager, stage: StageWindowProcess, actions: Acti
 def _wait_for_picture_engine(manager: StageManager) -> None:
     """Waits until the picture engine has started or failed, so that a bad source ends the command before a window
     opens; at most _MAX_WINDOWS_WAIT_S, for slow machines."""
-    changed = threading.Event()
+    changed, waited_s = threading.Event(), 0.0
     unsubscribe = manager.subscribe(changed.set)
-    waited_s = 0.0
     while manager.failure is None and waited_s < _MAX_WINDOWS_WAIT_S:
         if manager.state.picture.health is not Health.STARTING:
             break

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -416,3 +417,14 @@ def test_a_status_line_that_nobody_reads_ends_no_show(manager: StageManager) -> 
     line.show(manager.state)
     line.show(manager.state)
     line.end()
+
+
+def test_a_terminal_that_is_closed_ends_the_show_in_order() -> None:
+    with pytest.raises(KeyboardInterrupt), app._interruptible():
+        signal.raise_signal(signal.SIGHUP)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with app._interruptible():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
