@@ -259,6 +259,8 @@ def _changes(sound: Mono) -> ChangesFigures:
             fade_s = float(chance.choice([0.0, 0.0, 0.05, 0.2]))
             mixer.change(voices[changed % len(voices)], fade_s, at)
         mixed = mixer.process(sound[at : at + BLOCK])
+        if mixed.failures:
+            raise NotMeasured(f"{mixed.failures[0].voice.name}: {mixed.failures[0].why}")
         played.append(mixed.samples)
         came += mixed.arrived
     output = np.concatenate(played)

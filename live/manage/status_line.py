@@ -105,7 +105,7 @@ def summary(report: Report) -> str:
     video = report["video"]
     latency, audio = video["latency"], report["audio"]
     first_frame = report["start"]["first_frame"] if "start" in report else None
-    missed = f"{audio['xruns']} xruns, {audio['deadline_misses']} blocks missed"
+    missed = f"{audio['xruns'] or 0} xruns, {audio['deadline_misses'] or 0} blocks missed"
     parts = [
         f"{video['frames_presented'] or 0} pictures presented",
         f"{video['fps']} fps" if video["fps"] is not None else "no new picture",

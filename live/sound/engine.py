@@ -34,12 +34,12 @@ from live.process.messages import (
     Panic,
     Prepare,
     Ready,
+    Refused,
     Reload,
     SetParameter,
     Stop,
 )
 from live.process.metrics import SoundMetrics
-from live.process.percentiles import Durations
 from live.process.report import EngineReport
 from live.process.slot import NotReady, Slot
 from live.sound.audio_block import AudioBlock
@@ -53,6 +53,7 @@ from live.sound.playback import Playback
 from live.sound.priority import Priority, prepare_process, raise_priority
 from live.sound.recording_tap import RecordingTap
 from live.sound.settings import SoundSettings
+from live.sound.sound_figures import SoundFigures
 from live.sound.sound_file import BadSound
 from live.sound.sound_parameters import SoundParameters
 from live.sound.substitute import SubstituteSound
@@ -62,7 +63,8 @@ from live.sound.voice_runner import InlineVoiceRunner, ThreadedVoiceRunner, Voic
 from live.sound.watched_voice_runner import WatchedVoiceRunner
 
 HEARTBEAT_S = 0.25
-_NO_ANSWER = "it does not answer, and is given up"
+HANGS_AGAIN_S = 60.0
+"""A voice that hangs is loaded anew by itself, but not for a second time within this time."""
 
 
 class SoundEngine:
@@ -100,10 +102,12 @@ class SoundEngine:
         self._dry = Delay(latency_samples, round(MAX_CONTEXT_S * settings.sample_rate))
         self._parameters = SoundParameters(self._strip, self._runner, clock)
         self._substitute = SubstituteSound(settings.sample_rate, settings.sound_miss)
-        self._misses = MissCounter()
-        self._playback = Playback(self._runner, self._substitute, self._misses, speaker.buffered_s, clock)
+        self._misses = MissCounter(settings.block_s)
+        self._playback = Playback(self._runner, self._substitute, self._misses, speaker.buffered_s)
+        self._figures = SoundFigures(
+            settings, microphone, speaker, self._strip, self._misses, lambda: self._loader.latency_samples
+        )
         self._recording_tap = RecordingTap(settings.sample_rate, send) if settings.recorded else None
-        self._blocks = 0
         self._started = False
         self._missed_before = 0
         self._failed: list[Voice] = []
@@ -112,8 +116,9 @@ class SoundEngine:
         """The newest cue, until its voice is heard."""
         self._hung: set[str] = set()
         """Voices that hung: their threads may still be in them, so they are only used again once loaded anew."""
-        self._compute = Durations()
-        self._computed_s = 0.0
+        self._hung_at: dict[str, float] = {}
+        self._returning: str | None = None
+        """The newest cue's own voice, while it is loaded anew: it performs again when it is there."""
         self._last_trouble = ""
         self.priority: Priority = "normal"
         """The process's scheduling priority; for the screen."""
@@ -131,6 +136,9 @@ class SoundEngine:
             self._handle_result(result)
         if self._misses.take_too_slow():
             self._voice_failed(self._runner.at_fault, "it is too slow for this machine")
+        if (burst_s := self._misses.take_burst_s()) is not None:
+            key = self._key_of(self._slot.current)
+            self._note_voice(key, f"it was late for {burst_s:.1f} s, and performs again")
         if self._runner.hangs:
             self._replace_thread()
         return captured is not None or played
@@ -144,8 +152,8 @@ class SoundEngine:
     def _process_block(self, captured: AudioBlock) -> None:
         self._parameters.move()
         block = self._strip.process_input(np.ascontiguousarray(captured.samples[:, 0], np.float32))
-        self._playback.submit(self._blocks, block, self._dry.process(block), captured.captured_at)
-        self._blocks += 1
+        self._playback.submit(self._figures.blocks, block, self._dry.process(block), captured.captured_at)
+        self._figures.blocks += 1
 
     def _play_ready(self) -> bool:
         """Play the blocks that are ready, or can wait no longer; whether there was any."""
@@ -154,14 +162,13 @@ class SoundEngine:
             out = self._strip.process_output(due.samples, due.dry)
             self._speaker.write(out[:, None])
             if self._recording_tap is not None:
-                self._recording_tap.collect(out, due.captured_at + self._transit_s())
+                self._recording_tap.collect(out, due.captured_at + self._figures.transit_s())
             played = True
         return played
 
     def _handle_result(self, result: VoiceResult) -> None:
         if result.compute_s is not None:
-            self._compute.add(result.compute_s)
-            self._computed_s += result.compute_s
+            self._figures.add_computed(result.compute_s)
         for failure in result.failures:
             self._voice_failed(failure.voice, failure.why)
         if result.note:
@@ -194,14 +201,17 @@ class SoundEngine:
             self._reload(command)
 
     def _go(self, go: Go) -> None:
+        hung = go.model in self._hung
         try:
             self._slot.go(go.model)
         except NotReady as error:
-            if go.model not in self._hung:
+            if not hung:
                 self._note(str(error))
                 return
             self._put_substitute()
-            self._note(f"voice {file_name(go.model)}: it did not answer; {self._subject} played until the next cue")
+        self._returning = None
+        if hung:
+            self._load_anew(go.model)
         self._failed, self._arriving = [], go.cue_index
         self._missed_before = self._misses.total
         self._misses.restart()
@@ -232,24 +242,23 @@ class SoundEngine:
         self._failed.append(voice)
         if voice is not self._slot.current:
             self._runner.call_soon(lambda mixer: mixer.drop(voice))
-            self._note(f"voice {file_name(key)}: {why}; it was fading out")
+            self._note_voice(key, f"{why}; it was fading out")
             return
         substitute = self._put_substitute()
         self._runner.call_soon(lambda mixer: mixer.cut(substitute))
-        self._note(f"voice {file_name(key)}: {why}; {self._subject} played until the next cue")
+        self._note_voice(key, why, "until the next cue")
 
     def _replace_thread(self) -> None:
         """The voice's thread hangs: go on with another. The newest cue performs, with the show's substitute where it is
         its own voice that hangs."""
         voice = self._runner.at_fault
-        key = self._key_of(voice)
+        key, performs = self._key_of(voice), voice is self._slot.current
+        if performs:
+            self._put_substitute()
         if key not in ("bypass", "silence"):
             self._slot.forget(key)
             self._hung.add(key)
-            instead = f"; {self._subject} played until the next cue" if voice is self._slot.current else ""
-            self._note(f"voice {file_name(key)}: {_NO_ANSWER}{instead}")
-        if voice is self._slot.current:
-            self._put_substitute()
+            self._give_up_or_load_anew(key, performs)
         self._runner.replace()
         self._playback.give_up()
         self._play_ready()
@@ -257,6 +266,32 @@ class SoundEngine:
         if self._slot.current is not None:
             self._change_voice(0.0)
             self._parameters.set_again()
+
+    def _give_up_or_load_anew(self, key: str, performs: bool) -> None:
+        """A voice has hung: where it is the newest cue's own it is loaded anew, once."""
+        at, before = self._clock(), self._hung_at.get(key, float("-inf"))
+        self._hung_at[key] = at
+        if performs and at - before > HANGS_AGAIN_S:
+            self._load_anew(key)
+            return
+        self._note_voice(key, "it does not answer, and is given up", "until the next cue" if performs else "")
+
+    def _load_anew(self, key: str) -> None:
+        self._returning = key
+        self._slot.prepare(key)
+        self._note_voice(key, "it does not answer, and is loaded anew", "until it is there")
+
+    def _return(self, answer: Ready | Refused) -> None:
+        """The newest cue's own voice has been loaded anew, or could not be."""
+        self._returning = None
+        if isinstance(answer, Refused):
+            self._note_voice(answer.model, answer.why, "until the next cue")
+            return
+        self._slot.go(answer.model)
+        self._misses.restart()
+        self._change_voice(0.0)
+        self._parameters.set_again()
+        self._note_voice(answer.model, "it is loaded anew, and performs again")
 
     def _put_substitute(self) -> Voice:
         """Into the slot, as the voice that performs."""
@@ -298,11 +333,18 @@ class SoundEngine:
         """Send what the loader has finished, and the newest trouble of a device or file."""
         for event in self._slot.answers():
             self._hung -= {event.model} if isinstance(event, Ready) else set()
+            if event.model == self._returning:
+                self._return(event)
             self._send(event)
         trouble = self._microphone.trouble or self._speaker.trouble
         if trouble and trouble != self._last_trouble:
             self._last_trouble = trouble
             self._note(trouble)
+
+    def _note_voice(self, key: str, what: str, substituted: str = "") -> None:
+        """substituted: until when the substitute is played."""
+        instead = f"; {self._subject} played {substituted}" if substituted else ""
+        self._note(f"voice {file_name(key)}: {what}{instead}")
 
     def _note(self, text: str) -> None:
         self._send(Note(text))
@@ -313,95 +355,25 @@ class SoundEngine:
 
     def metrics(self) -> SoundMetrics:
         """For the screen."""
-        strip = self._strip
-        limited, strip.limited = strip.limited, 1.0
-        return SoundMetrics(
-            microphone=self._microphone.name,
-            speaker=self._speaker.name,
-            voice=self._slot.current_key,
-            latency_ms=self.latency_ms,
-            latency_parts_ms=self._latency_parts_ms(),
-            drift_ppm=self._speaker.drift_ppm,
-            blocks=self._blocks,
-            xruns=self._xruns(),
-            deadline_misses=self._total_misses(),
-            rtf=self._rtf(),
-            in_peak=strip.input_meter.peak,
-            in_rms=strip.input_meter.rms,
-            out_peak=strip.output_meter.peak,
-            out_rms=strip.output_meter.rms,
-            limited=limited,
-            bad_samples=strip.bad_samples,
-            mute=strip.mute,
-            panic=strip.panic,
-            priority=self.priority,
-        )
-
-    @property
-    def latency_ms(self) -> float | None:
-        """From a sample in the air to the same sample heard, without the delay for the picture; None without a
-        microphone."""
-        if isinstance(self._microphone, NullMicrophone):
-            return None
-        return round(1e3 * self._total_s(), 2)
+        return self._figures.metrics(self._slot.current_key, self.priority)
 
     def report(self) -> EngineReport:
         """The "audio" part of the report."""
-        silent = isinstance(self._microphone, NullMicrophone)
-        return {
-            "audio": {
-                "sample_rate": self._settings.sample_rate,
-                "block": self._settings.block,
-                "latency": self.latency_ms,
-                "rtf": None if silent else self._rtf(),
-                "xruns": self._xruns(),
-                "deadline_misses": self._total_misses(),
-                "compute": self._compute.whole(),
-                "drift_ppm": self._speaker.drift_ppm,
-                "blocks": self._blocks,
-            }
-        }
+        return self._figures.report()
 
-    def close(self) -> None:
+    def finish(self) -> None:
+        """Send what is left to be sent. Never waits."""
         if self._recording_tap is not None:
             self._recording_tap.flush()
+        self.send_events()
+
+    def close(self) -> None:
+        """May wait for a device, a disk, or a voice."""
+        self.finish()
         self._runner.close()
         self._microphone.close()
         self._speaker.close()
         self._slot.close()
-        self.send_events()
-
-    def _total_s(self) -> float:
-        return sum(self._latency_parts_ms().values()) / 1e3
-
-    def _transit_s(self) -> float:
-        """From a block's first sample in the air until the output block of the same number is heard; the latencies of
-        voice and strip shift the sound within the blocks and are not included."""
-        return self._settings.block_s + self._microphone.latency_s + self._speaker.latency_s
-
-    def _latency_parts_ms(self) -> dict[str, float]:
-        """What the latency consists of, ms."""
-        settings, strip = self._settings, self._strip
-        return {
-            "block": 1e3 * settings.block_s,
-            "voice": self._ms(self._loader.latency_samples),
-            "limiter": self._ms(strip.latency_samples),
-            "microphone": 1e3 * self._microphone.latency_s,
-            "speaker": 1e3 * self._speaker.latency_s,
-        }
-
-    def _ms(self, samples: int) -> float:
-        return 1e3 * samples / self._settings.sample_rate
-
-    def _xruns(self) -> int:
-        return self._microphone.xruns + self._speaker.xruns
-
-    def _total_misses(self) -> int:
-        return self._misses.total + self._microphone.missed
-
-    def _rtf(self) -> float:
-        """Real-time factor: computing time over the duration of the sound."""
-        return round(self._computed_s / max(self._blocks * self._settings.block_s, 1e-9), 4)
 
 
 def main(link: EngineLink, settings: SoundSettings) -> None:
@@ -437,6 +409,7 @@ def main(link: EngineLink, settings: SoundSettings) -> None:
             wait_s = engine.due_in_s()
             if wait_s > 0:
                 link.wait(wait_s)
+        engine.finish()
+        link.send(Finished(why, engine.report()))  # the report is there, whatever hangs when it is closed
     finally:
         engine.close()
-    link.send(Finished(why, engine.report()))

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from live.process.frames import Clock
 from live.sound.miss_counter import MissCounter
 from live.sound.substitute import SubstituteSound
 from live.sound.voice_runner import VoiceResult, VoiceRunner
@@ -50,14 +49,13 @@ class Playback:
         substitute: SubstituteSound,
         misses: MissCounter,
         buffered_s: Callable[[], float],
-        clock: Clock,
     ) -> None:
         """
         Args:
             buffered_s: how long what the loudspeaker has will last.
         """
         self._runner, self._substitute, self._misses = runner, substitute, misses
-        self._buffered_s, self._clock = buffered_s, clock
+        self._buffered_s = buffered_s
         self._pending: deque[_Pending] = deque()
         self._ready: dict[int, Mono] = {}
         self._next_index = 0
@@ -76,12 +74,12 @@ class Playback:
             return None
         pending = self._pending[0]
         voiced = self._take(pending.index)
+        if voiced is None and not self._is_late(pending.index):
+            return None
+        self._misses.count(late=voiced is None)
         if voiced is not None:
             samples = self._substitute.voiced(voiced, pending.dry)
-        elif not self._is_late(pending.index):
-            return None
         else:
-            self._misses.count(self._clock())
             samples = self._substitute.fill(pending.dry)
         self._pending.popleft()
         self._next_index = pending.index + 1

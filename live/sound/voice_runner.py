@@ -18,8 +18,9 @@ from live.process.frames import now
 from live.sound.mixer import VoiceFailure, VoiceMixer
 from models.features.types import Mono
 
-MAX_BACKLOG = 40
-"""Blocks that may wait. With more the machine cannot keep up with the voice, and would not catch up."""
+MAX_BACKLOG = 20
+"""Blocks that may wait. With more they are dropped: they would be late, and so would all that the voice still makes
+while it catches up."""
 _MAX_CALLS = 10_000
 """More than commands and eased parameters can make until a voice that hangs is given up."""
 _MAX_RESULTS = 1000

@@ -18,7 +18,21 @@ from live.process.messages import (
     Refused,
     SetParameter,
 )
-from tests.live.sound.engine_rig import BLOCK, LIMITER, RATE, STEEPEST, Rig, go, make_rig, run_blocks, write_tone
+from live.sound.engine import SoundEngine
+from live.sound.null_devices import NullMicrophone, NullSpeaker
+from tests.live.sound.engine_rig import (
+    BLOCK,
+    LIMITER,
+    RATE,
+    SETTINGS,
+    STEEPEST,
+    ManualClock,
+    Rig,
+    go,
+    make_rig,
+    run_blocks,
+    write_tone,
+)
 
 
 @pytest.fixture
@@ -108,3 +122,13 @@ def test_file_of_another_rate_and_two_channels(tmp_path: Path) -> None:
     engine.close()
     spectrum = np.abs(np.fft.rfft(speaker.sound[RATE // 2 : RATE // 2 + RATE // 2]))
     assert np.argmax(spectrum) * 2 == pytest.approx(440, abs=4)
+
+
+def test_without_a_microphone_no_figure_is_made_up() -> None:
+    engine = SoundEngine(SETTINGS, NullMicrophone(), NullSpeaker(), clock=ManualClock())
+    metrics, audio = engine.metrics(), engine.report()["audio"]
+    engine.close()
+    assert (metrics.rtf, metrics.xruns, metrics.deadline_misses, metrics.latency_ms) == (None, None, None, None)
+    assert (metrics.in_peak, metrics.in_rms, metrics.out_peak, metrics.out_rms) == (None, None, None, None)
+    assert (audio["rtf"], audio["xruns"], audio["deadline_misses"]) == (None, None, None)
+    assert set(audio["compute"].values()) == {None}

@@ -172,7 +172,7 @@ def test_voice_that_became_too_slow_is_replaced(tmp_path: Path) -> None:
     engine, clock, speaker, sent = rig_on_stage(tmp_path, ScriptedVoice(lambda samples: samples))
     engine._runner.results = list  # type: ignore[method-assign]
     speaker.buffered = 0.0
-    run_blocks(engine, clock, 25)
+    run_blocks(engine, clock, 180)
     engine.close()
     assert any(isinstance(event, Note) and "too slow" in event.text for event in sent)
     assert engine.metrics().voice == "bypass"

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from live.sound.miss_counter import TOO_SLOW_MISSES, TOO_SLOW_S, MissCounter
+from live.sound.miss_counter import MissCounter
 from live.sound.playback import MAX_PENDING, Playback
 from live.sound.substitute import SubstituteSound
 from live.sound.voice_runner import MixerCall, VoiceResult
 from models.features.types import Mono
-from tests.live.sound.engine_rig import ManualClock
 
 RATE, BLOCK = 48_000, 480
 LOUD, SOFT = np.full(BLOCK, 0.8, np.float32), np.full(BLOCK, 0.2, np.float32)
@@ -41,9 +40,9 @@ class ScriptedRunner:
 
 class Bench:
     def __init__(self, sound_miss: str = "dry") -> None:
-        self.runner, self.misses, self.buffered_s = ScriptedRunner(), MissCounter(), 0.02
+        self.runner, self.misses, self.buffered_s = ScriptedRunner(), MissCounter(BLOCK / RATE), 0.02
         substitute = SubstituteSound(RATE, sound_miss)
-        self.playback = Playback(self.runner, substitute, self.misses, lambda: self.buffered_s, ManualClock())
+        self.playback = Playback(self.runner, substitute, self.misses, lambda: self.buffered_s)
 
     def submit(self, *indices: int) -> None:
         for index in indices:
@@ -103,12 +102,18 @@ def test_blocks_that_wait_are_bounded_whatever_the_loudspeaker_says() -> None:
     assert len(bench.played()) == 5
 
 
+def played(misses: MissCounter, late_s: float, in_time_s: float = 0.0) -> None:
+    """Blocks of 10 ms that were late, and then some in time."""
+    for late, seconds in ((True, late_s), (False, in_time_s)):
+        for _ in range(round(100 * seconds)):
+            misses.count(late)
+
+
 def test_another_voice_does_not_pay_for_the_misses_before_it() -> None:
-    misses = MissCounter()
-    for number in range(TOO_SLOW_MISSES - 1):
-        misses.count(number * 0.01)
+    misses = MissCounter(0.01)
+    played(misses, 1.6)
     misses.restart()
-    misses.count(0.5)
+    played(misses, 1.0)
     assert not misses.take_too_slow()
 
 
@@ -122,15 +127,23 @@ def test_the_substitute_is_joined_without_a_click(sound_miss: str, level: float)
     assert blocks[4] is LOUD, "the voice itself is not touched"
 
 
-def test_a_voice_is_too_slow_with_many_misses_in_a_short_time() -> None:
-    misses = MissCounter()
-    for number in range(TOO_SLOW_MISSES):
+def test_a_voice_that_stays_too_slow_is_found_once() -> None:
+    misses = MissCounter(0.01)
+    for _ in range(3):
+        played(misses, 0.5, 0.3)
         assert not misses.take_too_slow()
-        misses.count(number * TOO_SLOW_S / TOO_SLOW_MISSES)
+    played(misses, 0.5)
     assert misses.take_too_slow()
     assert not misses.take_too_slow(), "told once"
-    rare = MissCounter()
-    for number in range(10 * TOO_SLOW_MISSES):
-        rare.count(number * 1.01 * TOO_SLOW_S / (TOO_SLOW_MISSES - 1))
-    assert not rare.take_too_slow()
-    assert rare.total == 10 * TOO_SLOW_MISSES
+
+
+def test_a_late_hop_now_and_then_is_told_and_is_no_slow_voice() -> None:
+    misses = MissCounter(0.01)
+    for _ in range(10):
+        played(misses, 1.5, 4.0)
+        assert not misses.take_too_slow()
+        assert misses.take_burst_s() == pytest.approx(1.5)
+        assert misses.take_burst_s() is None
+    played(misses, 0.05, 1.0)
+    assert misses.take_burst_s() is None, "nobody has heard it"
+    assert misses.total == 1505
