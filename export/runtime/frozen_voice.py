@@ -27,6 +27,7 @@ from models.features.speech import (
     encode_envelope,
     frame_samples,
 )
+from models.features.spoken_level import SpokenLevel
 from models.features.types import Mono, Signal
 from models.features.vocoded_voice import VocodedVoice, VoiceLayer
 
@@ -124,13 +125,15 @@ class SoundVoice:
         self.sample_rate, self.hop = manifest.sample_rate, manifest.hop
         self.latency_samples, self.context = manifest.lookahead or 0, manifest.context or 0
         self._session = _StatefulSession(manifest, session)
+        self._spoken_level = SpokenLevel(self.sample_rate, self.hop, self.latency_samples)
 
     def process_hop(self, samples: Mono) -> Mono:
         outputs: Mono = self._session(sound=samples[None])["converted_sound"][0]
-        return outputs
+        return self._spoken_level.hold(samples, outputs)
 
     def reset(self) -> None:
         self._session.reset()
+        self._spoken_level.reset()
 
     def set(self, name: str, value: float) -> bool:
         return self._session.set(name, value)

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
+from export.artifact.fields import MCEPS
 from export.artifact.model_file import MANIFEST_KEY
 from tests.export.tiny_look import SIZE, look_fields
 
 HOP = 160
 FOR_EVER = 2**62
+_SHARED = ("version", "name", "subject", "licence", "precision", "training")
 Constants = Mapping[str, np.ndarray]
 
 
@@ -254,8 +256,7 @@ def write_look(
 def write_voice(path: Path, nodes: list[NodeProto], constants: Constants, opset: int = 18) -> None:
     """`nodes` read `sound` and give `converted_sound`, float32 (1, HOP) each."""
     port = {"shape": [1, HOP], "dtype": "float32"}
-    shared = ("version", "name", "subject", "licence", "precision", "training")
-    fields = {key: value for key, value in look_fields().items() if key in shared} | {
+    fields = {key: value for key, value in look_fields().items() if key in _SHARED} | {
         "kind": "voice",
         "form": "sound",
         "family": "statistics",
@@ -269,6 +270,34 @@ def write_voice(path: Path, nodes: list[NodeProto], constants: Constants, opset:
         "context": 0,
     }
     _write(path, nodes, constants, fields, opset)
+
+
+def write_filter_voice(path: Path) -> None:
+    """A voice of the form filter that changes nothing."""
+    fields = {key: value for key, value in look_fields().items() if key in _SHARED} | {
+        "kind": "voice",
+        "form": "filter",
+        "family": "statistics",
+        "reads": ["sound", "lf0"],
+        "gives": ["mcep_change", "converted_lf0"],
+        "inputs": {
+            "sound": {"shape": [1, 80], "dtype": "float32"},
+            "lf0": {"shape": [1, 1], "dtype": "float32"},
+        },
+        "outputs": {
+            "mcep_change": {"shape": [1, 1, MCEPS], "dtype": "float32"},
+            "converted_lf0": {"shape": [1, 1], "dtype": "float32"},
+        },
+        "sample_rate": 16000,
+        "hop": 80,
+        "lookahead": 240,
+        "context": 0,
+    }
+    nodes = [
+        helper.make_node("Identity", ["lf0"], ["converted_lf0"]),
+        helper.make_node("Identity", ["none"], ["mcep_change"]),
+    ]
+    _write(path, nodes, {"none": np.zeros((1, 1, MCEPS), np.float32)}, fields, 18)
 
 
 def _write(path: Path, nodes: list[NodeProto], constants: Constants, fields: Mapping[str, Any], opset: int) -> None:
