@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from live.picture.settings import PictureSettings
     from live.sound.settings import SoundSettings
     from live.stage_window.stage_process import StageWindowProcess
+    from models.features.media.mixdown import Channel
 
 DEMO_SHOW = Path(__file__).resolve().parent / "demo" / "show.toml"
 DEMO_MOVIE = Path("guise-demo.mp4")
@@ -91,6 +92,8 @@ class LiveOptions:
     fullscreen: str | None = None
     profile: Path | None = None
     provider: str = "auto"
+    channel: Channel = "auto"
+    """Which of the microphone's are heard."""
     outputs: tuple[str, ...] = ()
     """NAME or NAME=TARGET, each; --record is one more."""
 
@@ -152,7 +155,7 @@ def _run_show(options: LiveOptions) -> int:
     demo = options.show is None
     mic, speaker = options.mic or ("demo" if demo else "default"), options.speaker or "default"
     sound = SoundSettings.of_show(show, mic, speaker, provider=options.provider.lower())
-    sound = replace(sound, recorded=bool(outputs))
+    sound = replace(sound, recorded=bool(outputs), channel=options.channel)
     picture, sound = _synchronized(_picture_settings(options, show), sound)
     try:
         manager = StageManager(show, picture, sound, first_cue=first_cue)

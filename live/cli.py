@@ -28,6 +28,9 @@ def live(
         str | None,
         typer.Option(metavar="SRC", help="A device's index or name, default, a file, demo or none."),
     ] = None,
+    channel: Annotated[
+        str, typer.Option(metavar="auto|sum|N", help="Of the microphone: channels that carry sound, all, or one.")
+    ] = "auto",
     speaker: Annotated[
         str | None,
         typer.Option(metavar="DST", help="A device's index or name, default, a .wav to write, or none."),
@@ -64,7 +67,20 @@ def live(
 
         outputs = tuple(output or ())
         options = LiveOptions(
-            show, camera, mic, speaker, cue, headless, seconds, record, report, fullscreen, profile, provider, outputs
+            show=show,
+            camera=camera,
+            mic=mic,
+            speaker=speaker,
+            cue=cue,
+            headless=headless,
+            seconds=seconds,
+            record=record,
+            report=report,
+            fullscreen=fullscreen,
+            profile=profile,
+            provider=provider,
+            channel=_channel(channel),
+            outputs=outputs,
         )
         code = run_live(options)
     except BadInput as error:
@@ -103,8 +119,6 @@ def render(
 
     Example: guise render --audio take.wav --voice giant --out giant.wav
     """
-    from models.features.media.mixdown import channel_of
-
     if (video is None) == (audio is None):
         refuse("give --video IN for a movie, or --audio IN for a recording")
     source, option = (video, "--video") if video is not None else (audio, "--audio")
@@ -119,9 +133,7 @@ def render(
         refuse(f"--out {out}: is the file that is read; choose another name")
     if provider.lower() not in ("auto", "tensorrt", "cuda", "cpu"):
         refuse(f"--provider {provider}: expected one of auto, tensorrt, cuda, cpu")
-    chosen = channel_of(channel)
-    if chosen is None:
-        refuse(f"--channel {channel}: expected auto, sum, or a channel's number from 1 on")
+    chosen = _channel(channel)
     if voice is None and channel != "auto":
         refuse("--channel says what a voice hears: give --voice, too")
     if audio is None:
@@ -132,6 +144,16 @@ def render(
     if voice is None:
         refuse("--audio needs --voice FILE: a frozen voice, or a preset")
     _render_audio(audio, out, voice, provider.lower(), report, chosen)
+
+
+def _channel(text: str) -> Channel:
+    """Refuses what names none."""
+    from models.features.media.mixdown import channel_of
+
+    chosen = channel_of(text)
+    if chosen is None:
+        refuse(f"--channel {text}: expected auto, sum, or a channel's number from 1 on")
+    return chosen
 
 
 def _render_audio(audio: Path, out: Path, voice: str, provider: str, report: Path | None, channel: Channel) -> None:

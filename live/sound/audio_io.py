@@ -140,7 +140,13 @@ class AudioIO:
         settings = self._settings
         try:
             self._devices = Devices(
-                mic, speaker, settings.sample_rate, settings.block, self._on_status, settings.set_point_blocks
+                mic,
+                speaker,
+                settings.sample_rate,
+                settings.block,
+                self._on_status,
+                settings.set_point_blocks,
+                settings.channel,
             )
         except NoPortAudio as error:
             self._send(Note(str(error)))
@@ -155,7 +161,12 @@ class AudioIO:
     def _file(self, path: Path) -> AudioInput:
         settings = self._settings
         return FileMicrophone(
-            path, settings.sample_rate, settings.block, epoch=settings.epoch, period_s=settings.period_s
+            path,
+            settings.sample_rate,
+            settings.block,
+            epoch=settings.epoch,
+            period_s=settings.period_s,
+            channel=settings.channel,
         )
 
     def _on_status(self, status: str, text: str) -> None:

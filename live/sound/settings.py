@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from models.features.media.mixdown import Channel
+
 if TYPE_CHECKING:
     from live.show.show_file import Show
 
@@ -20,6 +22,8 @@ class SoundSettings:
 
     mic: str = "none"
     """A device's index or name, `default`, a sound or movie file, `demo` or `none`."""
+    channel: Channel = "auto"
+    """Which of the microphone's channels are heard."""
     speaker: str = "none"
     """A device's index or name, `default`, a .wav file to be written, or `none`."""
     sample_rate: int = 48_000

@@ -8,15 +8,11 @@ one thread.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
+from models.features.media.mixdown import Channel
 from models.features.types import Mono
-
-ChannelChoice = Literal["auto", "sum"] | int
-"""`auto`: as above. `sum`: the plain mean, always. A number: that channel, from 1."""
 
 _STEP_S = 0.01
 _FADE_STEPS = 5
@@ -44,8 +40,8 @@ _OFFSET_SLEW = 0.005
 class ChannelMix:
     """`process` blocks of any length, in order."""
 
-    def __init__(self, channels: int, sample_rate: int, choice: ChannelChoice = "auto") -> None:
-        """Raises ValueError for a channel that is not there."""
+    def __init__(self, channels: int, sample_rate: int, choice: Channel = "auto") -> None:
+        """choice: `auto` as above, `sum` the plain mean, always. Raises ValueError for a channel that is not there."""
         if isinstance(choice, int) and not 1 <= choice <= channels:
             raise ValueError(f"there is no channel {choice}: there are {channels}")
         self._channels, self._choice = channels, choice
@@ -89,7 +85,7 @@ class ChannelMix:
                 self._end_step()
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
-    def _weights_of(self, choice: ChannelChoice) -> NDArray[np.float64]:
+    def _weights_of(self, choice: Channel) -> NDArray[np.float64]:
         if isinstance(choice, int):
             return np.asarray(np.arange(1, self._channels + 1) == choice, np.float64)
         return np.full(self._channels, 1.0 / self._channels)

@@ -19,6 +19,7 @@ from live.sound.devices.opener import StreamOpener
 from live.sound.devices.portaudio import describe, explain, load_portaudio, probe_in_subprocess
 from live.sound.devices.ring_pair import RingPair
 from live.sound.devices.rtmixer_types import Kind
+from models.features.media.mixdown import Channel
 
 RETRY_S = 2.0
 SET_POINT_BLOCKS = 2
@@ -37,6 +38,7 @@ class Devices:
         block: int,
         on_status: Callable[[str, str], None],
         set_point_blocks: float = SET_POINT_BLOCKS,
+        channel: Channel = "auto",
     ) -> None:
         """
         Args:
@@ -44,17 +46,18 @@ class Devices:
             on_status: called with ("lost", which and why), and with ("open", the names) when all are open, in the
                 thread that opens them.
             set_point_blocks: what the loudspeaker has buffered when a block arrives in time.
+            channel: which of the microphone's are heard.
 
         Raises:
             NoPortAudio: the library is missing.
         """
-        self._opener = StreamOpener(*load_portaudio(), sample_rate, block)
+        self._opener = StreamOpener(*load_portaudio(), sample_rate, block, channel)
         self._wanted: dict[Kind, str] = {}
         if mic:
             self._wanted["input"] = mic
         if speaker:
             self._wanted["output"] = speaker
-        self.rings = RingPair(sample_rate, block, set_point_blocks * block / sample_rate)
+        self.rings = RingPair(sample_rate, block, set_point_blocks * block / sample_rate, channel)
         """What the engine's loop reads and writes."""
         self._on_status = on_status
         self._reported: set[Kind] = set()

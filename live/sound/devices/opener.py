@@ -14,6 +14,7 @@ from live.sound.devices.portaudio import NoDevice, describe, explain, find_devic
 from live.sound.devices.rtmixer_types import DeviceInfo, Kind, RtMixerModule, RtStream, SoundDeviceModule
 from live.sound.devices.stream import DeviceStream
 from live.sound.devices.stream_end import StreamEnd
+from models.features.media.mixdown import Channel
 
 
 class _Format(NamedTuple):
@@ -27,9 +28,17 @@ class _Format(NamedTuple):
 class StreamOpener:
     """Opens what it is asked for at a given rate, for blocks of a given length."""
 
-    def __init__(self, sounddevice: SoundDeviceModule, rtmixer: RtMixerModule, sample_rate: int, block: int) -> None:
+    def __init__(
+        self,
+        sounddevice: SoundDeviceModule,
+        rtmixer: RtMixerModule,
+        sample_rate: int,
+        block: int,
+        channel: Channel = "auto",
+    ) -> None:
+        """channel: of the microphone, which must be among those that are opened."""
         self._sounddevice, self._rtmixer = sounddevice, rtmixer
-        self._sample_rate, self._block = sample_rate, block
+        self._sample_rate, self._block, self._channel = sample_rate, block, channel
 
     def initialise_again(self) -> None:
         """Let PortAudio look for the devices there are now. All streams must be closed."""
@@ -109,4 +118,10 @@ class StreamOpener:
         ins, outs = int(device["max_input_channels"]), int(device["max_output_channels"])
         for rate in dict.fromkeys((float(self._sample_rate), float(device["default_samplerate"]))):
             for i, o in dict.fromkeys(((1, min(2, outs)), (min(2, ins), 1), (ins, outs))):
-                yield _Format(rate, i, o)
+                yield _Format(rate, max(i, self._least_ins(ins)), o)
+
+    def _least_ins(self, ins: int) -> int:
+        """What a device mixes of its channels by itself is none of them."""
+        if self._channel == "auto":
+            return 0
+        return ins if self._channel == "sum" else min(max(self._channel, 2), ins)

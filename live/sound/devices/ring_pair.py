@@ -18,15 +18,21 @@ from live.sound.devices.rtmixer_types import Kind
 from live.sound.devices.stream import DeviceStream
 from live.sound.devices.stream_end import StreamEnd
 from live.sound.drift import Feed
+from models.features.media.mixdown import Channel
 
 
 class RingPair:
     """Read and written by the engine's loop, which never waits; the thread that opens devices puts ends in and takes
     them out. Either end may be missing. Figures of an end that is lost are kept until it is opened again."""
 
-    def __init__(self, sample_rate: int, block: int, set_point_s: float) -> None:
-        """set_point_s: what the loudspeaker has buffered when a block arrives in time."""
+    def __init__(self, sample_rate: int, block: int, set_point_s: float, channel: Channel = "auto") -> None:
+        """
+        Args:
+            set_point_s: what the loudspeaker has buffered when a block arrives in time.
+            channel: which of the microphone's are heard.
+        """
         self._sample_rate, self._block, self._set_point_s = sample_rate, block, set_point_s
+        self._channel = channel
         self._lock = threading.Lock()
         self._reader: RingReader | None = None
         self._writer: RingWriter | None = None
@@ -120,7 +126,7 @@ class RingPair:
         """Read from and write to these from now on."""
         inside, outside = ends.get("input"), ends.get("output")
         with self._lock:
-            self._reader = None if inside is None else RingReader(inside, self._sample_rate, self._block)
+            self._reader = None if inside is None else RingReader(inside, self._sample_rate, self._block, self._channel)
             self._mic_latency_s = self._reader.latency_s if self._reader else 0.0
             self._unwritten_samples = 0
             if inside is not None:

@@ -15,7 +15,9 @@ from live.sound.devices.stream_end import StreamEnd
 from live.sound.drift import DriftResampler
 from live.sound.level import sanitise
 from models.features.channel_mix import ChannelMix
+from models.features.media.mixdown import Channel
 
+_DULL_HZ = 32_000
 _MAX_JUMP_S = 0.1
 """A time stamp farther off than this is that of sound after a hole."""
 
@@ -23,11 +25,18 @@ _MAX_JUMP_S = 0.1
 class RingReader:
     """Of one stream; a stream that is opened anew gets a new one."""
 
-    def __init__(self, end: StreamEnd, sample_rate: int, block: int) -> None:
+    def __init__(self, end: StreamEnd, sample_rate: int, block: int, channel: Channel = "auto") -> None:
+        """channel: which are heard; where the device has not so many, those that carry sound."""
         self.end = end
         self._sample_rate, self._block = sample_rate, block
         self._resampler = DriftResampler(end.rate / sample_rate) if end.rate != sample_rate else None
-        self._channels = ChannelMix(end.channels, round(end.rate))
+        missing = isinstance(channel, int) and channel > end.channels
+        self._channels = ChannelMix(end.channels, round(end.rate), "auto" if missing else channel)
+        self._found = (
+            [f"it has no channel {channel}, only {end.channels}: what carries sound is heard"] if missing else []
+        )
+        if end.rate < _DULL_HZ:
+            self._found.append(f"it gives {end.rate / 1000:g} kHz: the voice sounds dull")
         self._pending = np.zeros(0, np.float32)
         """Samples at the engine's rate that are not a whole block yet."""
         self._next_captured_at: float | None = None
@@ -38,7 +47,7 @@ class RingReader:
     @property
     def note(self) -> str:
         """What the operator should know of the device, in one line; "" when all is well."""
-        return self._channels.note
+        return "; ".join(filter(None, (*self._found, self._channels.note)))
 
     def due_in_s(self) -> float:
         """How long until a block may be complete."""

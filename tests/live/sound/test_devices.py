@@ -14,6 +14,7 @@ from live.sound.devices import devices, stream
 from live.sound.devices.devices import Devices
 from live.sound.devices.endpoints import DeviceMicrophone, DeviceSpeaker
 from models.features import channel_mix
+from models.features.media.mixdown import Channel
 from tests.live.sound.sound_cards import Card, System
 
 RATE, BLOCK = 48_000, 480
@@ -22,7 +23,9 @@ RATE, BLOCK = 48_000, 480
 class Stage:
     """Devices on a system of cards, and the loop that hands on what they hear."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, system: System, mic: str, speaker: str) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, system: System, mic: str, speaker: str, channel: Channel = "auto"
+    ) -> None:
         monkeypatch.setattr(devices, "load_portaudio", lambda: (system, system))
         monkeypatch.setattr(devices, "probe_in_subprocess", self._look)
         for module, name, value in ((devices, "RETRY_S", 0.2), (devices, "WATCH_S", 0.05), (stream, "_SURVEYS", 3)):
@@ -32,7 +35,7 @@ class Stage:
         self.said: list[tuple[str, str]] = []
         self.heard: list[np.ndarray] = []
         self.times: list[float] = []
-        self.devices = Devices(mic, speaker, RATE, BLOCK, lambda *what: self.said.append(what))
+        self.devices = Devices(mic, speaker, RATE, BLOCK, lambda *what: self.said.append(what), channel=channel)
         self.rings = self.devices.rings
 
     def _look(self, name: str, kind: str, closing: threading.Event) -> str:
@@ -62,8 +65,8 @@ class Stage:
 def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Stage]]:
     made: list[Stage] = []
 
-    def make(system: System, mic: str, speaker: str) -> Stage:
-        made.append(Stage(monkeypatch, system, mic, speaker))
+    def make(system: System, mic: str, speaker: str, channel: Channel = "auto") -> Stage:
+        made.append(Stage(monkeypatch, system, mic, speaker, channel))
         return made[-1]
 
     yield make
@@ -120,6 +123,13 @@ def test_a_card_of_another_rate_and_of_two_channels_only(stage: Callable[..., St
     assert one.rings.speaker_xruns == 0
 
 
+def test_a_microphone_of_a_low_rate_is_said(stage: Callable[..., Stage]) -> None:
+    headset, card = Card("headset", outs=0, rates=(16_000,)), Card("card", ins=0)
+    one = stage(System(headset, card), "headset", "card")
+    one.until(lambda: one.devices.open)
+    assert DeviceMicrophone(one.devices).trouble == "microphone: it gives 16 kHz: the voice sounds dull"
+
+
 @pytest.mark.parametrize(
     ("gains", "said"), [((1.0, -1.0), "cancel"), ((1.0, 0.0), "only 1 has sound")], ids=["one inverted", "one silent"]
 )
@@ -132,6 +142,22 @@ def test_a_microphone_of_two_channels_is_heard_at_its_level(
     one.until(lambda: one.devices.open)
     one.hand_on(0.6)
     assert np.abs(np.concatenate(one.heard[-10:])).max() == pytest.approx(0.5, abs=0.01)
+    assert said in DeviceMicrophone(one.devices).trouble
+
+
+@pytest.mark.parametrize(
+    ("channel", "level", "said"),
+    [(2, 0.1, ""), (1, 0.4, ""), ("sum", 0.25, ""), (3, 0.25, "it has no channel 3, only 2")],
+)
+def test_the_channel_that_was_chosen_is_heard(
+    stage: Callable[..., Stage], channel: Channel, level: float, said: str
+) -> None:
+    card = Card("card", ins=2)
+    card.gains, card.says = (0.8, 0.2), tone(RATE)
+    one = stage(System(card), "card", "card", channel)
+    one.until(lambda: one.devices.open)
+    one.hand_on(0.2)
+    assert np.abs(np.concatenate(one.heard[-10:])).max() == pytest.approx(level, abs=0.01)
     assert said in DeviceMicrophone(one.devices).trouble
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.features.channel_mix import ChannelChoice, ChannelMix
+from models.features.channel_mix import ChannelMix
+from models.features.media.mixdown import Channel
 
 RATE = 48_000
 LATER = RATE // 2
@@ -20,7 +21,7 @@ def speech(seed: int = 0, seconds: float = 2.0) -> np.ndarray:
     return np.asarray(0.1 * np.abs(np.sin(2 * np.pi * 1.7 * t + seed)) * buzz, np.float32)
 
 
-def mixed(channels: list[np.ndarray], choice: ChannelChoice = "auto", block: int = 480) -> tuple[np.ndarray, str]:
+def mixed(channels: list[np.ndarray], choice: Channel = "auto", block: int = 480) -> tuple[np.ndarray, str]:
     sound = np.column_stack(channels).astype(np.float32)
     mix = ChannelMix(len(channels), RATE, choice)
     parts = [mix.process(sound[at : at + block]) for at in range(0, len(sound), block)]
