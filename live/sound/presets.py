@@ -27,6 +27,10 @@ _WORLD_MAX_HZ = 24_000
 """WORLD at a microphone's full rate costs twice as much and finds nothing more that can be changed."""
 
 
+SUNG_CEILING_HZ = 1150.0
+"""A soprano's high C, and a child who shrieks. Learned voices have heard neither, and look for less."""
+
+
 @dataclass(frozen=True)
 class WorldPreset:
     """What a preset does to WORLD's frames."""
@@ -90,7 +94,7 @@ def open_preset(name: str, sample_rate: int, block: int) -> Voice:
     if isinstance(preset, WaveformPreset):
         return WaveformVoice(name, sample_rate, block, preset)
     own_hz = sample_rate if sample_rate <= _WORLD_MAX_HZ else sample_rate // 2
-    voice = VocodedVoice(own_hz, _layers(preset, own_hz), HOP_FRAMES)
+    voice = VocodedVoice(own_hz, _layers(preset, own_hz), HOP_FRAMES, ceiling_hz=SUNG_CEILING_HZ)
     return BlockAdapter(voice, name, sample_rate, block)
 
 

@@ -30,6 +30,8 @@ _SWITCH_COST = 0.1
 """Cost of a change between voiced and unvoiced."""
 _OCTAVE_COST = 0.04
 """For each octave that a lag is longer than the shortest: else the double period always wins by a little."""
+_FREE_HZ = 700.0
+"""Whose lag costs nothing: the tracker decides alike whatever its ceiling."""
 _JUMP_COST = 0.6
 """For each octave from the frame before, up to one."""
 _FAR_COST = 0.4
@@ -71,7 +73,8 @@ class PitchTracker:
         lags = self._rate / 2.0**self._octaves
         self._below = np.minimum(lags.astype(np.int64), self._longest - 1)
         self._share = lags - self._below
-        self._octave_cost = _OCTAVE_COST * (self._octaves[-1] - self._octaves)
+        free = self._octaves[self._octaves < np.log2(_FREE_HZ)][-1]
+        self._octave_cost = _OCTAVE_COST * (free - self._octaves)
         distances = np.abs(self._octaves[:, None] - self._octaves)
         self._jumps = _JUMP_COST * np.minimum(distances, 1.0)
         self.reset()

@@ -132,12 +132,13 @@ class Analyser:
     samples before the newest sample. Belongs to one thread.
     """
 
-    def __init__(self, sample_rate: int, hop_frames: int = 4) -> None:
+    def __init__(self, sample_rate: int, hop_frames: int = 4, ceiling_hz: float = F0_CEILING_HZ) -> None:
+        """ceiling_hz: the highest pitch that is found."""
         self.sample_rate = sample_rate
         self.frame = frame_samples(sample_rate)
         self.hop = hop_frames * self.frame
         self.lookahead = -(-round(LOOKAHEAD_S * sample_rate) // self.frame) * self.frame
-        self._pitch = PitchTracker(sample_rate, F0_FLOOR_HZ, F0_CEILING_HZ)
+        self._pitch = PitchTracker(sample_rate, F0_FLOOR_HZ, ceiling_hz)
         self._low_cut = scipy.signal.butter(2, _LOW_CUT_HZ, "highpass", fs=sample_rate, output="sos")
         self._cut = np.zeros((len(self._low_cut), 2))
         size = -(-round(_CONTEXT_S * sample_rate) // self.frame) * self.frame + self.hop

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from models.features.room_tone import RoomTone
-from models.features.speech import Analyser, FrameDelay, WorldFrames, frame_samples
+from models.features.speech import F0_CEILING_HZ, Analyser, FrameDelay, WorldFrames, frame_samples
 from models.features.synthesis import Synthesiser
 from models.features.types import Mono, Signal
 
@@ -53,13 +53,23 @@ class VocodedVoice:
     in dB, makes the target's room tone fainter than it was recorded, if there is one."""
 
     def __init__(
-        self, sample_rate: int, layers: tuple[VoiceLayer, ...], hop_frames: int = 4, room: RoomTone | None = None
+        self,
+        sample_rate: int,
+        layers: tuple[VoiceLayer, ...],
+        hop_frames: int = 4,
+        room: RoomTone | None = None,
+        ceiling_hz: float = F0_CEILING_HZ,
     ) -> None:
-        """The mappings of all layers have the same lookahead. room: the room tone of the target."""
+        """
+        Args:
+            layers: their mappings have the same lookahead.
+            room: the room tone of the target.
+            ceiling_hz: the highest pitch that is found.
+        """
         self.sample_rate = sample_rate
         self.hop = hop_frames * frame_samples(sample_rate)
         self._frame = frame_samples(sample_rate)
-        self._analyser = Analyser(sample_rate, hop_frames)
+        self._analyser = Analyser(sample_rate, hop_frames, ceiling_hz)
         self._layers = tuple(_LayerState(layer, sample_rate, seed) for seed, layer in enumerate(layers))
         self._room = room
         lookahead = layers[0].mapping.lookahead
