@@ -22,8 +22,6 @@ class SoundSettings:
 
     mic: str = "none"
     """A device's index or name, `default`, a sound or movie file, `demo` or `none`."""
-    channel: Channel = "auto"
-    """Which of the microphone's channels are heard."""
     speaker: str = "none"
     """A device's index or name, `default`, a .wav file to be written, or `none`."""
     sample_rate: int = 48_000
@@ -39,6 +37,8 @@ class SoundSettings:
     """Which ONNX Runtime provider runs learned voices."""
     demo_speech: str | None = None
     """The file that `demo` plays; None: the one that comes with the program, silence if there is none."""
+    channel: Channel = "auto"
+    """Which of the microphone's channels are heard."""
     recorded: bool = False
     """Whether a recorder runs: then what is played is sent in AudioChunk events."""
     epoch: float | None = None
