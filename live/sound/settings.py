@@ -39,6 +39,8 @@ class SoundSettings:
     """Which ONNX Runtime provider runs learned voices."""
     demo_speech: str | None = None
     """The file that `demo` plays; None: the one that comes with the program, silence if there is none."""
+    channel: Channel = "auto"
+    """Which of the microphone's channels are heard."""
     recorded: bool = False
     """Whether a recorder runs: then what is played is sent in AudioChunk events."""
     epoch: float | None = None
