@@ -213,9 +213,11 @@ class EngineSupervisor(Generic[MetricsT]):
         if self.up:
             self.process.send(command)
 
-    def send_lasting(self, command: Command) -> None:
-        """Send a command now, and the newest of its kind to each process that is started later."""
+    def send_lasting(self, command: Command, *, lasts: bool = True) -> None:
+        """Send a command now, and the newest of its kind to each process that is started later, unless it ends that."""
         self._lasting[type(command)] = command
+        if not lasts:
+            del self._lasting[type(command)]
         self.send(command)
 
     def events(self) -> list[Event]:

@@ -19,7 +19,7 @@ _MAX_WAITING = 100
 _MAX_TOLD = 200
 
 
-class Watched(Protocol):
+class WatchedThread(Protocol):
     """What has a thread that is watched."""
 
     @property
@@ -74,6 +74,6 @@ def hung_fault(where: str, loop: WatchedLoop, *subscribers: Droppable) -> Engine
     return EngineFault(now(), where, f"its thread hung for {hung_s:.1f} s{what}; another goes on", 0.0)
 
 
-def hanging_threads(**threads: Watched) -> tuple[str, ...]:
+def hanging_threads(**threads: WatchedThread) -> tuple[str, ...]:
     """The names of those that hang, for screens."""
     return tuple(name.replace("_", " ") for name, thread in threads.items() if thread.hangs)

@@ -349,7 +349,7 @@ class StageManager:
             else:
                 self._order.postpone_follow(now() - self._panic_since)
             for engine in self._engines:
-                engine.send_lasting(Panic(on))
+                engine.send_lasting(Panic(on), lasts=on)
             self._notify()
 
     def _use_read_show(self, show: Show) -> None:
