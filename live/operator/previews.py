@@ -80,6 +80,7 @@ class InputView(_Preview):
         self._points: Points | None = None
         self._marked: tuple[float, float, float] | None = None
         self._trouble = ""
+        self._face_trouble = ""
         self.setCursor(Qt.CursorShape.CrossCursor)
         self.setToolTip("Click a face: this performer keeps the stage")
 
@@ -96,6 +97,17 @@ class InputView(_Preview):
         if (title, trouble) != (self._title, self._trouble):
             self._title, self._trouble = title, trouble
             self.update()
+
+    def show_face_trouble(self, trouble: str) -> None:
+        """Shows why there is no face, while there is none (empty: not known)."""
+        if trouble != self._face_trouble:
+            self._face_trouble = trouble
+            self.update()
+
+    @property
+    def face_status(self) -> str:
+        """What the header line says of the face."""
+        return "Face" if self._points is not None else self._face_trouble or "No face"
 
     @property
     def gone(self) -> bool:
@@ -135,7 +147,7 @@ class InputView(_Preview):
             )
             return
         face = self._points is not None
-        self._paint_header(painter, "Face" if face else "No face", theme.TEXT if face else theme.STANDBY)
+        self._paint_header(painter, self.face_status, theme.TEXT if face else theme.STANDBY)
         painter.fillRect(area, Qt.GlobalColor.black)
         image_rect = paint_image(painter, self._image, area, Presentation().fit)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)

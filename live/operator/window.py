@@ -293,6 +293,7 @@ class OperatorWindow(QMainWindow):
         self._show_sound(state)
         camera = state.picture.metrics
         self.input.show_camera(camera.camera, camera.camera_trouble)
+        self.input.show_face_trouble(camera.face_trouble)
         self._show_log(state)
         self._show_output()
 

@@ -354,6 +354,7 @@ class PictureEngine:
             camera=source.name,
             camera_trouble=source.error if source.gone else "",
             face=self._landmarks is not None,
+            face_trouble="" if self._landmarks is not None else self._tracking.trouble,
             look=self._looks.current_key,
             panic=self._composer.panic,
             loaded=tuple(self._looks.loaded_keys),

@@ -65,9 +65,8 @@ BOX_DEADBAND = 0.02
 REFIT_SHARE = 0.08
 """In widths of the box: if the points show that the box was off by more, they are predicted again."""
 REANCHOR_SHARE = 0.16
-"""In widths of the box: if the detector's box and the moved box differ by more, the points are predicted again in the
-detector's."""
-
+"""In widths of the box: if the detector's box and the moved box differ by more, the box is eased to the detector's."""
+REANCHOR_RATE = 0.25
 
 STRANGER = "the face in the picture is not the performer's"
 CUT = "the face is cut by the picture's edge"
@@ -178,10 +177,7 @@ class Tracker:
         sane = shape_is_sane(points, box)
         if face is not None and sane:
             self._confirmed_at, self._score = t_s, face.score
-            if _deviation(face.box, moved) >= REANCHOR_SHARE:
-                box = moved = face.box
-                points = self._dlib.fine_points(picture, box)
-                self._set_anchor(box, points)
+            moved = self._reanchored(moved, face.box, points)
         # A frame that the detector confirms takes long enough, and says itself that a face is there.
         if face is None or t_s - self._described_at >= CONFIRM_INTERVAL_S:
             self._descriptor, self._described_at = describe(picture, points), t_s
@@ -262,6 +258,16 @@ class Tracker:
         found = [Face(_shifted(face.box, left, top), face.score) for face in faces]
         found = [face for face in found if _overlap(face.box, box) > 0.35]
         return max(found, key=lambda face: _overlap(face.box, box), default=None)
+
+    def _reanchored(self, box: Box, detected: Box, points: Points) -> Box:
+        """`box`, or a box eased towards the detected one when the two disagree: one that jumps there and back would
+        stretch the motion of a head that turns."""
+        if _deviation(detected, box) < REANCHOR_SHARE:
+            return box
+        x, y = (b + (d - b) * REANCHOR_RATE for b, d in zip(box.centre, detected.centre, strict=True))
+        eased = _box(x, y, box.width + (detected.width - box.width) * REANCHOR_RATE)
+        self._set_anchor(eased, points)
+        return eased
 
     # ---- searching
 

@@ -41,6 +41,8 @@ class PictureMetrics:
     camera_trouble: str = ""
     """Why no picture comes, while none does."""
     face: bool = False
+    face_trouble: str = ""
+    """Why there is no face, while there is none and it is known."""
     look: str | None = None
     panic: bool = False
     loaded: tuple[str, ...] = ()
