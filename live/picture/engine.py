@@ -72,6 +72,7 @@ SAFE_INTERVAL_S = 0.2
 OPENING_GRACE_S = 3.0
 """A webcam may take this long to open before that is reported as a fault."""
 GC_INTERVAL_S = 10.0
+ANOTHER_PERFORMER = "another performer has the stage"
 NO_CUE = -1
 NO_FRAME = -1
 """The index of a picture that belongs to no frame."""
@@ -119,6 +120,7 @@ class PictureEngine:
         neutral = PerformerNeutral(settings.neutral, settings.mirror)
         self._tracking = TrackingStage(tracker, neutral, settings.mirror)
         self._landmarks: Landmarks | None = None
+        self._performer = 0
 
         safe = SafePicture(settings.safe_picture)
         self._note_error(safe)
@@ -218,12 +220,18 @@ class PictureEngine:
         self._apply_pending_switch(t_s)
         self._parameters.move(t_s)
         self._landmarks = tracked.landmarks
+        self._note_another_performer()
         shown = self._composer.compose(tracked, t_s, self._frame_period_s)
         self._present(shown)
         self._show_preview(frame, tracked.landmarks)
         if self.source.fps > 1:
             self._frame_period_s = 1 / self.source.fps
         return shown.kind
+
+    def _note_another_performer(self) -> None:
+        before, self._performer = self._performer, self._tracking.performer
+        if 0 < before != self._performer:
+            self._send(Note(ANOTHER_PERFORMER))
 
     def idle(self) -> None:
         """Work between two frames, including the garbage collection that Python would otherwise do within one."""

@@ -2,7 +2,8 @@
 
 Measured on seven people's clips and on stills of two of them in camera noise, in eye distances: within two seconds lids
 move 0.01 to 0.11, the mouth 0.01 to 0.43, a head 0.022 and more; in noise 0.022, 0.053 and, settled, 0.02. So somebody
-quiet may need several seconds to show expression. Runs in the thread that tracks.
+quiet may need several seconds to show expression. Ten people's clips, begun at 0 s and at 3 s, have moved after 1.1 to
+2.1 s. Runs in the thread that tracks.
 """
 
 from __future__ import annotations

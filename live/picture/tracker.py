@@ -53,7 +53,8 @@ COAST_S = 0.2
 """How long points are accepted without the detector's confirmation."""
 RETURN_S = 1.0
 """For so long after a loss a face in the same place need only not be a stranger's, as a head that turns changes."""
-PROOF_S = 5.0
+PROOF_S, STILL_PROOF_S = 3.0, 5.0
+"""How long the first face may take to live; the second where no pixel changes, as in a movie of one picture."""
 SETTLING_S = 1.0
 """A new face's points move this long while their noise is averaged; not counted as a sign of life."""
 COMPARED_FACES = 4
@@ -123,6 +124,8 @@ class Tracker:
         self._score = 0.0
         self._confirmed_at = self._confirm_tried_at = float("-inf")
         self._coarse: np.ndarray | None = None
+        self._live_picture = False
+        """Whether any pixel has changed since a face was taken: a camera's noise."""
         self._last_seen_at = float("-inf")
         self._failed_searches = 0
         self._candidate: Face | None = None
@@ -161,9 +164,9 @@ class Tracker:
         box = self._box
         assert box is not None
         t_s = frame.captured_at
-        check_now = (
-            self._picture_change(frame.picture) > SCENE_CHANGE or t_s - self._confirm_tried_at >= CONFIRM_INTERVAL_S
-        )
+        change = self._picture_change(frame.picture)
+        self._live_picture = self._live_picture or change > 0
+        check_now = change > SCENE_CHANGE or t_s - self._confirm_tried_at >= CONFIRM_INTERVAL_S
         picture = self._denoiser.steady(frame.picture, box)
         points = self._dlib.fine_points(picture, box)
         moved = self._moved_box(points)
@@ -200,7 +203,8 @@ class Tracker:
         if self._lock.is_stranger(descriptor, t_s):
             self.trouble = STRANGER
             return False
-        if self._life is not None and t_s - self._taken_at > PROOF_S:
+        proof_s = PROOF_S if self._live_picture else STILL_PROOF_S
+        if self._life is not None and t_s - self._taken_at > proof_s:
             self._lock.forget()
             self._life, self.trouble = None, PICTURE
             return False
@@ -294,6 +298,7 @@ class Tracker:
             self._mouth = CoveredMouth()
         must_prove = not self._lock.wary and self._lock_target is None
         self._life, self._taken_at = Life() if must_prove else None, t_s
+        self._live_picture = False
         self._lock.take(chosen, another)
         self._descriptor, self._described_at = chosen.descriptor, t_s
         self._failed_searches = 0

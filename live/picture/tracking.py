@@ -82,6 +82,11 @@ class TrackingStage:
         return self._tracker.lost_frames
 
     @property
+    def performer(self) -> int:
+        """Changes when another person has the stage; 0 before the first."""
+        return self._tracker.performer
+
+    @property
     def trouble(self) -> str:
         """Why there is no face, for the screen; empty with one, and where the tracker cannot tell."""
         return self._tracker.trouble

@@ -12,9 +12,11 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from live.operator.previews import InputView
+from live.picture.engine import ANOTHER_PERFORMER
 from live.picture.sources.movie_frames import FileFrames
 from live.picture.tracker import CUT, SMALL, Tracker
 from live.process.frames import Frame
+from live.process.messages import Note
 from models.features.face_points import FacePoints
 from models.features.types import Picture
 
@@ -64,6 +66,14 @@ def test_the_heartbeat_carries_it(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(Tracker, "update", lambda self, frame: setattr(self, "trouble", CUT))
     rig.frame_unseen()
     assert rig.engine.metrics().face_trouble == CUT
+
+
+def test_another_performer_is_told_once(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    performers = iter([0, 1, 1, 2, 2])
+    monkeypatch.setattr(Tracker, "update", lambda self, frame: setattr(self, "performer", next(performers)))
+    for _ in range(5):
+        rig.frame_unseen()
+    assert [note.text for note in rig.heard(Note)] == [ANOTHER_PERFORMER]
 
 
 def test_the_input_preview_says_it(qtbot: QtBot) -> None:

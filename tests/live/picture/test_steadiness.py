@@ -12,7 +12,7 @@ import pytest
 from export.artifact.model_file import read_manifest
 from live import demo
 from live.picture.sources.movie_frames import FileFrames
-from live.picture.tracker import PICTURE, PROOF_S, Tracker
+from live.picture.tracker import PICTURE, PROOF_S, STILL_PROOF_S, Tracker
 from live.process.frames import Frame, Landmarks
 from models.features.face_points import FacePoints, openings
 from models.features.media.picture_files import read_picture_file
@@ -174,7 +174,7 @@ def test_a_face_that_never_moves_is_a_picture_unless_the_operator_knows_better(
     footage: Path, face_points: FacePoints
 ) -> None:
     still = next(iter(FileFrames(footage / "talkerA_webcam_53s.mp4"))).picture
-    seconds = PROOF_S + 2
+    seconds = STILL_PROOF_S + 2
     tracker = Tracker(face_points)
     found = track(tracker, [still] * round(seconds * 4), 4)
     assert found[0] is not None, "the audience does not wait"
@@ -183,3 +183,27 @@ def test_a_face_that_never_moves_is_a_picture_unless_the_operator_knows_better(
     chosen = Tracker(face_points)
     chosen.lock(0.5, 0.5)
     assert all(track(chosen, [still] * round(seconds * 4), 4))
+
+
+def test_a_photograph_before_a_camera_performs_no_longer_than_its_proof(footage: Path, face_points: FacePoints) -> None:
+    still = next(iter(FileFrames(footage / "talkerA_webcam_53s.mp4"))).picture
+    random = np.random.default_rng(3)
+    noisy = [
+        np.clip(still + random.normal(0, 3, still.shape), 0, 255).astype(np.uint8)
+        for _ in range(round((PROOF_S + 1) * FPS))
+    ]
+    tracker = Tracker(face_points)
+    found = track(tracker, noisy)
+    assert found[0] is not None
+    assert not any(found[round(PROOF_S * FPS) + 2 :])
+    assert tracker.trouble == PICTURE
+
+
+def test_who_has_lived_may_freeze(footage: Path, face_points: FacePoints) -> None:
+    moving = [f.picture for f in islice(FileFrames(footage / "talkerF_man_glasses_8s.mp4"), 0, 90, 3)]
+    random = np.random.default_rng(4)
+    frozen = [
+        np.clip(moving[-1] + random.normal(0, 3, moving[-1].shape), 0, 255).astype(np.uint8) for _ in range(10 * FPS)
+    ]
+    tracker = Tracker(face_points)
+    assert all(track(tracker, moving + frozen))
