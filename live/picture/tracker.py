@@ -53,7 +53,7 @@ COAST_S = 0.2
 """How long points are accepted without the detector's confirmation."""
 RETURN_S = 1.0
 """For so long after a loss a face in the same place need only not be a stranger's, as a head that turns changes."""
-PROOF_S, STILL_PROOF_S = 3.0, 5.0
+PROOF_S, STILL_PROOF_S = 4.0, 5.0
 """How long the first face may take to live; the second where no pixel changes, as in a movie of one picture."""
 SETTLING_S = 1.0
 """A new face's points move this long while their noise is averaged; not counted as a sign of life."""
