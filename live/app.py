@@ -43,6 +43,7 @@ from live.demo import stand_in_performer
 from live.manage.health import Health
 from live.manage.status_line import StatusLine, summary
 from live.operator.display import XCB_PACKAGES, missing_library, no_display
+from live.outputs.new_files import NewFiles
 from live.outputs.output import BadOutput, Output, check_writable
 from live.outputs.registry import make_output
 from live.outputs.running_output import RunningOutput
@@ -222,42 +223,20 @@ def _check_options(options: LiveOptions) -> tuple[Show, int]:
 def _with_new_files(options: LiveOptions) -> LiveOptions:
     """The options with other names for what is there already, and says so: a show that is started again must not lose
     what the one before wrote. Raises BadInput."""
-    record = None if options.record is None else _new_file("--record", options.record)
-    report = None if options.report is None else _new_file("--report", options.report)
-    outputs = []
-    for spec in options.outputs:
-        name, equals, target = spec.partition("=")
-        if name == "recorder" and target:
-            spec = f"{name}{equals}{_new_file('--output recorder', Path(target))}"
-        outputs.append(spec)
-    options = replace(options, record=record, report=report, outputs=tuple(outputs))
-    _check_differ(options)
-    return options
-
-
-def _check_differ(options: LiveOptions) -> None:
-    """No file of the show is written by two. Raises BadInput."""
-    asked = {"--report": options.report, "--record": options.record}
-    if options.speaker is not None and options.speaker.lower().endswith(".wav"):
-        asked["--speaker"] = Path(options.speaker)
-    written = [(f"{option} {path}", path) for option, path in asked.items() if path is not None]
-    targets = [(spec, spec.removeprefix("recorder=")) for spec in options.outputs]
-    written += [(f"--output {spec}", Path(target)) for spec, target in targets if target and spec != target]
-    paths: set[Path] = set()
-    for option, path in written:
-        if path.absolute() in paths:
-            raise BadInput(f"{option}: is asked for twice")
-        paths.add(path.absolute())
-
-
-def _new_file(option: str, path: Path) -> Path:
+    files = NewFiles(say)
     try:
-        unused = unused_path(path)
-    except OSError as error:
-        raise BadInput(f"{option} {error}") from None
-    if unused != path:
-        say(f"{option} {path}: is there already; this goes to {unused}")
-    return unused
+        report = files.add("--report", options.report)
+        if options.speaker is not None and options.speaker.lower().endswith(".wav"):
+            files.add("--speaker", Path(options.speaker), numbered=False)  # the sound engine does that
+        record = files.add("--record", options.record)
+        outputs = []
+        for spec in options.outputs:
+            name, _, target = spec.partition("=")
+            movie = files.add("--output recorder", Path(target)) if name == "recorder" and target else None
+            outputs.append(spec if movie is None else f"recorder={movie}")
+    except BadOutput as error:
+        raise BadInput(str(error)) from None
+    return replace(options, record=record, report=report, outputs=tuple(outputs))
 
 
 def _make_outputs(options: LiveOptions) -> list[tuple[str, Output]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from live.picture.appearance import Appearance, Descriptor, likeness
-from live.picture.life import Life
+from live.picture.liveness import Life
 from models.features.face_points import Box, Face
 from models.features.types import Points
 

@@ -23,7 +23,7 @@ import numpy as np
 from live.picture.appearance import Descriptor, describe
 from live.picture.covered_mouth import CoveredMouth, mouth_deviation
 from live.picture.denoiser import Denoiser
-from live.picture.life import Life
+from live.picture.liveness import Life
 from live.picture.one_euro import OneEuroFilter
 from live.picture.performer_lock import SAME, STRANGE, PerformerLock, Seen, distance, near
 from live.process.frames import Frame, Landmarks

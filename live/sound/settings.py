@@ -22,8 +22,6 @@ class SoundSettings:
 
     mic: str = "none"
     """A device's index or name, `default`, a sound or movie file, `demo` or `none`."""
-    channel: Channel = "auto"
-    """Which of the microphone's channels are heard."""
     speaker: str = "none"
     """A device's index or name, `default`, a .wav file to be written, or `none`."""
     sample_rate: int = 48_000
