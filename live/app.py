@@ -225,14 +225,14 @@ def _with_new_files(options: LiveOptions) -> LiveOptions:
     what the one before wrote. Raises BadInput."""
     files = NewFiles(say)
     try:
-        report = files.add("--report", options.report)
+        report = files.add("--report ", options.report)
         if options.speaker is not None and options.speaker.lower().endswith(".wav"):
-            files.add("--speaker", Path(options.speaker), numbered=False)  # the sound engine does that
-        record = files.add("--record", options.record)
+            files.add("--speaker ", Path(options.speaker), numbered=False)  # the sound engine does that
+        record = files.add("--record ", options.record)
         outputs = []
         for spec in options.outputs:
             name, _, target = spec.partition("=")
-            movie = files.add("--output recorder", Path(target)) if name == "recorder" and target else None
+            movie = files.add("--output recorder=", Path(target)) if name == "recorder" and target else None
             outputs.append(spec if movie is None else f"recorder={movie}")
     except BadOutput as error:
         raise BadInput(str(error)) from None

@@ -1,4 +1,4 @@
-"""The files that a show is to write: each its own, and none that is there already. Before the show, in the main thread."""
+"""The files that a show is to write: each its own, and none that is there already. For the main thread, before it."""
 
 from __future__ import annotations
 
@@ -23,19 +23,23 @@ class NewFiles:
     @overload
     def add(self, option: str, path: Path | None, *, numbered: bool = True) -> Path | None: ...
     def add(self, option: str, path: Path | None, *, numbered: bool = True) -> Path | None:
-        """The name for what `option` asks to be written to `path`: the same, or unless `numbered` is False the next
-        number. Raises BadOutput where it is no file, or asked for before."""
+        """The name for what is to be written to `path`: the same, or unless `numbered` is False the next number.
+
+        `option` is what stands before it on the command line, with its blank. Raises BadOutput where it is no file, or
+        was asked for before.
+        """
         if path is None:
             return None
         if path.absolute() in self._asked:
-            raise BadOutput(f"{option} {path}: is asked for twice")
+            asked = f"{option}{path}"
+            raise BadOutput(f"{asked}: is asked for twice")
         self._asked.add(path.absolute())
         if not numbered:
             return path
         try:
             unused = unused_path(path)
         except OSError as error:
-            raise BadOutput(f"{option} {error}") from None
+            raise BadOutput(f"{option}{error}") from None
         if unused != path:
-            self._say(f"{option} {path}: is there already; this goes to {unused}")
+            self._say(f"{option}{path}: is there already; this goes to {unused}")
         return unused
