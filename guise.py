@@ -82,8 +82,10 @@ def _tell_os_error(error: OSError) -> int:
     """Says what the system refused, where anybody still reads it."""
     from models.command_line import give_up_output, one_line
 
-    with contextlib.suppress(OSError, ValueError):
-        print(f"guise: {one_line(error)}", file=sys.stderr)
+    if not isinstance(error, BrokenPipeError):  # whoever ended the pipe knows
+        where = f"{error.filename}: " if error.filename else ""
+        with contextlib.suppress(OSError, ValueError):
+            print("guise:", one_line(f"{where}{error.strerror or error}"), file=sys.stderr)
     give_up_output()
     return 2
 
