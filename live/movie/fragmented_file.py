@@ -36,11 +36,12 @@ class FragmentedFile:
         os.ftruncate(self._fd, 0)
         self._whole_bytes = 0
         """Where the fragment begins that is being written; all before it is whole."""
-        self._failed = False
+        self.error: OSError | None = None
+        """Why nothing more is written: FFmpeg tells its caller only that something went wrong."""
 
     def write(self, data: bytes) -> int:
         """All of it, or OSError: then the file ends with its last whole fragment, and nothing more is written."""
-        if self._failed:
+        if self.error is not None:
             raise OSError(errno.EIO, os.strerror(errno.EIO), str(self.path))
         if data[4:8] == _FRAGMENT:
             self._whole_bytes = self.tell()
@@ -48,8 +49,8 @@ class FragmentedFile:
         try:
             while left:
                 left = left[os.write(self._fd, left) :]
-        except OSError:
-            self._failed = True
+        except OSError as error:
+            self.error = error
             with suppress(OSError):
                 os.ftruncate(self._fd, self._whole_bytes)
             raise

@@ -270,6 +270,8 @@ class MovieWriter:
             file = self._open_file()
             try:
                 self._write_movie(file)
+            except Exception as error:
+                raise file.error or error from None
             finally:
                 file.close(remove=self.frames == 0)
         except Exception as error:  # Whatever it is, it ends the recording and nothing else, and is said.

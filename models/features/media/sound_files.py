@@ -6,7 +6,10 @@ soundfile is loaded by the functions: it costs every start a moment.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.features.media.bad_media import BadMedia
+
+_FULL_BYTES = 1_000_000
+"""A disk with less room than this is taken to be full."""
 
 
 def read_sound_file(path: Path, first: int = 0, count: int = -1) -> tuple[NDArray[np.float32], int]:
@@ -79,7 +85,15 @@ def growing_sound_file(path: Path, sample_rate: int) -> Iterator[Callable[[NDArr
         with soundfile.SoundFile(os.fsencode(path), "w", sample_rate, 1, "PCM_16", format=_form_of(path)) as file:
             yield file.write
     except soundfile.SoundFileError as error:
-        raise OSError(str(error)) from error
+        raise _disk_error(path, error) from error
+
+
+def _disk_error(path: Path, error: Exception) -> OSError:
+    """libsndfile says "System error" of a full disk."""
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage(path.parent).free < _FULL_BYTES:
+            return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    return OSError(str(error))
 
 
 def _form_of(path: Path) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from live.sound.file_speaker import FileSpeaker
 from live.sound.null_devices import NullSpeaker
 from live.sound.settings import SoundSettings
 from live.sound.sound_file import BadSound
+from models.features.media.sound_files import growing_sound_file
 from tests.live.sound.engine_rig import BLOCK, RATE, ManualClock, write_tone
 from tests.live.sound.sound_files import noise, read_blocks, wav
 
@@ -113,6 +116,21 @@ def test_unwritable_path_and_full_disk(tmp_path: Path) -> None:
         time.sleep(0.001)
     speaker.close()
     assert "writing it ended" in speaker.trouble
+
+
+def test_a_full_disk_is_called_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """libsndfile says "System error"."""
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full on this system")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
+
+    def fill() -> None:
+        with growing_sound_file(Path("/dev/full"), RATE) as write:
+            for _ in range(100):
+                write(np.ones(RATE, np.float32))
+
+    with pytest.raises(OSError, match="No space left"):
+        fill()
 
 
 def test_a_restart_goes_on_in_another_file_and_says_so(tmp_path: Path) -> None:
