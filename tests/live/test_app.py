@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import guise
 from live import app
 from live.app import BadInput, LiveOptions, run_live
 from live.manage.audience import Audience
@@ -415,3 +416,8 @@ def test_a_status_line_that_nobody_reads_ends_no_show(manager: StageManager) -> 
     line.show(manager.state)
     line.show(manager.state)
     line.end()
+
+
+def test_a_channel_that_is_none_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert guise.main(["live", "--channel", "left", "--headless", "--camera", "none", "--mic", "none"]) == 2
+    assert capsys.readouterr().err == ("guise: --channel left: expected auto, sum, or a channel's number from 1 on\n")
