@@ -95,7 +95,6 @@ class LiveOptions:
     profile: Path | None = None
     provider: str = "auto"
     channel: Channel = "auto"
-    """Which of the microphone's are heard."""
     outputs: tuple[str, ...] = ()
     """NAME or NAME=TARGET, each; --record is one more."""
 
@@ -135,8 +134,7 @@ def _with_display(options: LiveOptions) -> LiveOptions:
 def _without_display(options: LiveOptions, trouble: str) -> LiveOptions:
     movie = options.record or DEMO_MOVIE
     seconds = options.seconds or DEMO_SECONDS
-    what = "the demo show" if options.show is None else str(options.show)
-    say(f"{trouble}: {what} is performed into ./{movie} for {seconds:g} s instead")
+    say(f"{trouble}: {options.show or 'the demo show'} is performed into ./{movie} for {seconds:g} s instead")
     return replace(
         options,
         headless=True,
@@ -154,8 +152,7 @@ def _run_show(options: LiveOptions) -> int:
     from live.manage.stage_manager import StageManager
     from live.sound.settings import SoundSettings
 
-    demo = options.show is None
-    mic, speaker = options.mic or ("demo" if demo else "default"), options.speaker or "default"
+    mic, speaker = options.mic or ("default" if options.show else "demo"), options.speaker or "default"
     sound = SoundSettings.of_show(show, mic, speaker, provider=options.provider.lower())
     sound = replace(sound, recorded=bool(outputs), channel=options.channel)
     picture, sound = _synchronized(_picture_settings(options, show), sound)

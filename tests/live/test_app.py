@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import guise
 from live import app
 from live.app import BadInput, LiveOptions, run_live
 from live.manage.audience import Audience
@@ -428,3 +429,8 @@ def test_a_terminal_that_is_closed_ends_the_show_in_order() -> None:
             signal.raise_signal(signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_channel_that_is_none_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert guise.main(["live", "--channel", "left", "--headless", "--camera", "none", "--mic", "none"]) == 2
+    assert capsys.readouterr().err == ("guise: --channel left: expected auto, sum, or a channel's number from 1 on\n")
