@@ -37,13 +37,16 @@ def live(
     ] = None,
     cue: Annotated[str | None, typer.Option(metavar="NAME", help="The cue to begin with; else the first.")] = None,
     headless: Annotated[bool, typer.Option("--headless", help="No windows: a status line.")] = False,
-    seconds: Annotated[float | None, typer.Option(metavar="N", help="End by itself after so long.")] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="End by itself after so long; with --record, counted from the first picture."),
+    ] = None,
     record: Annotated[
         Path | None,
         typer.Option(metavar="OUT.mp4", help="Record what the audience sees; playable even if killed."),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(metavar="OUT.json", help="Write the figures of the performance.")
+        Path | None, typer.Option(metavar="OUT.json", help="Write the figures of the performance, at its end.")
     ] = None,
     fullscreen: Annotated[
         str | None,
