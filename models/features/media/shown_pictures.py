@@ -13,13 +13,13 @@ import av
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation
+from av.video.reformatter import Interpolation, VideoReformatter
 
 from models.features.media.bad_media import BadMedia
 from models.features.media.colour import WideColour, fill_missing_tags, wide_colour
 from models.features.media.containers import check_size
 from models.features.media.frame_filters import WIDE_FORMAT, ColourTable
-from models.features.media.orientation import orientation_of, oriented
+from models.features.media.orientation import UPRIGHT, Orientation, orientation_of, oriented
 from models.features.types import Picture
 
 Size = tuple[int, int]
@@ -48,6 +48,9 @@ class ShownPictures:
         self._fit = fit
         self._size: Size | None = None
         self._table: tuple[Size, WideColour, ColourTable] | None = None
+        self._orientation: tuple[tuple[int, int, int], Orientation] = (0, 0, 0), UPRIGHT
+        # Of the stream's: a frame would make a converter of its own, with threads, and end it with itself.
+        self._to_rgb, self._to_wide = VideoReformatter(), VideoReformatter()
 
     def picture(self, frame: VideoFrame) -> Picture:
         """The frame as it is to be seen; one of another size than the first is fitted into the first's, on black.
@@ -55,7 +58,7 @@ class ShownPictures:
         Raises BadMedia for a frame that cannot be converted.
         """
         check_size(frame.width, frame.height, self._name)
-        orientation = orientation_of(frame)
+        orientation = self._orientation_of(frame)
         width, height = self._square(frame.width, frame.height)
         own = self._fit((height, width) if orientation.transposed else (width, height))
         size = own if self._size is None else _fitted(own, self._size)
@@ -67,6 +70,14 @@ class ShownPictures:
         self._size = self._size or size
         return picture if size == self._size else _on_black(picture, self._size)
 
+    def _orientation_of(self, frame: VideoFrame) -> Orientation:
+        """Its display matrix is looked at only where another is likely: a frame whose side data were asked for refers
+        to itself, and stays until the garbage is collected."""
+        kind = frame.width, frame.height, frame.rotation
+        if self._orientation[0] != kind:
+            self._orientation = kind, orientation_of(frame)
+        return self._orientation[1]
+
     def _square(self, width: int, height: int) -> Size:
         """The size with square pixels: the side that is too short is stretched, as players do."""
         aspect = self._pixel_aspect
@@ -77,12 +88,13 @@ class ShownPictures:
         fill_missing_tags(frame)
         wide = wide_colour(frame)
         if wide is not None:
-            frame = self._colour_table(size, wide).apply(frame.reformat(*size, format=WIDE_FORMAT))
-            return np.asarray(frame.reformat(format="rgb24").to_ndarray(), np.uint8)
+            frame = self._colour_table(size, wide).apply(self._to_wide.reformat(frame, *size, WIDE_FORMAT, threads=1))
+            return np.asarray(self._to_rgb.reformat(frame, format="rgb24", threads=1).to_ndarray(), np.uint8)
         if _has_alpha(frame.format.name):
-            return _over_black(np.asarray(frame.reformat(*size, format="rgba").to_ndarray(), np.uint8))
+            frame = self._to_rgb.reformat(frame, *size, "rgba", threads=1)
+            return _over_black(np.asarray(frame.to_ndarray(), np.uint8))
         if size != (frame.width, frame.height) or frame.format.name != "rgb24":
-            frame = frame.reformat(*size, format="rgb24", interpolation=self._interpolation)
+            frame = self._to_rgb.reformat(frame, *size, "rgb24", interpolation=self._interpolation, threads=1)
         return np.asarray(frame.to_ndarray(), np.uint8)
 
     def _colour_table(self, size: Size, wide: WideColour) -> ColourTable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from fractions import Fraction
@@ -11,6 +12,7 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+import psutil
 import pytest
 from av.video.frame import VideoFrame
 
@@ -254,3 +256,18 @@ def test_damage_in_a_file_that_does_not_say_its_length_is_said(tmp_path: Path) -
         list(stream.frames())
         stream.damaged = 2
         assert stream.notes(FRAMES / 25) == ("2 damaged pieces are left out of the pictures",)
+
+
+def test_frames_leave_nothing_behind(tmp_path: Path) -> None:
+    """The picture engine collects no garbage while it performs: a frame that refers to itself would stay, and with it
+    the threads that convert it."""
+    path = write_film(tmp_path / "m.mkv", SCENES * 5, "yuv420p")
+    gc.collect()
+    gc.disable()
+    try:
+        threads = psutil.Process().num_threads()
+        assert len(pictures_of(path)) == 5 * FRAMES
+        assert not [left for left in gc.get_objects() if isinstance(left, VideoFrame)]
+        assert psutil.Process().num_threads() <= threads + 2
+    finally:
+        gc.enable()
