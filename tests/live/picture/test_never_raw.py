@@ -13,7 +13,7 @@ from live.picture.engine import PictureEngine
 from live.picture.settings import PictureSettings
 from live.picture.sources.scripted import ScriptedSource
 from live.process.frames import Frame, now
-from live.process.messages import Fault, Forget, Go, Panic, Refused
+from live.process.messages import Fault, Forget, Go, Lock, Panic, Refused
 from live.process.stage_picture import FrameKind
 from models.features.face_points import FacePoints
 from models.features.types import Picture
@@ -150,6 +150,7 @@ def test_a_real_look_with_a_mask(
 
 def test_a_look_that_is_stopped_twice_is_not_tried_again_until_its_next_cue(rig: Rig) -> None:
     rig.go("one")
+    rig.engine.handle(Lock(0.5, 0.5))  # a still picture is no photograph where the operator says so
     rig.looks["one"].failing, rig.looks["one"].error = True, RunTooLong("it takes longer than 0.5 s")
     assert [rig.frame(after_s=1.1) for _ in range(2)] == [SAFE, SAFE]
     rig.looks["one"].failing = False
