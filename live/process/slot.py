@@ -212,6 +212,7 @@ class Slot(Generic[T]):
         if model is not None and not wanted:  # forgotten while it loaded, or too late
             with contextlib.suppress(Exception):
                 self._close(model)
+        _trim()  # what loading took besides: glibc keeps it for the thread that loaded, which has ended
         return in_time
 
     def _finish(self, load: _Load) -> bool:
@@ -224,8 +225,13 @@ class Slot(Generic[T]):
 
 
 def _return_memory() -> None:
-    """Return freed memory to the system: glibc keeps it until malloc_trim; elsewhere nothing needs to be done."""
+    """Return freed memory to the system."""
     gc.collect()
+    _trim()
+
+
+def _trim() -> None:
+    """glibc keeps freed memory until malloc_trim; elsewhere nothing is to be done. Python's lock is free meanwhile."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).malloc_trim(0)
